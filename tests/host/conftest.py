@@ -1,0 +1,71 @@
+"""Fixtures of the host tests; without a WebUI at hand they are skipped, with the reason."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from host import CHECKPOINT, Host
+
+HERE = Path(__file__).resolve().parent
+HostFactory = Callable[..., Host]
+
+
+def why_not() -> str | None:
+    """Why the host tests cannot run here, or None."""
+    folder = os.environ.get("SD_WEBUI_DIR")
+    if not folder:
+        return "SD_WEBUI_DIR does not name a WebUI"
+    webui = Path(folder)
+    if not all((webui / name).is_file() for name in ("webui.py", "launch.py")):
+        return f"SD_WEBUI_DIR={folder} has no webui.py and launch.py"
+    if not (webui / "models" / "Stable-diffusion" / CHECKPOINT).is_file():
+        return f"the WebUI in {folder} has no tiny checkpoint {CHECKPOINT}"
+    return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    reason = why_not()
+    if reason is None:
+        return
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def webui_python(webui: Path) -> Path:
+    python = Path(os.environ.get("SD_WEBUI_PYTHON") or webui / "venv" / "bin" / "python")
+    if not python.is_file():
+        pytest.fail(f"no Python at {python}; name the WebUI's own in SD_WEBUI_PYTHON")
+    return python
+
+
+@pytest.fixture(scope="session")
+def start_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostFactory]:
+    """A factory of hosts with the keywords of `Host`; all of them stop at the end."""
+    webui = Path(os.environ["SD_WEBUI_DIR"]).resolve()
+    python = webui_python(webui)
+    with ExitStack() as stack:
+
+        def start(**keywords: Any) -> Host:
+            host = Host(webui, python, tmp_path_factory.mktemp("webui"), **keywords)
+            return stack.enter_context(host)
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def shared_host(start_host: HostFactory) -> Host:
+    """The long-lived host with the extension."""
+    return start_host()
+
+
+@pytest.fixture
+def host(shared_host: Host) -> Host:
+    """The long-lived host with the extension, its probe reset."""
+    shared_host.probe_reset()
+    return shared_host

@@ -1,0 +1,277 @@
+"""A test-only WebUI extension: counts attention tokens, lists leftovers, injects faults.
+
+It knows nothing of the extension under test. It watches the loaded U-Net with PyTorch hooks and
+answers over HTTP under /todo-probe/.
+"""
+
+import builtins
+import sys
+import weakref
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from modules import devices, script_callbacks, sd_models, shared
+
+CLASS_MODULES = ("ldm.modules.attention", "sgm.modules.attention")
+CLASS_NAMES = (
+    "SpatialTransformer",
+    "CrossAttention",
+    "MemoryEfficientCrossAttention",
+    "BasicTransformerBlock",
+)
+CALL_ATTRIBUTES = ("__call__", "_call_impl", "forward", "_forward")
+HOOK_TABLES = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+HOST_MODULES = ("ldm", "sgm", "modules", "torch", "networks", "open_clip", "transformers")
+
+
+def watched_classes() -> dict[str, type]:
+    """The classes whose attributes an attention extension might change, by dotted name."""
+    found: dict[str, type] = {"torch.nn.Module": torch.nn.Module}
+    for module_name in CLASS_MODULES:
+        module = sys.modules.get(module_name)
+        for name in CLASS_NAMES:
+            cls = getattr(module, name, None)
+            if cls is not None:
+                found[f"{module_name}.{name}"] = cls
+    return found
+
+
+# The probe's folder sorts first among the extensions, so this is the bare host.
+BARE_ATTRIBUTES = {name: dict(vars(cls)) for name, cls in watched_classes().items()}
+
+
+def describe(value: Any) -> str:
+    """Where a function or a class was written: module and qualified name."""
+    value = getattr(value, "__func__", value)
+    module = getattr(value, "__module__", None)
+    name = getattr(value, "__qualname__", None)
+    return f"{module}.{name}" if module and name else repr(value)
+
+
+def is_hosts_own(value: Any) -> bool:
+    """Whether the WebUI itself, rather than an extension, wrote this function or class."""
+    return describe(value).split(".")[0] in HOST_MODULES
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One kind of self-attention call: where in the sampling, on which grid, how many tokens."""
+
+    generation: int
+    in_pass: str
+    step: int
+    height: int
+    width: int
+    batch: int
+    queries: int
+    keys: int
+    layer: str
+
+
+@dataclass
+class Fault:
+    """What to do in the n-th U-Net call from now."""
+
+    action: str
+    unet_call: int
+    where: str
+    exception: type[BaseException]
+    message: str
+
+    def strike(self) -> None:
+        if self.action == "raise":
+            raise self.exception(self.message)
+        if self.action == "interrupt":
+            shared.state.interrupt()
+        elif self.action == "skip":
+            shared.state.skip()
+
+
+class Probe:
+    """The hooks on one U-Net at a time, and what they have seen since the last reset."""
+
+    def __init__(self) -> None:
+        self.unet: Callable[[], torch.nn.Module | None] = lambda: None
+        self.handles: list[Any] = []
+        self.hook_ids: set[int] = set()
+        self.processing: Callable[[], Any] = lambda: None
+        self.clear()
+
+    def clear(self) -> None:
+        self.rows: Counter[Seen] = Counter()
+        self.unet_calls = 0
+        self.generation = 0
+        self.in_pass = "first"
+        self.step = 0
+        self.grid = (0, 0)
+        self.query: tuple[int, int] = (0, 0)
+        self.fault: Fault | None = None
+
+    def watch(self, sd_model: Any) -> None:
+        """Put the hooks on this model's U-Net, if they are not there already."""
+        unet = getattr(getattr(sd_model, "model", None), "diffusion_model", None)
+        if unet is None or unet is self.unet():
+            return
+        self.unwatch()
+        self.unet = weakref.ref(unet)
+        self.hook(unet, self.on_unet)
+        for name, module in unet.named_modules():
+            if hasattr(module, "transformer_blocks"):
+                self.hook(module, self.on_transformer)
+            elif name.endswith(".attn1") and hasattr(module, "to_k"):
+                self.hook(module.to_q, self.on_queries)
+                self.hook(module.to_k, self.on_keys(name))
+
+    def hook(self, module: torch.nn.Module, function: Callable[..., None]) -> None:
+        handle = module.register_forward_pre_hook(function)
+        self.handles.append(handle)
+        self.hook_ids.add(handle.id)
+
+    def unwatch(self) -> None:
+        for handle in self.handles:
+            handle.remove()
+        self.handles.clear()
+        self.hook_ids.clear()
+        self.unet = lambda: None
+
+    def on_step(self, params: Any) -> None:
+        """Before each denoiser call; here a refiner or a hires checkpoint is already in place."""
+        self.watch(sd_models.model_data.sd_model)
+        denoiser = params.denoiser
+        if denoiser.p is not self.processing():
+            self.processing = weakref.ref(denoiser.p)
+            self.generation += 1
+        self.in_pass = "hires" if getattr(denoiser.p, "is_hr_pass", False) else "first"
+        self.step = denoiser.step
+
+    def on_unet(self, _module: torch.nn.Module, _args: Any) -> None:
+        self.unet_calls += 1
+        self.strike("unet")
+
+    def on_transformer(self, _module: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> None:
+        self.grid = (args[0].shape[2], args[0].shape[3])
+
+    def on_queries(self, _module: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> None:
+        self.strike("attention")
+        self.query = (args[0].shape[0], args[0].shape[1])
+
+    def on_keys(self, layer: str) -> Callable[..., None]:
+        def count(_module: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> None:
+            at = (self.generation, self.in_pass, self.step)
+            self.rows[Seen(*at, *self.grid, *self.query, args[0].shape[1], layer)] += 1
+
+        return count
+
+    def strike(self, where: str) -> None:
+        fault = self.fault
+        if fault is not None and fault.where == where and self.unet_calls >= fault.unet_call:
+            self.fault = None
+            fault.strike()
+
+
+probe = Probe()
+
+
+def class_leftovers() -> list[dict[str, str]]:
+    """Attributes added to, taken from or replaced on the watched classes by others."""
+    found = []
+    for name, cls in watched_classes().items():
+        bare, now = BARE_ATTRIBUTES.get(name, {}), vars(cls)
+        for attribute in sorted(bare.keys() | now.keys()):
+            if attribute not in now:
+                found.append({"class": name, "attribute": attribute, "value": "deleted"})
+                continue
+            value = now[attribute]
+            added = attribute not in bare
+            replaced = attribute in CALL_ATTRIBUTES and value is not bare.get(attribute)
+            # The host itself assigns `forward` at every checkpoint load.
+            if added or (replaced and not is_hosts_own(value)):
+                found.append({"class": name, "attribute": attribute, "value": describe(value)})
+    return found
+
+
+def instance_leftovers(unet: torch.nn.Module) -> list[dict[str, str]]:
+    """Methods put on single modules of the U-Net, and modules whose class was swapped."""
+    found = []
+    for name, module in unet.named_modules():
+        for attribute in CALL_ATTRIBUTES:
+            if attribute in vars(module):
+                value = describe(vars(module)[attribute])
+                found.append({"layer": name, "attribute": attribute, "value": value})
+        if not is_hosts_own(type(module)):
+            value = describe(type(module))
+            found.append({"layer": name, "attribute": "__class__", "value": value})
+    return found
+
+
+def hook_leftovers(unet: torch.nn.Module) -> list[dict[str, str]]:
+    """Hooks that are not the probe's, on the U-Net's modules and on all modules."""
+    found = []
+    for name, module in unet.named_modules():
+        for table in HOOK_TABLES:
+            for key, function in getattr(module, table, {}).items():
+                if key not in probe.hook_ids:
+                    value = describe(function)
+                    found.append({"layer": name, "attribute": table, "value": value})
+    for table in HOOK_TABLES:
+        for function in getattr(torch.nn.modules.module, f"_global{table}", {}).values():
+            value = describe(function)
+            found.append({"layer": "*", "attribute": table, "value": value})
+    return found
+
+
+def ready() -> bool:
+    """Whether the start is over: what this asks for is the last thing the loading thread does."""
+    return devices.first_time_calculation.cache_info().currsize > 0
+
+
+def reset() -> dict[str, Any]:
+    """Forget what was seen and any fault that is armed; watch the model now loaded."""
+    probe.clear()
+    probe.watch(sd_models.model_data.sd_model)
+    return {}
+
+
+def counts() -> dict[str, Any]:
+    """What was seen since the last reset."""
+    rows = [{**vars(seen), "calls": calls} for seen, calls in probe.rows.items()]
+    return {"unet_calls": probe.unet_calls, "rows": rows}
+
+
+def leftovers() -> dict[str, Any]:
+    """State on classes, instances and hooks that the bare host does not have."""
+    instances, hooks = [], []
+    for sd_model in sd_models.model_data.loaded_sd_models:
+        unet = sd_model.model.diffusion_model
+        instances += instance_leftovers(unet)
+        hooks += hook_leftovers(unet)
+    return {"classes": class_leftovers(), "instances": instances, "hooks": hooks}
+
+
+def fault(
+    action: str,
+    unet_call: int = 1,
+    where: str = "attention",
+    exception: str = "RuntimeError",
+    message: str = "todo-probe fault",
+) -> dict[str, Any]:
+    """Arm a fault for the n-th U-Net call since the last reset."""
+    kind = getattr(builtins, exception, None) or getattr(torch.cuda, exception)
+    probe.fault = Fault(action, unet_call, where, kind, message)
+    return {}
+
+
+def add_routes(_demo: Any, app: Any) -> None:
+    for answer in (ready, counts, leftovers):
+        app.add_api_route(f"/todo-probe/{answer.__name__}", answer, methods=["GET"])
+    for order in (reset, fault):
+        app.add_api_route(f"/todo-probe/{order.__name__}", order, methods=["POST"])
+
+
+script_callbacks.on_app_started(add_routes)
+script_callbacks.on_model_loaded(probe.watch)
+script_callbacks.on_cfg_denoiser(probe.on_step)
+script_callbacks.on_script_unloaded(probe.unwatch)
