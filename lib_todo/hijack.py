@@ -1,0 +1,288 @@
+"""The interception: self-attention is handed pooled tokens as its context while a `with` lasts.
+
+The *call* of two classes is intercepted, never their `forward`: hosts and other extensions replace
+`forward` on classes and on instances in mid-generation, while PyTorch always finds `__call__` on
+the class. Undoing is deleting that attribute again; no model object is ever touched.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from lib_todo import report as why
+from lib_todo.families import FAMILIES, Family
+from lib_todo.plan import Grid, in_window, layer_factor, pass_wanted
+from lib_todo.pooling import pool_tokens
+from lib_todo.report import Report
+from lib_todo.settings import Settings
+
+_local = threading.local()
+_lock = threading.Lock()
+_installed: list[tuple[type, Callable, Any]] = []
+_users: list[object] = []
+_ABSENT = object()
+
+
+class token_downsampling:  # noqa: N801  a context manager, named as one is used
+    """Pool the keys and values of the U-Net's self-attention inside a `with` (arXiv 2402.13573).
+
+        with token_downsampling(Settings(factor=2)) as report:
+            report.progress(step, total)        # before each step, if start or end matter
+            model(...)
+        print(report.line())
+
+    Every family of `lib_todo.families` that is imported when it is entered takes part. It nests:
+    the inner one's settings hold inside, also where they are disabled; then the outer ones come
+    back. Entering the same object again goes on with the same report. Only the thread that entered
+    it is concerned. On leaving, whatever was raised, the classes are as they were.
+
+    Args:
+        settings: what to pool; `Settings()` is automatic.
+
+    Raises:
+        TypeError: settings of another type.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        if not isinstance(settings, Settings):
+            raise TypeError(f"ToDo: settings must be a Settings, not {type(settings).__name__}")
+        self.settings = settings
+        self.report = Report()
+        self._grids: list[tuple[Grid | None, Any]] = []
+        self._called: set[int] = set()
+        self._largest: Grid = (0, 0)
+
+    def __enter__(self) -> Report:
+        if self.settings.enabled:
+            _install(self)
+        _stack().append(self)
+        return self.report
+
+    def __exit__(self, *exc_info: object) -> None:
+        _stack().remove_last(self)
+        if self.settings.enabled:
+            _uninstall(self)
+
+    def enter_transformer(self, transformer: Any, grid: Grid | None) -> None:
+        """Note that a spatial transformer over `grid` is called (None: its grid is unknown)."""
+        self._grids.append((grid, transformer))
+        if id(transformer) in self._called:
+            # the same layer again: a new evaluation of the model, perhaps at another size
+            self._called.clear()
+            self._largest = (0, 0)
+        self._called.add(id(transformer))
+        if grid and grid[0] * grid[1] > self._largest[0] * self._largest[1]:
+            self._largest = grid
+
+    def leave_transformer(self) -> None:
+        """Undo the last enter_transformer."""
+        self._grids.pop()
+
+    def pool_call(
+        self, family: Family, layer: Any, args: tuple, kwargs: dict
+    ) -> tuple[tuple, dict]:
+        """The arguments to call the attention `layer` with, pooled where the rule says so."""
+        if not self._grids or self._grids[-1][0] is None:
+            return args, kwargs
+        grid, transformer = self._grids[-1]
+        given = dict(zip(family.parameters, args), **kwargs)
+        x, context = (given.get(name) for name in family.parameters[:2])
+        copies = _grids_side_by_side(x, context, grid, layer, transformer)
+        if not copies:
+            # tokens that others merged or folded are still self-attention; a text prompt is not
+            is_self = context is None or context is x
+            reason = why.NOT_THIS_GRID if is_self else why.NOT_SELF_ATTENTION
+            self.report.count(layer, grid, x.shape[1], x.shape[1], reason)
+            return args, kwargs
+        before = copies * grid[0] * grid[1]
+        factor, reason = self._decide(family, layer, grid, given)
+        source = x if context is None else context
+        pooled = source
+        if reason is None:
+            pooled = self._pool(source, grid, copies, factor)
+            if pooled is source:
+                reason = why.FACTOR_ONE
+        self.report.count(layer, grid, before, pooled.shape[1], reason)
+        if reason is not None:
+            return args, kwargs
+        changed = {family.parameters[1]: pooled}
+        value = given.get("value")
+        if value is not None:
+            changed["value"] = (
+                pooled if value is source else self._pool(value, grid, copies, factor)
+            )
+        return _with_changed(family, args, kwargs, changed)
+
+    def _decide(
+        self, family: Family, layer: Any, grid: Grid, given: dict
+    ) -> tuple[float, str | None]:
+        """The factor, and why the layer is left alone (None: it is not)."""
+        settings, report = self.settings, self.report
+        factor = layer_factor(grid, self._largest, settings)
+        if grid[0] * grid[1] <= settings.threshold**2:
+            return 1, why.BELOW_THRESHOLD
+        if factor == 1:
+            return 1, why.FACTOR_ONE
+        if report.elsewhere:
+            return 1, why.OTHER_GENERATION
+        if not pass_wanted(report.pass_name, settings.passes):
+            return 1, why.OTHER_PASS
+        if not in_window(report.step, report.total, settings.start, settings.end):
+            return 1, why.OUTSIDE_WINDOW
+        if _is_tiled(layer):
+            return 1, why.TILED
+        if getattr(layer, "fused_projections", False):
+            # diffusers' fused self-attention has no projection that takes a context of its own
+            return 1, why.FUSED
+        if any(_is_set(given.get(name)) for name in family.must_be_unset):
+            return 1, why.MASKED
+        return factor, None
+
+    def _pool(self, tokens: torch.Tensor, grid: Grid, copies: int, factor: float) -> torch.Tensor:
+        if copies == 1:
+            return pool_tokens(tokens, grid, factor, self.settings.method)
+        batch, _, width = tokens.shape
+        apart = tokens.reshape(batch * copies, grid[0] * grid[1], width)
+        pooled = pool_tokens(apart, grid, factor, self.settings.method)
+        return tokens if pooled is apart else pooled.reshape(batch, -1, width)
+
+
+class _Stack(list):
+    def remove_last(self, item: token_downsampling) -> None:
+        """Take out the innermost entry of `item`, also where entries were left out of order."""
+        for index in range(len(self) - 1, -1, -1):
+            if self[index] is item:
+                del self[index]
+                return
+
+
+def _stack() -> _Stack:
+    if not hasattr(_local, "stack"):
+        _local.stack = _Stack()
+    return _local.stack
+
+
+def current() -> token_downsampling | None:
+    """The innermost `token_downsampling` that this thread is in, None outside of any."""
+    stack = getattr(_local, "stack", None)
+    return stack[-1] if stack else None
+
+
+def _active() -> token_downsampling | None:
+    run = current()
+    return run if run is not None and run.settings.enabled else None
+
+
+def _grids_side_by_side(x: Any, context: Any, grid: Grid, layer: Any, transformer: Any) -> int:
+    """How many whole grids the keys come from: 1 for plain self-attention, 0 if it is not that."""
+    tokens = grid[0] * grid[1]
+    if x.ndim != 3 or x.shape[1] != tokens:
+        return 0
+    if context is None or context is x:
+        return 1
+    if context.ndim != 3 or context.shape[0] != x.shape[0] or context.shape[2] != x.shape[2]:
+        return 0
+    copies, rest = divmod(context.shape[1], tokens)
+    # a text prompt may have as many tokens by chance; a block's first attention has none
+    return copies if copies > 1 and not rest and _is_first_attention(layer, transformer) else 0
+
+
+def _is_first_attention(layer: Any, transformer: Any) -> bool:
+    blocks = getattr(transformer, "transformer_blocks", ())
+    return any(getattr(block, "attn1", None) is layer for block in blocks)
+
+
+def _is_tiled(layer: Any) -> bool:
+    """Whether HyperTile is switched on for the layer; it would tile x but not a context."""
+    params = getattr(layer, "__webui_hypertile_params", None)
+    return bool(getattr(params, "enabled", False))
+
+
+def _is_set(value: Any) -> bool:
+    return value is not None and not (isinstance(value, int) and value == 0)
+
+
+def _with_changed(family: Family, args: tuple, kwargs: dict, changed: dict) -> tuple[tuple, dict]:
+    """The call's arguments with some replaced where they stood, or added by name."""
+    new_args, new_kwargs = list(args), dict(kwargs)
+    for name, value in changed.items():
+        index = family.parameters.index(name)
+        if index < len(args):
+            new_args[index] = value
+        else:
+            new_kwargs[name] = value
+    return tuple(new_args), new_kwargs
+
+
+def _intercept_transformer(original: Callable) -> Callable:
+    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
+        run = _active()
+        if run is None:
+            return original(self, *args, **kwargs)
+        x = args[0] if args else next(iter(kwargs.values()), None)
+        is_image = isinstance(x, torch.Tensor) and x.ndim == 4
+        run.enter_transformer(self, tuple(x.shape[2:]) if is_image else None)
+        try:
+            return original(self, *args, **kwargs)
+        finally:
+            run.leave_transformer()
+
+    return __call__
+
+
+def _intercept_attention(original: Callable, family: Family) -> Callable:
+    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
+        run = _active()
+        if run is not None:
+            args, kwargs = run.pool_call(family, self, args, kwargs)
+        return original(self, *args, **kwargs)
+
+    return __call__
+
+
+def _install(user: object) -> None:
+    with _lock:
+        _users.append(user)
+        if len(_users) > 1:
+            return
+        for family in FAMILIES:
+            for cls in family.transformer_classes():
+                _set_call(cls, _intercept_transformer(cls.__call__))
+            for cls in family.attention_classes():
+                _set_call(cls, _intercept_attention(cls.__call__, family))
+
+
+def _set_call(cls: type, call: Callable) -> None:
+    _installed.append((cls, call, cls.__dict__.get("__call__", _ABSENT)))
+    cls.__call__ = call
+
+
+def _uninstall(user: object) -> None:
+    with _lock:
+        # it is not there any more after undo_all
+        if user in _users:
+            _users.remove(user)
+        if not _users:
+            _restore_calls()
+
+
+def undo_all() -> None:
+    """Restore every class at once, also in mid-generation; what still runs goes on unpooled."""
+    with _lock:
+        _users.clear()
+        _restore_calls()
+
+
+def _restore_calls() -> None:
+    while _installed:
+        cls, call, before = _installed.pop()
+        if cls.__dict__.get("__call__") is not call:
+            continue  # someone wrapped ours meanwhile; without an active run it is passive
+        if before is _ABSENT:
+            del cls.__call__
+        else:
+            cls.__call__ = before

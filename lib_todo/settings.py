@@ -1,0 +1,234 @@
+"""The settings: one table of fields, the immutable Settings, validation, the API's arguments."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import reprlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+METHODS = ("nearest", "nearest-exact", "average", "max", "bilinear")
+PASSES = ("both", "first", "hires")
+
+# values come from requests: a huge or deep one must not flood a log or a page
+_shorten = reprlib.Repr()
+_shorten.maxlevel, _shorten.maxstring, _shorten.maxother, _shorten.maxlong = 3, 60, 60, 60
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the text names the field, the value and what is allowed."""
+
+    def __init__(self, field: str, value: object, allowed: str) -> None:
+        super().__init__(
+            f"ToDo: {field} = {_shorten.repr(value)} is not allowed; {field} must be {allowed}"
+        )
+        self.field = field
+        self.value = value
+        self.allowed = allowed
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """One row of the table: everything that any face of the program needs to know of a setting.
+
+    `kind` is bool, int, float or str; `choices` holds the allowed strings of a str; `zero_means`
+    says what 0 stands for where 0 is allowed beside the range; `infotext` is the key in the image's
+    generation parameters ("" where another row's key carries it too).
+    """
+
+    name: str
+    kind: type
+    default: bool | int | float | str
+    label: str
+    help: str
+    infotext: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    step: float | None = None
+    choices: tuple[str, ...] = ()
+    zero_means: str = ""
+
+    @property
+    def allowed(self) -> str:
+        """What may stand in this field, in words."""
+        if self.kind is bool:
+            return "true or false"
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        number = "a whole number" if self.kind is int else "a number"
+        span = f"{number} from {self.minimum:g} to {self.maximum:g}"
+        return f"0 ({self.zero_means}) or {span}" if self.zero_means else span
+
+    def check(self, value: Any) -> bool | int | float | str:
+        """The value in the field's own type.
+
+        Raises SettingsError for a wrong type (a boolean is no number, a string of digits is no
+        number), a value out of bounds, NaN or an infinity. A float that is whole stands for an int,
+        since JSON and sliders do not tell them apart.
+        """
+        if self.kind is bool:
+            ok = isinstance(value, bool)
+        elif self.kind is str:
+            ok = isinstance(value, str) and value in self.choices
+        else:
+            ok = self._is_number_in_range(value)
+        if not ok:
+            raise SettingsError(self.name, value, self.allowed)
+        return self.kind(value)
+
+    def _is_number_in_range(self, value: Any) -> bool:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return False
+        if isinstance(value, float) and not math.isfinite(value):
+            return False
+        if self.kind is int and value != int(value):
+            return False
+        return (bool(self.zero_means) and value == 0) or self.minimum <= value <= self.maximum
+
+
+FIELDS = (
+    Field(
+        "enabled", bool, True, "ToDo", "Faster high-resolution images; changes the image a little."
+    ),
+    Field(
+        "factor",
+        float,
+        0.0,
+        "Factor (0 = automatic)",
+        "How many times fewer keys and values, along each side. 2 leaves a quarter of them. "
+        "0 chooses it from the size: 2 at 1024, 3 at 1536, 4 at 2048 pixels with SD 1.x.",
+        infotext="ToDo factor",
+        minimum=1,
+        maximum=8,
+        step=0.25,
+        zero_means="automatic",
+    ),
+    Field(
+        "deep_factor",
+        float,
+        0.0,
+        "Factor for deeper layers (0 = automatic)",
+        "The same for the layers below the largest, where they are above the threshold too. "
+        "1 leaves them alone.",
+        infotext="ToDo deep factor",
+        minimum=1,
+        maximum=8,
+        step=0.25,
+        zero_means="automatic",
+    ),
+    Field(
+        "threshold",
+        int,
+        64,
+        "Threshold (tokens a side)",
+        "Layers with no more than this many tokens a side are left alone. 64 is what SD was "
+        "trained on: 512 pixels with SD 1.x, 1024 with SDXL.",
+        infotext="ToDo threshold",
+        minimum=1,
+        maximum=512,
+        step=1,
+    ),
+    Field(
+        "method",
+        str,
+        "nearest",
+        "Method",
+        "How tokens are pooled. nearest is the paper's and the fastest.",
+        infotext="ToDo method",
+        choices=METHODS,
+    ),
+    Field(
+        "start",
+        float,
+        0.0,
+        "Start",
+        "From this part of the steps on; 0 is the first step.",
+        infotext="ToDo steps",
+        minimum=0,
+        maximum=1,
+        step=0.05,
+    ),
+    Field(
+        "end",
+        float,
+        1.0,
+        "End",
+        "Up to this part of the steps; 1 is the last step. Ending early gives back fine detail.",
+        infotext="ToDo steps",
+        minimum=0,
+        maximum=1,
+        step=0.05,
+    ),
+    Field(
+        "passes",
+        str,
+        "both",
+        "Passes",
+        "Which passes of hires fix. Without hires fix there is only the first.",
+        infotext="ToDo pass",
+        choices=PASSES,
+    ),
+)
+BY_NAME = {field.name: field for field in FIELDS}
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What to pool, where and when; checked on construction.
+
+    `factor` and `deep_factor` are per axis (0: automatic, see plan.auto_factor); `threshold` is a
+    side in tokens; `start` and `end` are fractions of the steps of a pass, `start` included and
+    `end` not; `passes` says which passes of hires fix.
+
+    Raises SettingsError for whatever the table FIELDS does not allow, and for start > end.
+    """
+
+    enabled: bool = True
+    factor: float = 0.0
+    deep_factor: float = 0.0
+    threshold: int = 64
+    method: str = "nearest"
+    start: float = 0.0
+    end: float = 1.0
+    passes: str = "both"
+
+    def __post_init__(self) -> None:
+        for field in FIELDS:
+            object.__setattr__(self, field.name, field.check(getattr(self, field.name)))
+        if self.start > self.end:
+            raise SettingsError("start", self.start, f"no greater than end ({self.end:g})")
+
+    @classmethod
+    def from_mapping(
+        cls, values: Mapping[str, Any], base: Mapping[str, Any] | None = None
+    ) -> Settings:
+        """Settings from names and values, over `base` (defaults where it says nothing).
+
+        Raises SettingsError for an unknown name too.
+        """
+        for name in values:
+            if name not in BY_NAME:
+                raise SettingsError("name of a setting", name, "one of " + ", ".join(BY_NAME))
+        return cls(**{**(base or {}), **values})
+
+    @classmethod
+    def from_args(cls, args: Sequence[Any]) -> Settings:
+        """Settings from a request's `args`: values in the order of FIELDS, or one object first.
+
+        What the object leaves out comes from the values after it (a host fills them with its own
+        defaults or with those read from an infotext), except `enabled`, which is then true: who
+        sends settings wants them used.
+
+        Raises SettingsError for too many values and whatever Settings refuses.
+        """
+        if len(args) > len(FIELDS):
+            raise SettingsError(
+                "args", list(args), f"at most {len(FIELDS)} values: {', '.join(BY_NAME)}"
+            )
+        names = list(BY_NAME)
+        positional = dict(zip(names, args))
+        if args and isinstance(args[0], Mapping):
+            del positional[names[0]]
+            return cls.from_mapping(args[0], base=positional)
+        return cls(**positional)

@@ -1,0 +1,1 @@
+"""The WebUI's face; the only part of the library that knows a host."""

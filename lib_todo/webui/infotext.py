@@ -1,0 +1,79 @@
+"""Settings to the image's generation parameters and back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from lib_todo.settings import BY_NAME, FIELDS, Settings, SettingsError
+
+STEPS_KEY = BY_NAME["start"].infotext
+REPORT_KEY = "ToDo report"
+OWN_KEYS = frozenset(field.infotext for field in FIELDS if field.infotext) | {REPORT_KEY}
+
+# written by sd-webui-token-downsampling: its second factor and the end of its step window
+OLDER_KEYS = {"ToDo factor2": "deep_factor", "ToDo disable after": "end"}
+
+
+def to_infotext(settings: Settings) -> dict[str, str]:
+    """Infotext keys and values: the factor always, the others where not the default."""
+    texts = {BY_NAME["factor"].infotext: _text(settings.factor)}
+    for field in FIELDS:
+        value = getattr(settings, field.name)
+        if field.infotext and field.infotext != STEPS_KEY and value != field.default:
+            texts[field.infotext] = _text(value)
+    if (settings.start, settings.end) != (BY_NAME["start"].default, BY_NAME["end"].default):
+        texts[STEPS_KEY] = f"{_text(settings.start)}-{_text(settings.end)}"
+    return texts
+
+
+def _text(value: Any) -> str:
+    """A value in full and without an exponent: 2.0 is written 2."""
+    if not isinstance(value, float):
+        return str(value)
+    return str(int(value)) if value == int(value) else format(Decimal(repr(value)), "f")
+
+
+def from_infotext(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of all fields that pasting `params` should set.
+
+    A text without `ToDo factor` was made without ToDo: only `enabled` comes back, false. With it,
+    fields that the text leaves out had their defaults.
+
+    Raises:
+        SettingsError: a value that cannot be read or is not allowed; it names the infotext's key.
+    """
+    if BY_NAME["factor"].infotext not in params:
+        return {"enabled": False}
+    values = {field.name: field.default for field in FIELDS}
+    for field in FIELDS:
+        if field.infotext in params and field.infotext != STEPS_KEY:
+            values[field.name] = _read(field.infotext, field.name, params[field.infotext])
+    for key, name in OLDER_KEYS.items():
+        if key in params:
+            values[name] = _read(key, name, params[key])
+    if STEPS_KEY in params:
+        values["start"], values["end"] = _read_steps(str(params[STEPS_KEY]))
+    return values
+
+
+def _read(key: str, name: str, text: Any) -> Any:
+    field = BY_NAME[name]
+    try:
+        return field.check(str(text) if field.kind is str else float(text))
+    except (TypeError, ValueError):
+        raise SettingsError(key, text, field.allowed) from None
+
+
+def _read_steps(text: str) -> tuple[float, float]:
+    match = re.fullmatch(r"\s*([0-9.]+)\s*-\s*([0-9.]+)\s*", text)
+    if not match:
+        raise SettingsError(STEPS_KEY, text, "two numbers from 0 to 1, such as 0.2-0.8")
+    start, end = (
+        _read(STEPS_KEY, name, part) for name, part in zip(("start", "end"), match.groups())
+    )
+    if start > end:
+        raise SettingsError(STEPS_KEY, text, "a start no greater than the end")
+    return start, end

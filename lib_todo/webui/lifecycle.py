@@ -1,0 +1,175 @@
+"""One generation in the WebUI: its settings, when the hijack is on, and what the user is told."""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import HTTPException
+
+from lib_todo import hijack, report
+from lib_todo.hijack import token_downsampling
+from lib_todo.settings import Settings, SettingsError
+from lib_todo.webui import options, prediction
+from lib_todo.webui.arguments import read_settings
+from lib_todo.webui.infotext import OWN_KEYS, REPORT_KEY, to_infotext
+
+# the attribute of the host's processing object that holds its Generation
+GENERATION = "todo_generation"
+
+_running: list[Generation] = []
+
+
+class Generation:
+    """What one processing object asked for, from `process` to `postprocess`."""
+
+    def __init__(self, p: Any, settings: Settings) -> None:
+        self.owner = weakref.ref(p)
+        self.settings = settings
+        self.downsampling = token_downsampling(settings)
+        self.line = ""
+
+    @property
+    def report(self) -> report.Report:
+        return self.downsampling.report
+
+
+def begin(p: Any, args: Sequence[Any]) -> None:
+    """Read and check the settings of `p` (the host's `process` callback); may be called again.
+
+    A bad value ends the request: the host only logs what a callback raises, but it calls `p.init`
+    bare, right after, so that is where the error is thrown.
+    """
+    _forget(p)
+    try:
+        settings = read_settings(p, args)
+    except SettingsError as error:
+        p.init = functools.partial(_refuse, error, bool(getattr(p, "is_api", False)))
+        return
+    # inside another generation's sampling, off must be said: the outer settings must not leak in
+    if settings.enabled or hijack.current() is not None:
+        setattr(p, GENERATION, Generation(p, settings))
+
+
+def _refuse(error: SettingsError, is_api: bool, *args: Any, **kwargs: Any) -> None:
+    if is_api:
+        raise HTTPException(status_code=422, detail=str(error))
+    raise error
+
+
+def _forget(p: Any) -> None:
+    """Take back whatever an earlier `begin` left on `p` or on what copies of it share."""
+    for key in OWN_KEYS:
+        p.extra_generation_params.pop(key, None)
+    p.__dict__.pop(GENERATION, None)
+    if getattr(p.__dict__.get("init"), "func", None) is _refuse:
+        del p.__dict__["init"]
+
+
+def _generation(p: Any) -> Generation | None:
+    """The generation of this very object; a copy of `p` carries its original's."""
+    generation = getattr(p, GENERATION, None)
+    return generation if generation is not None and generation.owner() is p else None
+
+
+def before_sampling(p: Any) -> None:
+    """Have the next `p.sample` run inside the hijack (the host's `process_batch` callback)."""
+    generation = _generation(p)
+    if generation is None:
+        return
+    if generation.settings.enabled and prediction.can_pool(p, generation.settings):
+        p.extra_generation_params.update(to_infotext(generation.settings))
+    p.sample = _SampleOnce(p, generation)
+
+
+class _SampleOnce:
+    """Stands in for `p.sample` for one call, which it runs inside the hijack.
+
+    Both passes of hires fix happen inside `p.sample`, and every way out of it, an exception too,
+    passes through the `with`. It takes itself off `p` when called, so that nothing of it is there
+    when others copy or reuse `p` afterwards; one that somebody kept does nothing a second time.
+    """
+
+    def __init__(self, p: Any, generation: Generation) -> None:
+        self._owner = weakref.ref(p)
+        self._generation = generation
+        self._before = p.__dict__.get("sample")
+        self._spent = False
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        p = self._owner()
+        original = self._before or functools.partial(type(p).sample, p)
+        if self._spent:
+            return original(*args, **kwargs)
+        self._spent = True
+        self._take_off(p)
+        _running.append(self._generation)
+        try:
+            with self._generation.downsampling:
+                samples = original(*args, **kwargs)
+        finally:
+            _running.remove(self._generation)
+        _after_sampling(p, self._generation)
+        return samples
+
+    def _take_off(self, p: Any) -> None:
+        if p.__dict__.get("sample") is not self:
+            return
+        if self._before is None:
+            del p.__dict__["sample"]
+        else:
+            p.sample = self._before
+
+
+def on_denoiser_call(params: Any) -> None:
+    """Tell the report where the sampler is (the host's `on_cfg_denoiser` callback).
+
+    `params.sampling_step` lags by one from the second step on; the denoiser's own count is exact.
+    """
+    if not _running:
+        return
+    generation, denoiser = _running[-1], params.denoiser
+    p = generation.owner()
+    if denoiser.p is not p:
+        generation.report.pause()
+        return
+    pass_name = "hires" if getattr(p, "is_hr_pass", False) else "first"
+    generation.report.progress(denoiser.step, denoiser.total_steps, pass_name, denoiser.steps)
+
+
+def _after_sampling(p: Any, generation: Generation) -> None:
+    """Make the infotext and the line under the image say what happened."""
+    settings, done = generation.settings, generation.report
+    if not settings.enabled:
+        return
+    if done.pooled:
+        p.extra_generation_params.update(to_infotext(settings))
+    else:
+        for key in OWN_KEYS:
+            p.extra_generation_params.pop(key, None)
+    p.comments.pop(generation.line, None)
+    generation.line = _line(p, settings, done)
+    if options.show_line():
+        p.comment(generation.line)
+
+
+def _line(p: Any, settings: Settings, done: report.Report) -> str:
+    if not done.tallies:
+        return f"ToDo: nothing was pooled: {prediction.why_no_layer(p)}"
+    where = "at " + " and ".join(
+        f"{width}×{height}" for width, height in prediction.sizes(p).values()
+    )
+    return done.line(settings.threshold, where)
+
+
+def finish(p: Any, processed: Any) -> None:
+    """Add the line to the API's info, after the images got theirs (the host's `postprocess`)."""
+    generation = _generation(p)
+    if generation is not None and generation.line and options.show_line():
+        # a dict of its own: the host's is shared by the cells of an X/Y/Z plot
+        processed.extra_generation_params = {
+            **processed.extra_generation_params,
+            REPORT_KEY: generation.line,
+        }

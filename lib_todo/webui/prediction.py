@@ -1,0 +1,58 @@
+"""What can be known of a generation before the model is called: its passes, sizes and grids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lib_todo.cost import PIXELS_PER_LATENT, latent_grid
+from lib_todo.plan import Grid, layer_factor, level_grid, pass_wanted
+from lib_todo.settings import Settings
+
+Size = tuple[int, int]
+
+
+def sizes(p: Any) -> dict[str, Size]:
+    """Width and height in pixels of each pass of `p`; the hires size is known after `p.init`."""
+    found: dict[str, Size] = {}
+    if not getattr(p, "txt2img_upscale", False):
+        found["first"] = (p.width, p.height)
+    if getattr(p, "enable_hr", False):
+        found["hires"] = (
+            p.hr_upscale_to_x - p.truncate_x * PIXELS_PER_LATENT,
+            p.hr_upscale_to_y - p.truncate_y * PIXELS_PER_LATENT,
+        )
+    return found
+
+
+def attention_downscales(model: Any) -> list[int]:
+    """At which parts of the latent the model's U-Net has self-attention: [1, 2, 4] for SD 1.x.
+
+    The host's ldm and sgm U-Nets keep it as `attention_resolutions`; empty where there is none.
+    """
+    unet = getattr(getattr(model, "model", None), "diffusion_model", None)
+    return sorted(int(scale) for scale in getattr(unet, "attention_resolutions", ()))
+
+
+def can_pool(p: Any, settings: Settings) -> bool:
+    """Whether any layer of any chosen pass is above the threshold and has a factor above 1."""
+    downscales = attention_downscales(p.sd_model)
+    return any(
+        _any_pooled([level_grid(latent_grid(*size), scale) for scale in downscales], settings)
+        for name, size in sizes(p).items()
+        if pass_wanted(name, settings.passes)
+    )
+
+
+def _any_pooled(grids: list[Grid], settings: Settings) -> bool:
+    return any(layer_factor(grid, grids[0], settings) > 1 for grid in grids)
+
+
+def why_no_layer(p: Any) -> str:
+    """Why no spatial transformer was called at all."""
+    from modules import sd_unet
+
+    if sd_unet.current_unet is not None:
+        return "an alternative U-Net is in use, whose layers cannot be reached"
+    if getattr(p.sd_model, "is_sd3", False):
+        return "SD3 has no such layers"
+    return "this model has no self-attention layers of the kind that can be pooled"
