@@ -1,4 +1,9 @@
-"""Fixtures of the host tests; without a WebUI at hand they are skipped, with the reason."""
+"""Fixtures of the host tests; without a WebUI at hand they are skipped, with the reason.
+
+SD_WEBUI_DIR names the WebUI (1.10, with tiny checkpoints), SD_WEBUI_PYTHON the Python to run it
+with (the one of its venv/ otherwise), SD_WEBUI_HF_HOME an offline Hugging Face cache (tiny-work/hf
+beside the WebUI otherwise), SD_WEBUI_THREADS the number of threads (2 otherwise).
+"""
 
 from __future__ import annotations
 
