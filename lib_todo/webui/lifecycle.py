@@ -53,9 +53,19 @@ def begin(p: Any, args: Sequence[Any]) -> None:
         setattr(p, GENERATION, Generation(p, settings))
 
 
+class SettingsRefused(HTTPException):
+    """A bad value in an API request; the host answers with its status, detail and text."""
+
+    def __init__(self, error: SettingsError) -> None:
+        super().__init__(status_code=422, detail=str(error))
+
+    def __str__(self) -> str:
+        return self.detail
+
+
 def _refuse(error: SettingsError, is_api: bool, *args: Any, **kwargs: Any) -> None:
     if is_api:
-        raise HTTPException(status_code=422, detail=str(error))
+        raise SettingsRefused(error)
     raise error
 
 
