@@ -26,7 +26,7 @@ def build(script: Any) -> list[Any]:
     head = BY_NAME["enabled"]
     with InputAccordion(False, label=head.label, elem_id=script.elem_id("enabled")) as enabled:
         controls = {"enabled": enabled}
-        for row in (("factor", "deep_factor"), ("threshold", "method"), ("start", "end", "passes")):
+        for row in (("factor", "deep_factor"), ("threshold", "method", "passes"), ("start", "end")):
             with gr.Row():
                 for name in row:
                     controls[name] = _control(BY_NAME[name], script.elem_id(name))

@@ -190,6 +190,10 @@ class Host:
         while time.monotonic() < deadline:
             if self._process is None or self._process.poll() is not None:
                 raise HostError(f"the WebUI ended while starting:\n{self.log_tail()}")
+            if self.with_ui and "Startup time:" not in self.log():
+                # With the page, the first request starts the app, which the host still adds to.
+                time.sleep(0.25)
+                continue
             try:
                 # A request while the first checkpoint is still loading makes the host load it
                 # twice at once, which breaks both.
