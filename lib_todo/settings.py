@@ -96,8 +96,8 @@ FIELDS = (
         float,
         0.0,
         "Factor (0 = automatic)",
-        "How many times fewer keys and values along each side, 1 to 8. 0 chooses by size: 2 at 1024, "
-        "3 at 1536, 4 at 2048 pixels with SD 1.x.",
+        "How many times fewer keys and values along each side, 1 to 8. 0 chooses by size: 2 at "
+        "1024, 3 at 1536, 4 at 2048 pixels with SD 1.x.",
         infotext="ToDo factor",
         minimum=1,
         maximum=8,

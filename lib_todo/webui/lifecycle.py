@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fastapi import HTTPException
@@ -71,11 +72,38 @@ def _refuse(error: SettingsError, is_api: bool, *args: Any, **kwargs: Any) -> No
 
 def _forget(p: Any) -> None:
     """Take back whatever an earlier `begin` left on `p` or on what copies of it share."""
-    for key in OWN_KEYS:
-        p.extra_generation_params.pop(key, None)
+    _write_infotext(p, None)
     p.__dict__.pop(GENERATION, None)
     if getattr(p.__dict__.get("init"), "func", None) is _refuse:
         del p.__dict__["init"]
+
+
+def _write_infotext(p: Any, settings: Settings | None) -> None:
+    """Make the infotext of `p` tell these settings, or none.
+
+    The cells of an X/Y/Z plot share one dict, hence the removal first. So do copies that others
+    make of `p` inside its own generation (ADetailer): there it is the outer one's to write.
+    """
+    if any(outer.extra_generation_params is p.extra_generation_params for outer in _outer(p)):
+        return
+    for key in OWN_KEYS:
+        p.extra_generation_params.pop(key, None)
+    if settings is not None:
+        p.extra_generation_params.update(to_infotext(settings))
+
+
+def _outer(p: Any) -> Iterator[Any]:
+    """The processing objects whose generation this one runs inside of, by the call stack.
+
+    What others note down may outlive an exception; the stack cannot be wrong.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_name == "process_images_inner":
+            outer = frame.f_locals.get("p")
+            if outer is not None and outer is not p:
+                yield outer
+        frame = frame.f_back
 
 
 def _generation(p: Any) -> Generation | None:
@@ -90,7 +118,7 @@ def before_sampling(p: Any) -> None:
     if generation is None:
         return
     if generation.settings.enabled and prediction.can_pool(p, generation.settings):
-        p.extra_generation_params.update(to_infotext(generation.settings))
+        _write_infotext(p, generation.settings)
     p.sample = _SampleOnce(p, generation)
 
 
@@ -154,11 +182,7 @@ def _after_sampling(p: Any, generation: Generation) -> None:
     settings, done = generation.settings, generation.report
     if not settings.enabled:
         return
-    if done.pooled:
-        p.extra_generation_params.update(to_infotext(settings))
-    else:
-        for key in OWN_KEYS:
-            p.extra_generation_params.pop(key, None)
+    _write_infotext(p, settings if done.pooled else None)
     p.comments.pop(generation.line, None)
     generation.line = _line(p, settings, done)
     if options.show_line():
@@ -166,6 +190,8 @@ def _after_sampling(p: Any, generation: Generation) -> None:
 
 
 def _line(p: Any, settings: Settings, done: report.Report) -> str:
+    if not done.tallies and not done.steps[1]:
+        return "ToDo: nothing was pooled: no step was run"
     if not done.tallies:
         return f"ToDo: nothing was pooled: {prediction.why_no_layer(p)}"
     where = "at " + " and ".join(

@@ -1,0 +1,119 @@
+"""A stand-in for the host's `modules`, as small as the extension's surface with it."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+
+class Options:
+    """The host's `shared.opts`, as far as it is used."""
+
+    def __init__(self) -> None:
+        self.data: dict[str, Any] = {}
+
+    def add_option(self, name: str, info: Any) -> None:
+        self.data[name] = info.default
+
+
+class OptionInfo:
+    def __init__(self, default: Any, label: str, section: tuple[str, str]) -> None:
+        self.default, self.label, self.section = default, label, section
+
+
+@contextmanager
+def host_modules() -> Iterator[types.SimpleNamespace]:
+    """Put the stand-in into sys.modules for a while; yields its parts."""
+    names = ("modules", "modules.shared", "modules.sd_unet")
+    modules = {name: types.ModuleType(name) for name in names}
+    before = {name: sys.modules.get(name) for name in names}
+    shared, sd_unet = modules["modules.shared"], modules["modules.sd_unet"]
+    shared.opts, shared.OptionInfo = Options(), OptionInfo
+    sd_unet.current_unet = None
+    modules["modules"].shared, modules["modules"].sd_unet = shared, sd_unet
+    sys.modules.update(modules)
+    try:
+        yield types.SimpleNamespace(shared=shared, sd_unet=sd_unet)
+    finally:
+        for name, module in before.items():
+            if module is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = module
+
+
+class Denoiser:
+    """The host's CFGDenoiser: counts its own calls, knows the pass's total."""
+
+    def __init__(self, p: Any, steps: int, calls_per_step: int = 1) -> None:
+        self.p, self.step, self.steps = p, 0, steps
+        self.total_steps = steps * calls_per_step
+
+
+class Processing:
+    """The host's StableDiffusionProcessing: what a script sees of a generation."""
+
+    def __init__(self, model: Any, lifecycle: Any, **given: Any) -> None:
+        self.width = self.height = 128
+        self.steps, self.calls_per_step, self.n_iter = 4, 1, 1
+        self.enable_hr = self.is_hr_pass = self.is_api = False
+        self.hr_upscale_to_x = self.hr_upscale_to_y = self.truncate_x = self.truncate_y = 0
+        self.extra_generation_params: dict[str, Any] = {}
+        self.comments: dict[str, int] = {}
+        self.inits = self.samples = 0
+        unet = types.SimpleNamespace(attention_resolutions=[4, 2, 1])
+        self.sd_model = types.SimpleNamespace(model=types.SimpleNamespace(diffusion_model=unet))
+        self.model, self.lifecycle = model, lifecycle
+        self.__dict__.update(given)
+
+    def comment(self, text: str) -> None:
+        self.comments[text] = 1
+
+    def init(self, *args: Any) -> None:
+        self.inits += 1
+
+    def sample(self) -> torch.Tensor:
+        self.samples += 1
+        out = self._one_pass(self.width, self.height)
+        if self.enable_hr:
+            self.is_hr_pass = True
+            out = self._one_pass(self.hr_upscale_to_x, self.hr_upscale_to_y)
+            self.is_hr_pass = False
+        return out
+
+    def _one_pass(self, width: int, height: int) -> torch.Tensor:
+        denoiser = Denoiser(self, self.steps, self.calls_per_step)
+        out = torch.empty(0)
+        for _ in range(denoiser.total_steps):
+            self.lifecycle.on_denoiser_call(types.SimpleNamespace(denoiser=denoiser))
+            out = self.model(height // 8, width // 8)
+            denoiser.step += 1
+        return out
+
+
+class Processed:
+    def __init__(self, p: Processing) -> None:
+        self.comments = "".join(f"{line}\n" for line in p.comments)
+        self.extra_generation_params = p.extra_generation_params
+
+
+def process_images_inner(p: Processing, *args: Any, inside: Any = None) -> Processed:
+    """The host's order of callbacks; named as there, since the extension looks for it.
+
+    `inside` stands for what other extensions do in `postprocess_image`.
+    """
+    p.lifecycle.begin(p, args)
+    p.init()
+    for _ in range(p.n_iter):
+        p.lifecycle.before_sampling(p)
+        p.sample()
+        if inside is not None:
+            inside(p)
+    processed = Processed(p)
+    p.lifecycle.finish(p, processed)
+    return processed

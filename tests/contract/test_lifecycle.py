@@ -1,0 +1,234 @@
+"""A generation's lifecycle against a stand-in of the host: settings, scope, infotext, the line."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from stand_in import Processing, host_modules, process_images_inner
+
+from lib_todo import Settings, SettingsError, hijack
+
+attention = pytest.importorskip("ldm.modules.attention")
+ON = [{"threshold": 8}]
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Any]:
+    with host_modules() as host:
+        yield host
+
+
+@pytest.fixture
+def lifecycle(host: Any) -> Any:
+    from lib_todo.webui import lifecycle
+
+    return lifecycle
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    """One spatial transformer; called with a grid, it returns what it makes of fixed noise."""
+    torch.manual_seed(0)
+    layer = attention.SpatialTransformer(32, 2, 16, depth=1, context_dim=8).eval()
+    torch.nn.init.normal_(layer.proj_out.weight)
+
+    @torch.no_grad()
+    def call(height: int, width: int) -> torch.Tensor:
+        noise = torch.randn(1, 32, height, width, generator=torch.Generator().manual_seed(1))
+        return layer(noise, torch.ones(1, 3, 8))
+
+    return call
+
+
+def clean() -> bool:
+    classes = (attention.SpatialTransformer, attention.CrossAttention)
+    return not any("__call__" in vars(cls) for cls in classes) and hijack.current() is None
+
+
+def test_pools_writes_infotext_and_line(lifecycle: Any, model: Any) -> None:
+    p = Processing(model, lifecycle)
+    processed = process_images_inner(p, *ON)
+    assert (
+        processed.comments == "ToDo: 256 → 64 keys in 1 of 1 self-attention layers, 4 of 4 steps\n"
+    )
+    assert processed.extra_generation_params["ToDo report"] + "\n" == processed.comments
+    assert p.extra_generation_params == {"ToDo factor": "0", "ToDo threshold": "8"}
+    assert clean()
+
+
+def test_off_touches_nothing(lifecycle: Any, model: Any) -> None:
+    p = Processing(model, lifecycle)
+    before = dict(vars(p))
+    lifecycle.begin(p, [False, "nonsense", None])
+    lifecycle.before_sampling(p)
+    assert vars(p) == before
+    assert clean()
+
+
+@pytest.mark.parametrize("is_api", [False, True])
+def test_bad_value_ends_the_request_before_sampling(
+    lifecycle: Any, model: Any, is_api: bool
+) -> None:
+    p = Processing(model, lifecycle, is_api=is_api)
+    with pytest.raises(Exception, match="factor = 99 is not allowed") as caught:
+        process_images_inner(p, {"factor": 99})
+    assert isinstance(caught.value, SettingsError) is not is_api
+    assert getattr(caught.value, "status_code", None) == (422 if is_api else None)
+    assert p.samples == p.inits == 0
+    process_images_inner(p, *ON)
+    assert (p.samples, p.inits) == (1, 1)
+
+
+def test_page_with_the_box_off_is_never_refused_but_a_request_is(
+    lifecycle: Any, model: Any
+) -> None:
+    process_images_inner(Processing(model, lifecycle), False, "nonsense")
+    with pytest.raises(Exception, match="factor = 'nonsense'"):
+        process_images_inner(Processing(model, lifecycle, is_api=True), False, "nonsense")
+
+
+def test_both_passes_count_and_each_can_be_chosen(lifecycle: Any, model: Any) -> None:
+    for passes, steps in (("both", "8 of 8"), ("first", "4 of 8"), ("hires", "4 of 8")):
+        p = Processing(model, lifecycle, enable_hr=True, hr_upscale_to_x=256, hr_upscale_to_y=256)
+        processed = process_images_inner(p, {"threshold": 8, "passes": passes})
+        assert f"{steps} steps" in processed.comments
+        assert ("1024 → 64" in processed.comments) == (passes != "first")
+
+
+def test_two_evaluations_a_step_count_as_one_step(lifecycle: Any, model: Any) -> None:
+    p = Processing(model, lifecycle, calls_per_step=2)
+    assert "2 of 4 steps" in process_images_inner(p, {"threshold": 8, "end": 0.5}).comments
+
+
+def test_batches_add_up_and_leave_one_line(lifecycle: Any, model: Any) -> None:
+    p = Processing(model, lifecycle, n_iter=3)
+    assert process_images_inner(p, *ON).comments.count("ToDo") == 1
+    assert next(iter(p.comments)).endswith("12 of 12 steps")
+
+
+def test_nothing_pooled_says_why_and_writes_no_infotext(lifecycle: Any, model: Any) -> None:
+    p = Processing(model, lifecycle)
+    processed = process_images_inner(p, True)
+    expected = "ToDo: nothing was pooled: no layer has more than 64×64 tokens at 128×128\n"
+    assert processed.comments == expected
+    assert not p.extra_generation_params
+
+
+def test_the_line_can_be_turned_off(host: Any, lifecycle: Any, model: Any) -> None:
+    from lib_todo.webui import options
+
+    options.register()
+    assert options.show_line()
+    host.shared.opts.data[options.SHOW_LINE] = False
+    processed = process_images_inner(Processing(model, lifecycle), *ON)
+    assert processed.comments == ""
+    assert "ToDo report" not in processed.extra_generation_params
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, torch.cuda.OutOfMemoryError])
+def test_exception_in_sampling_leaves_nothing(
+    lifecycle: Any, model: Any, error: type[BaseException]
+) -> None:
+    def failing(height: int, width: int) -> torch.Tensor:
+        model(height, width)
+        raise error("on purpose")
+
+    p = Processing(failing, lifecycle)
+    with pytest.raises(error):
+        process_images_inner(p, *ON)
+    assert clean()
+    assert "sample" not in vars(p)
+    assert lifecycle._running == []
+
+
+def test_nothing_keeps_the_processing_object_alive(lifecycle: Any, model: Any) -> None:
+    p = Processing(model, lifecycle)
+    process_images_inner(p, *ON)
+    gone = weakref.ref(p)
+    del p
+    gc.collect()
+    assert gone() is None
+
+
+def test_generation_inside_postprocess_keeps_the_outer_infotext(lifecycle: Any, model: Any) -> None:
+    def inside(p: Processing) -> None:
+        lifecycle.finish(copy.copy(p), None)
+        inner = Processing(model, lifecycle)
+        process_images_inner(inner, False)
+        lifecycle.begin(copy.copy(p), [False])
+
+    p = Processing(model, lifecycle, n_iter=2)
+    processed = process_images_inner(p, *ON, inside=inside)
+    assert p.extra_generation_params["ToDo threshold"] == "8"
+    assert "8 of 8 steps" in processed.comments
+
+
+def test_generation_inside_sampling_has_its_own_settings(lifecycle: Any, model: Any) -> None:
+    inner_lines = []
+
+    def nesting(height: int, width: int) -> torch.Tensor:
+        if not inner_lines:
+            inner_lines.append("")
+            for args in ([False], [{"threshold": 4}]):
+                inner = Processing(model, lifecycle, steps=1)
+                inner_lines.append(process_images_inner(inner, *args).comments)
+        return model(height, width)
+
+    processed = process_images_inner(Processing(nesting, lifecycle), *ON)
+    assert inner_lines[1] == ""
+    assert "256 → 16 keys" in inner_lines[2]
+    assert "256 → 64 keys in 1 of 1 self-attention layers, 4 of 4 steps" in processed.comments
+
+
+def test_sampling_by_others_inside_ours_is_left_alone(lifecycle: Any, model: Any) -> None:
+    plain = model(16, 16)
+    seen = []
+
+    def others_inside(height: int, width: int) -> torch.Tensor:
+        stranger = Processing(model, lifecycle, steps=1)
+        seen.append(torch.equal(stranger.sample(), plain))
+        return torch.empty(0)
+
+    process_images_inner(Processing(others_inside, lifecycle), *ON)
+    assert seen == [True] * 4
+
+
+def test_axes_override_and_cells_do_not_share_infotext(lifecycle: Any, model: Any) -> None:
+    from lib_todo.webui.arguments import OVERRIDES
+
+    base = Processing(model, lifecycle)
+    texts = []
+    for values in ({"factor": 2.0, "threshold": 8}, {"enabled": False}, {"threshold": 4}):
+        cell = copy.copy(base)
+        setattr(cell, OVERRIDES, values)
+        process_images_inner(cell, False)
+        texts.append(dict(cell.extra_generation_params))
+    assert texts[0] == {"ToDo factor": "2", "ToDo threshold": "8"}
+    assert texts[1] == {}
+    assert texts[2] == {"ToDo factor": "0", "ToDo threshold": "4"}
+
+
+def test_a_kept_wrapper_does_nothing_a_second_time(lifecycle: Any, model: Any) -> None:
+    p = Processing(model, lifecycle)
+    lifecycle.begin(p, ON)
+    lifecycle.before_sampling(p)
+    kept = p.sample
+    kept()
+    plain = model(16, 16)
+    assert torch.equal(kept(), plain)
+
+
+def test_one_too_many_values_is_refused(lifecycle: Any, model: Any) -> None:
+    from lib_todo.webui.arguments import END_OF_ARGS, read_settings
+
+    p = Processing(model, lifecycle, is_api=True)
+    eight = [True, 2, 1, 64, "nearest", 0, 1, "both"]
+    assert read_settings(p, [*eight, END_OF_ARGS]) == Settings(factor=2, deep_factor=1)
+    with pytest.raises(SettingsError, match="at most 8 values"):
+        read_settings(p, [*eight, 9])
