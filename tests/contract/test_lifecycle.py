@@ -120,12 +120,14 @@ def test_nothing_pooled_says_why_and_writes_no_infotext(lifecycle: Any, model: A
     assert not p.extra_generation_params
 
 
-def test_the_line_can_be_turned_off(host: Any, lifecycle: Any, model: Any) -> None:
+def test_the_line_can_be_turned_off(
+    host: Any, lifecycle: Any, model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from lib_todo.webui import options
 
     options.register()
     assert options.show_line()
-    host.shared.opts.data[options.SHOW_LINE] = False
+    monkeypatch.setitem(host.shared.opts.data, options.SHOW_LINE, False)
     processed = process_images_inner(Processing(model, lifecycle), *ON)
     assert processed.comments == ""
     assert "ToDo report" not in processed.extra_generation_params
