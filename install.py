@@ -1,13 +1,24 @@
 """Run by the WebUI at start: makes sure einops is there, and nothing else."""
 
+from __future__ import annotations
+
+import importlib
+
 import launch
 
-# 0.3.0 is the first release with the repeat and rearrange that hosts use; no upper bound and no
-# upgrade, so a version that the host pinned stays as it is
-if not launch.is_installed("einops"):
+
+def main() -> None:
+    """Install einops if it is missing; never upgrade, since hosts pin it. One line on failure."""
+    if launch.is_installed("einops"):
+        return
+    reason = "the WebUI was told to install nothing"
     try:
         launch.run_pip("install einops", "einops for ToDo")
     except Exception as error:
-        print(
-            f"ToDo: einops could not be installed ({error}); install it by hand: pip install einops"
-        )
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+    importlib.invalidate_caches()
+    if not launch.is_installed("einops"):
+        print(f"ToDo: einops is missing ({reason}); install it with: pip install einops")
+
+
+main()
