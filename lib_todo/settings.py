@@ -16,12 +16,20 @@ _shorten = reprlib.Repr()
 _shorten.maxlevel, _shorten.maxstring, _shorten.maxother, _shorten.maxlong = 3, 60, 60, 60
 
 
+def _shown(value: object) -> str:
+    try:
+        return _shorten.repr(value)
+    except ValueError:
+        # Python writes out no integer of more than 4300 digits
+        return f"a {type(value).__name__} too long to show"
+
+
 class SettingsError(ValueError):
     """A setting that cannot be used; the text names the field, the value and what is allowed."""
 
     def __init__(self, field: str, value: object, allowed: str) -> None:
         super().__init__(
-            f"ToDo: {field} = {_shorten.repr(value)} is not allowed; {field} must be {allowed}"
+            f"ToDo: {field} = {_shown(value)} is not allowed; {field} must be {allowed}"
         )
         self.field = field
         self.value = value
