@@ -24,18 +24,32 @@ def sizes(p: Any) -> dict[str, Size]:
     return found
 
 
-def attention_downscales(model: Any) -> list[int]:
-    """At which parts of the latent the model's U-Net has self-attention: [1, 2, 4] for SD 1.x.
+def unet_of(model: Any) -> Any:
+    """The U-Net of the host's model (Forge and reForge keep it elsewhere); None if unknown."""
+    patcher = getattr(getattr(model, "forge_objects", None), "unet", None)
+    inner = getattr(patcher if patcher is not None else model, "model", None)
+    return getattr(inner, "diffusion_model", None)
 
-    The host's ldm and sgm U-Nets keep it as `attention_resolutions`; empty where there is none.
+
+def attention_downscales(unet: Any) -> list[int]:
+    """At which parts of the latent a U-Net has spatial transformers: [1, 2, 4, 8] for SD 1.x.
+
+    Every host's U-Net is a list of `input_blocks`, some of which hold a Downsample, and a
+    `middle_block`. Empty for a model of another shape (SD3, Flux).
     """
-    unet = getattr(getattr(model, "model", None), "diffusion_model", None)
-    return sorted(int(scale) for scale in getattr(unet, "attention_resolutions", ()))
+    scale, found = 1, set()
+    for block in [*getattr(unet, "input_blocks", ()), getattr(unet, "middle_block", ())]:
+        names = {type(part).__name__ for part in block}
+        if "Downsample" in names:
+            scale *= 2
+        if any(name.endswith("Transformer") for name in names):
+            found.add(scale)
+    return sorted(found)
 
 
 def can_pool(p: Any, settings: Settings) -> bool:
     """Whether any layer of any chosen pass is above the threshold and has a factor above 1."""
-    downscales = attention_downscales(p.sd_model)
+    downscales = attention_downscales(unet_of(p.sd_model))
     return any(
         _any_pooled([level_grid(latent_grid(*size), scale) for scale in downscales], settings)
         for name, size in sizes(p).items()

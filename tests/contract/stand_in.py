@@ -47,6 +47,14 @@ def host_modules() -> Iterator[types.SimpleNamespace]:
                 sys.modules[name] = module
 
 
+class SpatialTransformer:
+    """Known to the extension's prediction by its name, as is the next."""
+
+
+class Downsample:
+    pass
+
+
 class Denoiser:
     """The host's CFGDenoiser: counts its own calls, knows the pass's total."""
 
@@ -66,7 +74,10 @@ class Processing:
         self.extra_generation_params: dict[str, Any] = {}
         self.comments: dict[str, int] = {}
         self.inits = self.samples = 0
-        unet = types.SimpleNamespace(attention_resolutions=[4, 2, 1])
+        unet = types.SimpleNamespace(
+            input_blocks=[[SpatialTransformer()], [Downsample()], [SpatialTransformer()]],
+            middle_block=[SpatialTransformer()],
+        )
         self.sd_model = types.SimpleNamespace(model=types.SimpleNamespace(diffusion_model=unet))
         self.model, self.lifecycle = model, lifecycle
         self.__dict__.update(given)

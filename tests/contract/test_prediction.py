@@ -1,0 +1,90 @@
+"""What is predicted of a generation, on the real ldm U-Net and on stand-ins."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import pytest
+import torch
+
+from lib_todo import Settings
+from lib_todo.webui import prediction
+
+openaimodel = pytest.importorskip("ldm.modules.diffusionmodules.openaimodel")
+
+
+def unet(**given: Any) -> Any:
+    """A narrow ldm U-Net of the wanted levels."""
+    with torch.device("meta"):
+        return openaimodel.UNetModel(
+            image_size=32,
+            in_channels=4,
+            out_channels=4,
+            model_channels=32,
+            num_res_blocks=1,
+            num_heads=2,
+            use_spatial_transformer=True,
+            context_dim=8,
+            legacy=False,
+            **given,
+        )
+
+
+def processing(model: Any, width: int, height: int, **given: Any) -> Any:
+    wrapped = types.SimpleNamespace(model=types.SimpleNamespace(diffusion_model=model))
+    return types.SimpleNamespace(sd_model=wrapped, width=width, height=height, **given)
+
+
+SD15 = {"attention_resolutions": [4, 2, 1], "channel_mult": [1, 2, 4, 4]}
+SDXL = {"attention_resolutions": [4, 2], "channel_mult": [1, 2, 4]}
+
+
+@pytest.mark.parametrize(("shape", "scales"), [(SD15, [1, 2, 4, 8]), (SDXL, [2, 4])])
+def test_finds_where_the_attention_is(shape: dict[str, Any], scales: list[int]) -> None:
+    assert prediction.attention_downscales(unet(**shape)) == scales
+
+
+@pytest.mark.parametrize("model", [None, object(), types.SimpleNamespace(joint_blocks=[])])
+def test_finds_none_in_other_models(model: Any) -> None:
+    assert prediction.attention_downscales(model) == []
+    assert not prediction.can_pool(processing(model, 2048, 2048), Settings())
+
+
+def test_finds_the_unet_of_forge() -> None:
+    patcher = types.SimpleNamespace(model=types.SimpleNamespace(diffusion_model="the U-Net"))
+    model = types.SimpleNamespace(forge_objects=types.SimpleNamespace(unet=patcher), model=None)
+    assert prediction.unet_of(model) == "the U-Net"
+
+
+@pytest.mark.parametrize(
+    ("shape", "side", "settings", "expected"),
+    [
+        (SD15, 512, Settings(), False),
+        (SD15, 768, Settings(), True),
+        (SD15, 768, Settings(factor=1), False),
+        (SD15, 2048, Settings(factor=1), True),
+        (SD15, 2048, Settings(factor=1, deep_factor=1), False),
+        (SD15, 768, Settings(passes="hires"), False),
+        (SDXL, 1024, Settings(), False),
+        (SDXL, 2048, Settings(), True),
+    ],
+)
+def test_says_whether_anything_can_be_pooled(
+    shape: dict[str, Any], side: int, settings: Settings, expected: bool
+) -> None:
+    assert prediction.can_pool(processing(unet(**shape), side, side), settings) is expected
+
+
+def test_knows_the_size_of_each_pass() -> None:
+    hires = {
+        "enable_hr": True,
+        "hr_upscale_to_x": 1200,
+        "hr_upscale_to_y": 1024,
+        "truncate_x": 22,
+        "truncate_y": 0,
+    }
+    both = processing(None, 512, 448, **hires)
+    assert prediction.sizes(both) == {"first": (512, 448), "hires": (1024, 1024)}
+    only_hires = processing(None, 512, 448, txt2img_upscale=True, **hires)
+    assert prediction.sizes(only_hires) == {"hires": (1024, 1024)}
