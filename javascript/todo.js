@@ -167,7 +167,7 @@
     }
 
     if (typeof module !== "undefined" && module.exports) {
-        module.exports = {autoFactor, layerFactor, layerCosts, workLeft, hiresSize, hintLines};
+        module.exports = {layerFactor, pooledGrid, layerCosts, workLeft, hiresSize, hintLines};
         return;
     }
     root.onUiLoaded(() => {
