@@ -1,0 +1,73 @@
+"""The one entry: python -m demo.training.train --stage vae|latents|unet|export.
+
+Each stage goes on from its checkpoint under demo/training/.cache/runs; the trainings stop after
+--minutes and are run again until their last step.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from .art import CACHE
+from .export import export
+from .latents import write_latents
+from .loop import Run
+from .unet import Denoiser, train_unet
+from .vae import build_vae, train_vae
+
+SEED = 2024
+VAE_STEPS, VAE_LR = 3500, 1.5e-3
+UNET_STEPS, UNET_LR = 5000, 1e-3
+RUNS = CACHE / "runs"
+LATENTS = RUNS / "latents.pt"
+MODEL = Path(__file__).parents[1] / "model"
+
+
+def vae_run() -> Run:
+    """The autoencoder's training, new or resumed."""
+    torch.manual_seed(SEED)
+    return Run("vae", RUNS, build_vae(), VAE_LR, VAE_STEPS)
+
+
+def unet_run() -> Run:
+    """The training of U-Net and text encoder, new or resumed."""
+    torch.manual_seed(SEED + 1)
+    return Run("unet", RUNS, Denoiser(), UNET_LR, UNET_STEPS)
+
+
+def export_model(folder: Path) -> None:
+    """Write the best weights so far as the pipeline that is shipped."""
+    state = torch.load(LATENTS, weights_only=True)
+    vae = build_vae()
+    vae.load_state_dict(state["vae"])
+    vae.register_to_config(scaling_factor=state["scaling_factor"])
+    unet = unet_run()
+    curves = {"autoencoder": vae_run().losses, "U-Net and text encoder": unet.losses}
+    export(vae, unet.ema.shadow, curves, folder)
+
+
+def main() -> None:
+    """Read the stage and run it for at most the given minutes."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--stage", required=True, choices=("vae", "latents", "unet", "export"))
+    parser.add_argument("--minutes", type=float, default=10.0, help="stop and save after this long")
+    parser.add_argument("--threads", type=int, default=0, help="torch threads; 0 leaves it alone")
+    parser.add_argument("--output", type=Path, default=MODEL, help="where export writes")
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    if args.stage == "vae":
+        train_vae(vae_run(), args.minutes)
+    elif args.stage == "latents":
+        write_latents(vae_run().ema.shadow, LATENTS)
+    elif args.stage == "unet":
+        train_unet(unet_run(), LATENTS, args.minutes)
+    else:
+        export_model(args.output)
+
+
+if __name__ == "__main__":
+    main()
