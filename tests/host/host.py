@@ -280,8 +280,12 @@ class Host:
         return dict(self.get("/todo-probe/leftovers"))
 
     def probe_fault(self, action: str, **parameters: Any) -> None:
-        """Arm `raise`, `interrupt` or `skip`; see the probe's `fault` for the parameters."""
+        """Arm `raise`, `interrupt`, `skip` or `reload`; see the probe's `fault` for the rest."""
         self.post("/todo-probe/fault", action=action, **parameters)
+
+    def probe_lattice(self, factor: int, threshold: int) -> None:
+        """Have the probe pool by itself until the next reset, to compare images with."""
+        self.post("/todo-probe/lattice", factor=factor, threshold=threshold)
 
 
 def images(answer: dict[str, Any]) -> list[bytes]:

@@ -39,8 +39,11 @@ def watched_classes() -> dict[str, type]:
     return found
 
 
-# The probe's folder sorts first among the extensions, so this is the bare host.
-BARE_ATTRIBUTES = {name: dict(vars(cls)) for name, cls in watched_classes().items()}
+# The probe's folder sorts first among the extensions, so this is the bare host. A UI reload runs
+# this file again; what an extension has left on the classes by then is not the bare host's.
+if not hasattr(shared, "todo_probe_bare"):
+    shared.todo_probe_bare = {name: dict(vars(cls)) for name, cls in watched_classes().items()}
+BARE_ATTRIBUTES: dict[str, dict[str, Any]] = shared.todo_probe_bare
 
 
 def describe(value: Any) -> str:
@@ -88,6 +91,8 @@ class Fault:
             shared.state.interrupt()
         elif self.action == "skip":
             shared.state.skip()
+        elif self.action == "reload":
+            shared.state.request_restart()
 
 
 class Probe:
@@ -109,6 +114,7 @@ class Probe:
         self.grid = (0, 0)
         self.query: tuple[int, int] = (0, 0)
         self.fault: Fault | None = None
+        self.lattice: tuple[int, int] | None = None
 
     def watch(self, sd_model: Any) -> None:
         """Put the hooks on this model's U-Net, if they are not there already."""
@@ -122,11 +128,12 @@ class Probe:
             if hasattr(module, "transformer_blocks"):
                 self.hook(module, self.on_transformer)
             elif name.endswith(".attn1") and hasattr(module, "to_k"):
+                self.hook(module, self.on_attention, with_kwargs=True)
                 self.hook(module.to_q, self.on_queries)
                 self.hook(module.to_k, self.on_keys(name))
 
-    def hook(self, module: torch.nn.Module, function: Callable[..., None]) -> None:
-        handle = module.register_forward_pre_hook(function)
+    def hook(self, module: torch.nn.Module, function: Callable[..., Any], **options: bool) -> None:
+        handle = module.register_forward_pre_hook(function, **options)
         self.handles.append(handle)
         self.hook_ids.add(handle.id)
 
@@ -153,6 +160,19 @@ class Probe:
 
     def on_transformer(self, _module: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> None:
         self.grid = (args[0].shape[2], args[0].shape[3])
+
+    def on_attention(self, _module: torch.nn.Module, args: Any, kwargs: Any) -> Any:
+        """Where it was told to, give the layer every n-th token of every n-th row as its keys."""
+        height, width = self.grid
+        if self.lattice is None or height * width <= self.lattice[1] ** 2:
+            return None
+        factor = self.lattice[0]
+        chosen = [
+            row * width + column
+            for row in range(0, height, factor)
+            for column in range(0, width, factor)
+        ]
+        return args, {**kwargs, "context": args[0][:, chosen]}
 
     def on_queries(self, _module: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> None:
         self.strike("attention")
@@ -264,10 +284,22 @@ def fault(
     return {}
 
 
+def lattice(factor: int, threshold: int) -> dict[str, Any]:
+    """Until the next reset pool by hand, to compare with, in layers above the threshold."""
+    probe.lattice = (factor, threshold)
+    return {}
+
+
+def reload() -> dict[str, Any]:
+    """Reload the UI, as the button on the settings page does."""
+    shared.state.request_restart()
+    return {}
+
+
 def add_routes(_demo: Any, app: Any) -> None:
     for answer in (ready, counts, leftovers):
         app.add_api_route(f"/todo-probe/{answer.__name__}", answer, methods=["GET"])
-    for order in (reset, fault):
+    for order in (reset, fault, lattice, reload):
         app.add_api_route(f"/todo-probe/{order.__name__}", order, methods=["POST"])
 
 

@@ -1,0 +1,170 @@
+"""What a right generation looks like from outside: token counts by plain arithmetic, asking ToDo.
+
+Nothing here calls lib_todo: the numbers are worked out anew, so that a mistake there shows.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from host import Host, images
+from PIL import Image
+
+Grid = tuple[int, int]
+
+# Self-attention layers of the tiny checkpoints at 1/1, 1/2, … of the latent.
+LAYERS = {"tiny15": {1: 5, 2: 5, 4: 5, 8: 1}, "tinyxl": {2: 10, 4: 12}}
+CLEAN: dict[str, list[Any]] = {"classes": [], "instances": [], "hooks": []}
+METHODS = ("nearest", "nearest-exact", "average", "max", "bilinear")
+
+# Two passes of one step each, 128×128 and 256×256: grids of up to 16×16 and of up to 32×32.
+HIRES: dict[str, Any] = {
+    "width": 128,
+    "height": 128,
+    "steps": 1,
+    "enable_hr": True,
+    "hr_scale": 2,
+    "hr_upscaler": "Latent",
+    "denoising_strength": 0.7,
+}
+
+
+def todo(*values: Any, **settings: Any) -> dict[str, Any]:
+    """The part of a request that asks for ToDo, by position or by name."""
+    args = list(values) if values else [{"enabled": True, **settings}]
+    return {"alwayson_scripts": {"ToDo": {"args": args}}}
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """What was asked for: the factors (0: automatic) and the threshold."""
+
+    factor: float = 0
+    deep_factor: float = 0
+    threshold: int = 64
+
+    def asked(self, **more: Any) -> dict[str, Any]:
+        """The part of a request that asks for this."""
+        return todo(**vars(self), **more)
+
+    def keys(self, grid: Grid, is_largest: bool) -> int:
+        """How many keys a layer of this grid has left."""
+        height, width = grid
+        tokens = height * width
+        if tokens <= self.threshold**2:
+            return tokens
+        # The whole number that brings the side of an equal square nearest to the threshold.
+        automatic = max(1, int(math.sqrt(tokens) / self.threshold + 0.5))
+        factor = (self.factor if is_largest else self.deep_factor) or automatic
+        if factor == int(factor):
+            return len(range(0, height, int(factor))) * len(range(0, width, int(factor)))
+        return int(height / factor + 0.5) * int(width / factor + 0.5)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One sampling: its size in pixels, its denoiser calls, and in which of them ToDo pools.
+
+    `calls` is how often each layer is called for one denoiser call: with several batches, or with
+    cond and uncond apart, more than once.
+    """
+
+    width: int
+    height: int
+    evaluations: int
+    pooling: Pooling | None
+    pooled_in: Collection[int] | None = None
+    calls: int = 1
+
+    def grids(self, family: str) -> dict[Grid, int]:
+        """The token grids of the checkpoint's levels, with the number of layers of each."""
+        found: dict[Grid, int] = {}
+        height, width = self.height // 8, self.width // 8
+        scale = 1
+        while scale <= max(LAYERS[family]):
+            if scale in LAYERS[family]:
+                found[height, width] = LAYERS[family][scale]
+            height, width, scale = (height + 1) // 2, (width + 1) // 2, scale * 2
+        return found
+
+    def rows(self, family: str) -> Counter[tuple[int, Grid, int, int]]:
+        """How often (denoiser call, grid, queries, keys) is to be seen, over all layers."""
+        grids = self.grids(family)
+        largest = max(grids, key=math.prod)
+        pooled_in = range(self.evaluations) if self.pooled_in is None else self.pooled_in
+        expected: Counter[tuple[int, Grid, int, int]] = Counter()
+        for step in range(self.evaluations):
+            for grid, layers in grids.items():
+                keys = math.prod(grid)
+                if self.pooling and step in pooled_in:
+                    keys = self.pooling.keys(grid, grid == largest)
+                expected[step, grid, math.prod(grid), keys] = layers * self.calls
+        return expected
+
+
+def check(host: Host, family: str, **passes: Pass) -> None:
+    """Compare all that the probe saw since its reset with `first=` and `hires=`."""
+    seen = host.probe_counts()["rows"]
+    assert {row["in_pass"] for row in seen} == set(passes)
+    for name, expected in passes.items():
+        counted: Counter[tuple[int, Grid, int, int]] = Counter()
+        layers: dict[Grid, set[str]] = {}
+        for row in seen:
+            if row["in_pass"] == name:
+                grid = row["height"], row["width"]
+                counted[row["step"], grid, row["queries"], row["keys"]] += row["calls"]
+                layers.setdefault(grid, set()).add(row["layer"])
+        rows = expected.rows(family)
+        assert {"unexpected": counted - rows, "missing": rows - counted} == {
+            "unexpected": Counter(),
+            "missing": Counter(),
+        }, name
+        assert {grid: len(found) for grid, found in layers.items()} == expected.grids(family)
+    assert host.probe_leftovers() == CLEAN
+
+
+def line(answer: dict[str, Any]) -> str | None:
+    """What the extension told of this generation."""
+    told: str | None = info(answer)["extra_generation_params"].get("ToDo report")
+    return told
+
+
+def info(answer: dict[str, Any]) -> dict[str, Any]:
+    return dict(json.loads(answer["info"]))
+
+
+def parameters(text: str) -> dict[str, str]:
+    """The ToDo part of an infotext."""
+    last = text.splitlines()[-1]
+    pairs = (part.partition(": ") for part in last.split(", ") if part.startswith("ToDo"))
+    return {key: value for key, _, value in pairs}
+
+
+def infotext(answer: dict[str, Any]) -> str:
+    """The generation parameters of the first image."""
+    return str(info(answer)["infotexts"][0])
+
+
+def pixels(image: bytes) -> bytes:
+    """An image's pixels alone, without the infotext in its file."""
+    return Image.open(io.BytesIO(image)).tobytes()
+
+
+def first_pixels(answer: dict[str, Any]) -> bytes:
+    return pixels(images(answer)[0])
+
+
+def picture(width: int, height: int, mode: str = "RGB") -> bytes:
+    """A PNG file of a plain gradient, to start img2img from."""
+    ramp = Image.linear_gradient("L").resize((width, height))
+    file = io.BytesIO()
+    (Image.merge("RGB", (ramp, ramp.rotate(90), ramp.rotate(180))) if mode == "RGB" else ramp).save(
+        file, "PNG"
+    )
+    return file.getvalue()

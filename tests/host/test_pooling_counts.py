@@ -1,0 +1,172 @@
+"""txt2img: every self-attention layer keeps its queries and gets exactly the keys it should."""
+
+from __future__ import annotations
+
+import pytest
+from expect import (
+    METHODS,
+    Pass,
+    Pooling,
+    check,
+    first_pixels,
+    infotext,
+    line,
+    parameters,
+    todo,
+)
+from host import Host
+
+# 256×256 gives SD 1.5 grids of 32, 16, 8, 4 a side and SDXL 16, 8.
+THRESHOLDS = {"tiny15": 12, "tinyxl": 6}
+
+
+@pytest.mark.parametrize("factor", [2, 1.5, 0])
+@pytest.mark.parametrize("family", sorted(THRESHOLDS))
+def test_each_factor(host: Host, family: str, factor: float) -> None:
+    host.use(f"{family}_a")
+    pooling = Pooling(factor, deep_factor=0, threshold=THRESHOLDS[family])
+    answer = host.txt2img(steps=2, **pooling.asked())
+    check(host, family, first=Pass(256, 256, 2, pooling))
+    assert parameters(infotext(answer))["ToDo factor"] == f"{factor:g}"
+
+
+@pytest.mark.parametrize(
+    ("family", "told"),
+    [
+        ("tiny15", "1024 → 121 keys in 5, 256 → 64 keys in 5 of 16 self-attention layers"),
+        ("tinyxl", "256 → 36 keys in 10 of 22 self-attention layers"),
+    ],
+)
+def test_the_factor_of_the_largest_grid_and_of_deeper_ones(
+    host: Host, family: str, told: str
+) -> None:
+    host.use(f"{family}_a")
+    threshold = {"tiny15": 12, "tinyxl": 8}[family]
+    pooling = Pooling(factor=3, deep_factor=2, threshold=threshold)
+    answer = host.txt2img(steps=1, **pooling.asked())
+    check(host, family, first=Pass(256, 256, 1, pooling))
+    assert line(answer) == f"ToDo: {told}, 1 of 1 steps"
+
+
+def test_a_factor_of_one_leaves_that_depth_alone(host: Host) -> None:
+    host.use("tiny15_a")
+    pooling = Pooling(factor=2, deep_factor=1, threshold=8)
+    host.txt2img(steps=1, **pooling.asked())
+    check(host, "tiny15", first=Pass(256, 256, 1, pooling))
+
+
+@pytest.mark.parametrize(
+    ("family", "pooling"),
+    [
+        ("tiny15", Pooling(threshold=32)),
+        ("tiny15", Pooling(factor=1.5, threshold=40)),
+        ("tinyxl", Pooling(factor=2, threshold=16)),
+    ],
+    ids=repr,
+)
+def test_512_by_768(host: Host, family: str, pooling: Pooling) -> None:
+    host.use(f"{family}_a")
+    host.txt2img(width=512, height=768, steps=1, **pooling.asked())
+    check(host, family, first=Pass(512, 768, 1, pooling))
+
+
+@pytest.mark.parametrize("family", sorted(THRESHOLDS))
+def test_every_method_pools_as_much_and_makes_its_own_image(host: Host, family: str) -> None:
+    host.use(f"{family}_a")
+    pooling = Pooling(factor=3, deep_factor=3, threshold=THRESHOLDS[family])
+    made = {"none": first_pixels(host.txt2img(steps=1))}
+    for method in METHODS:
+        host.probe_reset()
+        answer = host.txt2img(steps=1, **pooling.asked(method=method))
+        check(host, family, first=Pass(256, 256, 1, pooling))
+        told = parameters(infotext(answer)).get("ToDo method", "nearest")
+        assert told == method
+        made[method] = first_pixels(answer)
+    assert len(set(made.values())) == len(made)
+
+
+@pytest.mark.parametrize("family", sorted(THRESHOLDS))
+def test_the_tokens_are_those_of_the_lattice(host: Host, family: str) -> None:
+    """The probe, told to pool by its own plain indexing, makes the very same image."""
+    host.use(f"{family}_a")
+    size = {"width": 200, "height": 328, "steps": 2}
+    host.probe_lattice(factor=3, threshold=8)
+    by_hand = first_pixels(host.txt2img(**size))
+    host.probe_reset()
+    pooling = Pooling(factor=3, deep_factor=3, threshold=8)
+    assert first_pixels(host.txt2img(**size, **pooling.asked())) == by_hand
+    check(host, family, first=Pass(200, 328, 2, pooling))
+    host.probe_reset()
+    assert first_pixels(host.txt2img(**size)) != by_hand
+
+
+def test_positions_mean_the_same_as_names(host: Host) -> None:
+    host.use("tiny15_a")
+    pooling = Pooling(factor=2, deep_factor=1.5, threshold=12)
+    by_name = host.txt2img(steps=2, **pooling.asked(method="max", start=0.5, end=1, passes="first"))
+    check(host, "tiny15", first=Pass(256, 256, 2, pooling, pooled_in={1}))
+    host.probe_reset()
+    by_position = host.txt2img(steps=2, **todo(True, 2, 1.5, 12, "max", 0.5, 1, "first"))
+    check(host, "tiny15", first=Pass(256, 256, 2, pooling, pooled_in={1}))
+    assert by_name["images"] == by_position["images"]
+
+
+@pytest.mark.parametrize("size", [(520, 328), (1000, 200)], ids=str)
+@pytest.mark.parametrize("factor", [2, 1.5, 0])
+def test_sizes_that_no_factor_divides(host: Host, size: tuple[int, int], factor: float) -> None:
+    host.use("tiny15_a")
+    width, height = size
+    pooling = Pooling(factor, threshold=20)
+    host.txt2img(width=width, height=height, steps=1, **pooling.asked())
+    check(host, "tiny15", first=Pass(width, height, 1, pooling))
+
+
+@pytest.mark.parametrize(
+    ("sampler", "evaluations", "pooled_in", "told"),
+    [
+        # Two model calls a step, but one in the last: 2·4 - 1. Of the eight that are planned, a
+        # window from a quarter to a half holds the third and the fourth, the second step.
+        ("Heun", 7, {2, 3}, "1 of 4 steps"),
+        ("DPM++ SDE", 7, {2, 3}, "1 of 4 steps"),
+        ("Euler", 4, {1}, "1 of 4 steps"),
+        # The host's DDIM leaves out the last of its steps.
+        ("DDIM", 3, {1}, "1 of 3 steps"),
+    ],
+)
+def test_steps_of_each_kind_of_sampler(
+    host: Host, sampler: str, evaluations: int, pooled_in: set[int], told: str
+) -> None:
+    host.use("tiny15_a")
+    pooling = Pooling(factor=2, threshold=8)
+    size = {"width": 128, "height": 128}
+    answer = host.txt2img(
+        sampler_name=sampler, steps=4, **size, **pooling.asked(start=0.25, end=0.5)
+    )
+    check(host, "tiny15", first=Pass(128, 128, evaluations, pooling, pooled_in))
+    assert str(line(answer)).endswith(told)
+    assert parameters(infotext(answer))["ToDo steps"] == "0.25-0.5"
+
+
+def test_cond_and_uncond_apart(host: Host) -> None:
+    """A prompt longer than the negative one takes two U-Net calls a step; steps are not halved."""
+    host.use("tiny15_a")
+    pooling = Pooling(factor=2, threshold=8)
+    answer = host.txt2img(
+        prompt="a very long prompt, " * 30,
+        width=128,
+        height=128,
+        steps=4,
+        **pooling.asked(start=0.5),
+    )
+    check(host, "tiny15", first=Pass(128, 128, 4, pooling, pooled_in={2, 3}, calls=2))
+    assert str(line(answer)).endswith(", 2 of 4 steps")
+
+
+def test_a_batch_of_two_and_two_batches(host: Host) -> None:
+    host.use("tiny15_a")
+    pooling = Pooling(factor=2, threshold=8)
+    size = {"width": 128, "height": 128, "steps": 2}
+    answer = host.txt2img(batch_size=2, n_iter=2, **size, **pooling.asked(end=0.5))
+    check(host, "tiny15", first=Pass(128, 128, 2, pooling, pooled_in={0}, calls=2))
+    assert len(answer["images"]) == 4
+    assert {row["batch"] for row in host.probe_counts()["rows"]} == {4}
