@@ -160,11 +160,20 @@ def first_pixels(answer: dict[str, Any]) -> bytes:
     return pixels(images(answer)[0])
 
 
-def picture(width: int, height: int, mode: str = "RGB") -> bytes:
-    """A PNG file of a plain gradient, to start img2img from."""
+def picture(width: int, height: int) -> bytes:
+    """A PNG file of plain gradients, to start img2img from."""
     ramp = Image.linear_gradient("L").resize((width, height))
+    return _png(Image.merge("RGB", (ramp, ramp.rotate(90).resize(ramp.size), ramp)))
+
+
+def lower_half(width: int, height: int) -> bytes:
+    """A PNG file of a mask: the lower half is to be painted anew."""
+    mask = Image.new("L", (width, height), 0)
+    mask.paste(255, (0, height // 2, width, height))
+    return _png(mask)
+
+
+def _png(image: Image.Image) -> bytes:
     file = io.BytesIO()
-    (Image.merge("RGB", (ramp, ramp.rotate(90), ramp.rotate(180))) if mode == "RGB" else ramp).save(
-        file, "PNG"
-    )
+    image.save(file, "PNG")
     return file.getvalue()

@@ -256,6 +256,19 @@ class Host:
     def set_options(self, **options: Any) -> None:
         self.post("/sdapi/v1/options", options)
 
+    @contextmanager
+    def options_set(self, **options: Any) -> Iterator[None]:
+        """Have these options inside the `with` block and the ones before it afterwards.
+
+        Not by `override_settings`: the host does not take back a key that it never saved.
+        """
+        before = self.options()
+        self.set_options(**options)
+        try:
+            yield
+        finally:
+            self.set_options(**{name: before[name] for name in options})
+
     def script_info(self) -> list[dict[str, Any]]:
         return list(self.get("/sdapi/v1/script-info"))
 
