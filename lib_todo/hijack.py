@@ -184,7 +184,9 @@ def _grids_side_by_side(x: Any, context: Any, grid: Grid, layer: Any, transforme
         return 0
     if context is None or context is x:
         return 1
-    if context.ndim != 3 or context.shape[0] != x.shape[0] or context.shape[2] != x.shape[2]:
+    if not isinstance(context, torch.Tensor) or context.ndim != 3:
+        return 0
+    if context.shape[0] != x.shape[0] or context.shape[2] != x.shape[2]:
         return 0
     copies, rest = divmod(context.shape[1], tokens)
     # a text prompt may have as many tokens by chance; a block's first attention has none
