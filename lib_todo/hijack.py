@@ -22,7 +22,8 @@ from lib_todo.settings import Settings
 
 _local = threading.local()
 _lock = threading.Lock()
-_installed: list[tuple[type, Callable, Any]] = []
+# our calls that stand in a class: the class, and what it had of its own before
+_installed: dict[Callable, tuple[type, Any]] = {}
 _users: list[object] = []
 _ABSENT = object()
 
@@ -172,9 +173,14 @@ def current() -> token_downsampling | None:
     return stack[-1] if stack else None
 
 
-def _active() -> token_downsampling | None:
+def _run_of(call: Callable) -> token_downsampling | None:
+    """What this call of ours has to serve now.
+
+    None where it was put away, but somebody who had wrapped it meanwhile still calls it: another
+    one of ours may stand around theirs, and a layer must not be counted and pooled twice.
+    """
     run = current()
-    return run if run is not None and run.settings.enabled else None
+    return run if run is not None and run.settings.enabled and call in _installed else None
 
 
 def _grids_side_by_side(x: Any, context: Any, grid: Grid, layer: Any, transformer: Any) -> int:
@@ -220,12 +226,12 @@ def _with_changed(family: Family, args: tuple, kwargs: dict, changed: dict) -> t
     return tuple(new_args), new_kwargs
 
 
-def _intercept_transformer(original: Callable) -> Callable:
+def _intercept_transformer(original: Callable, family: Family) -> Callable:
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
-        run = _active()
+        run = _run_of(__call__)
         if run is None:
             return original(self, *args, **kwargs)
-        x = args[0] if args else next(iter(kwargs.values()), None)
+        x = args[0] if args else kwargs.get(family.parameters[0])
         is_image = isinstance(x, torch.Tensor) and x.ndim == 4
         run.enter_transformer(self, tuple(x.shape[2:]) if is_image else None)
         try:
@@ -238,7 +244,7 @@ def _intercept_transformer(original: Callable) -> Callable:
 
 def _intercept_attention(original: Callable, family: Family) -> Callable:
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
-        run = _active()
+        run = _run_of(__call__)
         if run is not None:
             args, kwargs = run.pool_call(family, self, args, kwargs)
         return original(self, *args, **kwargs)
@@ -249,27 +255,37 @@ def _intercept_attention(original: Callable, family: Family) -> Callable:
 def _install(user: object) -> None:
     with _lock:
         _users.append(user)
-        if len(_users) > 1:
-            return
-        for family in FAMILIES:
-            for cls in family.transformer_classes():
-                _set_call(cls, _intercept_transformer(cls.__call__))
-            for cls in family.attention_classes():
-                _set_call(cls, _intercept_attention(cls.__call__, family))
+        try:
+            for family in FAMILIES:
+                for cls in family.transformer_classes():
+                    _set_call(cls, _intercept_transformer, family)
+                for cls in family.attention_classes():
+                    _set_call(cls, _intercept_attention, family)
+        except BaseException:
+            _remove_user(user)
+            raise
 
 
-def _set_call(cls: type, call: Callable) -> None:
-    _installed.append((cls, call, cls.__dict__.get("__call__", _ABSENT)))
+def _set_call(cls: type, intercept: Callable[[Callable, Family], Callable], family: Family) -> None:
+    """Have `cls` call ours, unless it does: by another family's row, or from an outer entry."""
+    if any(cls is known or cls.__call__ is call for call, (known, _) in _installed.items()):
+        return
+    call = intercept(cls.__call__, family)
+    _installed[call] = cls, cls.__dict__.get("__call__", _ABSENT)
     cls.__call__ = call
 
 
 def _uninstall(user: object) -> None:
     with _lock:
-        # it is not there any more after undo_all
-        if user in _users:
-            _users.remove(user)
-        if not _users:
-            _restore_calls()
+        _remove_user(user)
+
+
+def _remove_user(user: object) -> None:
+    # it is not there any more after undo_all
+    if user in _users:
+        _users.remove(user)
+    if not _users:
+        _restore_calls()
 
 
 def undo_all() -> None:
@@ -281,9 +297,9 @@ def undo_all() -> None:
 
 def _restore_calls() -> None:
     while _installed:
-        cls, call, before = _installed.pop()
+        call, (cls, before) = _installed.popitem()
         if cls.__dict__.get("__call__") is not call:
-            continue  # someone wrapped ours meanwhile; without an active run it is passive
+            continue  # someone wrapped ours meanwhile; it is dead from now on
         if before is _ABSENT:
             del cls.__call__
         else:
