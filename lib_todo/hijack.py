@@ -54,13 +54,17 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
         self.settings = settings
         self.report = Report()
         self._grids: list[tuple[Grid | None, Any]] = []
+        # of the model's evaluation that is under way: the transformers called so far, the largest
+        # grid among them, and what the report had been told when it began
         self._called: set[int] = set()
         self._largest: Grid = (0, 0)
+        self._told = 0
 
     def __enter__(self) -> Report:
         if self.settings.enabled:
             _install(self)
         _stack().append(self)
+        self.report.expect_sampling()
         return self.report
 
     def __exit__(self, *exc_info: object) -> None:
@@ -71,10 +75,11 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
     def enter_transformer(self, transformer: Any, grid: Grid | None) -> None:
         """Note that a spatial transformer over `grid` is called (None: its grid is unknown)."""
         self._grids.append((grid, transformer))
-        if id(transformer) in self._called:
-            # the same layer again: a new evaluation of the model, perhaps at another size
+        if id(transformer) in self._called or self._told != self.report.told:
+            # a new evaluation, perhaps at another size or of another model
             self._called.clear()
             self._largest = (0, 0)
+            self._told = self.report.told
         self._called.add(id(transformer))
         if grid and grid[0] * grid[1] > self._largest[0] * self._largest[1]:
             self._largest = grid

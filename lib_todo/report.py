@@ -43,12 +43,20 @@ class Report:
         self.step = 0
         self.total = 1
         self.elsewhere = False
+        # how often any of this was said anew; each time an evaluation of the model begins
+        self.told = 0
         self._sampling = 0
+        self._sampling_expected = True
         self._steps_seen: set[tuple[int, str, int]] = set()
         self._steps_pooled: set[tuple[int, str, int]] = set()
         self._current_step: tuple[int, str, int] | None = None
         self._serials: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
         self._serial = itertools.count()
+
+    def expect_sampling(self) -> None:
+        """Say that the next `progress` begins a sampling of its own, whatever its step."""
+        self.told += 1
+        self._sampling_expected = True
 
     def progress(
         self, step: int, total: int, pass_name: str = "first", shown_steps: int | None = None
@@ -70,8 +78,10 @@ class Report:
                 f"ToDo: progress({step!r}, {total!r}, {pass_name!r}): step must be 0 or more, "
                 "total 1 or more, pass_name first or hires"
             )
-        if step < self.step or pass_name != self.pass_name or self._current_step is None:
+        if step < self.step or pass_name != self.pass_name or self._sampling_expected:
             self._sampling += 1
+        self.told += 1
+        self._sampling_expected = False
         self.step, self.total, self.pass_name, self.elsewhere = step, total, pass_name, False
         shown = min(step, total - 1) * (shown_steps or total) // total
         self._current_step = (self._sampling, pass_name, shown)
