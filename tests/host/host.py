@@ -11,10 +11,10 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import IO, Any
 
 import requests
@@ -241,6 +241,11 @@ class Host:
         """Load a checkpoint; not by `override_settings`, which the host may load twice."""
         self.set_options(sd_model_checkpoint=checkpoint)
 
+    @staticmethod
+    def body(**changes: Any) -> dict[str, Any]:
+        """`SMALL` changed, for a request of one's own."""
+        return SMALL | changes
+
     def txt2img(self, **body: Any) -> dict[str, Any]:
         """Generate from `SMALL` changed by `body`."""
         return dict(self.post("/sdapi/v1/txt2img", SMALL | body))
@@ -257,17 +262,21 @@ class Host:
         self.post("/sdapi/v1/options", options)
 
     @contextmanager
-    def options_set(self, **options: Any) -> Iterator[None]:
+    def options_set(
+        self, extension_defaults: Mapping[str, Any] = MappingProxyType({}), /, **options: Any
+    ) -> Iterator[None]:
         """Have these options inside the `with` block and the ones before it afterwards.
 
-        Not by `override_settings`: the host does not take back a key that it never saved.
+        Not by `override_settings`: the host does not take back a key that it never saved. It does
+        not tell the values of extensions' options either: name those in `extension_defaults`.
         """
-        before = self.options()
+        known = {**self.options(), **extension_defaults}
+        before = {name: known[name] for name in options}
         self.set_options(**options)
         try:
             yield
         finally:
-            self.set_options(**{name: before[name] for name in options})
+            self.set_options(**before)
 
     def script_info(self) -> list[dict[str, Any]]:
         return list(self.get("/sdapi/v1/script-info"))

@@ -1,0 +1,134 @@
+"""The host's own speed-ups on the same layers: token merging and HyperTile.
+
+Both are set on the settings page here: as an `override_settings` of a request the host would not
+take them back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from expect import CLEAN, HIRES, Pass, Pooling, check, first_pixels, line
+from host import Host
+
+POOLING = Pooling(factor=2, threshold=8)
+# The defaults of the built-in extension's options.
+HYPERTILE_OFF = {
+    "hypertile_enable_unet": False,
+    "hypertile_enable_unet_secondpass": False,
+    "hypertile_max_tile_unet": 256,
+    "hypertile_swap_size_unet": 3,
+    "hypertile_max_depth_unet": 3,
+}
+Seen = dict[tuple[int, int], set[tuple[int, int]]]
+
+
+def counts(host: Host, in_pass: str = "first") -> Seen:
+    """The queries and keys that each grid was seen with."""
+    seen: Seen = {}
+    for row in host.probe_counts()["rows"]:
+        if row["in_pass"] == in_pass:
+            grid = row["height"], row["width"]
+            seen.setdefault(grid, set()).add((row["queries"], row["keys"]))
+    return seen
+
+
+def test_token_merging_keeps_its_layers(host: Host) -> None:
+    """It halves the tokens of the largest grid; the deeper ones are pooled as ever."""
+    host.use("tiny15_a")
+    with host.options_set(token_merging_ratio=0.5):
+        answer = host.txt2img(steps=1, **POOLING.asked())
+        assert counts(host) == {
+            (32, 32): {(512, 512)},
+            (16, 16): {(256, 64)},
+            (8, 8): {(64, 64)},
+            (4, 4): {(16, 16)},
+        }
+        told = "256 → 64 keys in 5 of 16 self-attention layers, 1 of 1 steps (5 not this grid)"
+        assert line(answer) == f"ToDo: {told}"
+    assert host.probe_leftovers() == CLEAN
+    host.probe_reset()
+    host.txt2img(steps=1, **POOLING.asked())
+    check(host, "tiny15", first=Pass(256, 256, 1, POOLING))
+
+
+def test_token_merging_in_all_layers_above_the_threshold(host: Host) -> None:
+    """Then nothing is pooled, the image is token merging's own, and the user is told why."""
+    host.use("tiny15_a")
+    with host.options_set(token_merging_ratio=0.5):
+        alone = host.txt2img(steps=1)
+        both = host.txt2img(steps=1, **Pooling(factor=2, threshold=16).asked())
+    assert both["images"] == alone["images"]
+    assert line(both) == "ToDo: nothing was pooled: not this grid (5 layers)"
+
+
+def test_token_merging_in_the_hires_pass_alone(host: Host) -> None:
+    host.use("tiny15_a")
+    with host.options_set(token_merging_ratio_hr=0.5):
+        host.txt2img(**HIRES, **POOLING.asked())
+        assert counts(host)[16, 16] == {(256, 64)}
+        assert counts(host, "hires")[32, 32] == {(512, 512)}
+        assert counts(host, "hires")[16, 16] == {(256, 64)}
+    assert host.probe_leftovers() == CLEAN
+
+
+@pytest.fixture
+def tiled(host: Host) -> Iterator[Host]:
+    """A host with a model object of its own: HyperTile leaves its `forward` on it for ever."""
+    host.use("tiny15_a")
+    host.use("tiny15_b")
+    # Of tiles of 16×16 tokens, always the same way, in the layers of the largest grid.
+    tiles = {
+        "hypertile_max_tile_unet": 128,
+        "hypertile_swap_size_unet": 1,
+        "hypertile_max_depth_unet": 0,
+    }
+    with host.options_set(HYPERTILE_OFF, **tiles):
+        yield host
+    host.use("tiny15_a")
+    host.probe_reset()
+    assert host.probe_leftovers() == CLEAN
+
+
+def test_hypertile_keeps_its_layers_and_gives_them_back(tiled: Host) -> None:
+    pooled_before = first_pixels(tiled.txt2img(steps=1, **POOLING.asked()))
+
+    tiled.probe_reset()
+    with tiled.options_set(HYPERTILE_OFF, hypertile_enable_unet=True):
+        alone = first_pixels(tiled.txt2img(steps=1))
+        assert counts(tiled)[32, 32] == {(256, 256)}
+        left_by_hypertile = tiled.probe_leftovers()
+
+        tiled.probe_reset()
+        answer = tiled.txt2img(steps=1, **POOLING.asked())
+        assert counts(tiled) == {
+            (32, 32): {(256, 256)},
+            (16, 16): {(256, 64)},
+            (8, 8): {(64, 64)},
+            (4, 4): {(16, 16)},
+        }
+        assert "5 tiled by another extension" in str(line(answer))
+        assert tiled.probe_leftovers() == left_by_hypertile
+
+        only_tiled = Pooling(factor=2, threshold=16)
+        answer = tiled.txt2img(steps=1, **only_tiled.asked())
+        assert first_pixels(answer) == alone
+        told = "ToDo: nothing was pooled: tiled by another extension (5 layers)"
+        assert line(answer) == told
+
+    # HyperTile is off again and its forward still there: every layer is pooled, with right rows.
+    tiled.probe_reset()
+    assert first_pixels(tiled.txt2img(steps=1, **POOLING.asked())) == pooled_before
+    assert counts(tiled)[32, 32] == {(1024, 256)}
+    assert counts(tiled)[16, 16] == {(256, 64)}
+    assert tiled.probe_leftovers() == left_by_hypertile
+
+
+def test_hypertile_in_the_hires_pass_alone(tiled: Host) -> None:
+    with tiled.options_set(HYPERTILE_OFF, hypertile_enable_unet_secondpass=True):
+        answer = tiled.txt2img(**HIRES, **POOLING.asked())
+    assert counts(tiled)[16, 16] == {(256, 64)}
+    assert counts(tiled, "hires")[32, 32] == {(256, 256)}
+    assert counts(tiled, "hires")[16, 16] == {(256, 64)}
+    assert "5 tiled by another extension" in str(line(answer))
