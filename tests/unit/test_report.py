@@ -1,0 +1,401 @@
+"""The report: counts by grid and reason, steps, the line for people, JSON, and no module kept."""
+
+from __future__ import annotations
+
+import gc
+import json
+import weakref
+
+import pytest
+from ldm_models import image, run, spatial_transformer, text
+from torch import nn
+
+from lib_todo import Report, Settings, token_downsampling
+from lib_todo.report import (
+    BELOW_THRESHOLD,
+    FACTOR_ONE,
+    FUSED,
+    MASKED,
+    NOT_SELF_ATTENTION,
+    NOT_THIS_GRID,
+    OTHER_GENERATION,
+    OTHER_PASS,
+    OUTSIDE_WINDOW,
+    TILED,
+)
+
+LAYERS = [nn.Identity() for _ in range(16)]
+LARGE, SMALL = (128, 128), (64, 64)
+POOLED = (LARGE, 16384, 4096, None)
+BELOW = (SMALL, 4096, 4096, BELOW_THRESHOLD)
+
+
+def count(report: Report, layers: range, *what: object, calls: int = 1) -> None:
+    for _ in range(calls):
+        for index in layers:
+            report.count(LAYERS[index], *what)
+
+
+def steps_told(*told: tuple, pool: bool = True) -> tuple[int, int]:
+    """(steps pooled, steps seen) after each progress was followed by a call of the model."""
+    report = Report()
+    for arguments in told:
+        report.progress(*arguments)
+        if pool:
+            report.count(LAYERS[0], *POOLED)
+    return report.steps
+
+
+def test_nothing_seen() -> None:
+    report = Report()
+    assert (report.tallies, report.pooled, report.passed) == ({}, {}, {})
+    assert (report.layers, report.largest_grid, report.steps) == (0, None, (0, 0))
+    assert report.line() == "ToDo: nothing was pooled: no such layer seen"
+
+
+def test_layers_are_distinct_and_calls_are_not() -> None:
+    report = Report()
+    count(report, range(10), *POOLED, calls=3)
+    count(report, range(10, 16), *BELOW, calls=2)
+    tally = report.tallies[POOLED]
+    assert (len(tally.layers), tally.calls) == (10, 30)
+    assert {key: (len(t.layers), t.calls) for key, t in report.pooled.items()} == {
+        (16384, 4096): (10, 30)
+    }
+    assert {why: (len(t.layers), t.calls) for why, t in report.passed.items()} == {
+        BELOW_THRESHOLD: (6, 12)
+    }
+    assert (report.layers, report.largest_grid) == (16, LARGE)
+
+
+def test_a_layer_that_was_pooled_and_left_alone_is_one_layer() -> None:
+    report = Report()
+    count(report, range(4), *POOLED)
+    count(report, range(4), LARGE, 16384, 16384, OUTSIDE_WINDOW)
+    assert report.layers == 4
+    assert len(report.pooled[16384, 4096].layers) == len(report.passed[OUTSIDE_WINDOW].layers) == 4
+
+
+def test_grids_of_as_many_keys_are_merged_in_the_sums_only() -> None:
+    report = Report()
+    count(report, range(2), (64, 256), 16384, 4096, None)
+    count(report, range(1, 4), *POOLED)
+    assert len(report.tallies) == 2
+    assert {key: (len(t.layers), t.calls) for key, t in report.pooled.items()} == {
+        (16384, 4096): (4, 5)
+    }
+
+
+def test_reading_the_sums_does_not_change_the_counts() -> None:
+    report = Report()
+    count(report, range(2), (64, 256), 16384, 4096, None)
+    count(report, range(2, 4), *POOLED)
+    count(report, range(4, 5), *BELOW)
+    count(report, range(5, 6), (32, 32), 1024, 1024, BELOW_THRESHOLD)
+    for _ in range(2):
+        assert len(report.pooled[16384, 4096].layers) == 4
+        assert len(report.passed[BELOW_THRESHOLD].layers) == 2
+    assert [len(tally.layers) for tally in report.tallies.values()] == [2, 2, 1, 1]
+
+
+def test_attention_to_a_prompt_is_no_self_attention_layer() -> None:
+    report = Report()
+    count(report, range(3), (256, 256), 65536, 65536, NOT_SELF_ATTENTION)
+    assert (report.layers, report.passed, report.largest_grid) == (0, {}, None)
+    assert len(report.tallies) == 1
+    assert report.line() == "ToDo: nothing was pooled: no such layer seen"
+
+
+# steps
+
+
+def test_every_step_of_a_sampling() -> None:
+    assert steps_told(*[(step, 20) for step in range(20)]) == (20, 20)
+    assert steps_told(*[(step, 20) for step in range(20)], pool=False) == (0, 20)
+
+
+def test_only_steps_in_which_something_was_pooled() -> None:
+    report = Report()
+    for step in range(20):
+        report.progress(step, 20)
+        report.count(LAYERS[0], *(POOLED if step < 7 else BELOW))
+    assert report.steps == (7, 20)
+
+
+def test_several_calls_in_a_step_are_one_step() -> None:
+    report = Report()
+    report.progress(0, 20)
+    count(report, range(3), *POOLED, calls=4)
+    report.progress(0, 20)
+    count(report, range(3), *POOLED)
+    assert report.steps == (1, 1)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 10, 20, 33])
+def test_second_order_samplers_count_the_steps_the_user_knows(steps: int) -> None:
+    """Heun calls the model twice in every step but the last."""
+    total = 2 * steps - 1
+    told = [(call, total, "first", steps) for call in range(total)]
+    assert steps_told(*told) == (steps, steps)
+    assert steps_told(*[arguments[:2] for arguments in told]) == (total, total)
+
+
+@pytest.mark.parametrize("steps", [2, 10, 33])
+def test_second_order_samplers_with_two_calls_in_the_last_step_too(steps: int) -> None:
+    told = [(call, 2 * steps, "first", steps) for call in range(2 * steps)]
+    assert steps_told(*told) == (steps, steps)
+
+
+def test_half_of_a_second_order_sampling() -> None:
+    report = Report()
+    for call in range(39):
+        report.progress(call, 39, "first", 20)
+        report.count(LAYERS[0], *(POOLED if call < 20 else BELOW))
+    assert report.steps == (10, 20)
+
+
+def test_samplers_that_run_past_their_count_stay_in_the_last_step() -> None:
+    assert steps_told(*[(step, 10) for step in range(25)]) == (10, 10)
+
+
+def test_batches_add_up() -> None:
+    batch = [(step, 5) for step in range(5)]
+    assert steps_told(*batch, *batch, *batch) == (15, 15)
+
+
+def test_an_interrupted_batch_and_the_next() -> None:
+    assert steps_told((0, 5), (1, 5), (2, 5), (0, 5), (1, 5)) == (5, 5)
+
+
+def test_both_passes_add_up() -> None:
+    first = [(step, 5, "first") for step in range(5)]
+    hires = [(step, 3, "hires") for step in range(3)]
+    assert steps_told(*first, *hires, *first, *hires) == (16, 16)
+
+
+def test_one_step_passes_are_told_apart() -> None:
+    assert steps_told((0, 1, "first"), (0, 1, "hires"), (0, 1, "first")) == (3, 3)
+
+
+def test_batches_of_one_step_are_told_apart_by_entering_again() -> None:
+    downsampling = token_downsampling(Settings(factor=2, threshold=2))
+    model = spatial_transformer()
+    for _ in range(3):
+        with downsampling as report:
+            report.progress(0, 1)
+            run(model, image(4, 4), text())
+    assert report.steps == (3, 3)
+    assert report.line().endswith("3 of 3 steps")
+
+
+def test_without_any_progress_no_steps_are_claimed() -> None:
+    report = Report()
+    count(report, range(1), *POOLED)
+    assert report.steps == (0, 0)
+    assert report.line() == "ToDo: 16384 → 4096 keys in 1 of 1 self-attention layers"
+
+
+@pytest.mark.parametrize(
+    "arguments", [(-1, 20), (0, 0), (0, -1), (0, 20, "second"), (0, 20, ""), (0, 20, None)]
+)
+def test_progress_that_cannot_be(arguments: tuple) -> None:
+    report = Report()
+    report.progress(3, 7, "hires")
+    with pytest.raises(ValueError, match=r"ToDo: progress\(") as caught:
+        report.progress(*arguments)
+    assert repr(arguments[-1]) in str(caught.value)
+    assert (report.step, report.total, report.pass_name, report.steps) == (3, 7, "hires", (0, 1))
+
+
+def test_pause_lasts_until_the_next_progress() -> None:
+    report = Report()
+    assert not report.elsewhere
+    report.pause()
+    assert report.elsewhere
+    report.progress(1, 2)
+    assert not report.elsewhere
+
+
+# the line
+
+
+def test_the_issues_own_line() -> None:
+    report = Report()
+    for step in range(20):
+        report.progress(step, 20)
+        count(report, range(10), *POOLED)
+        count(report, range(10, 16), *BELOW)
+    assert report.line(64, "at 1024×1024") == (
+        "ToDo: 16384 → 4096 keys in 10 of 16 self-attention layers, 20 of 20 steps"
+    )
+
+
+def test_several_grids_largest_first() -> None:
+    report = Report()
+    count(report, range(5, 10), LARGE, 16384, 4096, None)
+    count(report, range(5), (256, 256), 65536, 4096, None)
+    count(report, range(10, 16), *BELOW)
+    assert report.line() == (
+        "ToDo: 65536 → 4096 keys in 5, 16384 → 4096 keys in 5 of 16 self-attention layers"
+    )
+
+
+@pytest.mark.parametrize("reason", [TILED, NOT_THIS_GRID, MASKED, FUSED])
+def test_what_was_unexpectedly_left_alone_is_noted(reason: str) -> None:
+    report = Report()
+    count(report, range(10), *POOLED)
+    count(report, range(10, 13), LARGE, 16384, 16384, reason)
+    assert report.line() == (
+        f"ToDo: 16384 → 4096 keys in 10 of 13 self-attention layers (3 {reason})"
+    )
+
+
+@pytest.mark.parametrize(
+    "reason", [BELOW_THRESHOLD, FACTOR_ONE, OUTSIDE_WINDOW, OTHER_PASS, OTHER_GENERATION]
+)
+def test_what_was_asked_for_is_not_noted(reason: str) -> None:
+    report = Report()
+    count(report, range(10), *POOLED)
+    count(report, range(10, 13), LARGE, 16384, 16384, reason)
+    assert report.line() == "ToDo: 16384 → 4096 keys in 10 of 13 self-attention layers"
+
+
+@pytest.mark.parametrize(
+    ("threshold", "where", "words"),
+    [
+        (64, "at 512×512", "no layer has more than 64×64 tokens at 512×512"),
+        (64, "", "no layer has more than 64×64 tokens"),
+        (None, "", "no layer has more than the threshold"),
+        (None, "at 512×512", "no layer has more than the threshold at 512×512"),
+    ],
+)
+def test_nothing_above_the_threshold(threshold: int | None, where: str, words: str) -> None:
+    report = Report()
+    count(report, range(16), *BELOW)
+    assert report.line(threshold, where) == f"ToDo: nothing was pooled: {words}"
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        FACTOR_ONE,
+        OUTSIDE_WINDOW,
+        OTHER_PASS,
+        OTHER_GENERATION,
+        NOT_THIS_GRID,
+        TILED,
+        MASKED,
+        FUSED,
+    ],
+)
+def test_nothing_pooled_for_another_reason(reason: str) -> None:
+    report = Report()
+    count(report, range(6, 16), *BELOW)
+    count(report, range(6), LARGE, 16384, 16384, reason)
+    assert report.line(64) == f"ToDo: nothing was pooled: {reason} (6 layers)"
+
+
+def test_nothing_pooled_for_two_reasons() -> None:
+    report = Report()
+    count(report, range(2), LARGE, 16384, 16384, TILED)
+    count(report, range(2, 5), LARGE, 16384, 16384, OUTSIDE_WINDOW)
+    assert report.line() == (
+        f"ToDo: nothing was pooled: {TILED} (2 layers), {OUTSIDE_WINDOW} (3 layers)"
+    )
+
+
+# JSON
+
+
+def test_as_json() -> None:
+    report = Report()
+    report.progress(0, 2)
+    count(report, range(10), *POOLED, calls=2)
+    report.progress(1, 2)
+    count(report, range(10, 16), *BELOW)
+    count(report, range(2), LARGE, 77, 77, NOT_SELF_ATTENTION)
+    assert json.loads(json.dumps(report.to_dict())) == {
+        "layers": 16,
+        "steps": {"pooled": 1, "seen": 2},
+        "grids": [
+            {
+                "grid": [128, 128],
+                "keys_before": 16384,
+                "keys_after": 4096,
+                "reason": None,
+                "layers": 10,
+                "calls": 20,
+            },
+            {
+                "grid": [64, 64],
+                "keys_before": 4096,
+                "keys_after": 4096,
+                "reason": "below the threshold",
+                "layers": 6,
+                "calls": 6,
+            },
+            {
+                "grid": [128, 128],
+                "keys_before": 77,
+                "keys_after": 77,
+                "reason": "not self-attention over the image",
+                "layers": 2,
+                "calls": 2,
+            },
+        ],
+    }
+
+
+def test_a_real_run_as_json() -> None:
+    model = spatial_transformer(depth=2)
+    with token_downsampling(Settings(factor=1.5, threshold=4)) as report:
+        report.progress(0, 1)
+        run(model, image(6, 7), text())
+    written = json.loads(json.dumps(report.to_dict()))
+    assert (written["layers"], written["steps"]) == (2, {"pooled": 1, "seen": 1})
+    assert written["grids"][0] == {
+        "grid": [6, 7],
+        "keys_before": 42,
+        "keys_after": 20,
+        "reason": None,
+        "layers": 2,
+        "calls": 2,
+    }
+
+
+# memory
+
+
+def test_no_module_is_kept_alive() -> None:
+    model = spatial_transformer()
+    downsampling = token_downsampling(Settings(factor=2, threshold=2))
+    with downsampling as report:
+        run(model, image(4, 4), text())
+        dead = [weakref.ref(module) for module in model.modules()]
+        assert len(dead) > 10
+        del model
+        gc.collect()
+        assert [ref() for ref in dead if ref() is not None] == []
+    assert report.layers == 1
+
+
+def test_no_module_is_kept_alive_by_one_that_broke_off() -> None:
+    model = spatial_transformer()
+    handle = model.transformer_blocks[0].ff.register_forward_pre_hook(lambda *_: 1 / 0)
+    downsampling = token_downsampling(Settings(factor=2, threshold=2))
+    with downsampling as report:
+        with pytest.raises(ZeroDivisionError):
+            run(model, image(4, 4), text())
+        dead = weakref.ref(model)
+        handle.remove()
+        del model, handle
+        gc.collect()
+        assert dead() is None
+    assert report.layers == 1
+
+
+def test_a_new_layer_is_a_new_one_even_in_the_memory_of_a_dead_one() -> None:
+    report = Report()
+    for _ in range(50):
+        report.count(nn.Identity(), *POOLED)
+    assert report.layers == 50
