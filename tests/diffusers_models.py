@@ -1,0 +1,216 @@
+"""Small diffusers models and pipelines with random weights, and how many keys they compute."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    EulerDiscreteScheduler,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
+from torch import nn
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+)
+
+TEXT_WIDTH = 16
+TOKEN_LENGTH = 77
+
+
+def randomised(model: nn.Module, seed: int = 0) -> nn.Module:
+    """Weights for which no layer's output vanishes or explodes, and each query looks at few keys.
+
+    Were attention flat, pooling would hardly change a thing and no test could tell.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            spread = 4 if "to_q" in name or "to_k" in name else 0.7
+            spread = spread / parameter[0].numel() ** 0.5 if parameter.ndim > 1 else 0.1
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * spread)
+            if parameter.ndim == 1:
+                parameter.add_(0.5)
+    return model.eval().requires_grad_(False)
+
+
+def unet(**changes: Any) -> UNet2DConditionModel:
+    """SD 1.x's anatomy: attention at the latent's own resolution and on the level below."""
+    options = {
+        "sample_size": 8,
+        "block_out_channels": (32, 32),
+        "layers_per_block": 1,
+        "down_block_types": ("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+        "cross_attention_dim": TEXT_WIDTH,
+        "attention_head_dim": 2,
+        "norm_num_groups": 8,
+    }
+    return randomised(UNet2DConditionModel(**{**options, **changes}))
+
+
+def unet_sd2(**changes: Any) -> UNet2DConditionModel:
+    """SD 2.x: linear projections around the transformer, heads by level."""
+    return unet(use_linear_projection=True, attention_head_dim=(2, 4), **changes)
+
+
+def unet_sdxl(**changes: Any) -> UNet2DConditionModel:
+    """SDXL: none at the first level, deep transformers below, size and crop as conditions."""
+    options = {
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
+        "transformer_layers_per_block": (1, 2),
+        "use_linear_projection": True,
+        "cross_attention_dim": 2 * TEXT_WIDTH,
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 8,
+        "projection_class_embeddings_input_dim": TEXT_WIDTH + 6 * 8,
+    }
+    return unet(**{**options, **changes})
+
+
+def vae() -> AutoencoderKL:
+    """An autoencoder of factor 8 with four latent channels."""
+    model = AutoencoderKL(
+        block_out_channels=(8,) * 4,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        norm_num_groups=4,
+        layers_per_block=1,
+        sample_size=64,
+        mid_block_add_attention=False,
+    )
+    return randomised(model)
+
+
+def tokenizer(folder: Path) -> CLIPTokenizer:
+    """CLIP's tokenizer with a vocabulary of single letters."""
+    folder.mkdir(parents=True, exist_ok=True)
+    letters = [chr(code) for code in range(33, 127)]
+    words = [*letters, *(f"{letter}</w>" for letter in letters)]
+    words += ["<|startoftext|>", "<|endoftext|>"]
+    (folder / "vocab.json").write_text(json.dumps({word: i for i, word in enumerate(words)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    return CLIPTokenizer(
+        str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=TOKEN_LENGTH
+    )
+
+
+def _text_config(vocabulary: CLIPTokenizer) -> CLIPTextConfig:
+    return CLIPTextConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=TEXT_WIDTH,
+        intermediate_size=32,
+        projection_dim=TEXT_WIDTH,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=TOKEN_LENGTH,
+        bos_token_id=vocabulary.bos_token_id,
+        eos_token_id=vocabulary.eos_token_id,
+        pad_token_id=vocabulary.eos_token_id,
+    )
+
+
+def sd_pipeline(folder: Path, model: UNet2DConditionModel | None = None) -> StableDiffusionPipeline:
+    """A whole txt2img pipeline; its tokenizer's files go into `folder`."""
+    words = tokenizer(folder / "tokenizer")
+    pipe = StableDiffusionPipeline(
+        vae=vae(),
+        text_encoder=randomised(CLIPTextModel(_text_config(words))),
+        tokenizer=words,
+        unet=model or unet(),
+        scheduler=DDIMScheduler(
+            beta_schedule="scaled_linear", clip_sample=False, steps_offset=1, set_alpha_to_one=False
+        ),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def sdxl_pipeline(folder: Path) -> StableDiffusionXLPipeline:
+    """The same with SDXL's two text encoders."""
+    words = tokenizer(folder / "tokenizer")
+    config = _text_config(words)
+    pipe = StableDiffusionXLPipeline(
+        vae=vae(),
+        text_encoder=randomised(CLIPTextModel(config)),
+        text_encoder_2=randomised(CLIPTextModelWithProjection(config)),
+        tokenizer=words,
+        tokenizer_2=words,
+        unet=unet_sdxl(),
+        scheduler=EulerDiscreteScheduler(),
+        add_watermarker=False,
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def run_unet(model: UNet2DConditionModel, height: int, width: int) -> torch.Tensor:
+    """One evaluation over a random latent of that size, always the same one."""
+    generator = torch.Generator().manual_seed(1)
+    latent = torch.randn(2, 4, height, width, generator=generator)
+    text = torch.randn(2, 5, model.config.cross_attention_dim, generator=generator)
+    conditions = {
+        "text_embeds": torch.randn(2, TEXT_WIDTH, generator=generator),
+        "time_ids": torch.ones(2, 6),
+    }
+    return model(latent, 500, text, added_cond_kwargs=conditions).sample
+
+
+def self_attentions(model: nn.Module) -> list[nn.Module]:
+    """Every block's first attention, in the model's order."""
+    return [layer for name, layer in model.named_modules() if name.endswith(".attn1")]
+
+
+@contextmanager
+def keys_computed(model: nn.Module) -> Iterator[list[tuple[int, int]]]:
+    """(queries, keys) of every self-attention call, counted at its projections, in order."""
+    queries: list[int] = []
+    seen: list[tuple[int, int]] = []
+    handles = []
+    for layer in self_attentions(model):
+        handles += [
+            layer.to_q.register_forward_pre_hook(lambda _, x: queries.append(x[0].shape[1])),
+            layer.to_k.register_forward_pre_hook(
+                lambda _, x: seen.append((queries[-1], x[0].shape[1]))
+            ),
+        ]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def pooled_by_hand(
+    model: nn.Module, pool: Callable[[torch.Tensor], torch.Tensor | None]
+) -> Iterator[None]:
+    """Give each self-attention `pool` of its tokens as context, unless that is None."""
+
+    def hook(_: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+        pooled = pool(args[0])
+        return args, kwargs if pooled is None else {**kwargs, "encoder_hidden_states": pooled}
+
+    handles = [
+        layer.register_forward_pre_hook(hook, with_kwargs=True) for layer in self_attentions(model)
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
