@@ -69,11 +69,13 @@ def _read(key: str, name: str, text: Any) -> Any:
 
 def _read_steps(text: str) -> tuple[float, float]:
     match = re.fullmatch(r"\s*([0-9.]+)\s*-\s*([0-9.]+)\s*", text)
-    if not match:
-        raise SettingsError(STEPS_KEY, text, "two numbers from 0 to 1, such as 0.2-0.8")
-    start, end = (
-        _read(STEPS_KEY, name, part) for name, part in zip(("start", "end"), match.groups())
-    )
+    parts = match.groups() if match else ()
+    try:
+        start, end = (
+            BY_NAME[name].check(float(part)) for name, part in zip(("start", "end"), parts)
+        )
+    except ValueError:
+        raise SettingsError(STEPS_KEY, text, "two numbers from 0 to 1, such as 0.2-0.8") from None
     if start > end:
         raise SettingsError(STEPS_KEY, text, "a start no greater than the end")
     return start, end
