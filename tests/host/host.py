@@ -246,14 +246,18 @@ class Host:
         """`SMALL` changed, for a request of one's own."""
         return SMALL | changes
 
+    @staticmethod
+    def img2img_body(image: bytes, **changes: Any) -> dict[str, Any]:
+        """The same with an image file to start from."""
+        return SMALL | {"init_images": [base64.b64encode(image).decode()]} | changes
+
     def txt2img(self, **body: Any) -> dict[str, Any]:
         """Generate from `SMALL` changed by `body`."""
         return dict(self.post("/sdapi/v1/txt2img", SMALL | body))
 
     def img2img(self, image: bytes, **body: Any) -> dict[str, Any]:
         """Generate from an image file and `SMALL` changed by `body`."""
-        encoded = base64.b64encode(image).decode()
-        return dict(self.post("/sdapi/v1/img2img", SMALL | {"init_images": [encoded]} | body))
+        return dict(self.post("/sdapi/v1/img2img", self.img2img_body(image, **body)))
 
     def options(self) -> dict[str, Any]:
         return dict(self.get("/sdapi/v1/options"))
