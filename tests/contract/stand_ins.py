@@ -1,0 +1,180 @@
+"""Stand-ins for the hosts' classes: their names, modules and signatures, and nothing inside."""
+
+from __future__ import annotations
+
+import sys
+import types
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+GRID = (4, 6)
+TOKENS, WIDTH = 24, 8
+
+
+class Attention(nn.Module):
+    """Gives x back, and remembers how each call reached it, positions and names apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[tuple, dict]] = []
+        self.register_forward_pre_hook(
+            lambda _, args, kwargs: self.calls.append((args, kwargs)), with_kwargs=True
+        )
+
+
+class LdmAttention(Attention):
+    def forward(self, x: Any, context: Any = None, mask: Any = None) -> Any:
+        return x
+
+
+class OptimisedAttention(Attention):
+    """As AUTOMATIC1111's optimisations replace it, in ldm and in sgm."""
+
+    def forward(self, x: Any, context: Any = None, mask: Any = None, **kwargs: Any) -> Any:
+        return x
+
+
+class SgmAttention(Attention):
+    def forward(
+        self,
+        x: Any,
+        context: Any = None,
+        mask: Any = None,
+        additional_tokens: Any = None,
+        n_times_crossframe_attn_in_self: int = 0,
+    ) -> Any:
+        return x
+
+
+class ComfyAttention(Attention):
+    """Forge's, reForge's and ComfyUI's."""
+
+    def forward(
+        self,
+        x: Any,
+        context: Any = None,
+        value: Any = None,
+        mask: Any = None,
+        transformer_options: Any = None,
+    ) -> Any:
+        return x
+
+
+class DiffusersAttention(Attention):
+    def forward(
+        self,
+        hidden_states: Any,
+        encoder_hidden_states: Any = None,
+        attention_mask: Any = None,
+        **cross_attention_kwargs: Any,
+    ) -> Any:
+        return hidden_states
+
+
+class Transformer(nn.Module):
+    """Makes whatever call of its attention it is told to."""
+
+    def __init__(self, attention: Attention) -> None:
+        super().__init__()
+        self.transformer_blocks = nn.ModuleList([nn.Module()])
+        self.transformer_blocks[0].attn1 = attention
+        self.args: tuple = ()
+        self.kwargs: dict[str, Any] = {}
+
+    def call(self) -> Any:
+        return self.transformer_blocks[0].attn1(*self.args, **self.kwargs)
+
+
+class LdmTransformer(Transformer):
+    def forward(self, x: Any, context: Any = None) -> Any:
+        return self.call()
+
+
+class ComfyTransformer(Transformer):
+    def forward(self, x: Any, context: Any = None, transformer_options: Any = None) -> Any:
+        return self.call()
+
+
+class DiffusersTransformer(Transformer):
+    def forward(
+        self,
+        hidden_states: Any,
+        encoder_hidden_states: Any = None,
+        timestep: Any = None,
+        cross_attention_kwargs: Any = None,
+        return_dict: bool = True,
+    ) -> Any:
+        return self.call()
+
+
+# for every family: its classes, by the module that the host has them in and the name there
+Classes = dict[str, dict[str, type]]
+HOSTS: dict[str, tuple[type[Transformer], type[Attention], Classes]] = {}
+
+
+def _host(
+    name: str,
+    transformer: type[Transformer],
+    attention: type[Attention],
+    transformer_at: tuple[str, str],
+    attention_at: tuple[str, str],
+) -> None:
+    classes: Classes = {}
+    classes.setdefault(transformer_at[0], {})[transformer_at[1]] = transformer
+    classes.setdefault(attention_at[0], {})[attention_at[1]] = attention
+    HOSTS[name] = (transformer, attention, classes)
+
+
+for _name, _module, _transformer, _attention in (
+    ("ldm", "ldm.modules.attention", LdmTransformer, LdmAttention),
+    ("sgm", "sgm.modules.attention", LdmTransformer, SgmAttention),
+    ("forge", "backend.nn.unet", ComfyTransformer, ComfyAttention),
+    ("ldm_patched", "ldm_patched.ldm.modules.attention", ComfyTransformer, ComfyAttention),
+    ("comfy", "comfy.ldm.modules.attention", ComfyTransformer, ComfyAttention),
+):
+    _host(
+        _name,
+        _transformer,
+        _attention,
+        (_module, "SpatialTransformer"),
+        (_module, "CrossAttention"),
+    )
+_host(
+    "diffusers",
+    DiffusersTransformer,
+    DiffusersAttention,
+    ("diffusers.models.transformers.transformer_2d", "Transformer2DModel"),
+    ("diffusers.models.attention_processor", "Attention"),
+)
+
+
+def only(monkeypatch: pytest.MonkeyPatch, classes: Classes) -> None:
+    """Have these modules imported, and none else of those where the hosts keep their classes."""
+    for _, _, others in HOSTS.values():
+        for module in others:
+            monkeypatch.delitem(sys.modules, module, raising=False)
+    for module, members in classes.items():
+        put(monkeypatch, module, **members)
+
+
+def put(monkeypatch: pytest.MonkeyPatch, module: str, **members: Any) -> None:
+    """Have a module of that name imported that holds these members."""
+    stand_in = types.ModuleType(module)
+    vars(stand_in).update(members)
+    monkeypatch.setitem(sys.modules, module, stand_in)
+
+
+def image() -> torch.Tensor:
+    return torch.randn(2, WIDTH, *GRID)
+
+
+def tokens(count: int = TOKENS) -> torch.Tensor:
+    return torch.randn(2, count, WIDTH)
+
+
+def by_two(grid: torch.Tensor) -> torch.Tensor:
+    """Every other token of every other row of GRID."""
+    return grid[:, [0, 2, 4, 12, 14, 16]]
