@@ -8,6 +8,7 @@ the class. Undoing is deleting that attribute again; no model object is ever tou
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,8 @@ _local = threading.local()
 _lock = threading.Lock()
 # our calls that stand in a class: the class, and what it had of its own before
 _installed: dict[Callable, tuple[type, Any]] = {}
+# the same for dead ones, where others keep them; mostly empty
+_covered: weakref.WeakKeyDictionary[Callable, tuple[type, Any]] = weakref.WeakKeyDictionary()
 _users: list[object] = []
 _ABSENT = object()
 
@@ -261,6 +264,7 @@ def _install(user: object) -> None:
     with _lock:
         _users.append(user)
         try:
+            _restore_uncovered()
             for family in FAMILIES:
                 for cls in family.transformer_classes():
                     _set_call(cls, _intercept_transformer, family)
@@ -302,9 +306,21 @@ def undo_all() -> None:
 
 def _restore_calls() -> None:
     while _installed:
-        call, (cls, before) = _installed.popitem()
+        call, state = _installed.popitem()
+        _covered[call] = state
+    _restore_uncovered()
+
+
+def _restore_uncovered() -> None:
+    """Take dead calls of ours off the classes, the newest first, as far as they lie on top.
+
+    What someone wrapped meanwhile shows again when that wrapper is undone. It would then stay for
+    good, and one more with each generation.
+    """
+    for call, (cls, before) in reversed(list(_covered.items())):
         if cls.__dict__.get("__call__") is not call:
-            continue  # someone wrapped ours meanwhile; it is dead from now on
+            continue
+        del _covered[call]
         if before is _ABSENT:
             del cls.__call__
         else:

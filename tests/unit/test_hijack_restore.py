@@ -232,7 +232,7 @@ def test_deeper_layers_stay_deeper_where_others_wrapped_and_stayed(cls: type) ->
 
 
 def test_others_unwrap_too_late(cls: type) -> None:
-    """They put back what they had found, which was ours: it must be dead."""
+    """They put back what they had found, which was ours: it must be dead, and gone by the next."""
     with token_downsampling(BY_TWO):
         ours = vars(cls)["__call__"]
         cls.__call__ = counting(ours)[0]
@@ -241,6 +241,7 @@ def test_others_unwrap_too_late(cls: type) -> None:
     with token_downsampling(BY_TWO) as report:
         assert keys() == HALF
     assert sum(tally.calls for tally in report.tallies.values()) == 2
+    assert "__call__" not in vars(cls)
     assert keys() == DENSE
 
 
