@@ -74,3 +74,16 @@ def host(shared_host: Host) -> Host:
     """The long-lived host with the extension, its probe reset."""
     shared_host.probe_reset()
     return shared_host
+
+
+@pytest.fixture(scope="session")
+def shared_ui_host(start_host: HostFactory) -> Host:
+    """A long-lived host with its page, which alone has the X/Y/Z axes of extensions."""
+    return start_host(with_ui=True)
+
+
+@pytest.fixture
+def ui_host(shared_ui_host: Host) -> Host:
+    """The long-lived host with its page, its probe reset."""
+    shared_ui_host.probe_reset()
+    return shared_ui_host

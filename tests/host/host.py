@@ -306,7 +306,7 @@ class Host:
         return dict(self.get("/todo-probe/leftovers"))
 
     def probe_fault(self, action: str, **parameters: Any) -> None:
-        """Arm `raise`, `interrupt`, `skip` or `reload`; see the probe's `fault` for the rest."""
+        """Arm `raise`, `interrupt` or `skip`; see the probe's `fault` for the parameters."""
         self.post("/todo-probe/fault", action=action, **parameters)
 
     def probe_lattice(self, factor: int, threshold: int) -> None:

@@ -91,8 +91,6 @@ class Fault:
             shared.state.interrupt()
         elif self.action == "skip":
             shared.state.skip()
-        elif self.action == "reload":
-            shared.state.request_restart()
 
 
 class Probe:
