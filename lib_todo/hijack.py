@@ -102,8 +102,10 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
         x, context = (given.get(name) for name in family.parameters[:2])
         copies = _grids_side_by_side(x, context, grid, layer, transformer)
         if not copies:
-            # tokens that others merged or folded are still self-attention; a text prompt is not
+            # tokens that others merged, folded or tiled are still self-attention; a prompt is not
+            regridded = x.shape[1] != grid[0] * grid[1]
             is_self = context is None or context is x
+            is_self = is_self or (regridded and _is_first_attention(layer, transformer))
             reason = why.NOT_THIS_GRID if is_self else why.NOT_SELF_ATTENTION
             self.report.count(layer, grid, x.shape[1], x.shape[1], reason)
             return args, kwargs
@@ -149,6 +151,8 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
             return 1, why.FUSED
         if any(_is_set(given.get(name)) for name in family.must_be_unset):
             return 1, why.MASKED
+        if not _fits(given.get("value"), given[family.parameters[0]], given.get("context")):
+            return 1, why.OTHER_VALUES
         return factor, None
 
     def _pool(self, tokens: torch.Tensor, grid: Grid, copies: int, factor: float) -> torch.Tensor:
@@ -216,6 +220,14 @@ def _is_tiled(layer: Any) -> bool:
     """Whether HyperTile is switched on for the layer; it would tile x but not a context."""
     params = getattr(layer, "__webui_hypertile_params", None)
     return bool(getattr(params, "enabled", False))
+
+
+def _fits(value: Any, x: torch.Tensor, context: torch.Tensor | None) -> bool:
+    """Whether values handed over by themselves (ComfyUI's kind of call) lie on the keys' grid."""
+    source = x if context is None else context
+    return value is None or (
+        isinstance(value, torch.Tensor) and value.shape[:2] == source.shape[:2]
+    )
 
 
 def _is_set(value: Any) -> bool:

@@ -18,8 +18,10 @@ NOT_THIS_GRID = "not this grid"
 TILED = "tiled by another extension"
 MASKED = "masked or with additional tokens"
 FUSED = "fused projections"
+OTHER_VALUES = "with values of their own"
 NOT_SELF_ATTENTION = "not self-attention over the image"
 NO_LAYER = "no such layer seen"
+REPLACED = "self-attention is replaced by another extension"
 
 
 @dataclasses.dataclass
@@ -167,14 +169,14 @@ class Report:
         notes = [
             f"{len(tally.layers)} {reason}"
             for reason, tally in self.passed.items()
-            if reason in (TILED, NOT_THIS_GRID, MASKED, FUSED)
+            if reason in (TILED, NOT_THIS_GRID, MASKED, FUSED, OTHER_VALUES)
         ]
         return f"{line} ({'; '.join(notes)})" if notes else line
 
     def _why_nothing(self, threshold: int | None, where: str) -> str:
         reasons = self.passed
         if not reasons:
-            return NO_LAYER
+            return REPLACED if self.tallies else NO_LAYER
         if set(reasons) == {BELOW_THRESHOLD}:
             limit = f"{threshold}×{threshold} tokens" if threshold else "the threshold"
             return " ".join(filter(None, [f"no layer has more than {limit}", where]))

@@ -11,13 +11,12 @@ from stand_ins import HOSTS, OptimisedAttention, Transformer, by_two, image, onl
 
 from lib_todo import Report, Settings, token_downsampling
 from lib_todo.families import FAMILIES
-from lib_todo.report import FUSED, MASKED, NOT_SELF_ATTENTION
+from lib_todo.report import FUSED, MASKED, NOT_SELF_ATTENTION, NOT_THIS_GRID, OTHER_VALUES
 
 Call = tuple[tuple, dict[str, str]]
 Case = tuple[Call, Call]
 
 # the tables name what is passed: x, its pooled tokens x↓, and so on; see `given`
-NAMES = ("x", "two", "value", "two_values", "text", "mask", "options")
 
 
 def same(*args: str, **kwargs: str) -> Call:
@@ -139,6 +138,9 @@ UNTOUCHED: dict[str, list[tuple[Call, str]]] = {
             (same("x", context="text", value="text"), NOT_SELF_ATTENTION),
             (same("x", "text", "text", "none", "options"), NOT_SELF_ATTENTION),
             (same("x", context="x", value="value", mask="mask"), MASKED),
+            (same("x", context="x", value="text"), OTHER_VALUES),
+            # Forge's token merging merges the queries' tokens alone, reForge's HyperTile tiles them
+            (same("merged", context="x", value="x"), NOT_THIS_GRID),
         ]
         for name in ("forge", "ldm_patched", "comfy")
     },
@@ -156,7 +158,13 @@ UNTOUCHED: dict[str, list[tuple[Call, str]]] = {
 def given() -> dict[str, Any]:
     """What the tables name."""
     found: dict[str, Any] = {"none": None, "zero": 0, "three": 3, "options": {"block": 1}}
-    found |= {"x": tokens(), "value": tokens(), "text": tokens(77), "mask": torch.ones(2, 24)}
+    found |= {
+        "x": tokens(),
+        "value": tokens(),
+        "text": tokens(77),
+        "merged": tokens(9),
+        "mask": torch.ones(2, 24),
+    }
     grids = {"two": (found["x"], tokens()), "two_values": (found["value"], tokens())}
     for name, pair in grids.items():
         found[name] = torch.cat(pair, dim=1)
