@@ -59,7 +59,7 @@ def build_diffusers(name: str, device: torch.device, dtype: torch.dtype = torch.
 def build_ldm(name: str, device: torch.device, dtype: torch.dtype = torch.float32) -> Any:
     """ldm's UNetModel of the same shape (SD 1.x and 2.x), as AUTOMATIC1111 and older hosts run it.
 
-    Its attention is PyTorch's scaled_dot_product_attention, as with the host's `--opt-sdp-attention`;
+    Call it inside `ldm_sdp_attention`, which is what the host runs with `--opt-sdp-attention`;
     ldm's own writes out the whole attention matrix.
 
     Raises:

@@ -1,0 +1,115 @@
+"""The command line: `python -m benchmarks`, `--quick` for a check in under a minute."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+# a waiting thread sleeps, so that processor seconds are work; read when PyTorch is imported
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+
+import torch
+from rich.console import Console
+
+from benchmarks import calibration, calls, layer, machine, overhead, plots, report
+from benchmarks.bench import Bench, shown_progress
+from benchmarks.peers import DIFFUSERS, LDM, Folders
+from benchmarks.store import Store
+from benchmarks.timing import CLOCKS
+from benchmarks.unet import CONFIGS
+from lib_todo import Settings
+
+PARTS = ("overhead", "calibration", "layer", "memory", "unet", "report")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a check of everything, no result")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--threads", type=int, help="of PyTorch on the CPU")
+    parser.add_argument(
+        "--clock", choices=CLOCKS, default="wall", help="cpu on a machine that others use too"
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each method and size")
+    parser.add_argument("--minutes", type=float, default=10, help="no round starts after these")
+    parser.add_argument("--batch", type=int, default=2, help="images in a U-Net call")
+    parser.add_argument("--kinds", nargs="+", choices=(DIFFUSERS, LDM), default=(DIFFUSERS, LDM))
+    parser.add_argument("--architectures", nargs="+", choices=CONFIGS, default=["SD 1.x"])
+    parser.add_argument("--sizes", nargs="+", type=int, help="in pixels", default=[512, 768, 1024])
+    parser.add_argument("--layers", nargs="+", choices=layer.LAYERS, default=list(layer.LAYERS))
+    parser.add_argument("--sides", nargs="+", type=int, help="in tokens", default=[64, 96, 128])
+    parser.add_argument("--methods", nargs="+", help="of the U-Net calls; all without it")
+    parser.add_argument("--threshold", type=int, default=Settings().threshold)
+    parser.add_argument("--reference", type=Path, help="folder of the authors' ImprovedTokenMerge")
+    parser.add_argument("--older", type=Path, help="folder of sd-webui-token-downsampling")
+    parser.add_argument("--webui", type=Path, help="folder of AUTOMATIC1111's WebUI, for HyperTile")
+    parser.add_argument("--out", type=Path, default=Path("artifacts/benchmarks"))
+    parser.add_argument("--docs", type=Path, help="a Markdown file whose marked tables to renew")
+    args = parser.parse_args()
+    return _quick(args) if args.quick else args
+
+
+def _quick(args: argparse.Namespace) -> argparse.Namespace:
+    """Small enough for a minute; its numbers mean nothing."""
+    args.architectures, args.sizes, args.batch = ["narrow"], [256], 1
+    args.layers, args.sides = list(layer.LAYERS)[:1], [32]
+    args.rounds, args.minutes, args.threshold = 2, 1, 16
+    args.out = args.out / "quick"
+    (args.out / "results.json").unlink(missing_ok=True)
+    return args
+
+
+def main() -> None:
+    args = _arguments()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    device = torch.device(args.device)
+    dtype = torch.float16 if device.type == "cuda" else torch.float32
+    store = Store(args.out / "results.json")
+    measured = [part for part in args.parts if part != "report"]
+    if measured:
+        description = machine.describe(device, dtype)
+        store.set_machine({**description, "clock": args.clock, "batch": args.batch})
+        settings = Settings(threshold=args.threshold)
+        with shown_progress() as progress, torch.inference_mode():
+            deadline = time.monotonic() + 60 * args.minutes
+            bench = Bench(store, device, dtype, args.clock, args.rounds, deadline, progress)
+            _measure(bench, args, measured, settings)
+        store.save()
+    if "report" in args.parts:
+        tables = report.tables(store, Settings(threshold=args.threshold))
+        pictures = plots.draw(store, args.out)
+        Console().print(report.as_text(tables))
+        if args.docs:
+            report.renew(args.docs, tables)
+        Console().print(*[f"wrote {path}" for path in (store.path, *pictures)], sep="\n")
+
+
+def _measure(bench: Bench, args: argparse.Namespace, parts: list[str], settings: Settings) -> None:
+    if "overhead" in parts:
+        overhead.measure(bench)
+    if "calibration" in parts:
+        calibration.measure(bench)
+    if "layer" in parts:
+        layer.measure(bench, args.layers, args.sides, settings)
+    if {"memory", "unet"} & set(parts):
+        wanted = calls.Wanted(
+            kinds=args.kinds,
+            architectures=args.architectures,
+            sizes=args.sizes,
+            methods=args.methods,
+            batch=args.batch,
+            settings=settings,
+            folders=Folders(args.reference, args.older, args.webui),
+            timed="unet" in parts,
+            memory="memory" in parts,
+        )
+        calls.measure(bench, wanted)
+
+
+if __name__ == "__main__":
+    main()

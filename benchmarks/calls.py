@@ -1,0 +1,119 @@
+"""One call of a U-Net, by size and method: times and peaks."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from benchmarks import peers, unet
+from benchmarks.bench import Bench, Methods
+from benchmarks.peers import DENSE, DIFFUSERS, LDM, Case, Folders, Method
+from lib_todo import Settings
+from lib_todo.architectures import SHAPES
+from lib_todo.plan import level_grid
+
+WARM_UP_PIXELS = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What to run; sizes in pixels, both sides the same."""
+
+    kinds: list[str]
+    architectures: list[str]
+    sizes: list[int]
+    methods: list[str] | None
+    batch: int
+    settings: Settings
+    folders: Folders
+    timed: bool
+    memory: bool
+
+
+def measure(bench: Bench, wanted: Wanted) -> None:
+    """Every U-Net and size; what cannot run is noted."""
+    for architecture in wanted.architectures:
+        for kind in wanted.kinds:
+            if kind == LDM and architecture == "SDXL":
+                bench.store.note(f"{kind} | {architecture}", "this ldm has no SDXL")
+                continue
+            try:
+                build = unet.build_diffusers if kind == DIFFUSERS else unet.build_ldm
+                model = build(architecture, bench.device, bench.dtype)
+            except ImportError as error:
+                bench.store.note(f"{kind} | {architecture}", str(error))
+                continue
+            sdp = unet.ldm_sdp_attention if kind == LDM else contextlib.nullcontext
+            with sdp():
+                _measure_model(bench, wanted, kind, architecture, model)
+            del model
+
+
+def _measure_model(bench: Bench, wanted: Wanted, kind: str, architecture: str, model: Any) -> None:
+    methods, left_out = peers.available(kind, architecture, wanted.folders)
+    for name, why in left_out.items():
+        bench.store.note(f"{kind} | {architecture} | {name}", why)
+    if wanted.methods:
+        methods = {name: methods[name] for name in methods if name in wanted.methods}
+    methods = _that_run(bench, wanted, kind, architecture, model, methods)
+    for size in wanted.sizes:
+        key = ("unet", kind, architecture, str(size))
+        held = _held(bench, wanted, _case(model, kind, architecture, size, wanted), methods)
+        if wanted.memory:
+            bench.memory(key, held)
+        if wanted.timed:
+            bench.interleave(key, held)
+
+
+def _case(model: Any, kind: str, architecture: str, size: int, wanted: Wanted) -> Case:
+    latent = (size // unet.PIXELS_PER_LATENT,) * 2
+    # "narrow" is cut from SD 1.x
+    levels = SHAPES.get(architecture, SHAPES["SD 1.x"]).levels
+    grids = [level_grid(latent, level.downscale) for level in levels]
+    return Case(model, kind, architecture, size, size, grids, wanted.settings)
+
+
+def _held(bench: Bench, wanted: Wanted, case: Case, methods: dict[str, Method]) -> Methods:
+    inputs = unet.inputs_for(
+        case.architecture, case.width, case.height, wanted.batch, bench.device, bench.dtype
+    )
+    make = unet.call_diffusers if case.kind == DIFFUSERS else unet.call_ldm
+    call = make(case.model, inputs)
+
+    @contextlib.contextmanager
+    def hold(method: Method) -> Iterator[Callable[[], torch.Tensor]]:
+        with method(case):
+            yield call
+
+    return {name: lambda method=method: hold(method) for name, method in methods.items()}
+
+
+def _that_run(
+    bench: Bench,
+    wanted: Wanted,
+    kind: str,
+    architecture: str,
+    model: Any,
+    methods: dict[str, Method],
+) -> dict[str, Method]:
+    """Warm up with one small call each; who fails is noted and left out."""
+    case = _case(model, kind, architecture, WARM_UP_PIXELS, wanted)
+    held = _held(bench, wanted, case, methods)
+    running = {}
+    for name, method in methods.items():
+        try:
+            with held[name]() as call:
+                call()
+            running[name] = method
+        except Exception as error:
+            # other people's code may fail in any way; the comparison goes on without it
+            if name in (DENSE, peers.TODO):
+                raise
+            bench.store.note(
+                f"{kind} | {architecture} | {name}", f"{type(error).__name__}: {error}"
+            )
+    return running

@@ -1,0 +1,137 @@
+"""Pictures from the results: speed-up against size with both bounds, memory against size."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("agg")
+import matplotlib.pyplot as plt
+
+from benchmarks.peers import DENSE, FLOOR, IDEAL, TODO
+from benchmarks.report import groups
+from benchmarks.store import Store
+from benchmarks.timing import Spread, ratio
+
+_DPI = 110
+# ours stands out, the bounds are thin
+_STYLES: dict[str, dict[str, Any]] = {
+    TODO: {"color": "tab:blue", "linewidth": 3, "marker": "o"},
+    IDEAL: {"color": "black", "linewidth": 1, "linestyle": "--"},
+    FLOOR: {"color": "black", "linewidth": 1, "linestyle": ":"},
+    DENSE: {"color": "tab:gray", "linewidth": 1},
+}
+_PLAIN = {"linewidth": 1.5, "marker": "."}
+
+
+def draw(store: Store, folder: Path) -> list[Path]:
+    """The pictures that there are numbers for, as PNG files in `folder`."""
+    drawn = []
+    by_model: dict[tuple[str, str], dict[int, dict[str, Any]]] = {}
+    for (kind, architecture, size), methods in groups(store, "unet").items():
+        by_model.setdefault((kind, architecture), {})[int(size)] = methods
+    for (kind, architecture), sizes in by_model.items():
+        stem = f"{architecture}-{kind}".replace(" ", "-").replace(".", "").lower()
+        speed = _speed_ups(sizes)
+        if speed:
+            path = folder / f"speed-{stem}.png"
+            label = "times faster than dense"
+            _lines(path, f"One U-Net call, {architecture} ({kind})", "pixels a side", label, speed)
+            drawn.append(path)
+        memory = _peaks(sizes)
+        if memory:
+            path = folder / f"memory-{stem}.png"
+            title = f"Peak memory of one U-Net call, {architecture} ({kind})"
+            _lines(path, title, "pixels a side", "MiB beyond the weights", memory)
+            drawn.append(path)
+    layers = _layer_speed_ups(store)
+    if layers:
+        drawn.append(_layer_picture(folder / "speed-layers.png", layers))
+    return drawn
+
+
+Series = dict[str, list[tuple[int, Spread]]]
+
+
+def _speed_ups(sizes: dict[int, dict[str, Any]]) -> Series:
+    series: Series = {}
+    for size, methods in sorted(sizes.items()):
+        base = methods.get(DENSE, {}).get("seconds")
+        for name, point in methods.items():
+            if base and point.get("seconds") and name != DENSE:
+                series.setdefault(name, []).append((size, ratio(base, point["seconds"])))
+    return series
+
+
+def _peaks(sizes: dict[int, dict[str, Any]]) -> Series:
+    series: Series = {}
+    for size, methods in sorted(sizes.items()):
+        for name, point in methods.items():
+            if "peak_bytes" in point:
+                value = point["peak_bytes"] / 2**20
+                series.setdefault(name, []).append((size, Spread(value, value, value, 1)))
+    return series
+
+
+def _layer_speed_ups(store: Store) -> dict[str, Series]:
+    found: dict[str, Series] = {}
+    for (name, kernel, side), methods in groups(store, "layer").items():
+        base = methods.get(DENSE, {}).get("seconds")
+        for method, point in methods.items():
+            if base and point.get("seconds") and method in ("ToDo nearest", IDEAL, FLOOR):
+                series = found.setdefault(f"{name} ({kernel})", {})
+                label = TODO if method == "ToDo nearest" else method
+                pair = (int(side), ratio(base, point["seconds"]))
+                series.setdefault(label, []).append(pair)
+    return {name: series for name, series in found.items() if max(map(len, series.values())) > 1}
+
+
+def _plot(axes: Any, series: Series) -> None:
+    for name, points in series.items():
+        points = sorted(points, key=lambda pair: pair[0])
+        x, spreads = zip(*points)
+        y = [spread.median for spread in spreads]
+        below = [spread.median - spread.low for spread in spreads]
+        above = [spread.high - spread.median for spread in spreads]
+        style = _STYLES.get(name, _PLAIN)
+        axes.errorbar(x, y, yerr=(below, above), label=name, capsize=3, **style)
+    axes.set_xticks(sorted({x for points in series.values() for x, _ in points}))
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+
+
+def _lines(path: Path, title: str, x_label: str, y_label: str, series: Series) -> None:
+    figure, axes = plt.subplots(figsize=(7, 4.2))
+    _plot(axes, series)
+    axes.set(title=title, xlabel=x_label, ylabel=y_label)
+    axes.legend(fontsize="small", ncols=2)
+    _save(figure, path)
+
+
+def _layer_picture(path: Path, layers: dict[str, Series]) -> Path:
+    figure, panels = plt.subplots(
+        1, len(layers), figsize=(3.4 * len(layers), 3.4), sharey=True, squeeze=False
+    )
+    for axes, (name, series) in zip(panels[0], layers.items()):
+        _plot(axes, series)
+        axes.set_title(name, fontsize="small")
+        axes.set_xlabel("tokens a side")
+    top = max(
+        statistics.median([spread.median for _, spread in points])
+        for series in layers.values()
+        for points in series.values()
+    )
+    panels[0][0].set(ylabel="times faster than dense", ylim=(0, 2 * top))
+    panels[0][0].legend(fontsize="small")
+    _save(figure, path)
+    return path
+
+
+def _save(figure: Any, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.tight_layout()
+    figure.savefig(path, dpi=_DPI)
+    plt.close(figure)

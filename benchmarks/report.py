@@ -1,0 +1,240 @@
+"""Tables in Markdown from the results: what was measured, beside what was to be reached."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from pathlib import Path
+from typing import Any
+
+from benchmarks import predict
+from benchmarks.overhead import ATTENTIONS
+from benchmarks.peers import DENSE, FLOOR, IDEAL, OLDER, REFERENCE, TODO
+from benchmarks.store import Store
+from benchmarks.timing import Spread, ratio
+from lib_todo import Settings
+from lib_todo.architectures import SHAPES
+
+PIXELS_PER_LATENT = 8
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _seconds(values: list[float]) -> str:
+    spread = Spread.of(values)
+    return f"{_digits(spread.median)} ({_digits(spread.low)} to {_digits(spread.high)})"
+
+
+def _digits(value: float) -> str:
+    return f"{value:.4f}" if value < 0.1 else f"{value:.3f}" if value < 10 else f"{value:.1f}"
+
+
+def _times(spread: Spread) -> str:
+    return f"{spread.median:.3f} ({spread.low:.3f} to {spread.high:.3f})"
+
+
+def _mebibytes(point: dict[str, Any]) -> str:
+    return f"{point['peak_bytes'] / 2**20:.0f}" if "peak_bytes" in point else ""
+
+
+def groups(store: Store, part: str) -> dict[tuple[str, ...], dict[str, dict[str, Any]]]:
+    """The part's points with times, by group and then by method."""
+    found: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}
+    for key, point in store.under(part).items():
+        if point.get("seconds") or "peak_bytes" in point:
+            found.setdefault(key[:-1], {})[key[-1]] = point
+    return found
+
+
+def _machine(store: Store) -> str:
+    rows = [[name.replace("_", " "), str(value)] for name, value in store.data["machine"].items()]
+    return _table(["what", "value"], rows)
+
+
+def _overhead(store: Store) -> str:
+    points = {key[0]: point["seconds"] for key, point in store.under("overhead").items()}
+    if not points:
+        return ""
+    added = Spread.of([b - a for a, b in zip(points["plain"], points["intercepted"])])
+    parts = [1e6 * value / ATTENTIONS for value in (added.median, added.low, added.high)]
+    row = "{:.1f} ({:.1f} to {:.1f})".format(*parts)
+    return _table(["a layer that passes through", "µs"], [["median (least to greatest)", row]])
+
+
+def _layers(store: Store) -> str:
+    head = ["layer", "tokens", "method", "seconds", "speed-up", "of ideal's time", "peak MiB"]
+    rows = []
+    for (name, kernel, side), methods in groups(store, "layer").items():
+        for method, point in methods.items():
+            if not point.get("seconds"):
+                continue
+            cells = [f"{name} ({kernel})", f"{side}²", method, _seconds(point["seconds"])]
+            for other, upside_down in ((DENSE, False), (IDEAL, True)):
+                base = methods.get(other, {}).get("seconds")
+                pair = (point["seconds"], base) if upside_down else (base, point["seconds"])
+                cells.append(_times(ratio(*pair)) if base else "")
+            rows.append([*cells, _mebibytes(point)])
+    return _table(head, rows) if rows else ""
+
+
+def _pooling(store: Store) -> str:
+    head = ["layer", "tokens", "method", "ms of pooling", "share of the pooled layer's time"]
+    layers = groups(store, "layer")
+    rows = []
+    for (name, side), methods in groups(store, "pooling").items():
+        for method, point in methods.items():
+            alone = statistics.median(point["seconds"])
+            of = [
+                group[f"ToDo {method}"]["seconds"]
+                for (layer, _, tokens), group in layers.items()
+                if (layer, tokens) == (name, side) and f"ToDo {method}" in group
+            ]
+            share = f"{100 * alone / statistics.median(of[0]):.2f}%" if of and of[0] else ""
+            rows.append([name, f"{side}²", method, f"{1000 * alone:.2f}", share])
+    return _table(head, rows) if rows else ""
+
+
+def _calls(store: Store) -> str:
+    head = ["U-Net", "pixels", "method", "seconds", "speed-up", "ToDo is faster by", "peak MiB"]
+    rows = []
+    for (kind, architecture, size), methods in groups(store, "unet").items():
+        base = methods.get(DENSE, {}).get("seconds")
+        ours = methods.get(TODO, {}).get("seconds")
+        for method, point in methods.items():
+            cells = [f"{architecture}, {kind}", f"{size}²", method]
+            times = point.get("seconds")
+            if not times:
+                continue
+            cells.append(_seconds(times))
+            cells.append(_times(ratio(base, times)) if base else "")
+            cells.append(_times(ratio(times, ours)) if ours and method != TODO else "")
+            rows.append([*cells, _mebibytes(point)])
+    return _table(head, rows) if rows else ""
+
+
+def _memory(store: Store) -> str:
+    head = ["U-Net", "pixels", "method", "peak MiB", "of dense"]
+    rows = []
+    for (kind, architecture, size), methods in groups(store, "unet").items():
+        dense = methods.get(DENSE, {}).get("peak_bytes")
+        for method, point in methods.items():
+            peak = point.get("peak_bytes")
+            if peak and dense:
+                share = f"{100 * peak / dense:.1f}%"
+                where = [f"{architecture}, {kind}", f"{size}²", method]
+                rows.append([*where, _mebibytes(point), share])
+    return _table(head, rows) if rows else ""
+
+
+def _predictions(store: Store, settings: Settings) -> str:
+    head = ["U-Net", "pixels", "predicted speed-up", "measured", "prediction / measured"]
+    rate = predict.rates(store)
+    batch = store.data["machine"].get("batch", 1)
+    rows = []
+    for (kind, architecture, size), methods in groups(store, "unet").items():
+        if architecture not in SHAPES or not rate:
+            continue
+        times = [methods.get(name, {}).get("seconds") for name in (DENSE, TODO)]
+        if not all(times):
+            continue
+        latent = (int(size) // PIXELS_PER_LATENT,) * 2
+        dense, pooled = (
+            predict.seconds(architecture, latent, with_, batch, rate) for with_ in (None, settings)
+        )
+        measured = ratio(*times).median
+        predicted = dense / pooled
+        cells = [f"{predicted:.3f}", f"{measured:.3f}", f"{predicted / measured:.3f}"]
+        rows.append([f"{architecture}, {kind}", f"{size}²", *cells])
+    return _table(head, rows) if rows else ""
+
+
+def _targets(store: Store) -> str:
+    """Each target that has a number, and whether it is met."""
+    rows = []
+    points = {key[0]: point["seconds"] for key, point in store.under("overhead").items()}
+    if points:
+        added = Spread.of([b - a for a, b in zip(points["plain"], points["intercepted"])])
+        microseconds = 1e6 * added.median / ATTENTIONS
+        rows.append(_target("a layer passed through, µs", microseconds, microseconds < 20, "< 20"))
+    for (name, kernel, side), methods in groups(store, "layer").items():
+        times = [methods.get(n, {}).get("seconds") for n in ("ToDo nearest", IDEAL)]
+        if int(side) >= 128 and all(times):
+            share = 100 * (1 - 1 / ratio(*times).median)
+            what = f"pooling and interception, {name} ({kernel}), {side}² tokens, %"
+            rows.append(_target(what, share, share <= 2, "≤ 2"))
+    for (kind, architecture, size), methods in groups(store, "unet").items():
+        where = f"{architecture}, {kind}, {size}²"
+        rows += _call_targets(where, int(size), methods)
+    return _table(["target", "measured", "wanted", ""], rows) if rows else ""
+
+
+def _call_targets(where: str, size: int, methods: dict[str, dict[str, Any]]) -> list[list[str]]:
+    rows = []
+    ours = methods.get(TODO, {})
+    others = {name: point for name, point in methods.items() if name not in (TODO, FLOOR)}
+    for name, point in others.items():
+        if not point.get("seconds") or not ours.get("seconds") or size <= 512:
+            continue
+        spread = ratio(point["seconds"], ours["seconds"])
+        if name == IDEAL:
+            slower = 100 * (1 / spread.median - 1)
+            rows.append(_target(f"slower than ideal, {where}, %", slower, slower <= 3, "≤ 3"))
+        elif name in (REFERENCE, OLDER):
+            met = spread.high >= 1
+            rows.append(_target(f"{name} / ToDo, {where}", spread.median, met, "≥ 1 in spread"))
+        elif name != DENSE:
+            rows.append(_target(f"{name} / ToDo, {where}", spread.median, spread.median > 1, "> 1"))
+    if "peak_bytes" in ours and "peak_bytes" in methods.get(DENSE, {}):
+        share = ours["peak_bytes"] / methods[DENSE]["peak_bytes"]
+        rows.append(_target(f"peak memory / dense, {where}", share, share <= 1, "≤ 1"))
+    return rows
+
+
+def _target(what: str, value: float, met: bool, wanted: str) -> list[str]:
+    return [what, f"{value:.3f}", wanted, "met" if met else "**missed**"]
+
+
+def _notes(store: Store) -> str:
+    rows = [[name.replace(" | ", ", "), text] for name, text in store.data["notes"].items()]
+    return _table(["left out", "why"], rows) if rows else ""
+
+
+def tables(store: Store, settings: Settings) -> dict[str, str]:
+    """Markdown tables by name; those without numbers are empty.
+
+    Args:
+        settings: what ToDo was run with, for the predictions.
+    """
+    return {
+        "machine": _machine(store),
+        "targets": _targets(store),
+        "calls": _calls(store),
+        "memory": _memory(store),
+        "layers": _layers(store),
+        "pooling": _pooling(store),
+        "overhead": _overhead(store),
+        "predictions": _predictions(store, settings),
+        "notes": _notes(store),
+    }
+
+
+def as_text(found: dict[str, str]) -> str:
+    """All tables, each below its name."""
+    return "\n\n".join(f"{name}\n{table}" for name, table in found.items() if table)
+
+
+def renew(path: Path, found: dict[str, str]) -> None:
+    """Put the tables between their marks in a Markdown file.
+
+    A table stands between `<!-- table: name -->` and `<!-- end -->`.
+    """
+
+    def put(match: re.Match[str]) -> str:
+        table = found.get(match[1]) or "(not measured)"
+        return f"<!-- table: {match[1]} -->\n{table}\n<!-- end -->"
+
+    text = path.read_text()
+    path.write_text(re.sub(r"<!-- table: (\w+) -->.*?<!-- end -->", put, text, flags=re.DOTALL))

@@ -1,0 +1,62 @@
+"""The results in one JSON file, written after every measurement, so that a run can be resumed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+class Store:
+    """Named measurements with what describes them.
+
+    `{"machine": {...}, "notes": {name: text}, "points": {key: {...}}}`; a key is the parts of a
+    point's name joined by " | ".
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.data: dict[str, Any] = {"machine": {}, "notes": {}, "points": {}}
+        if path.exists():
+            self.data |= json.loads(path.read_text())
+
+    def set_machine(self, machine: dict[str, Any]) -> None:
+        """Say what is measured on.
+
+        Raises:
+            ValueError: the file holds another machine's results; two are never mixed.
+        """
+        if self.data["points"] and self.data["machine"] != machine:
+            raise ValueError(
+                f"{self.path} was measured on another machine or with other versions; "
+                "name another --out or remove it"
+            )
+        self.data["machine"] = machine
+
+    def point(self, *key: str) -> dict[str, Any]:
+        """The point of that name, for changing; made where there is none."""
+        return self.data["points"].setdefault(" | ".join(key), {})
+
+    def seconds(self, *key: str) -> list[float]:
+        """The point's times, for appending."""
+        return self.point(*key).setdefault("seconds", [])
+
+    def under(self, *prefix: str) -> dict[tuple[str, ...], dict[str, Any]]:
+        """Points whose key starts with `prefix`, by the rest of their key."""
+        found = {}
+        for text, point in self.data["points"].items():
+            key = tuple(text.split(" | "))
+            if key[: len(prefix)] == prefix:
+                found[key[len(prefix) :]] = point
+        return found
+
+    def note(self, name: str, text: str) -> None:
+        """Why something was left out."""
+        self.data["notes"][name] = text
+
+    def save(self) -> None:
+        """Write the file; whole or not at all."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = self.path.with_suffix(".new")
+        new.write_text(json.dumps(self.data, indent=1, ensure_ascii=False) + "\n")
+        new.replace(self.path)
