@@ -11,7 +11,7 @@ from torch import nn
 class Ema:
     """A shadow copy that trails the trained module, quickly at first and slowly later."""
 
-    def __init__(self, module: nn.Module, decay: float = 0.999) -> None:
+    def __init__(self, module: nn.Module, decay: float) -> None:
         self.shadow = copy.deepcopy(module).eval().requires_grad_(False)
         self.decay = decay
 

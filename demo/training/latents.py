@@ -11,13 +11,14 @@ from tqdm import tqdm
 from .data import scene_pool, to_unit
 
 COUNT, BATCH = 6000, 16
+SCENE_SEED = 2
 
 
 @torch.no_grad()
 def write_latents(vae: AutoencoderKL, path: Path) -> None:
     """Write captions, latent means and deviations, and the autoencoder with unit latents."""
     vae.eval()
-    pictures, captions = scene_pool(COUNT, seed=2)
+    pictures, captions = scene_pool(COUNT, seed=SCENE_SEED)
     moments = [
         vae.encode(to_unit(batch)).latent_dist
         for batch in tqdm(pictures.split(BATCH), desc="latents", mininterval=10)

@@ -23,12 +23,20 @@ SAVE_EVERY_SECONDS = 120
 class Run:
     """One training that can be stopped at any step and resumed from its checkpoint."""
 
-    def __init__(self, name: str, folder: Path, module: nn.Module, lr: float, steps: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        module: nn.Module,
+        lr: float,
+        steps: int,
+        decay: float = 0.999,
+    ) -> None:
         self.name, self.folder, self.module = name, folder, module
         self.lr, self.steps = lr, steps
         self.step, self.seconds = 0, 0.0
         self.losses: list[float] = []
-        self.ema = Ema(module)
+        self.ema = Ema(module, decay)
         self.optimizer = torch.optim.AdamW(
             module.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=1e-2
         )

@@ -1,4 +1,4 @@
-"""The one entry: python -m demo.training.train --stage vae|latents|unet|export.
+"""The one entry: python -m demo.training.train --stage vae|latents|unet|decoder|export.
 
 Each stage goes on from its checkpoint under demo/training/.cache/runs; the trainings stop after
 --minutes and are run again until their last step.
@@ -12,15 +12,18 @@ from pathlib import Path
 import torch
 
 from .art import CACHE
+from .decoder import Decoder, train_decoder
 from .export import export
 from .latents import write_latents
 from .loop import Run
 from .unet import Denoiser, train_unet
 from .vae import build_vae, train_vae
 
+STAGES = ("vae", "latents", "unet", "decoder", "export")
 SEED = 2024
 VAE_STEPS, VAE_LR = 3500, 1.5e-3
-UNET_STEPS, UNET_LR = 5000, 1e-3
+UNET_STEPS, UNET_LR = 2400, 1e-3
+DECODER_STEPS, DECODER_LR = 900, 8e-4
 RUNS = CACHE / "runs"
 LATENTS = RUNS / "latents.pt"
 MODEL = Path(__file__).parents[1] / "model"
@@ -35,7 +38,13 @@ def vae_run() -> Run:
 def unet_run() -> Run:
     """The training of U-Net and text encoder, new or resumed."""
     torch.manual_seed(SEED + 1)
-    return Run("unet", RUNS, Denoiser(), UNET_LR, UNET_STEPS)
+    return Run("unet", RUNS, Denoiser(), UNET_LR, UNET_STEPS, decay=0.998)
+
+
+def decoder_run() -> Run:
+    """The decoder's further training, new or resumed."""
+    state = torch.load(LATENTS, weights_only=True)
+    return Run("decoder", RUNS, Decoder(state["vae"]), DECODER_LR, DECODER_STEPS)
 
 
 def export_model(folder: Path) -> None:
@@ -44,15 +53,18 @@ def export_model(folder: Path) -> None:
     vae = build_vae()
     vae.load_state_dict(state["vae"])
     vae.register_to_config(scaling_factor=state["scaling_factor"])
-    unet = unet_run()
+    decoder, unet = decoder_run(), unet_run()
+    vae.load_state_dict(decoder.ema.shadow.state_dict(), strict=False)
     curves = {"autoencoder": vae_run().losses, "U-Net and text encoder": unet.losses}
+    if decoder.losses:
+        curves["decoder alone"] = decoder.losses
     export(vae, unet.ema.shadow, curves, folder)
 
 
 def main() -> None:
     """Read the stage and run it for at most the given minutes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--stage", required=True, choices=("vae", "latents", "unet", "export"))
+    parser.add_argument("--stage", required=True, choices=STAGES)
     parser.add_argument("--minutes", type=float, default=10.0, help="stop and save after this long")
     parser.add_argument("--threads", type=int, default=0, help="torch threads; 0 leaves it alone")
     parser.add_argument("--output", type=Path, default=MODEL, help="where export writes")
@@ -65,6 +77,8 @@ def main() -> None:
         write_latents(vae_run().ema.shadow, LATENTS)
     elif args.stage == "unet":
         train_unet(unet_run(), LATENTS, args.minutes)
+    elif args.stage == "decoder":
+        train_decoder(decoder_run(), LATENTS, args.minutes)
     else:
         export_model(args.output)
 

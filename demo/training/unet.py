@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from .loop import Run
 from .text import WIDTH, build_text_encoder, load_tokenizer, tokenize
 
-BATCH = 16
+BATCH = 8
 CAPTION_DROPOUT = 0.1
 # below 1 there would be more noisy steps, above 1 there are more clean ones: those carry the detail
 TIMESTEP_POWER = 1.2

@@ -1,0 +1,68 @@
+"""Train the decoder alone a while longer, on stored latents with a little noise.
+
+The encoder is left as it is, so that the latents the U-Net learnt stay valid.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from .data import scene_pool, to_unit
+from .latents import SCENE_SEED
+from .loop import Run
+from .vae import build_vae, picture_loss
+
+POOL = 1500
+CROP, FULL_EVERY = 8, 4
+BATCH_CROPS, BATCH_FULL = 4, 1
+# a U-Net's latents are never exact, so the decoder learns to forgive this much
+NOISE = 0.1
+
+
+class Decoder(nn.Module):
+    """The half of the autoencoder behind the latents."""
+
+    def __init__(self, vae_state: dict[str, torch.Tensor]) -> None:
+        super().__init__()
+        vae = build_vae()
+        vae.load_state_dict(vae_state)
+        self.post_quant_conv, self.decoder = vae.post_quant_conv, vae.decoder
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        """Latents to pictures."""
+        return self.decoder(self.post_quant_conv(z))
+
+
+def train_decoder(run: Run, latents: Path, minutes: float) -> None:
+    """Train on crops of the stored latents and of the pictures they came from."""
+    data = torch.load(latents, weights_only=True)
+    pictures, _ = scene_pool(POOL, seed=SCENE_SEED)
+
+    def loss_of(step: int, generator: torch.Generator) -> torch.Tensor:
+        z, x = _batch(data, pictures, step, generator)
+        return picture_loss(run.module(z), x)
+
+    run.module.train()
+    run.go(minutes, loss_of)
+
+
+def _batch(
+    data: dict, pictures: torch.Tensor, step: int, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    whole = step % FULL_EVERY == 0
+    side = data["mean"].shape[-1] if whole else CROP
+    count = BATCH_FULL if whole else BATCH_CROPS
+    picks = torch.randint(POOL, (count,), generator=generator)
+    corners = torch.randint(data["mean"].shape[-1] - side + 1, (count, 2), generator=generator)
+    z, x = [], []
+    for i, (row, column) in zip(picks, corners):
+        cells = (i, slice(None), slice(row, row + side), slice(column, column + side))
+        pixels = (slice(None), slice(8 * row, 8 * (row + side)))
+        spread = data["std"][cells].square() + (NOISE * torch.rand((), generator=generator)) ** 2
+        noise = torch.randn(spread.shape, generator=generator)
+        z.append(data["mean"][cells] + spread.sqrt() * noise)
+        x.append(pictures[i][(*pixels, slice(8 * column, 8 * (column + side)))])
+    return torch.stack(z), to_unit(torch.stack(x))
