@@ -1,0 +1,405 @@
+"""Faults at every place where ours meets the host's: nothing is left, and what follows is right.
+
+A KeyboardInterrupt that leaves an API route stops the server's event loop, with or without any
+extension. So it is thrown in a call of the API's own function from a route that catches it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from conftest import HostFactory
+from expect import CLEAN, info, line, todo
+from host import REPOSITORY, SMALL, START_SECONDS, Host
+
+FAULTS = Path(__file__).resolve().parent / "faults"
+ERRORS = ("RuntimeError", "OutOfMemoryError", "KeyboardInterrupt")
+LEAST_CASES = 200
+
+PLAIN: dict[str, Any] = {"width": 64, "height": 64, "steps": 1}
+HIRES: dict[str, Any] = PLAIN | {
+    "enable_hr": True,
+    "hr_scale": 2,
+    "hr_upscaler": "Latent",
+    "denoising_strength": 0.7,
+}
+SHAPES = {
+    "plain": PLAIN,
+    "two batches": PLAIN | {"n_iter": 2},
+    "hires": HIRES,
+    "hires, two steps": HIRES | {"steps": 2},
+    "refiner": PLAIN | {"steps": 2, "refiner_checkpoint": "tiny15_b", "refiner_switch_at": 0.5},
+    "refiner, same object": PLAIN
+    | {"steps": 2, "refiner_checkpoint": "tiny15_c", "refiner_switch_at": 0.5},
+    "hires checkpoint": HIRES | {"hr_checkpoint_name": "tiny15_b"},
+}
+ASKED: dict[str, dict[str, Any]] = {
+    "off": {},
+    "on": todo(threshold=4),
+    "first": todo(threshold=4, passes="first"),
+    "hires": todo(threshold=4, passes="hires"),
+    "late": todo(threshold=4, start=0.5, factor=1.5, method="average"),
+}
+OURS = ("process", "process_batch", "postprocess", "on_cfg_denoiser")
+ONCE = (
+    "setup",
+    "before_process",
+    "before_process_batch",
+    "after_extra_networks_activate",
+    "process_before_every_sampling",
+    "on_cfg_denoised",
+    "on_cfg_after_cfg",
+    "post_sample",
+    "postprocess_batch",
+    "postprocess_batch_list",
+    "postprocess_image",
+    "postprocess_maskoverlay",
+    "postprocess_image_after_composite",
+)
+IN_HIRES = (
+    "after_extra_networks_activate",
+    "before_hr",
+    "process_before_every_sampling",
+    "on_cfg_denoised",
+    "on_cfg_after_cfg",
+)
+# what the host runs inside its own `try`; other places end the generation
+CAUGHT = {*OURS, *ONCE, *IN_HIRES, "on_model_loaded"}
+OWN_CALLBACKS = {"begin", "before_sampling", "finish", "can_pool", "progress"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One fault: where, what, in which generation and pass, with which ToDo."""
+
+    place: str
+    action: str
+    shape: str = "plain"
+    asked: str = "on"
+    in_pass: str = ""
+    nth: int = 1
+    nested: str = ""
+    nested_asked: str = ""
+
+    def __str__(self) -> str:
+        parts = (self.place, self.action, self.shape, self.asked, self.in_pass, str(self.nth))
+        return " · ".join(filter(None, (*parts, self.nested, self.nested_asked)))
+
+    @property
+    def body(self) -> dict[str, Any]:
+        return SMALL | SHAPES[self.shape] | ASKED[self.asked]
+
+    @property
+    def name(self) -> str:
+        return self.place.partition(" ")[2]
+
+    @property
+    def ends(self) -> bool:
+        """Whether the host lets this fault end the generation."""
+        if self.action == "KeyboardInterrupt":
+            return True
+        # nested generations are run in a callback, where the host catches what they throw
+        return not self.nested and self.name not in CAUGHT | OWN_CALLBACKS
+
+    def order(self) -> dict[str, Any]:
+        fault = {
+            "place": self.place,
+            "action": self.action,
+            "nth": self.nth,
+            "in_pass": self.in_pass,
+            "nested": bool(self.nested),
+        }
+        if not self.nested:
+            return {"fault": fault}
+        scripts = ASKED[self.nested_asked].get("alwayson_scripts")
+        args = scripts["ToDo"]["args"] if scripts else [False]
+        return {"fault": fault, "nested": {"place": self.nested, "args": args}}
+
+
+def throws(cases: list[Case]) -> list[Case]:
+    """Each case with each exception."""
+    return [replace(case, action=error) for case in cases for error in ERRORS]
+
+
+def callbacks() -> list[Case]:
+    found = [Case(f"{side} {name}", "") for side in ("before", "after") for name in OURS]
+    found += [Case(f"after {name}", "") for name in ONCE]
+    found += [
+        Case(f"{side} on_cfg_denoiser", "", "hires", in_pass="hires")
+        for side in ("before", "after")
+    ]
+    found += [Case(f"after {name}", "", "hires", in_pass="hires") for name in IN_HIRES]
+    found += [Case(f"after {name}", "", asked="off") for name in ("process", "on_cfg_denoiser")]
+    return throws(found)
+
+
+def intercepted_calls() -> list[Case]:
+    layers = ("SpatialTransformer", "CrossAttention")
+    places = [
+        f"{side} {name}" for side in ("enter", "leave", "under", "over") for name in layers
+    ] + [f"{side} pool_tokens" for side in ("enter", "leave")]
+    found = [Case(place, "") for place in places]
+    found += [
+        Case(place, "", "hires", asked, "hires")
+        for place, asked in zip(places, itertools.cycle(("on", "hires", "late")))
+    ]
+    return throws(found)
+
+
+def unet_calls() -> list[Case]:
+    passes = [("first", 1), ("first", 2), ("hires", 1), ("hires", 2)]
+    return throws(
+        [
+            Case("enter UNetModel", "", "hires, two steps", asked, in_pass, nth)
+            for in_pass, nth in passes
+            for asked in ("on", "first", "hires")
+            # the passes apart in their first call alone
+            if asked == "on" or nth == 1
+        ]
+        + [Case("enter UNetModel", "", "two batches", asked, nth=2) for asked in ("on", "off")]
+    )
+
+
+def own_functions() -> list[Case]:
+    enter = (*sorted(OWN_CALLBACKS), "layer_factor", "count", "line")
+    leave = ("begin", "before_sampling")
+    return throws(
+        [Case(f"enter {name}", "") for name in enter]
+        + [Case(f"leave {name}", "") for name in leave]
+    )
+
+
+def nested() -> list[Case]:
+    return throws(
+        [
+            Case(place, "", nested=where, nested_asked=asked)
+            for where in ("postprocess_image", "process_before_every_sampling")
+            for place in ("enter UNetModel", "leave CrossAttention")
+            for asked in ("off", "late")
+        ]
+    )
+
+
+def checkpoint_loads() -> list[Case]:
+    found = [
+        Case("enter load_model_weights", error, shape)
+        for shape in ("refiner", "refiner, same object", "hires checkpoint")
+        for error in ("RuntimeError", "KeyboardInterrupt")
+    ]
+    found += [
+        Case("after on_model_loaded", "OutOfMemoryError", "refiner"),
+        Case("leave load_model", "OutOfMemoryError", "hires checkpoint"),
+        Case("enter UNetModel", "OutOfMemoryError", "refiner", nth=2),
+        Case("enter UNetModel", "RuntimeError", "hires checkpoint", in_pass="hires"),
+    ]
+    return found
+
+
+def stops() -> list[Case]:
+    return [
+        Case("enter UNetModel", action, shape, asked, in_pass)
+        for action in ("interrupt", "skip")
+        for shape, in_pass in (
+            ("two batches", "first"),
+            ("hires, two steps", "first"),
+            ("hires, two steps", "hires"),
+        )
+        for asked in ("on", "off")
+    ] + [
+        Case(f"after {name}", action)
+        for action in ("interrupt", "skip")
+        for name in ("process", "process_before_every_sampling", "postprocess_image")
+    ]
+
+
+CASES = {
+    "callbacks": callbacks(),
+    "intercepted calls": intercepted_calls(),
+    "U-Net calls": unet_calls(),
+    "own functions": own_functions(),
+    "nested": nested(),
+    "checkpoint loads": checkpoint_loads(),
+    "stops": stops(),
+}
+passed: set[Case] = set()
+
+
+def each(kind: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("case", CASES[kind], ids=str)
+
+
+@pytest.fixture(scope="module")
+def bare_images(start_host: HostFactory) -> list[str]:
+    """The plain image of a host that never had the extension."""
+    bare = start_host(extensions=())
+    made = bare.txt2img(**PLAIN)["images"]
+    bare.stop()
+    return list(made)
+
+
+class Faulty:
+    """A host with the extension and the injector, and what is right on it."""
+
+    def __init__(self, host: Host, bare_images: list[str]) -> None:
+        self.host = host
+        self.bare_images = bare_images
+        self.pooled = self.without_fault("plain", "on")
+        host.post("/todo-faults/mark")
+        self.threads = self.state()["threads"]
+
+    @cache  # noqa: B019  there is one such object in the whole run
+    def without_fault(self, shape: str, asked: str) -> tuple[list[str], str | None]:
+        answer = self.host.txt2img(**SHAPES[shape], **ASKED[asked])
+        return answer["images"], line(answer)
+
+    def state(self) -> dict[str, Any]:
+        return dict(self.host.get("/todo-faults/state"))
+
+    def run(self, case: Case) -> dict[str, Any] | str:
+        """The answer of a generation with this fault, or what ended it."""
+        self.host.post("/todo-faults/arm", case.order())
+        if case.action == "KeyboardInterrupt":
+            answer = self.host.post("/todo-faults/generate", case.body)
+            return str(answer["raised"]) if "raised" in answer else dict(answer)
+        response = self.host.request("POST", "/sdapi/v1/txt2img", json=case.body)
+        if response.ok:
+            return dict(response.json())
+        assert response.status_code == 500
+        return "{error}: {errors}".format(**response.json())
+
+    def check_nothing_is_left(self) -> None:
+        left = self.state()
+        assert left.pop("struck"), "the fault's place was never reached"
+        assert left == {"processing": 0, "models": 0, "kept": [], "threads": self.threads}
+
+    def check_what_follows(self, may_be_put_back: bool = False) -> None:
+        """The next plain generation is the bare host's; the next with ToDo is as ever."""
+        before = self.host.probe_leftovers()
+        assert self.host.txt2img(**PLAIN)["images"] == self.bare_images
+        answer = self.host.txt2img(**PLAIN, **ASKED["on"])
+        assert (answer["images"], line(answer)) == self.pooled
+        assert self.host.probe_leftovers() == CLEAN
+        if not may_be_put_back:
+            assert before == CLEAN
+
+
+@pytest.fixture(scope="module")
+def faulty(start_host: HostFactory, bare_images: list[str]) -> Iterator[Faulty]:
+    host = start_host(extensions=(REPOSITORY, FAULTS), with_ui=True)
+    yield Faulty(host, bare_images)
+    host.stop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _count(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The closing line: how many distinct cases passed."""
+    began = time.monotonic()
+    yield
+    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and passed:
+        total = sum(map(len, CASES.values()))
+        seconds = time.monotonic() - began
+        reporter.write_line(f"\n{len(passed)} of {total} faults passed in {seconds:.0f} s")
+
+
+def check(faulty: Faulty, case: Case) -> None:
+    expected = faulty.without_fault(case.shape, case.asked) if not case.ends else None
+    answer = faulty.run(case)
+    faulty.check_nothing_is_left()
+    if case.ends:
+        assert answer == f"{case.action}: todo-faults: on purpose at {case.place}"
+    else:
+        assert isinstance(answer, dict)
+        made = answer["images"], line(answer)
+        allowed = [expected]
+        if case.name in OWN_CALLBACKS:
+            # the host logs that ours failed, and makes the image without it
+            allowed.append(faulty.without_fault(case.shape, "off"))
+        assert made in allowed
+    # who wrapped our call and undoes it afterwards puts ours back, which the next ToDo takes off
+    faulty.check_what_follows(may_be_put_back=case.place.startswith("over "))
+    passed.add(case)
+
+
+def test_there_are_enough_cases_and_no_two_are_the_same() -> None:
+    every = [case for cases in CASES.values() for case in cases]
+    assert len(every) == len(set(every)) >= LEAST_CASES
+
+
+def test_the_injector_stands_on_both_sides_and_sees_what_is_kept(faulty: Faulty) -> None:
+    order = faulty.host.get("/todo-faults/order")
+    ours = order.index("ToDo")
+    assert order.index("todo-faults before") < ours < order.index("todo-faults after")
+    faulty.host.txt2img(**PLAIN, **ASKED["on"])
+    seen = faulty.host.get("/todo-faults/in_sampling")
+    assert "lib_todo.webui.lifecycle.Generation" in seen["kept"]
+    assert "ldm.modules.attention.CrossAttention.__call__" in seen["replaced"]
+
+
+@each("callbacks")
+def test_in_a_callback(faulty: Faulty, case: Case) -> None:
+    check(faulty, case)
+
+
+@each("intercepted calls")
+def test_in_an_intercepted_call(faulty: Faulty, case: Case) -> None:
+    check(faulty, case)
+
+
+@each("U-Net calls")
+def test_in_a_unet_call(faulty: Faulty, case: Case) -> None:
+    check(faulty, case)
+
+
+@each("own functions")
+def test_in_our_own_functions(faulty: Faulty, case: Case) -> None:
+    check(faulty, case)
+
+
+@each("nested")
+def test_in_a_nested_generation(faulty: Faulty, case: Case) -> None:
+    check(faulty, case)
+
+
+@each("checkpoint loads")
+def test_at_a_checkpoint_load(faulty: Faulty, case: Case) -> None:
+    check(faulty, case)
+    # the checkpoint that the fault left behind has been replaced by now
+    assert faulty.state()["models"] == 0
+
+
+@each("stops")
+def test_interrupt_and_skip(faulty: Faulty, case: Case) -> None:
+    answer = faulty.run(case)
+    faulty.check_nothing_is_left()
+    assert isinstance(answer, dict)
+    assert ("ToDo report" in info(answer)["extra_generation_params"]) is (case.asked == "on")
+    faulty.check_what_follows()
+    passed.add(case)
+
+
+def test_the_ui_is_reloaded_in_mid_generation(faulty: Faulty) -> None:
+    host = faulty.host
+    starts = host.log().count("Startup time:")
+    body = SMALL | PLAIN | {"steps": 20} | ASKED["on"]
+    fault = {"place": "enter UNetModel", "action": "reload", "nth": 3}
+    host.post("/todo-faults/arm", {"fault": fault})
+    with ThreadPoolExecutor(1) as pool:
+        cut = pool.submit(requests.post, f"{host.url}/sdapi/v1/txt2img", json=body, timeout=120)
+        deadline = time.monotonic() + START_SECONDS
+        while host.log().count("Startup time:") == starts:
+            assert time.monotonic() < deadline, "the UI did not come back"
+            time.sleep(0.25)
+        # the server that it came from may answer it or hang up; both are the host's to choose
+        cut.exception()
+    faulty.check_nothing_is_left()
+    faulty.check_what_follows()
