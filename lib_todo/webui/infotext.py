@@ -45,6 +45,7 @@ def from_infotext(params: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         SettingsError: a value that cannot be read or is not allowed; it names the infotext's key.
     """
+    params = _with_sizes_joined(params)
     if BY_NAME["factor"].infotext not in params:
         return {"enabled": False}
     values = {field.name: field.default for field in FIELDS}
@@ -57,6 +58,16 @@ def from_infotext(params: Mapping[str, Any]) -> dict[str, Any]:
     if STEPS_KEY in params:
         values["start"], values["end"] = _read_steps(str(params[STEPS_KEY]))
     return values
+
+
+def _with_sizes_joined(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The host takes a value such as 2x2 apart, under other keys; here it has to be seen."""
+    joined = {
+        key: f"{params[f'{key}-1']}x{params.get(f'{key}-2', '')}"
+        for key in {*OWN_KEYS, *OLDER_KEYS}
+        if f"{key}-1" in params
+    }
+    return {**params, **joined}
 
 
 def _read(key: str, name: str, text: Any) -> Any:

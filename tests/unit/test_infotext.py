@@ -180,6 +180,13 @@ def test_forged_values_are_refused_naming_the_key_and_the_value(key: str, text: 
     assert caught.value.allowed in str(caught.value)
 
 
+@pytest.mark.parametrize("key", ["ToDo factor", "ToDo threshold", "ToDo steps", "ToDo factor2"])
+def test_a_value_that_the_host_takes_for_a_size_is_refused(key: str) -> None:
+    """The host puts 8x6 under two other keys, as it does with the image's size."""
+    with pytest.raises(SettingsError, match=f"ToDo: {key} = '8x6'"):
+        from_infotext({"ToDo factor": "2", f"{key}-1": "8", f"{key}-2": "6", "Size-1": "64"})
+
+
 def test_the_older_ends_and_the_own_start_must_agree_too() -> None:
     """An own key wins over the older one that says the same."""
     params = {"ToDo factor": "2", "ToDo disable after": "0.1", "ToDo steps": "0.5-1"}
