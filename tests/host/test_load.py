@@ -69,10 +69,9 @@ def loaded(start_host: HostFactory, expected: list[list[str]]) -> Iterator[Host]
     host.stop()
 
 
-def tell(request: pytest.FixtureRequest, text: str) -> None:
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None:
-        reporter.write_line(f"\n{text}")
+def tell(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    with capsys.disabled():
+        print(f"\n{text}")
 
 
 class Load:
@@ -125,7 +124,7 @@ def growth(samples: list[int]) -> float:
 
 
 def test_three_hundred_generations(
-    loaded: Host, expected: list[list[str]], request: pytest.FixtureRequest
+    loaded: Host, expected: list[list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     began = time.monotonic()
     load = Load(loaded, expected)
@@ -151,7 +150,7 @@ def test_three_hundred_generations(
     objects = [sample["objects"] for sample in samples]
     grown = growth(rss) / MEGABYTE
     tell(
-        request,
+        capsys,
         f"load: {dict(load.counted)} in {time.monotonic() - began:.0f} s; after {WARM_UP} "
         f"generations {rss[0] / MEGABYTE:.0f} MB, growth to the end {grown:+.1f} MB by the fitted "
         f"line, from {min(rss) / MEGABYTE:.0f} to {max(rss) / MEGABYTE:.0f} MB; Python objects "
@@ -194,9 +193,11 @@ def test_while_the_box_is_off_no_class_is_touched(
         assert loaded.get("/todo-faults/in_sampling") == {"replaced": [], "kept": []}
 
 
-def test_loading_the_extension_takes_no_time(loaded: Host, request: pytest.FixtureRequest) -> None:
+def test_loading_the_extension_takes_no_time(
+    loaded: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The processor's time of its script's load, imports included: it does not depend on others."""
     took = loaded.get("/todo-faults/loading")
     (ours,) = (seconds for path, seconds in took.items() if Path(path).name == "todo.py")
-    tell(request, f"import: {ours['cpu']:.3f} s of processor time, {ours['wall']:.3f} s in all")
+    tell(capsys, f"import: {ours['cpu']:.3f} s of processor time, {ours['wall']:.3f} s in all")
     assert ours["cpu"] < MOST_IMPORT_SECONDS
