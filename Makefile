@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 REQUIREMENTS := $(wildcard requirements/*.txt)
 
-.PHONY: test demo app lint host-test clean
+.PHONY: test demo app bench lint host-test clean
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest $(ARGS)
@@ -14,6 +14,10 @@ demo: $(VENV)/.ready
 
 app: $(VENV)/.ready
 	$(BIN)/python -m demo.app $(ARGS)
+
+# tables and plots in artifacts/benchmarks; ARGS=--quick for a check in under a minute
+bench: $(VENV)/.ready
+	$(BIN)/python -m benchmarks $(ARGS)
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

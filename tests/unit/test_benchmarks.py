@@ -1,0 +1,98 @@
+"""The benchmark's own arithmetic: rounds, spread, resuming, bounds, tables, prediction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import bounds, predict, report
+from benchmarks.store import Store
+from benchmarks.timing import next_round, peak_bytes, ratio
+from lib_todo import Settings
+from lib_todo.architectures import SHAPES
+from lib_todo.unet_cost import KINDS, unet_operations
+
+
+def test_rounds_go_on_where_they_stopped() -> None:
+    assert sorted(next_round({"a": 1, "b": 1}, rounds=2, seed=0)) == ["a", "b"]
+    assert next_round({"a": 1, "b": 2}, rounds=2, seed=0) == ["a"]
+    assert next_round({"a": 2, "b": 2}, rounds=2, seed=0) == []
+    assert next_round({}, rounds=2, seed=0) == []
+
+
+def test_order_changes_from_round_to_round() -> None:
+    names = [str(index) for index in range(6)]
+    orders = {tuple(next_round(dict.fromkeys(names, n), rounds=9, seed=0)) for n in range(8)}
+    assert len(orders) > 1
+
+
+def test_ratio_is_taken_round_by_round() -> None:
+    spread = ratio([2.0, 8.0, 3.0], [1.0, 2.0, 1.0])
+    assert (spread.low, spread.median, spread.high, spread.count) == (2.0, 3.0, 4.0, 3)
+
+
+def test_peak_counts_what_is_held_at_one_time() -> None:
+    def one_after_the_other() -> None:
+        for _ in range(3):
+            torch.empty(1 << 20, dtype=torch.uint8)
+
+    def at_once() -> list[torch.Tensor]:
+        return [torch.empty(1 << 20, dtype=torch.uint8) for _ in range(3)]
+
+    device = torch.device("cpu")
+    assert peak_bytes(one_after_the_other, device) == 1 << 20
+    assert peak_bytes(at_once, device) == 3 << 20
+
+
+def test_results_survive_and_machines_are_not_mixed(tmp_path: Path) -> None:
+    store = Store(tmp_path / "results.json")
+    store.set_machine({"processor": "one"})
+    store.seconds("unet", "diffusers", "SD 1.x", "512", "dense").append(1.5)
+    store.save()
+    again = Store(store.path)
+    again.set_machine({"processor": "one"})
+    assert again.seconds("unet", "diffusers", "SD 1.x", "512", "dense") == [1.5]
+    assert again.under("unet", "diffusers") == {("SD 1.x", "512", "dense"): {"seconds": [1.5]}}
+    with pytest.raises(ValueError, match="another machine"):
+        again.set_machine({"processor": "two"})
+
+
+class Attention(torch.nn.Module):
+    def forward(self, x: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
+        return x if context is None else context
+
+
+def test_bounds_hand_over_ready_made_keys() -> None:
+    sizes = bounds.pooled_sizes([(8, 8), (4, 4)], Settings(threshold=4))
+    assert sizes == {64: 16}
+    block = torch.nn.ModuleDict({"attn1": Attention()})
+    attention, tokens, small = block["attn1"], torch.zeros(2, 64, 3), torch.zeros(2, 16, 3)
+    with bounds.ready_made_keys(block, "context", sizes):
+        assert attention(tokens).shape == (2, 16, 3)
+        assert attention(tokens) is attention(tokens)
+        assert attention(small) is small
+    assert attention(tokens) is tokens
+    assert "forward" not in attention.__dict__
+
+
+def test_tables_are_renewed_between_their_marks(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "a\n<!-- table: calls -->\nold\n<!-- end -->\nb\n<!-- table: x -->\n<!-- end -->"
+    )
+    report.renew(page, {"calls": "| new |"})
+    report.renew(page, {"calls": "| new |"})
+    assert page.read_text() == (
+        "a\n<!-- table: calls -->\n| new |\n<!-- end -->\nb\n"
+        "<!-- table: x -->\n(not measured)\n<!-- end -->"
+    )
+
+
+def test_every_operation_has_a_rate() -> None:
+    rate = dict.fromkeys([*KINDS, *(f"attention {width}" for width in (40, 64, 80, 160))], 1.0)
+    for name, shape in SHAPES.items():
+        counted = unet_operations(shape, (64, 64), itemsize=4)
+        expected = sum(op.flops if op.flops else op.bytes for op in counted)
+        assert predict.seconds(name, (64, 64), None, 1, rate) == pytest.approx(expected)
