@@ -22,7 +22,7 @@ import requests
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROBE = Path(__file__).resolve().parent / "probe"
 CHECKPOINT = "tiny15_a.safetensors"
-START_SECONDS = 180
+START_SECONDS = 400
 REQUEST_SECONDS = 600
 STOP_SECONDS = 10
 
