@@ -25,7 +25,12 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 def _seconds(values: list[float]) -> str:
     spread = Spread.of(values)
-    return f"{_digits(spread.median)} ({_digits(spread.low)} to {_digits(spread.high)})"
+    if spread.count == 1:
+        return f"{_digits(spread.median)} (one run)"
+    return (
+        f"{_digits(spread.median)} ({_digits(spread.low)} to {_digits(spread.high)}, "
+        f"{spread.count} runs)"
+    )
 
 
 def _digits(value: float) -> str:
@@ -33,6 +38,8 @@ def _digits(value: float) -> str:
 
 
 def _times(spread: Spread) -> str:
+    if spread.count == 1:
+        return f"{spread.median:.3f}"
     return f"{spread.median:.3f} ({spread.low:.3f} to {spread.high:.3f})"
 
 
@@ -54,13 +61,22 @@ def _machine(store: Store) -> str:
     return _table(["what", "value"], rows)
 
 
-def _overhead(store: Store) -> str:
+def _interception(store: Store) -> Spread | None:
+    """Seconds that the interception adds to a layer that passes through."""
     points = {key[0]: point["seconds"] for key, point in store.under("overhead").items()}
     if not points:
+        return None
+    pairs = zip(points["plain"], points["intercepted"])
+    return Spread.of([(with_it - without) / ATTENTIONS for without, with_it in pairs])
+
+
+def _overhead(store: Store) -> str:
+    added = _interception(store)
+    if added is None:
         return ""
-    added = Spread.of([b - a for a, b in zip(points["plain"], points["intercepted"])])
-    parts = [1e6 * value / ATTENTIONS for value in (added.median, added.low, added.high)]
-    row = "{:.1f} ({:.1f} to {:.1f})".format(*parts)
+    row = "{:.1f} ({:.1f} to {:.1f})".format(
+        *(1e6 * seconds for seconds in (added.median, added.low, added.high))
+    )
     return _table(["a layer that passes through", "µs"], [["median (least to greatest)", row]])
 
 
@@ -98,7 +114,7 @@ def _pooling(store: Store) -> str:
 
 
 def _calls(store: Store) -> str:
-    head = ["U-Net", "pixels", "method", "seconds", "speed-up", "ToDo is faster by", "peak MiB"]
+    head = ["U-Net", "pixels", "method", "seconds", "speed-up", "its time / ToDo's"]
     rows = []
     for (kind, architecture, size), methods in groups(store, "unet").items():
         base = methods.get(DENSE, {}).get("seconds")
@@ -111,7 +127,7 @@ def _calls(store: Store) -> str:
             cells.append(_seconds(times))
             cells.append(_times(ratio(base, times)) if base else "")
             cells.append(_times(ratio(times, ours)) if ours and method != TODO else "")
-            rows.append([*cells, _mebibytes(point)])
+            rows.append(cells)
     return _table(head, rows) if rows else ""
 
 
@@ -154,15 +170,17 @@ def _predictions(store: Store, settings: Settings) -> str:
 def _targets(store: Store) -> str:
     """Each target that has a number, and whether it is met."""
     rows = []
-    points = {key[0]: point["seconds"] for key, point in store.under("overhead").items()}
-    if points:
-        added = Spread.of([b - a for a, b in zip(points["plain"], points["intercepted"])])
-        microseconds = 1e6 * added.median / ATTENTIONS
+    added = _interception(store)
+    if added:
+        microseconds = 1e6 * added.median
         rows.append(_target("a layer passed through, µs", microseconds, microseconds < 20, "< 20"))
+    pooling = groups(store, "pooling")
     for (name, kernel, side), methods in groups(store, "layer").items():
-        times = [methods.get(n, {}).get("seconds") for n in ("ToDo nearest", IDEAL)]
-        if int(side) >= 128 and all(times):
-            share = 100 * (1 - 1 / ratio(*times).median)
+        times = methods.get("ToDo nearest", {}).get("seconds")
+        alone = pooling.get((name, side), {}).get("nearest", {}).get("seconds")
+        if int(side) >= 128 and times and alone and added:
+            spent = statistics.median(alone) + added.median
+            share = 100 * spent / statistics.median(times)
             what = f"pooling and interception, {name} ({kernel}), {side}² tokens, %"
             rows.append(_target(what, share, share <= 2, "≤ 2"))
     for (kind, architecture, size), methods in groups(store, "unet").items():
@@ -182,11 +200,12 @@ def _call_targets(where: str, size: int, methods: dict[str, dict[str, Any]]) -> 
         if name == IDEAL:
             slower = 100 * (1 / spread.median - 1)
             rows.append(_target(f"slower than ideal, {where}, %", slower, slower <= 3, "≤ 3"))
-        elif name in (REFERENCE, OLDER):
-            met = spread.high >= 1
-            rows.append(_target(f"{name} / ToDo, {where}", spread.median, met, "≥ 1 in spread"))
+            continue
+        what = f"{name} / ToDo (time), {where}"
+        if name in (REFERENCE, OLDER):
+            rows.append(_target(what, spread.median, spread.high >= 1, "≥ 1 in spread"))
         elif name != DENSE:
-            rows.append(_target(f"{name} / ToDo, {where}", spread.median, spread.median > 1, "> 1"))
+            rows.append(_target(what, spread.median, spread.median > 1, "> 1"))
     if "peak_bytes" in ours and "peak_bytes" in methods.get(DENSE, {}):
         share = ours["peak_bytes"] / methods[DENSE]["peak_bytes"]
         rows.append(_target(f"peak memory / dense, {where}", share, share <= 1, "≤ 1"))
