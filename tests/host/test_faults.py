@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import requests
 from conftest import HostFactory
-from expect import CLEAN, info, line, todo
+from expect import CLEAN, line, todo
 from host import REPOSITORY, SMALL, START_SECONDS, Host
 
 FAULTS = Path(__file__).resolve().parent / "faults"
@@ -373,7 +373,9 @@ def test_interrupt_and_skip(faulty: Faulty, case: Case) -> None:
     answer = faulty.run(case)
     faulty.check_nothing_is_left()
     assert isinstance(answer, dict)
-    assert ("ToDo report" in info(answer)["extra_generation_params"]) is (case.asked == "on")
+    # an interrupt before the first batch leaves nothing to tell of; a skip is forgotten there
+    is_sampled = (case.name, case.action) != ("process", "interrupt")
+    assert (line(answer) is not None) is (case.asked == "on" and is_sampled)
     faulty.check_what_follows()
     passed.add(case)
 

@@ -129,6 +129,7 @@ def test_three_hundred_generations(
     began = time.monotonic()
     load = Load(loaded, expected)
     samples = []
+    loaded.post("/todo-faults/mark")
     for number in range(GENERATIONS):
         load.generation()
         if load.draw.random() < 0.15:

@@ -14,6 +14,7 @@ import functools
 import gc
 import importlib
 import os
+import re
 import sys
 import threading
 import time
@@ -363,7 +364,8 @@ def own_state() -> list[str]:
     return sorted(
         f"{type(item).__module__}.{type(item).__qualname__}"
         for item in gc.get_objects()
-        if getattr(type(item), "__module__", "").startswith(TESTED)
+        # some types have a descriptor there
+        if str(getattr(type(item), "__module__", "")).startswith(TESTED)
     )
 
 
@@ -378,7 +380,7 @@ def state() -> dict[str, Any]:
         "models": len([m for m in watcher.alive(watcher.models) if m not in loaded]),
         "kept": own_state(),
         "threads": sorted(
-            thread.name
+            re.sub(r"\d+", "", thread.name)
             for thread in threading.enumerate()
             # the server's own pool, whose size follows the requests
             if "AnyIO" not in thread.name
