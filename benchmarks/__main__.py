@@ -14,7 +14,7 @@ os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 import torch
 from rich.console import Console
 
-from benchmarks import calibration, calls, layer, machine, overhead, plots, report
+from benchmarks import calibration, calls, layer, machine, overhead, plots, quality, report
 from benchmarks.bench import Bench, shown_progress
 from benchmarks.peers import DIFFUSERS, LDM, Folders
 from benchmarks.store import Store
@@ -22,7 +22,8 @@ from benchmarks.timing import CLOCKS
 from benchmarks.unet import CONFIGS
 from lib_todo import Settings
 
-PARTS = ("overhead", "calibration", "layer", "memory", "unet", "report")
+BUILT_IN = Path(__file__).parent.parent / "demo" / "model"
+PARTS = ("overhead", "calibration", "layer", "memory", "unet", "quality", "report")
 
 
 def _arguments() -> argparse.Namespace:
@@ -47,6 +48,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--reference", type=Path, help="folder of the authors' ImprovedTokenMerge")
     parser.add_argument("--older", type=Path, help="folder of sd-webui-token-downsampling")
     parser.add_argument("--webui", type=Path, help="folder of AUTOMATIC1111's WebUI, for HyperTile")
+    parser.add_argument(
+        "--checkpoint", type=Path, default=BUILT_IN, help="a diffusers folder, for the quality"
+    )
+    parser.add_argument("--native", type=int, default=128, help="its own size in pixels")
+    parser.add_argument("--seeds", type=int, default=16, help="pictures of each setting")
+    parser.add_argument("--enlargements", nargs="+", type=int, default=[2, 3])
     parser.add_argument("--out", type=Path, default=Path("artifacts/benchmarks"))
     parser.add_argument("--docs", type=Path, help="a Markdown file whose marked tables to renew")
     args = parser.parse_args()
@@ -58,6 +65,7 @@ def _quick(args: argparse.Namespace) -> argparse.Namespace:
     args.architectures, args.sizes, args.batch = ["narrow"], [256], 1
     args.layers, args.sides = list(layer.LAYERS)[:1], [32]
     args.rounds, args.minutes, args.threshold = 2, 1, 16
+    args.seeds, args.enlargements = 1, [2]
     args.out = args.out / "quick"
     (args.out / "results.json").unlink(missing_ok=True)
     return args
@@ -109,6 +117,12 @@ def _measure(bench: Bench, args: argparse.Namespace, parts: list[str], settings:
             memory="memory" in parts,
         )
         calls.measure(bench, wanted)
+    if "quality" in parts:
+        if (args.checkpoint / "model_index.json").is_file():
+            checkpoint = quality.Checkpoint(args.checkpoint, args.native)
+            quality.measure(bench, checkpoint, args.seeds, args.enlargements)
+        else:
+            bench.store.note("quality", f"no checkpoint in {args.checkpoint}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import statistics
 from pathlib import Path
@@ -16,6 +17,7 @@ from lib_todo import Settings
 from lib_todo.architectures import SHAPES
 
 PIXELS_PER_LATENT = 8
+RESAMPLINGS = 2000
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
@@ -216,6 +218,37 @@ def _target(what: str, value: float, met: bool, wanted: str) -> list[str]:
     return [what, f"{value:.3f}", wanted, "met" if met else "**missed**"]
 
 
+def _mean(values: list[float], digits: int) -> str:
+    """The mean with its 95% confidence interval, by resampling the seeds."""
+    mean = f"{statistics.fmean(values):.{digits}f}"
+    if len(values) < 2:
+        return mean
+    draw = random.Random(0)
+    means = sorted(
+        statistics.fmean(draw.choices(values, k=len(values))) for _ in range(RESAMPLINGS)
+    )
+    low, high = (means[int(part * RESAMPLINGS)] for part in (0.025, 0.975))
+    return f"{mean} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def _quality(store: Store) -> str:
+    head = ["pixels", "method", "seeds", "latents' squared error", "PSNR, dB", "fine detail"]
+    head.append("error / nearest's")
+    rows = []
+    found = store.under("quality")
+    for (side, name), point in found.items():
+        if not point.get("latent_mse"):
+            continue
+        errors = point["latent_mse"]
+        cells = [f"{side}²", name, str(len(errors)), _mean(errors, 5)]
+        cells += [_mean(point["psnr"], 1), _mean(point["high_frequency"], 3)]
+        nearest = found.get((side, "ToDo nearest"), {}).get("latent_mse", [])
+        ratios = [a / b for a, b in zip(errors, nearest)]
+        cells.append(_mean(ratios, 2) if ratios and name != "ToDo nearest" else "")
+        rows.append(cells)
+    return _table(head, rows) if rows else ""
+
+
 def _notes(store: Store) -> str:
     rows = [[name.replace(" | ", ", "), text] for name, text in store.data["notes"].items()]
     return _table(["left out", "why"], rows) if rows else ""
@@ -236,6 +269,7 @@ def tables(store: Store, settings: Settings) -> dict[str, str]:
         "pooling": _pooling(store),
         "overhead": _overhead(store),
         "predictions": _predictions(store, settings),
+        "quality": _quality(store),
         "notes": _notes(store),
     }
 
