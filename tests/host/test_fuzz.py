@@ -411,12 +411,20 @@ def test_each_request_is_right_or_refused(fuzzed: Host, capsys: pytest.CaptureFi
         print(f"\n{total} requests, {dict(checker.outcomes)}, in {seconds:.0f} s")
 
 
+def is_for_the_page(value: Any) -> bool:
+    """With the others the host does not start: its page cannot be written, whosever field it is."""
+    return value not in (None, "\ud800") and not (isinstance(value, int) and abs(value) >= 2**63)
+
+
 def test_settings_files_with_nonsense(
     start_host: HostFactory, fuzzed: Host, tmp_path: Path
 ) -> None:
-    """Nonsense for our option and for each of our controls on the page: the API is as ever."""
+    """Nonsense for our option and for each of our controls on the page: the API is as ever.
+
+    All but its list of options, which the host refuses to show with any value of a wrong type.
+    """
     draw = random.Random(SEED)
-    never = [value for value in NEVER if value is not None and len(str(value)) < 100]
+    never = [value for value in NEVER if len(str(value)) < 100 and is_for_the_page(value)]
     labels = next(info["args"] for info in fuzzed.script_info() if info["name"] == "todo")
     page = {
         f"customscript/todo.py/{tab}/{label['label']}/{part}": draw.choice(never)
@@ -435,6 +443,5 @@ def test_settings_files_with_nonsense(
     assert checker.off == off
     for kind in (good, by_name, good_by_position, by_position, off_but_bad, forged_text, good):
         checker.check(kind(draw))
-    assert host.get("/sdapi/v1/options")["samples_save"]
     assert host.request("GET", "/").ok
     host.stop()
