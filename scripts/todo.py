@@ -4,33 +4,57 @@ from __future__ import annotations
 
 from typing import Any
 
-from modules import script_callbacks, scripts
+import gradio as gr
+from modules import scripts
 
-from lib_todo import hijack
-from lib_todo.webui import accordion, lifecycle, options, xyz
+try:
+    from modules.script_callbacks import (
+        on_before_ui,
+        on_cfg_denoiser,
+        on_script_unloaded,
+        on_ui_settings,
+    )
 
+    from lib_todo import hijack
+    from lib_todo.webui import accordion, lifecycle, options, xyz
+except ImportError as error:
+    WHY_NOT = f"ToDo is switched off, since this WebUI lacks something it needs: {error}"
+    print(WHY_NOT)
 
-class ToDoScript(scripts.Script):
-    def title(self) -> str:
-        return "ToDo"
+    class SwitchedOff(scripts.Script):
+        def title(self) -> str:
+            return "ToDo"
 
-    def show(self, is_img2img: bool) -> Any:
-        return scripts.AlwaysVisible
+        def show(self, is_img2img: bool) -> Any:
+            return scripts.AlwaysVisible
 
-    def ui(self, is_img2img: bool) -> list[Any]:
-        return accordion.build(self)
+        def ui(self, is_img2img: bool) -> list[Any]:
+            with gr.Accordion("ToDo (switched off)", open=False):
+                gr.HTML(WHY_NOT)
+            return []
 
-    def process(self, p: Any, *args: Any) -> None:
-        lifecycle.begin(p, args)
+else:
 
-    def process_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:
-        lifecycle.before_sampling(p)
+    class ToDoScript(scripts.Script):
+        def title(self) -> str:
+            return "ToDo"
 
-    def postprocess(self, p: Any, processed: Any, *args: Any) -> None:
-        lifecycle.finish(p, processed)
+        def show(self, is_img2img: bool) -> Any:
+            return scripts.AlwaysVisible
 
+        def ui(self, is_img2img: bool) -> list[Any]:
+            return accordion.build(self)
 
-script_callbacks.on_cfg_denoiser(lifecycle.on_denoiser_call)
-script_callbacks.on_ui_settings(options.register)
-script_callbacks.on_before_ui(lambda: xyz.add_axes(scripts.scripts_data))
-script_callbacks.on_script_unloaded(hijack.undo_all)
+        def process(self, p: Any, *args: Any) -> None:
+            lifecycle.begin(p, args)
+
+        def process_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:
+            lifecycle.before_sampling(p)
+
+        def postprocess(self, p: Any, processed: Any, *args: Any) -> None:
+            lifecycle.finish(p, processed)
+
+    on_cfg_denoiser(lifecycle.on_denoiser_call)
+    on_ui_settings(options.register)
+    on_before_ui(lambda: xyz.add_axes(scripts.scripts_data))
+    on_script_unloaded(hijack.undo_all)
