@@ -94,6 +94,10 @@ def environment(webui: Path, data: Path) -> dict[str, str]:
 class Host:
     """One running WebUI; use it as a context manager, or call `start` and `stop`."""
 
+    host_arguments: Sequence[str] = ARGUMENTS
+    # First in the host's alphabetical order, so that the probe sees the bare host.
+    test_extensions: Sequence[Path] = (PROBE,)
+
     def __init__(
         self,
         webui: Path,
@@ -167,8 +171,8 @@ class Host:
     def _lay_out_data(self) -> None:
         links = self.data / "extensions"
         links.mkdir(parents=True, exist_ok=True)
-        # First in the host's alphabetical order, so that the probe sees the bare host.
-        (links / "00-todo-probe").symlink_to(PROBE)
+        for path in self.test_extensions:
+            (links / f"00-todo-{path.name}").symlink_to(path)
         for path in self.extensions:
             name = "sd-webui-todo" if path == REPOSITORY else path.name
             (links / name).symlink_to(path)
@@ -178,7 +182,7 @@ class Host:
 
     def _command(self) -> list[str]:
         checkpoints = self.webui / "models" / "Stable-diffusion"
-        command = [str(self.python), "launch.py", *ARGUMENTS, "--port", str(self.port)]
+        command = [str(self.python), "launch.py", *self.host_arguments, "--port", str(self.port)]
         command += ["--data-dir", str(self.data), "--ckpt-dir", str(checkpoints)]
         command += ["--ckpt", str(checkpoints / CHECKPOINT)]
         if not self.with_ui:

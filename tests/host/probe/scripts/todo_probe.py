@@ -15,7 +15,12 @@ from typing import Any
 import torch
 from modules import devices, script_callbacks, sd_models, shared
 
-CLASS_MODULES = ("ldm.modules.attention", "sgm.modules.attention")
+CLASS_MODULES = (
+    "ldm.modules.attention",
+    "sgm.modules.attention",
+    "backend.nn.unet",
+    "ldm_patched.ldm.modules.attention",
+)
 CLASS_NAMES = (
     "SpatialTransformer",
     "CrossAttention",
@@ -24,7 +29,10 @@ CLASS_NAMES = (
 )
 CALL_ATTRIBUTES = ("__call__", "_call_impl", "forward", "_forward")
 HOOK_TABLES = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-HOST_MODULES = ("ldm", "sgm", "modules", "torch", "networks", "open_clip", "transformers")
+HOST_MODULES = (
+    *("ldm", "sgm", "modules", "torch", "networks", "open_clip", "transformers"),
+    *("backend", "ldm_patched", "modules_forge"),
+)
 
 
 def watched_classes() -> dict[str, type]:
@@ -57,6 +65,13 @@ def describe(value: Any) -> str:
 def is_hosts_own(value: Any) -> bool:
     """Whether the WebUI itself, rather than an extension, wrote this function or class."""
     return describe(value).split(".")[0] in HOST_MODULES
+
+
+def unet_of(sd_model: Any) -> torch.nn.Module | None:
+    """The U-Net of a loaded model; Forge and reForge have it inside a patcher."""
+    patcher = getattr(getattr(sd_model, "forge_objects", None), "unet", None)
+    inner = getattr(sd_model if patcher is None else patcher, "model", None)
+    return getattr(inner, "diffusion_model", None)
 
 
 @dataclass(frozen=True)
@@ -116,7 +131,7 @@ class Probe:
 
     def watch(self, sd_model: Any) -> None:
         """Put the hooks on this model's U-Net, if they are not there already."""
-        unet = getattr(getattr(sd_model, "model", None), "diffusion_model", None)
+        unet = unet_of(sd_model)
         if unet is None or unet is self.unet():
             return
         self.unwatch()
@@ -242,7 +257,14 @@ def hook_leftovers(unet: torch.nn.Module) -> list[dict[str, str]]:
 
 
 def ready() -> bool:
-    """Whether the start is over: what this asks for is the last thing the loading thread does."""
+    """Whether the start is over: what this asks for is the last thing the loading thread does.
+
+    Forge loads a model with the first request, reForge with the start; neither does it twice.
+    """
+    if "modules_forge.main_thread" in sys.modules:
+        return (
+            "backend.nn.unet" in sys.modules or unet_of(sd_models.model_data.sd_model) is not None
+        )
     return devices.first_time_calculation.cache_info().currsize > 0
 
 
@@ -262,8 +284,12 @@ def counts() -> dict[str, Any]:
 def leftovers() -> dict[str, Any]:
     """State on classes, instances and hooks that the bare host does not have."""
     instances, hooks = [], []
-    for sd_model in sd_models.model_data.loaded_sd_models:
-        unet = sd_model.model.diffusion_model
+    data = sd_models.model_data
+    # Forge keeps no list
+    for sd_model in getattr(data, "loaded_sd_models", None) or [data.sd_model]:
+        unet = unet_of(sd_model)
+        if unet is None:
+            continue
         instances += instance_leftovers(unet)
         hooks += hook_leftovers(unet)
     return {"classes": class_leftovers(), "instances": instances, "hooks": hooks}

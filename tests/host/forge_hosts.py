@@ -1,0 +1,76 @@
+"""Forge and reForge as hosts: where they are, how they start, what their API wants."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from host import CHECKPOINT, PROBE, Host
+
+TINY_SHAPES = Path(__file__).resolve().parent / "tiny_shapes"
+
+ARGUMENTS = (
+    "--skip-prepare-environment --skip-torch-cuda-test --skip-version-check "
+    "--skip-python-version-check --always-cpu --all-in-fp32 --attention-pytorch --api "
+    "--server-name 127.0.0.1 --no-download-sd-model --disable-console-progressbars"
+).split()
+
+
+class ForgeHost(Host):
+    """A running Forge or reForge, with the tiny checkpoints made known to it."""
+
+    host_arguments = ARGUMENTS
+    test_extensions = (PROBE, TINY_SHAPES)
+
+    def txt2img(self, **body: Any) -> dict[str, Any]:
+        return super().txt2img(**with_modules(body))
+
+    @staticmethod
+    def body(**changes: Any) -> dict[str, Any]:
+        return Host.body(**with_modules(changes))
+
+
+def with_modules(body: dict[str, Any]) -> dict[str, Any]:
+    """What Forge's API cannot do hires fix without; reForge passes it over."""
+    return {"hr_additional_modules": []} | body
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One of the two programs, and the environment variables that name it."""
+
+    name: str
+    folder_variable: str
+    python_variable: str
+
+    def why_not(self) -> str | None:
+        """Why its tests cannot run here, or None."""
+        folder = os.environ.get(self.folder_variable)
+        if not folder:
+            return f"{self.folder_variable} does not name a {self.name}"
+        if not (Path(folder) / "modules_forge").is_dir():
+            return f"{self.folder_variable}={folder} is no {self.name}: it has no modules_forge"
+        if not (Path(folder) / "models" / "Stable-diffusion" / CHECKPOINT).is_file():
+            return f"the {self.name} in {folder} has no tiny checkpoint {CHECKPOINT}"
+        return None
+
+    def start(self, data: Path) -> ForgeHost:
+        """A host of this kind, not started yet, with its page: the X/Y/Z axes need it."""
+        webui = Path(os.environ[self.folder_variable]).resolve()
+        return ForgeHost(webui, self._python(webui), data, with_ui=True)
+
+    def _python(self, webui: Path) -> Path:
+        named = os.environ.get(self.python_variable)
+        places = [Path(named)] if named else [webui / "venv", webui.parent / "venv"]
+        candidates = places if named else [place / "bin" / "python" for place in places]
+        for python in candidates:
+            if python.is_file():
+                return python
+        pytest.fail(f"no Python at {candidates}; name the {self.name}'s in {self.python_variable}")
+
+
+FORGE = Kind("Forge", "SD_FORGE_DIR", "SD_FORGE_PYTHON")
+REFORGE = Kind("reForge", "SD_REFORGE_DIR", "SD_REFORGE_PYTHON")
