@@ -1,0 +1,1 @@
+"""The comparison demo: one picture without downsampling, with ToDo and with ToMe."""

@@ -1,0 +1,112 @@
+"""The command's arguments as argparse knows them: names, types and help."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from demo import methods, presets
+from demo.models import BUILT_IN, DTYPES
+from lib_todo.settings import BY_NAME, METHODS
+
+OUTPUT = Path(__file__).parent / "output"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """A parser that leaves out, or gives None for, what depends on the model or a preset."""
+    parser = argparse.ArgumentParser(
+        prog="python -m demo",
+        usage="%(prog)s [options]",
+        description="Make one picture without downsampling, with ToDo and with ToMe, and compare "
+        "what it looks like and what it costs. See docs/demo.md.",
+    )
+    _add_model(parser.add_argument_group("model"))
+    _add_picture(parser.add_argument_group("picture"))
+    _add_comparison(parser.add_argument_group("comparison"))
+    _add_todo(parser.add_argument_group("ToDo"))
+    _add_tome(parser.add_argument_group("ToMe (tomesd)"))
+    return parser
+
+
+def _add_model(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--model",
+        default=BUILT_IN,
+        help="a diffusers folder, a hub name (owner/name) or a .safetensors file of SD 1.x, 2.x or "
+        "SDXL (default: the small one in this repository)",
+    )
+    group.add_argument(
+        "--config",
+        help="for a .safetensors file: a diffusers folder of the same architecture; "
+        "else it is asked of the hub",
+    )
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    group.add_argument("--dtype", default="auto", choices=["auto", *DTYPES])
+
+
+def _add_picture(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--prompt", default=presets.PROMPT)
+    group.add_argument("--negative-prompt", default="")
+    group.add_argument("--seed", type=int, default=0)
+    group.add_argument("--steps", type=int, help="steps, of which the hires pass takes a part")
+    group.add_argument("--guidance", type=float, help="guidance scale; 0 or 1 for none")
+    group.add_argument("--width", type=int, help="of the finished picture, in pixels")
+    group.add_argument("--height", type=int)
+    group.add_argument(
+        "--hires-from",
+        metavar="SIZE",
+        help="size of a first pass that is enlarged and sampled again: 128, 128x192, or none",
+    )
+    group.add_argument("--hires-to", metavar="SIZE", help="the finished size in one word")
+    group.add_argument(
+        "--strength", type=float, help="how much of the enlarged picture is sampled anew, to 1"
+    )
+    group.add_argument(
+        "--preset",
+        type=int,
+        choices=list(presets.PRESETS),
+        help="the authors' settings for this side with an SD 1.x checkpoint: ToDo factor 2, 3, 4, "
+        "ToMe ratio 0.75, 0.89, 0.9375",
+    )
+
+
+def _add_comparison(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--methods", nargs="+", choices=methods.NAMES, default=list(methods.NAMES))
+    group.add_argument(
+        "--repeats", type=int, default=1, help="turns of each method; figures are medians"
+    )
+    group.add_argument("--output", type=Path, default=OUTPUT, help="folder for what is made")
+
+
+def _add_todo(group: argparse._ArgumentGroup) -> None:
+    for name in ("factor", "deep_factor", "threshold", "start", "end"):
+        field = BY_NAME[name]
+        default = "the model's own grid" if name == "threshold" else f"{field.default:g}"
+        group.add_argument(
+            f"--todo-{name.replace('_', '-')}",
+            type=field.kind,
+            metavar="N",
+            help=f"{field.allowed} (default: {default})",
+        )
+    group.add_argument("--todo-method", choices=METHODS)
+
+
+def _add_tome(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--tome-ratio",
+        type=float,
+        metavar="N",
+        help="share of tokens merged away, 0 to below 1 (default: as many as ToDo leaves out)",
+    )
+    group.add_argument(
+        "--tome-stride",
+        type=int,
+        metavar="N",
+        help="a ratio of at most 1-1/N² can be reached (default: the smallest that reaches it)",
+    )
+    group.add_argument(
+        "--tome-max-downsample",
+        type=int,
+        choices=methods.TOME_LEVELS,
+        help="the smallest layers that take part (default: 1, those of the latent's own size)",
+    )
