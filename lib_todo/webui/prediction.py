@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from lib_todo.cost import PIXELS_PER_LATENT, latent_grid
@@ -63,9 +64,9 @@ def _any_pooled(grids: list[Grid], settings: Settings) -> bool:
 
 def why_no_layer(p: Any) -> str:
     """Why no spatial transformer was called at all."""
-    from modules import sd_unet
-
-    if sd_unet.current_unet is not None:
+    # looked up, not imported: not every host has it
+    sd_unet = sys.modules.get("modules.sd_unet")
+    if getattr(sd_unet, "current_unet", None) is not None:
         return "an alternative U-Net is in use, whose layers cannot be reached"
     if getattr(p.sd_model, "is_sd3", False):
         return "SD3 has no such layers"

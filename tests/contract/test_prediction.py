@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from typing import Any
 
@@ -88,3 +89,26 @@ def test_knows_the_size_of_each_pass() -> None:
     assert prediction.sizes(both) == {"first": (512, 448), "hires": (1024, 1024)}
     only_hires = processing(None, 512, 448, txt2img_upscale=True, **hires)
     assert prediction.sizes(only_hires) == {"hires": (1024, 1024)}
+
+
+@pytest.mark.parametrize(
+    ("sd_unet", "model", "expected"),
+    [
+        (None, {"is_sd3": True}, "SD3 has no such layers"),
+        (None, {}, "this model has no self-attention layers"),
+        ({}, {"is_sd3": False}, "this model has no self-attention layers"),
+        ({"current_unet": None}, {}, "this model has no self-attention layers"),
+        ({"current_unet": object()}, {"is_sd3": True}, "an alternative U-Net is in use"),
+    ],
+)
+def test_says_why_no_layer_was_called(
+    monkeypatch: pytest.MonkeyPatch,
+    sd_unet: dict[str, Any] | None,
+    model: dict[str, Any],
+    expected: str,
+) -> None:
+    """Also in a host without that module or those attributes."""
+    stand_in = None if sd_unet is None else types.SimpleNamespace(**sd_unet)
+    monkeypatch.setitem(sys.modules, "modules.sd_unet", stand_in)
+    p = types.SimpleNamespace(sd_model=types.SimpleNamespace(**model))
+    assert prediction.why_no_layer(p).startswith(expected)
