@@ -160,13 +160,24 @@ def test_a_context_that_is_no_tensor_is_none_of_our_business(context: Any) -> No
 
 @pytest.mark.parametrize("count", [TOKENS // 2, TOKENS - 1, 2 * TOKENS, 1])
 @pytest.mark.parametrize("is_given", [False, True])
-def test_tokens_that_others_merged_or_folded_pass(count: int, is_given: bool) -> None:
+@pytest.mark.parametrize("name", ["attn1", "attn2"])
+def test_tokens_that_others_merged_or_folded_pass(name: str, is_given: bool, count: int) -> None:
     """ToMe merges them; style-align folds the batch into them."""
-    case, x = Given(), tokens(count)
+    case, x = Given(name), tokens(count)
     kwargs = {"context": x} if is_given else {}
     case.assert_untouched(case.call(BY_TWO, x, **kwargs), x, **kwargs)
     assert list(case.report.tallies) == [(GRID, count, count, NOT_THIS_GRID)]
     assert case.report.layers == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("attn1", NOT_THIS_GRID), ("attn2", NOT_SELF_ATTENTION)]
+)
+def test_merged_queries_are_told_by_what_their_layer_is_for(name: str, reason: str) -> None:
+    """Of a context of its own, only a first attention's is not a prompt."""
+    case, x, context = Given(name), tokens(TOKENS // 2), tokens()
+    case.assert_untouched(case.call(BY_TWO, x, context=context), x, context=context)
+    assert case.reasons() == [reason]
 
 
 @pytest.mark.parametrize("how", ["keyword", "positional"])

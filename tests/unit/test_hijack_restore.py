@@ -217,6 +217,17 @@ def test_others_wrap_inside_and_stay(cls: type) -> None:
     assert keys() == DENSE
 
 
+def test_an_inner_entry_where_others_wrapped_the_outers_call(cls: type) -> None:
+    with token_downsampling(BY_TWO):
+        wrapper = counting(cls.__call__)[0]
+        cls.__call__ = wrapper
+        with token_downsampling(BY_TWO) as inner:
+            assert keys() == HALF
+        assert keys() == HALF
+    assert sum(tally.calls for tally in inner.tallies.values()) == 2
+    assert vars(cls)["__call__"] is wrapper
+
+
 def test_deeper_layers_stay_deeper_where_others_wrapped_and_stayed(cls: type) -> None:
     large, small = spatial_transformer(), spatial_transformer()
     with token_downsampling(BY_TWO):

@@ -20,6 +20,7 @@ from lib_todo.report import (
     NOT_THIS_GRID,
     OTHER_GENERATION,
     OTHER_PASS,
+    OTHER_VALUES,
     OUTSIDE_WINDOW,
     TILED,
 )
@@ -241,7 +242,7 @@ def test_several_grids_largest_first() -> None:
     )
 
 
-@pytest.mark.parametrize("reason", [TILED, NOT_THIS_GRID, MASKED, FUSED])
+@pytest.mark.parametrize("reason", [TILED, NOT_THIS_GRID, MASKED, FUSED, OTHER_VALUES])
 def test_what_was_unexpectedly_left_alone_is_noted(reason: str) -> None:
     report = Report()
     count(report, range(10), *POOLED)
@@ -287,6 +288,7 @@ def test_nothing_above_the_threshold(threshold: int | None, where: str, words: s
         TILED,
         MASKED,
         FUSED,
+        OTHER_VALUES,
     ],
 )
 def test_nothing_pooled_for_another_reason(reason: str) -> None:
