@@ -23,7 +23,8 @@ SAMPLE_EVERY = 10
 MEGABYTE = 2**20
 # the host's allocator is told to give nothing back, so that its peaks stay
 MOST_MEGABYTES = 48
-MOST_OBJECTS = 200
+# one for each: a generation that is kept is dozens
+MOST_OBJECTS = GENERATIONS
 MOST_IMPORT_SECONDS = 0.5
 
 SQUARE: dict[str, Any] = {"width": 64, "height": 64, "steps": 1}

@@ -46,8 +46,6 @@ FUNCTIONS = {
     "load_model_weights": ("modules.sd_models", "load_model_weights"),
     "load_model": ("modules.sd_models", "load_model"),
 }
-# actions that are no exceptions
-STOPS = ("interrupt", "skip", "reload")
 
 
 @dataclasses.dataclass
