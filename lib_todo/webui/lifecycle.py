@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fastapi import HTTPException
+from modules import shared
 
 from lib_todo import hijack, report
 from lib_todo.hijack import token_downsampling
@@ -47,7 +48,12 @@ def begin(p: Any, args: Sequence[Any]) -> None:
     try:
         settings = read_settings(p, args)
     except SettingsError as error:
-        p.init = functools.partial(_refuse, error, bool(getattr(p, "is_api", False)))
+        is_api = bool(getattr(p, "is_api", False))
+        if not is_api and _page_loses_errors():
+            p.comment(str(error))
+            shared.state.interrupt()
+        else:
+            p.init = functools.partial(_refuse, error, is_api)
         return
     # inside another generation's sampling, off must be said: the outer settings must not leak in
     if settings.enabled or hijack.current() is not None:
@@ -68,6 +74,16 @@ def _refuse(error: SettingsError, is_api: bool, *args: Any, **kwargs: Any) -> No
     if is_api:
         raise SettingsRefused(error)
     raise error
+
+
+def _page_loses_errors() -> bool:
+    """Whether this is reForge, whose page shows nothing of an exception but a TypeError of its own.
+
+    It runs what the page asks for in its main thread, which (unlike Forge's) keeps no exception.
+    There the text is left where the line goes, and the generation ends as by Interrupt.
+    """
+    main_thread = sys.modules.get("modules_forge.main_thread")
+    return main_thread is not None and not hasattr(main_thread, "last_exception")
 
 
 def _forget(p: Any) -> None:

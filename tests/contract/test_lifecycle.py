@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import gc
+import sys
+import types
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -234,3 +236,32 @@ def test_one_too_many_values_is_refused(lifecycle: Any, model: Any) -> None:
     assert read_settings(p, [*eight, END_OF_ARGS]) == Settings(factor=2, deep_factor=1)
     with pytest.raises(SettingsError, match="at most 8 values"):
         read_settings(p, [*eight, 9])
+
+
+@pytest.mark.parametrize("is_api", [False, True])
+@pytest.mark.parametrize("keeps_exceptions", [False, True])
+def test_bad_value_in_a_page_that_loses_errors(
+    host: Any,
+    lifecycle: Any,
+    model: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    is_api: bool,
+    keeps_exceptions: bool,
+) -> None:
+    """reForge's: the text becomes a comment, and the host stops before the first image."""
+    main_thread = types.SimpleNamespace(**({"last_exception": None} if keeps_exceptions else {}))
+    monkeypatch.setitem(sys.modules, "modules_forge.main_thread", main_thread)
+    stopped: list[bool] = []
+    state = types.SimpleNamespace(interrupt=lambda: stopped.append(True))
+    monkeypatch.setattr(host.shared, "state", state, raising=False)
+    p = Processing(model, lifecycle, is_api=is_api)
+    lifecycle.begin(p, [{"factor": 99}])
+    if is_api or keeps_exceptions:
+        with pytest.raises(Exception, match="factor = 99"):
+            p.init()
+        assert (stopped, p.comments) == ([], {})
+    else:
+        assert stopped == [True]
+        (told,) = p.comments
+        assert told.startswith("ToDo: factor = 99 is not allowed")
+        assert "init" not in vars(p)
