@@ -52,6 +52,7 @@ def _arguments() -> argparse.Namespace:
         "--checkpoint", type=Path, default=BUILT_IN, help="a diffusers folder, for the quality"
     )
     parser.add_argument("--native", type=int, default=128, help="its own size in pixels")
+    parser.add_argument("--variants", nargs="+", help="of the quality; all without it")
     parser.add_argument("--seeds", type=int, default=16, help="pictures of each setting")
     parser.add_argument("--enlargements", nargs="+", type=int, default=[2, 3])
     parser.add_argument("--out", type=Path, default=Path("artifacts/benchmarks"))
@@ -120,7 +121,7 @@ def _measure(bench: Bench, args: argparse.Namespace, parts: list[str], settings:
     if "quality" in parts:
         if (args.checkpoint / "model_index.json").is_file():
             checkpoint = quality.Checkpoint(args.checkpoint, args.native)
-            quality.measure(bench, checkpoint, args.seeds, args.enlargements)
+            quality.measure(bench, checkpoint, args.seeds, args.enlargements, args.variants)
         else:
             bench.store.note("quality", f"no checkpoint in {args.checkpoint}")
 

@@ -122,37 +122,58 @@ def _merged(unet: Any, ratio: float) -> Iterator[None]:
         tomesd.remove_patch(unet)
 
 
+def _among(found: dict[str, Any], wanted: list[str] | None) -> dict[str, Any]:
+    return {name: each for name, each in found.items() if wanted is None or name in wanted}
+
+
 def _draw_all(
-    painter: Painter, seed: int, start: Image.Image, settings: dict[str, Settings]
+    painter: Painter,
+    seed: int,
+    start: Image.Image,
+    settings: dict[str, Settings],
+    ratios: dict[str, float],
 ) -> dict[str, torch.Tensor]:
     drawn = {DENSE: painter.latents(seed, start)}
     for name, each in settings.items():
         with token_downsampling(each) as report:
             drawn[name] = painter.latents(seed, start, report)
-    for ratio in TOME_RATIOS:
+    for name, ratio in ratios.items():
         with _merged(painter.first.unet, ratio):
-            drawn[f"ToMe {ratio}"] = painter.latents(seed, start)
+            drawn[name] = painter.latents(seed, start)
     return drawn
 
 
-def measure(bench: Bench, checkpoint: Checkpoint, seeds: int, enlargements: list[int]) -> None:
-    """Errors of every variant against dense, for seeds 0 and on, at each enlargement."""
+def measure(
+    bench: Bench,
+    checkpoint: Checkpoint,
+    seeds: int,
+    enlargements: list[int],
+    wanted: list[str] | None = None,
+) -> None:
+    """Errors of every variant against dense, for seeds 0 and on, at each enlargement.
+
+    Args:
+        wanted: names of variants; all without it.
+    """
     painter = Painter(checkpoint, bench.device)
     for times in enlargements:
         side = times * checkpoint.native
-        settings = variants(checkpoint.threshold, times)
-        last = list(settings)[-1]
-        done = len(bench.store.point("quality", str(side), last).get("latent_mse", []))
+        settings = _among(variants(checkpoint.threshold, times), wanted)
+        ratios = _among({f"ToMe {ratio}": ratio for ratio in TOME_RATIOS}, wanted)
+        points = [bench.store.point("quality", str(side), name) for name in (*settings, *ratios)]
+        done = min(len(point.get("latent_mse", [])) for point in points)
         task = bench.progress.add_task(f"quality {side}²", total=seeds, completed=done)
         for seed in range(done, seeds):
             if bench.out_of_time:
                 break
-            drawn = _draw_all(painter, seed, painter.enlarged(seed, side), settings)
+            drawn = _draw_all(painter, seed, painter.enlarged(seed, side), settings, ratios)
             dense = drawn.pop(DENSE)
             dense_picture = painter.picture(dense)
             for name, latents in drawn.items():
-                picture = painter.picture(latents)
                 point = bench.store.point("quality", str(side), name)
+                if len(point.get("latent_mse", [])) > seed:
+                    continue
+                picture = painter.picture(latents)
                 numbers = {
                     "latent_mse": float((latents - dense).square().mean()),
                     "psnr": psnr(picture, dense_picture),
