@@ -139,7 +139,7 @@ LAYERS = [[spatial_transformer() for _ in range(2)] for _ in range(3)]
 @given(
     evaluations=st.lists(
         st.tuples(st.sampled_from([0, 1, 2]), st.sampled_from([6, 8, 12]), st.integers(1, 2)),
-        max_size=8,
+        max_size=5,
     )
 )
 def test_any_order_of_models_and_sizes(evaluations: list[tuple[int, int, int]]) -> None:
