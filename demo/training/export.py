@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,12 +10,12 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from safetensors.torch import load_file, save_file
 
-from .samples import base_pictures, draw_losses, hires_pictures, tile
+from .samples import HIRES_STRENGTHS, base_pictures, draw_losses, hires_pictures, tile
 from .scenes import BACKGROUNDS
 from .text import load_tokenizer, tokenizer_folder
 from .unet import Denoiser, build_scheduler
 
-GRID_SEED, HIRES_ROW = 7, 0
+GRID_SEED, HIRES_ROW = 7, 2
 
 
 def build_pipeline(vae: AutoencoderKL, denoiser: Denoiser) -> StableDiffusionPipeline:
@@ -40,6 +41,7 @@ def export(
     pipe.to(torch.float16).save_pretrained(folder)
     _use_plain_tokenizer(folder / "tokenizer")
     _use_old_text_names(folder / "text_encoder" / "model.safetensors")
+    _load_text_as_float32(folder / "text_encoder" / "config.json")
     draw_losses(curves, folder / "loss.png")
     _draw_samples(folder)
 
@@ -58,11 +60,21 @@ def _use_old_text_names(path: Path) -> None:
         save_file(state, path, metadata={"format": "pt"})
 
 
+def _load_text_as_float32(path: Path) -> None:
+    """transformers 5 would load the file's own precision, beside a U-Net in diffusers' float32."""
+    config = json.loads(path.read_text("utf-8"))
+    config["dtype"] = "float32"
+    path.write_text(json.dumps(config, indent=2) + "\n", "utf-8")
+
+
 def _draw_samples(folder: Path) -> None:
     """Sample from what was written, so that the grid shows the shipped weights."""
     pipe = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None)
     rows = base_pictures(pipe, GRID_SEED)
     tile(rows).save(folder / "samples.png", optimize=True)
     background = list(BACKGROUNDS)[HIRES_ROW]
-    large = hires_pictures(pipe, rows[HIRES_ROW], background, GRID_SEED)
-    tile([large]).save(folder / "samples-hires.png", optimize=True)
+    large = [
+        hires_pictures(pipe, rows[HIRES_ROW], background, GRID_SEED, strength)
+        for strength in HIRES_STRENGTHS
+    ]
+    tile(large).save(folder / "samples-hires.png", optimize=True)

@@ -16,7 +16,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 STEPS, GUIDANCE = 25, 3.0
-HIRES_STRENGTH = 0.5
+HIRES_STRENGTHS = (0.2, 0.3, 0.4)
 
 
 def base_pictures(pipe: StableDiffusionPipeline, seed: int) -> list[list[Image.Image]]:
@@ -30,7 +30,11 @@ def base_pictures(pipe: StableDiffusionPipeline, seed: int) -> list[list[Image.I
 
 
 def hires_pictures(
-    pipe: StableDiffusionPipeline, row: list[Image.Image], background: str, seed: int
+    pipe: StableDiffusionPipeline,
+    row: list[Image.Image],
+    background: str,
+    seed: int,
+    strength: float,
 ) -> list[Image.Image]:
     """The same pictures at twice the size: image to image from an upscale, as hires fix does."""
     again = StableDiffusionImg2ImgPipeline(**pipe.components, requires_safety_checker=False)
@@ -38,7 +42,7 @@ def hires_pictures(
     prompts = [caption_of(subject, background) for subject in SUBJECTS]
     large = [picture.resize((256, 256), Image.Resampling.LANCZOS) for picture in row]
     generator = torch.Generator().manual_seed(seed)
-    return _run(again, prompts, generator, image=large, strength=HIRES_STRENGTH)
+    return _run(again, prompts, generator, image=large, strength=strength)
 
 
 def _run(pipe, prompts: list[str], generator: torch.Generator, **options) -> list[Image.Image]:
