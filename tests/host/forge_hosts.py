@@ -34,7 +34,7 @@ class ForgeHost(Host):
 
 
 def with_modules(body: dict[str, Any]) -> dict[str, Any]:
-    """What Forge's API cannot do hires fix without; reForge passes it over."""
+    """What Forge's API needs for hires fix and for an infotext; reForge passes it over."""
     return {"hr_additional_modules": []} | body
 
 
