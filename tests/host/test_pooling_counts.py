@@ -111,8 +111,11 @@ def test_positions_mean_the_same_as_names(host: Host) -> None:
     assert by_name["images"] == by_position["images"]
 
 
-@pytest.mark.parametrize("size", [(520, 328), (1000, 200)], ids=str)
-@pytest.mark.parametrize("factor", [2, 1.5, 0])
+@pytest.mark.parametrize(
+    ("size", "factor"),
+    [((520, 328), 2), ((520, 328), 1.5), ((1000, 200), 1.5), ((1000, 200), 0)],
+    ids=str,
+)
 def test_sizes_that_no_factor_divides(host: Host, size: tuple[int, int], factor: float) -> None:
     host.use("tiny15_a")
     width, height = size
