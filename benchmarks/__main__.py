@@ -43,7 +43,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sizes", nargs="+", type=int, help="in pixels", default=[512, 768, 1024])
     parser.add_argument("--layers", nargs="+", choices=layer.LAYERS, default=list(layer.LAYERS))
     parser.add_argument("--sides", nargs="+", type=int, help="in tokens", default=[64, 96, 128])
-    parser.add_argument("--methods", nargs="+", help="of the U-Net calls; all without it")
+    parser.add_argument("--methods", nargs="+", help="of layers and U-Net calls; all without it")
     parser.add_argument("--threshold", type=int, default=Settings().threshold)
     parser.add_argument("--reference", type=Path, help="folder of the authors' ImprovedTokenMerge")
     parser.add_argument("--older", type=Path, help="folder of sd-webui-token-downsampling")
@@ -104,7 +104,7 @@ def _measure(bench: Bench, args: argparse.Namespace, parts: list[str], settings:
     if "calibration" in parts:
         calibration.measure(bench)
     if "layer" in parts:
-        layer.measure(bench, args.layers, args.sides, settings)
+        layer.measure(bench, args.layers, args.sides, settings, args.methods)
     if {"memory", "unet"} & set(parts):
         wanted = calls.Wanted(
             kinds=args.kinds,

@@ -101,8 +101,18 @@ def methods_for(layer: Any, tokens: torch.Tensor, side: int, settings: Settings)
     }
 
 
-def measure(bench: Bench, names: list[str], sides: list[int], settings: Settings) -> None:
-    """Times and peaks of each layer at each side in tokens, and of pooling alone."""
+def measure(
+    bench: Bench,
+    names: list[str],
+    sides: list[int],
+    settings: Settings,
+    wanted: list[str] | None = None,
+) -> None:
+    """Times and peaks of each layer at each side in tokens, and of pooling alone.
+
+    Args:
+        wanted: names of methods; all without it.
+    """
     from diffusers.models.attention_processor import Attention
 
     for name in names:
@@ -120,8 +130,11 @@ def measure(bench: Bench, names: list[str], sides: list[int], settings: Settings
                     text = "its attention matrix needs more memory than is free"
                     bench.store.note(" | ".join(("layer", *key)), text)
                     continue
+                methods = methods_for(layer, tokens, side, settings)
+                if wanted:
+                    methods = {each: methods[each] for each in methods if each in wanted}
                 with sdpa_kernel(_KERNELS[kernel]):
-                    _measure_kernel(bench, key, methods_for(layer, tokens, side, settings))
+                    _measure_kernel(bench, key, methods)
             _measure_pooling(bench, name, tokens, side, settings)
 
 
