@@ -93,6 +93,8 @@
         const hires = hiresSize(state.width, state.height, state.hires);
         const passes = [["first", [state.width, state.height]], ["hires", hires]];
         const wanted = passes.filter(([name, size]) => size && ["both", name].includes(settings.passes));
+        const tooSmall = [settings.factor, settings.deep_factor].some((factor) => factor > 0 && factor < 1);
+        if (tooSmall) return ["A factor must be 0 (automatic) or at least 1"];
         if (!wanted.length) return ["Nothing is pooled: hires fix is off, and only its pass is chosen"];
         if (settings.start >= settings.end) return ["Nothing is pooled: the start is not before the end"];
         return wanted.flatMap(([, size]) =>

@@ -114,3 +114,9 @@ def test_the_text_follows_the_passes() -> None:
 def test_a_factor_of_one_is_told_apart_from_the_threshold() -> None:
     (lines,) = run(("hintLines", TABLE, state(1024, 1024, factor=1)))
     assert lines[0] == "SD 1.x, 2.x at 1024×1024: nothing is pooled by a factor of 1"
+
+
+def test_a_factor_that_will_be_refused_is_named_before() -> None:
+    bad = state(1024, 1024)
+    bad["settings"]["factor"] = 0.5
+    assert run(("hintLines", TABLE, bad)) == [["A factor must be 0 (automatic) or at least 1"]]
