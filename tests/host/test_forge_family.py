@@ -186,6 +186,19 @@ def test_the_infotext_makes_the_same_image(host: ForgeHost) -> None:
 
 def test_an_axis_of_the_plot(host: ForgeHost) -> None:
     body = plot(host, ("[ToDo] factor", "2, 3, 1"))
+    (shown,) = [
+        script["args"]
+        for script in host.script_info()
+        if script["name"] == "x/y/z plot" and not script["is_img2img"]
+    ]
+    # what follows the nine inputs of the axes differs between the two
+    changed = {
+        "Draw legend": False,
+        "Include Sub Images": True,
+        "Use text inputs instead of dropdowns": True,
+    }
+    values = [changed.get(arg["label"], arg["value"]) for arg in shown[9:]]
+    body["script_args"] = [*body["script_args"][:9], *values]
     answer = host.txt2img(**SQUARE, **body, **todo(deep_factor=1, threshold=8))
     told = {"ToDo deep factor": "1", "ToDo threshold": "8"}
     assert cells(answer) == [{"ToDo factor": "2", **told}, {"ToDo factor": "3", **told}, {}]
