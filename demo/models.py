@@ -95,7 +95,8 @@ def load(source: Source, device: str, dtype: torch.dtype) -> Any:
     """The pipeline on `device`. Raises OptionError where it cannot be loaded."""
     try:
         pipe = _load_file(source, dtype) if source.is_file else _load_folder(source, dtype)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except Exception as error:
+        # whatever is wrong with a stranger's file or folder comes out of diffusers as anything
         raise OptionError(f"model {source.model!r} cannot be loaded: {error}") from error
     if not hasattr(pipe, "unet"):
         raise OptionError(f"model {source.model!r} has no U-Net: {type(pipe).__name__}")
@@ -106,7 +107,7 @@ def _load_folder(source: Source, dtype: torch.dtype) -> Any:
     from diffusers import AutoPipelineForText2Image
 
     where = str(source.path) if source.path.exists() else source.model
-    return AutoPipelineForText2Image.from_pretrained(where, torch_dtype=dtype)
+    return AutoPipelineForText2Image.from_pretrained(where, dtype=dtype)
 
 
 def _load_file(source: Source, dtype: torch.dtype) -> Any:

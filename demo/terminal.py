@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -32,11 +33,11 @@ def progress_bar(console: Console) -> Iterator[OnProgress]:
 
 
 def table(comparison: Comparison) -> Table:
-    """One row for each method."""
-    grid = Table()
-    grid.add_column("method")
-    for heading in ("s a step", "in all", "faster", "MiB", "keys", "MSE", "PSNR dB", "fine detail"):
-        grid.add_column(heading, justify="right")
+    """One row for each method, in 80 columns."""
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    grid.add_column("method", no_wrap=True)
+    for heading in ("s/step", "s in all", "faster", "MiB", "keys", "MSE", "PSNR", "detail"):
+        grid.add_column(heading, justify="right", no_wrap=True)
     for result in comparison.results:
         grid.add_row(*_cells(result))
     return grid
@@ -51,7 +52,7 @@ def _cells(result: Result) -> list[str]:
         _number(result.step_speedup, "{:.2f}×"),
         f"{result.peak_memory / MIB:,.0f}",
         f"{keys:.0f}/{tokens}",
-        _number(result.mse, "{:.2g}"),
+        _number(result.mse, "{:.1e}"),
         _number(result.psnr, "{:.1f}"),
         _number(result.high_frequency_ratio, "{:.0%}"),
     ]

@@ -1,0 +1,230 @@
+"""The app on a tiny random pipeline: through gradio's client and in a headless browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
+pytest.importorskip("gradio", reason="needs requirements/demo.txt")
+
+import gradio
+import gradio_client
+
+from demo import app, app_run
+from demo.app_page import build_page, has_wipe
+from demo.ticket import CancelledError, Ticket
+from lib_todo.settings import FIELDS
+
+CHROMIUM = shutil.which("chromium")
+SCREENSHOTS = os.environ.get("TODO_SCREENSHOTS")
+# no step is given up, however long the machine is busy with something else
+PATIENCE = 120
+VALUES = {
+    "prompt": "a fox",
+    "negative_prompt": "",
+    "width": 128,
+    "height": 96,
+    "first_width": 64,
+    "first_height": 64,
+    "strength": 0.5,
+    "steps": 4,
+    "guidance": 3,
+    "seed": 1,
+    "method": "todo",
+    "todo_factor": 0,
+    "todo_deep_factor": 0,
+    "todo_threshold": 8,
+    "todo_method": "nearest",
+    "todo_start": 0,
+    "todo_end": 1,
+    "tome_ratio": 0,
+    "tome_stride": 0,
+    "tome_max_downsample": 1,
+}
+DEFAULTS = {
+    "width": 128,
+    "height": 128,
+    "hires_from": "64",
+    "steps": 4,
+    "guidance": 3.0,
+    "strength": 0.5,
+}
+
+
+@pytest.fixture(scope="module")
+def url(sampler: Any) -> Iterator[str]:
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    page = build_page(sampler, "a tiny model", DEFAULTS)
+    page.queue(max_size=app.MOST_WAITING)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    _, address, _ = page.launch(
+        server_name="127.0.0.1", server_port=port, share=False, prevent_thread_lock=True, quiet=True
+    )
+    yield address
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def ask(url: str) -> Callable[..., Any]:
+    client = gradio_client.Client(url)
+
+    def ask(**changes: Any) -> Any:
+        return client.predict(*{**VALUES, **changes}.values(), api_name="/generate")
+
+    return ask
+
+
+def test_the_client_gets_both_pictures_and_the_figures(ask: Callable[..., Any]) -> None:
+    baseline, picture, figures = ask()[:3]
+    for path in (baseline, picture):
+        with Image.open(path) as image:
+            assert image.size == (128, 96)
+    assert Path(baseline).read_bytes() != Path(picture).read_bytes()
+    assert "ToDo: 192 → 48 keys in 3 of 7 self-attention layers, 2 of 2 steps" in figures
+    assert "**Baseline**" in figures
+    assert "PSNR" in figures
+
+
+def test_tome_without_a_first_pass(ask: Callable[..., Any]) -> None:
+    figures = ask(method="tome", first_width=0, steps=2, tome_ratio=0.5)[2]
+    assert "**ToMe**" in figures
+    assert "96 of 192 keys" in figures
+
+
+def test_a_bad_value_is_an_error_that_names_it(ask: Callable[..., Any]) -> None:
+    with pytest.raises(Exception, match="multiple of 8"):
+        ask(height=100)
+    with pytest.raises(Exception, match="start"):
+        ask(todo_start=0.8, todo_end=0.2)
+
+
+def test_the_page_offers_every_setting_of_a_pass() -> None:
+    from demo.app_page import TODO_FIELDS
+
+    # a picture has no passes to choose from: only its last one is compared
+    assert {*TODO_FIELDS, "enabled", "passes"} == {field.name for field in FIELDS}
+
+
+def test_the_authors_presets() -> None:
+    values = app_run.preset_values(1536)
+    assert set(values) <= set(VALUES)
+    assert (values["width"], values["todo_factor"], values["tome_ratio"]) == (1536, 3, 0.89)
+
+
+def test_one_at_a_time_and_cancelled_while_waiting(
+    sampler: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = app_run.Generator(sampler)
+    running, go_on, order = threading.Event(), threading.Event(), []
+
+    def slow(title: str, *_: Any) -> None:
+        order.append("first")
+        running.set()
+        assert go_on.wait(PATIENCE)
+
+    def second(ticket: Ticket) -> None:
+        try:
+            generator.generate(ticket, VALUES, lambda *_: order.append("second"))
+        except CancelledError:
+            order.append("cancelled")
+
+    ticket = Ticket()
+    threads = [
+        threading.Thread(target=generator.generate, args=(Ticket(), VALUES, slow)),
+        threading.Thread(target=second, args=(ticket,)),
+    ]
+    threads[0].start()
+    assert running.wait(PATIENCE)
+    threads[1].start()
+    ticket.cancel()
+    go_on.set()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert set(order) == {"first", "cancelled"}
+    assert order[-1] == "cancelled"
+
+
+def test_cancelled_while_it_runs_it_stops_at_the_next_step(sampler: Any) -> None:
+    ticket, told = Ticket(), []
+
+    def cancel(title: str, done: int, total: int) -> None:
+        told.append(done)
+        if done == 2:
+            ticket.cancel()
+
+    with pytest.raises(CancelledError):
+        app_run.Generator(sampler).generate(ticket, VALUES, cancel)
+    assert told[-1] == 2
+
+
+def test_the_server_binds_to_this_machine_and_does_not_share(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(gradio.Blocks, "launch", lambda self, **options: seen.update(options))
+    monkeypatch.setenv("GRADIO_SERVER_NAME", "0.0.0.0")
+    assert app.main(["--model", str(tiny_model)]) == 0
+    assert seen == {"server_name": "127.0.0.1", "server_port": 7860, "share": False}
+
+
+def test_a_bad_option_ends_it_before_anything_is_loaded() -> None:
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-m", "demo.app", "--model", "nonsense"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "neither 'built-in', a folder" in done.stderr
+
+
+@pytest.fixture
+def browser_page(tmp_path: Path) -> Iterator[Any]:
+    api = pytest.importorskip("playwright.sync_api", reason="needs requirements/demo-tests.txt")
+    if CHROMIUM is None:
+        pytest.skip("needs Debian's chromium")
+    options = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    options += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    with api.sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            str(tmp_path / "profile"),
+            executable_path=CHROMIUM,
+            args=options,
+            viewport={"width": 1400, "height": 1100},
+        )
+        context.set_default_timeout(PATIENCE * 1000)
+        # nothing here but the app itself can be reached
+        context.route(lambda url: "127.0.0.1" not in url, lambda route: route.abort())
+        yield context.pages[0]
+        context.close()
+
+
+def test_in_a_browser(url: str, browser_page: Any, tmp_path: Path) -> None:
+    page = browser_page
+    page.goto(url)
+    page.locator("#prompt textarea").fill("a frog in the snow")
+    page.locator("#generate").click()
+    page.get_by_text("ToDo: 256 → 64 keys in 3 of 7").wait_for()
+    pictures = page.locator("img[src*='file'], img[src^='data:image']")
+    assert pictures.count() >= 2
+    for index in range(2):
+        assert pictures.nth(index).evaluate("image => image.naturalWidth") == 128
+    assert page.locator(".image-slider, [data-testid='imageslider']").count() or not has_wipe()
+    shot = Path(SCREENSHOTS or tmp_path) / "demo-app.png"
+    page.screenshot(path=shot)
+    with Image.open(shot) as picture:
+        assert picture.size == (1400, 1100)
