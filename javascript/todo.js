@@ -77,9 +77,12 @@
         const pooled = costs.filter((cost) => cost.factor > 1);
         const where = `${name} at ${size[0]}×${size[1]}`;
         if (!pooled.length) {
-            const limit = `${settings.threshold}×${settings.threshold}`;
-            return costs[0].grid[0] * costs[0].grid[1] <= settings.threshold ** 2
-                ? `${where}: nothing to pool, no layer has more than ${limit} tokens`
+            const limit = `${settings.threshold}×${settings.threshold} tokens`;
+            if (costs[0].grid[0] * costs[0].grid[1] <= settings.threshold ** 2) {
+                return `${where}: nothing to pool, no layer has more than ${limit}`;
+            }
+            return settings.factor === 0
+                ? `${where}: nothing to pool, no layer has many more than ${limit}`
                 : `${where}: nothing is pooled by a factor of 1`;
         }
         const grids = pooled.map((c) => `${sides(c.grid)} → ${sides(c.pooled)} tokens (by ${c.factor})`);
@@ -87,16 +90,24 @@
         return `${where}: ${grids.join(", ")}; about ${percent}% of the self-attention work is left`;
     }
 
+    // Why the generation will be refused with an error; null if it will not. The number boxes keep
+    // every other value within its bounds.
+    function refusal(settings) {
+        const tooSmall = [settings.factor, settings.deep_factor].some((factor) => factor > 0 && factor < 1);
+        if (tooSmall) return "A factor must be 0 (automatic) or at least 1";
+        return settings.start > settings.end ? "The start must be no greater than the end" : null;
+    }
+
     // All lines of the hint for a tab's state.
     function hintLines(architectures, state) {
         const {settings} = state;
+        const refused = refusal(settings);
+        if (refused) return [refused];
         const hires = hiresSize(state.width, state.height, state.hires);
         const passes = [["first", [state.width, state.height]], ["hires", hires]];
         const wanted = passes.filter(([name, size]) => size && ["both", name].includes(settings.passes));
-        const tooSmall = [settings.factor, settings.deep_factor].some((factor) => factor > 0 && factor < 1);
-        if (tooSmall) return ["A factor must be 0 (automatic) or at least 1"];
         if (!wanted.length) return ["Nothing is pooled: hires fix is off, and only its pass is chosen"];
-        if (settings.start >= settings.end) return ["Nothing is pooled: the start is not before the end"];
+        if (settings.start === settings.end) return ["Nothing is pooled: the start is the end"];
         return wanted.flatMap(([, size]) =>
             Object.entries(architectures).map(([name, levels]) => describe(name, levels, size, settings)));
     }
@@ -126,13 +137,15 @@
         return Object.values(settings).includes(null) || !passes ? null : settings;
     }
 
-    // "Resize by" works from the picture; the host writes the outcome as "1024x768" in its own line.
+    // "Resize by" works from the picture, whose size the host writes as "512x384" into its own line;
+    // the outcome beside it lags behind a scale that is typed.
     function readSize(tab) {
         const by = root.gradioApp().querySelector("#img2img_tab_resize_by");
         if (tab === "img2img" && by && by.style.display === "block") {
-            const shown = root.gradioApp().querySelectorAll("#img2img_scale_resolution_preview .resolution");
-            const match = shown.length ? /^(\d+)x(\d+)$/.exec(shown[shown.length - 1].textContent.trim()) : null;
-            return match ? [Number(match[1]), Number(match[2])] : null;
+            const shown = field("img2img_scale_resolution_preview", ".resolution");
+            const match = shown ? /^(\d+)x(\d+)$/.exec(shown.textContent.trim()) : null;
+            const scale = number("img2img_scale");
+            return match && scale ? [1, 2].map((side) => Math.floor(match[side] * scale)) : null;
         }
         const size = [number(`${tab}_width`), number(`${tab}_height`)];
         return size.includes(null) ? null : size;
@@ -160,7 +173,6 @@
         }
         const text = lines.join("\n");
         if (hint.textContent === text) return;
-        hint.style.whiteSpace = "pre-line";
         hint.textContent = text;
     }
 

@@ -108,7 +108,7 @@ def test_the_text_follows_the_passes() -> None:
     assert len(both) == 4
     assert (first, only_hires) == (both[:2], both[2:])
     assert none == ["Nothing is pooled: hires fix is off, and only its pass is chosen"]
-    assert empty == ["Nothing is pooled: the start is not before the end"]
+    assert empty == ["Nothing is pooled: the start is the end"]
 
 
 def test_a_factor_of_one_is_told_apart_from_the_threshold() -> None:
@@ -120,3 +120,18 @@ def test_a_factor_that_will_be_refused_is_named_before() -> None:
     bad = state(1024, 1024)
     bad["settings"]["factor"] = 0.5
     assert run(("hintLines", TABLE, bad)) == [["A factor must be 0 (automatic) or at least 1"]]
+    bad["settings"].update(factor=0, deep_factor=0.5)
+    assert run(("hintLines", TABLE, bad)) == [["A factor must be 0 (automatic) or at least 1"]]
+
+
+def test_a_start_after_the_end_is_named_before() -> None:
+    bad = state(1024, 1024)
+    bad["settings"].update(start=0.8, end=0.2)
+    assert run(("hintLines", TABLE, bad)) == [["The start must be no greater than the end"]]
+
+
+def test_so_little_above_the_threshold_that_the_automatic_factor_is_one() -> None:
+    (lines,) = run(("hintLines", TABLE, state(1024, 1032)))
+    assert lines[1] == (
+        "SDXL at 1024×1032: nothing to pool, no layer has many more than 64×64 tokens"
+    )
