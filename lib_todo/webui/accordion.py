@@ -12,9 +12,12 @@ from modules.infotext_utils import PasteField
 from modules.ui_components import InputAccordion
 
 from lib_todo.cost import ARCHITECTURES
-from lib_todo.settings import BY_NAME, FIELDS, Field
+from lib_todo.settings import BY_NAME, FIELDS, Field, SettingsError
 from lib_todo.webui.arguments import END_OF_ARGS
 from lib_todo.webui.infotext import from_infotext
+
+# two to a row: with three, a slider's help is a word or two wide
+ROWS = (("factor", "deep_factor"), ("threshold",), ("start", "end"), ("method", "passes"))
 
 
 def build(script: Any) -> list[Any]:
@@ -26,7 +29,7 @@ def build(script: Any) -> list[Any]:
     head = BY_NAME["enabled"]
     with InputAccordion(False, label=head.label, elem_id=script.elem_id("enabled")) as enabled:
         controls = {"enabled": enabled}
-        for row in (("factor", "deep_factor"), ("threshold", "method", "passes"), ("start", "end")):
+        for row in ROWS:
             with gr.Row():
                 for name in row:
                     controls[name] = _control(BY_NAME[name], script.elem_id(name))
@@ -63,8 +66,20 @@ def _control(field: Field, elem_id: str) -> Any:
 
 
 def _paste(name: str) -> Any:
-    """The host calls it with the parsed infotext; None leaves the control as it is."""
-    return lambda params: from_infotext(params).get(name)
+    """The host calls it with the parsed infotext; None leaves the control as it is.
+
+    What cannot be used is raised by the box alone: the host logs every control's traceback.
+    """
+
+    def value(params: dict[str, Any]) -> Any:
+        try:
+            return from_infotext(params).get(name)
+        except SettingsError:
+            if name == "enabled":
+                raise
+            return None
+
+    return value
 
 
 def _hint_html() -> str:
@@ -73,4 +88,8 @@ def _hint_html() -> str:
         name: [dataclasses.asdict(level) for level in levels]
         for name, levels in ARCHITECTURES.items()
     }
-    return f'<div class="todo-hint" data-architectures="{html.escape(json.dumps(table))}"></div>'
+    architectures = html.escape(json.dumps(table))
+    return (
+        '<div class="todo-hint" style="white-space: pre-line; padding: 0.5em 0" '
+        f'data-architectures="{architectures}"></div>'
+    )
