@@ -1,0 +1,277 @@
+"""Drive the WebUI's page in chromium: its fields and buttons, and the ToDo accordion."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from host import Host
+from playwright.sync_api import Browser, Error, Locator, Page, Playwright, WebSocket
+
+NUMBERS = ("factor", "deep_factor", "threshold", "start", "end")
+WORDS = ("method", "passes")
+LOAD_MS = 120_000
+ANSWER_SECONDS = 120
+HINT_MS = 20_000
+# This long without a request or a socket, and the page has nothing more to ask.
+QUIET_SECONDS = 0.3
+
+# What the host's log says around a reload of its UI.
+RESTARTING = "Restarting UI..."
+STARTED = "Startup time:"
+OFFLINE = "net::ERR_INTERNET_DISCONNECTED"
+
+CHROMIUM_ARGUMENTS = (
+    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
+    "--disable-sync --no-first-run"
+).split()
+
+
+def chromium() -> str | None:
+    """The browser: what SD_WEBUI_CHROMIUM names, or a chromium on the path."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return os.environ.get("SD_WEBUI_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+
+
+def launch(playwright: Playwright) -> Browser:
+    return playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_ARGUMENTS)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What stands on the page after a generation."""
+
+    infotext: str
+    line: str
+    error: str
+    images: int
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """ToDo's part of the infotext."""
+        return dict(re.findall(r"(ToDo [a-z]+(?: [a-z]+)?): ([^,\n]+)", self.infotext))
+
+
+class WebUi:
+    """The WebUI in one page, with what the console and the network said."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+        self.errors: list[str] = []
+        self.stacks: list[str] = []
+        self._begun = 0
+        self._open: set[int] = set()
+        self._last = time.monotonic()
+        page.set_default_timeout(ANSWER_SECONDS * 1000)
+        page.on("console", lambda message: self._console(message.type, message.text))
+        page.on("pageerror", self._uncaught)
+        page.on("websocket", self._socket)
+
+    def load(self, query: str = "") -> None:
+        """Open the page, wait until its scripts have run, and nothing more is being asked."""
+        with self.settled():
+            self.page.goto(f"{self.url}/{query}")
+            self.wait_until_built()
+
+    def reload_from_footer(self, host: Host) -> None:
+        """The host's Reload UI: its scripts are loaded anew, then the page is.
+
+        Offline while the host is at it: the page asks twice a second whether it is back, and a
+        question between its first answer and its last route ends the host (stock).
+        """
+        starts = host.log().count(STARTED)
+        with self.settled():
+            with self.page.expect_event("load", timeout=LOAD_MS):
+                self.page.click('#footer a:text-is("Reload UI")')
+                self._wait_for_log(host, lambda log: RESTARTING in log)
+                self.page.context.set_offline(True)
+                self._wait_for_log(host, lambda log: log.count(STARTED) > starts)
+                self.page.context.set_offline(False)
+            self._open.clear()
+            self.errors = [error for error in self.errors if OFFLINE not in error]
+            self.wait_until_built()
+
+    def _wait_for_log(self, host: Host, is_there: Callable[[str], bool]) -> None:
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while not is_there(host.log()):
+            if time.monotonic() > deadline:
+                raise TimeoutError(host.log_tail())
+            self.page.wait_for_timeout(100)
+
+    def wait_until_built(self) -> None:
+        """Until the host's script has given the accordions their check boxes."""
+        self.page.wait_for_selector("#txt2img_hr-visible-checkbox", timeout=LOAD_MS)
+
+    def take_errors(self) -> list[str]:
+        """The console's errors since the last call, without addresses and numbers."""
+        taken, self.errors = self.errors, []
+        return [re.sub(r"https?://\S+|\d+", "…", text) for text in taken]
+
+    def _console(self, kind: str, text: str) -> None:
+        if kind == "error":
+            self.errors.append(f"console: {text}")
+
+    def _uncaught(self, error: Error) -> None:
+        self.errors.append(f"uncaught: {error.message}")
+        self.stacks.append(error.stack or "")
+
+    def _socket(self, socket: WebSocket) -> None:
+        """The page opens a socket for each thing it asks, and closes it with the answer."""
+        self._begun += 1
+        self._open.add(id(socket))
+        self._last = time.monotonic()
+        socket.on("close", self._closed)
+
+    def _closed(self, socket: WebSocket) -> None:
+        self._open.discard(id(socket))
+        self._last = time.monotonic()
+
+    @contextmanager
+    def settled(self) -> Iterator[None]:
+        """Wait until what is done inside has been asked, answered and drawn."""
+        before = self._begun
+        yield
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while self._begun == before or self._open or not self._is_quiet():
+            if time.monotonic() > deadline:
+                raise TimeoutError(
+                    f"no answer: {self._begun - before} asked, {len(self._open)} open"
+                )
+            self.page.wait_for_timeout(50)
+        self.page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
+
+    def _is_quiet(self) -> bool:
+        return time.monotonic() - self._last > QUIET_SECONDS
+
+    def show(self, tab: str) -> Tab:
+        """Bring txt2img or img2img to the front."""
+        self.page.click(f'#tabs > .tab-nav button:text-is("{tab}")')
+        return Tab(self, tab)
+
+    def fine_picture(self, element: Locator, path: Path) -> None:
+        """An element drawn with two device pixels to one of the page."""
+        box = element.evaluate(
+            """element => {
+                const {left, top, width, height} = element.getBoundingClientRect();
+                return {x: left + scrollX, y: top + scrollY, width, height, scale: 2};
+            }"""
+        )
+        devtools = self.page.context.new_cdp_session(self.page)
+        taken = devtools.send(
+            "Page.captureScreenshot", {"clip": box, "captureBeyondViewport": True}
+        )
+        devtools.detach()
+        path.write_bytes(base64.b64decode(taken["data"]))
+
+    def choose(self, elem_id: str, option: str) -> None:
+        """Pick from a dropdown, where it does not stand there already."""
+        field = self.page.locator(f"#{elem_id} input").first
+        if field.input_value() == option:
+            return
+        field.click()
+        self.page.click(f'#{elem_id} ul.options li[data-value="{option}"]')
+
+    def fill(self, elem_id: str, value: object, field: str = "input[type=number]") -> None:
+        """Type into a field, where that does not stand there already."""
+        box = self.page.locator(f"#{elem_id} {field}").first
+        if box.input_value() != str(value):
+            box.fill(str(value))
+
+
+class Tab:
+    """txt2img or img2img."""
+
+    def __init__(self, ui: WebUi, name: str) -> None:
+        self.ui = ui
+        self.page = ui.page
+        self.name = name
+
+    def id(self, name: str) -> str:
+        """The element of a field: one of ToDo's, or one of the host's."""
+        known = ("enabled", "hint", *NUMBERS, *WORDS)
+        return f"script_{self.name}_todo_{name}" if name in known else f"{self.name}_{name}"
+
+    @property
+    def accordion(self) -> Locator:
+        return self.page.locator(f"#{self.id('enabled')}").first
+
+    def switch(self, name: str, on: bool) -> None:
+        """Tick or untick the box in an accordion's head: `enabled` (ToDo) or `hr`."""
+        self.page.set_checked(f"#{self.id(name)}-visible-checkbox", on)
+
+    def unfold(self, name: str) -> None:
+        """Open an accordion without touching its box more than the host does."""
+        label = self.page.locator(f"#{self.id(name)} .label-wrap").first
+        if "open" not in (label.get_attribute("class") or "").split():
+            label.click()
+
+    def set(self, **values: object) -> None:
+        """Set fields by their names, in the order given."""
+        for name, value in values.items():
+            if name in WORDS:
+                self.ui.choose(self.id(name), str(value))
+            elif name == "prompt":
+                self.ui.fill(self.id(name), value, "textarea")
+            else:
+                self.ui.fill(self.id(name), value)
+
+    def values(self) -> dict[str, Any]:
+        """What the controls of ToDo show, in the words of Settings."""
+        found: dict[str, Any] = {
+            "enabled": self.page.is_checked(f"#{self.id('enabled')}-checkbox input")
+        }
+        for name in NUMBERS:
+            found[name] = float(
+                self.page.input_value(f"#{self.id(name)} input[type=number]") or "nan"
+            )
+        for name in WORDS:
+            found[name] = self.page.input_value(f"#{self.id(name)} input")
+        return found
+
+    def hint(self) -> str:
+        return self.page.inner_text(f"#{self.id('hint')} .todo-hint").strip()
+
+    def hint_with(self, text: str) -> str:
+        """The hint, once `text` stands in it."""
+        self.page.wait_for_function(
+            "([id, text]) => document.querySelector(`#${id} .todo-hint`).innerText.includes(text)",
+            arg=[self.id("hint"), text],
+            timeout=HINT_MS,
+        )
+        return self.hint()
+
+    def paste(self, text: str) -> None:
+        """Put a text into the prompt box and press the arrow below Generate."""
+        self.set(prompt=text)
+        with self.ui.settled():
+            self.page.click(f"#tab_{self.name} #paste")
+
+    def generate(self, button: str = "generate") -> Outcome:
+        """Press Generate (or another button that does) and wait for what it brings."""
+        with self.ui.settled():
+            self.page.click(f"#{self.name}_{button}")
+        return self.outcome()
+
+    def outcome(self) -> Outcome:
+        """What stands on the page, once the host's progress bar is gone."""
+        self.page.wait_for_selector(f"#{self.name}_interrupt", state="hidden")
+        self.page.wait_for_selector(f"#html_log_{self.name} .performance", state="attached")
+        return Outcome(
+            infotext=self._text(f"#html_info_{self.name}"),
+            line=self._text(f"#html_log_{self.name} .comments"),
+            error=self._text(f"#html_log_{self.name} .error"),
+            images=self.page.locator(f"#{self.name}_gallery .thumbnail-lg").count(),
+        )
+
+    def _text(self, selector: str) -> str:
+        found = self.page.locator(selector)
+        return found.first.inner_text().strip() if found.count() else ""
