@@ -73,7 +73,9 @@ def _add_picture(group: argparse._ArgumentGroup) -> None:
 def _add_comparison(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--methods", nargs="+", choices=methods.NAMES, default=list(methods.NAMES))
     group.add_argument(
-        "--repeats", type=int, default=1, help="turns of each method; figures are medians"
+        "--repeats",
+        type=int,
+        help="turns of each method; figures are medians (default: 2 with the small model, else 1)",
     )
     group.add_argument("--output", type=Path, default=OUTPUT, help="folder for what is made")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -34,7 +33,7 @@ def progress_bar(console: Console) -> Iterator[OnProgress]:
 
 def table(comparison: Comparison) -> Table:
     """One row for each method, in 80 columns."""
-    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    grid = Table(box=None, pad_edge=False)
     grid.add_column("method", no_wrap=True)
     for heading in ("s/step", "s in all", "faster", "MiB", "keys", "MSE", "PSNR", "detail"):
         grid.add_column(heading, justify="right", no_wrap=True)
