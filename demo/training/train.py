@@ -1,4 +1,4 @@
-"""The one entry: python -m demo.training.train --stage vae|latents|unet|decoder|export.
+"""The one entry: python -m demo.training.train --stage STAGE, with the stages in turn.
 
 Each stage goes on from its checkpoint under demo/training/.cache/runs; the trainings stop after
 --minutes and are run again until their last step.
@@ -10,22 +10,25 @@ import argparse
 from pathlib import Path
 
 import torch
+from diffusers import AutoencoderKL
 
 from .art import CACHE
 from .decoder import Decoder, train_decoder
 from .export import export
+from .large import train_large, write_large_latents
 from .latents import write_latents
 from .loop import Run
 from .unet import Denoiser, train_unet
 from .vae import build_vae, train_vae
 
-STAGES = ("vae", "latents", "unet", "decoder", "export")
+STAGES = ("vae", "latents", "unet", "large-latents", "large", "decoder", "export")
 SEED = 2024
 VAE_STEPS, VAE_LR = 3500, 1.5e-3
 UNET_STEPS, UNET_LR = 2400, 1e-3
+LARGE_STEPS, LARGE_LR = 3000, 5e-4
 DECODER_STEPS, DECODER_LR = 900, 8e-4
 RUNS = CACHE / "runs"
-LATENTS = RUNS / "latents.pt"
+LATENTS, LARGE_LATENTS = RUNS / "latents.pt", RUNS / "large-latents.pt"
 MODEL = Path(__file__).parents[1] / "model"
 
 
@@ -41,24 +44,39 @@ def unet_run() -> Run:
     return Run("unet", RUNS, Denoiser(), UNET_LR, UNET_STEPS, decay=0.998)
 
 
+def large_run() -> Run:
+    """The U-Net's further training on larger pictures, new from the averaged weights or resumed."""
+    denoiser = Denoiser()
+    denoiser.load_state_dict(unet_run().ema.shadow.state_dict())
+    return Run("large", RUNS, denoiser, LARGE_LR, LARGE_STEPS, decay=0.998)
+
+
 def decoder_run() -> Run:
     """The decoder's further training, new or resumed."""
     state = torch.load(LATENTS, weights_only=True)
     return Run("decoder", RUNS, Decoder(state["vae"]), DECODER_LR, DECODER_STEPS)
 
 
-def export_model(folder: Path) -> None:
-    """Write the best weights so far as the pipeline that is shipped."""
+def final_vae() -> AutoencoderKL:
+    """The autoencoder whose latents were stored."""
     state = torch.load(LATENTS, weights_only=True)
     vae = build_vae()
     vae.load_state_dict(state["vae"])
     vae.register_to_config(scaling_factor=state["scaling_factor"])
-    decoder, unet = decoder_run(), unet_run()
+    return vae
+
+
+def export_model(folder: Path) -> None:
+    """Write the best weights so far as the pipeline that is shipped."""
+    vae, decoder, large = final_vae(), decoder_run(), large_run()
     vae.load_state_dict(decoder.ema.shadow.state_dict(), strict=False)
-    curves = {"autoencoder": vae_run().losses, "U-Net and text encoder": unet.losses}
-    if decoder.losses:
-        curves["decoder alone"] = decoder.losses
-    export(vae, unet.ema.shadow, curves, folder)
+    curves = {
+        "autoencoder": vae_run().losses,
+        "U-Net and text encoder": unet_run().losses,
+        "the same, larger pictures too": large.losses,
+        "decoder alone": decoder.losses,
+    }
+    export(vae, large.ema.shadow, {name: c for name, c in curves.items() if c}, folder)
 
 
 def main() -> None:
@@ -77,6 +95,11 @@ def main() -> None:
         write_latents(vae_run().ema.shadow, LATENTS)
     elif args.stage == "unet":
         train_unet(unet_run(), LATENTS, args.minutes)
+    elif args.stage == "large-latents":
+        vae = final_vae()
+        write_large_latents(vae, vae.config.scaling_factor, LARGE_LATENTS)
+    elif args.stage == "large":
+        train_large(large_run(), LATENTS, LARGE_LATENTS, args.minutes)
     elif args.stage == "decoder":
         train_decoder(decoder_run(), LATENTS, args.minutes)
     else:

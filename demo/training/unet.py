@@ -56,40 +56,69 @@ def build_scheduler() -> DDIMScheduler:
 
 def train_unet(run: Run, latents: Path, minutes: float) -> None:
     """Train on the latents' file until the last step or the end of the minutes."""
-    data = torch.load(latents, weights_only=True)
-    scale = data["scaling_factor"]
-    # captions repeat, so each is tokenized once; number 0 is the empty one, for the dropout
-    unique = ["", *sorted(set(data["captions"]))]
-    tokens = tokenize(load_tokenizer(), unique)
-    caption_of = torch.tensor([unique.index(caption) for caption in data["captions"]])
+    state = torch.load(latents, weights_only=True)
+    words = Captions(state["captions"])
+    pool = LatentPool(state, words)
     scheduler = build_scheduler()
 
     def loss_of(step: int, generator: torch.Generator) -> torch.Tensor:
-        picks = torch.randint(len(caption_of), (BATCH,), generator=generator)
-        noise = torch.randn(data["mean"][picks].shape, generator=generator)
-        z = (data["mean"][picks] + data["std"][picks] * noise) * scale
-        dropped = torch.rand(BATCH, generator=generator) < CAPTION_DROPOUT
-        captions = caption_of[picks].masked_fill(dropped, 0)
-        return _loss(run.module, scheduler, z, tokens, captions, generator)
+        z, captions = pool.draw(BATCH, generator)
+        return denoising_loss(run.module, scheduler, z, words.tokens[captions], generator)
 
     run.module.train()
     run.go(minutes, loss_of)
 
 
-def _loss(
+class Captions:
+    """Captions repeat, so each is tokenized once; number 0 is the empty one, for the dropout."""
+
+    def __init__(self, captions: list[str]) -> None:
+        self.unique = ["", *sorted(set(captions))]
+        self.tokens = tokenize(load_tokenizer(), self.unique)
+
+    def numbers(self, captions: list[str]) -> torch.Tensor:
+        """The place of each caption in `tokens`."""
+        return torch.tensor([self.unique.index(caption) for caption in captions])
+
+
+class LatentPool:
+    """Stored latents of one size, drawn at random with noise of the encoder's own spread."""
+
+    def __init__(self, state: dict, words: Captions) -> None:
+        self.mean, self.std, self.scale = state["mean"], state["std"], state["scaling_factor"]
+        self.captions = words.numbers(state["captions"])
+
+    def draw(
+        self, count: int, generator: torch.Generator, side: int | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Latents [count, 4, side, side], cut out anywhere, and the numbers of their captions."""
+        picks = torch.randint(len(self.captions), (count,), generator=generator)
+        mean, std = self.mean[picks].float(), self.std[picks].float()
+        if side is not None:
+            top, left = torch.randint(mean.shape[-1] - side + 1, (2,), generator=generator)
+            window = (..., slice(top, top + side), slice(left, left + side))
+            mean, std = mean[window], std[window]
+        z = (mean + std * torch.randn(mean.shape, generator=generator)) * self.scale
+        dropped = torch.rand(count, generator=generator) < CAPTION_DROPOUT
+        return z, self.captions[picks].masked_fill(dropped, 0)
+
+
+def denoising_loss(
     denoiser: Denoiser,
     scheduler: DDIMScheduler,
     z: torch.Tensor,
     tokens: torch.Tensor,
-    captions: torch.Tensor,
     generator: torch.Generator,
+    noisiest: float = 1.0,
 ) -> torch.Tensor:
+    """The squared error of v on latents `z`, at timesteps up to the share `noisiest` of them."""
     # one draw from each slice of the timesteps: less variance than independent draws
     slices = (torch.arange(len(z)) + torch.rand(len(z), generator=generator)) / len(z)
-    timesteps = (slices**TIMESTEP_POWER * scheduler.config.num_train_timesteps).long()
+    last = noisiest * scheduler.config.num_train_timesteps
+    timesteps = (slices**TIMESTEP_POWER * last).long()
     noise = torch.randn(z.shape, generator=generator)
     noisy = scheduler.add_noise(z, noise, timesteps)
     target = scheduler.get_velocity(z, noise, timesteps)
-    distinct, places = captions.unique(return_inverse=True)
-    context = denoiser.text(tokens[distinct]).last_hidden_state[places]
+    distinct, places = tokens.unique(dim=0, return_inverse=True)
+    context = denoiser.text(distinct).last_hidden_state[places]
     return F.mse_loss(denoiser.unet(noisy, timesteps, context).sample, target)
