@@ -14,7 +14,17 @@ os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 import torch
 from rich.console import Console
 
-from benchmarks import calibration, calls, layer, machine, overhead, plots, quality, report
+from benchmarks import (
+    calibration,
+    calls,
+    generations,
+    layer,
+    machine,
+    overhead,
+    plots,
+    quality,
+    report,
+)
 from benchmarks.bench import Bench, shown_progress
 from benchmarks.peers import DIFFUSERS, LDM, Folders
 from benchmarks.store import Store
@@ -23,7 +33,16 @@ from benchmarks.unet import CONFIGS
 from lib_todo import Settings
 
 BUILT_IN = Path(__file__).parent.parent / "demo" / "model"
-PARTS = ("overhead", "calibration", "layer", "memory", "unet", "quality", "report")
+PARTS = (
+    "overhead",
+    "calibration",
+    "layer",
+    "memory",
+    "unet",
+    "quality",
+    "generations",
+    "report",
+)
 
 
 def _arguments() -> argparse.Namespace:
@@ -49,12 +68,18 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--older", type=Path, help="folder of sd-webui-token-downsampling")
     parser.add_argument("--webui", type=Path, help="folder of AUTOMATIC1111's WebUI, for HyperTile")
     parser.add_argument(
-        "--checkpoint", type=Path, default=BUILT_IN, help="a diffusers folder, for the quality"
+        "--checkpoint",
+        type=Path,
+        default=BUILT_IN,
+        help="a diffusers folder, for quality and generations",
     )
     parser.add_argument("--native", type=int, default=128, help="its own size in pixels")
     parser.add_argument("--variants", nargs="+", help="of the quality; all without it")
     parser.add_argument("--seeds", type=int, default=16, help="pictures of each setting")
     parser.add_argument("--enlargements", nargs="+", type=int, default=[2, 3])
+    parser.add_argument("--api", help="address of a running WebUI with --api, for generations")
+    parser.add_argument("--api-size", type=int, default=768, help="in pixels")
+    parser.add_argument("--api-steps", type=int, default=4)
     parser.add_argument("--out", type=Path, default=Path("artifacts/benchmarks"))
     parser.add_argument("--docs", type=Path, help="a Markdown file whose marked tables to renew")
     args = parser.parse_args()
@@ -118,12 +143,25 @@ def _measure(bench: Bench, args: argparse.Namespace, parts: list[str], settings:
             memory="memory" in parts,
         )
         calls.measure(bench, wanted)
-    if "quality" in parts:
-        if (args.checkpoint / "model_index.json").is_file():
-            checkpoint = quality.Checkpoint(args.checkpoint, args.native)
-            quality.measure(bench, checkpoint, args.seeds, args.enlargements, args.variants)
+    if {"quality", "generations"} & set(parts):
+        _measure_pictures(bench, args, parts)
+    if "generations" in parts:
+        if args.api:
+            api = generations.Api(args.api.rstrip("/"), args.api_size, args.api_steps)
+            generations.measure_api(bench, api)
         else:
-            bench.store.note("quality", f"no checkpoint in {args.checkpoint}")
+            bench.store.note("generations, WebUI", "no address named by --api")
+
+
+def _measure_pictures(bench: Bench, args: argparse.Namespace, parts: list[str]) -> None:
+    if not (args.checkpoint / "model_index.json").is_file():
+        bench.store.note("quality and generations", f"no checkpoint in {args.checkpoint}")
+        return
+    checkpoint = quality.Checkpoint(args.checkpoint, args.native)
+    if "quality" in parts:
+        quality.measure(bench, checkpoint, args.seeds, args.enlargements, args.variants)
+    if "generations" in parts:
+        generations.measure_pipeline(bench, checkpoint, args.enlargements)
 
 
 if __name__ == "__main__":

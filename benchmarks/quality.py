@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import torch
 from PIL import Image
 
 from benchmarks.bench import Bench
+from benchmarks.peers import DENSE, HYPERTILE
+from benchmarks.tiles import tiled
 from demo.metrics import high_frequency_ratio, psnr
 from lib_todo import Settings, token_downsampling
 from lib_todo.settings import METHODS
@@ -23,8 +26,11 @@ from lib_todo.settings import METHODS
 STEPS, STRENGTH, GUIDANCE = 16, 0.6, 3.0
 SUBJECTS = ("a fox", "a frog", "a penguin", "a mushroom", "a whale", "a pig")
 PLACES = ("on a beach", "in the night", "in a meadow", "in the snow")
-DENSE = "dense"
 TOME_RATIOS = (0.5, 0.75)
+# the WebUI's default tile of 256 pixels is half of what SD 1.x was trained on
+HYPERTILE_OF_NATIVE = 2
+# by name, what holds a method on the pipeline and yields ToDo's report where there is one
+Methods = dict[str, Callable[[], AbstractContextManager[Any]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +118,8 @@ class Painter:
 
 
 @contextlib.contextmanager
-def _merged(unet: Any, ratio: float) -> Iterator[None]:
+def tome(unet: Any, ratio: float) -> Iterator[None]:
+    """ToMe as tomesd sets it by default."""
     import tomesd
 
     tomesd.apply_patch(unet, ratio=ratio)
@@ -122,24 +129,25 @@ def _merged(unet: Any, ratio: float) -> Iterator[None]:
         tomesd.remove_patch(unet)
 
 
-def _among(found: dict[str, Any], wanted: list[str] | None) -> dict[str, Any]:
-    return {name: each for name, each in found.items() if wanted is None or name in wanted}
+def methods(painter: Painter, checkpoint: Checkpoint, enlargement: int) -> Methods:
+    """ToDo in all its variants and its peers, on the painter's U-Net."""
+    unet, side = painter.first.unet, checkpoint.threshold * enlargement
+    found: Methods = {
+        name: lambda settings=settings: token_downsampling(settings)
+        for name, settings in variants(checkpoint.threshold, enlargement).items()
+    }
+    found |= {f"ToMe {ratio}": lambda ratio=ratio: tome(unet, ratio) for ratio in TOME_RATIOS}
+    tile = checkpoint.threshold // HYPERTILE_OF_NATIVE
+    return found | {HYPERTILE: lambda: tiled(unet, (side, side), tile)}
 
 
 def _draw_all(
-    painter: Painter,
-    seed: int,
-    start: Image.Image,
-    settings: dict[str, Settings],
-    ratios: dict[str, float],
+    painter: Painter, seed: int, start: Image.Image, found: Methods
 ) -> dict[str, torch.Tensor]:
     drawn = {DENSE: painter.latents(seed, start)}
-    for name, each in settings.items():
-        with token_downsampling(each) as report:
+    for name, method in found.items():
+        with method() as report:
             drawn[name] = painter.latents(seed, start, report)
-    for name, ratio in ratios.items():
-        with _merged(painter.first.unet, ratio):
-            drawn[name] = painter.latents(seed, start)
     return drawn
 
 
@@ -158,15 +166,15 @@ def measure(
     painter = Painter(checkpoint, bench.device)
     for times in enlargements:
         side = times * checkpoint.native
-        settings = _among(variants(checkpoint.threshold, times), wanted)
-        ratios = _among({f"ToMe {ratio}": ratio for ratio in TOME_RATIOS}, wanted)
-        points = [bench.store.point("quality", str(side), name) for name in (*settings, *ratios)]
+        found = methods(painter, checkpoint, times)
+        found = {name: each for name, each in found.items() if wanted is None or name in wanted}
+        points = [bench.store.point("quality", str(side), name) for name in found]
         done = min(len(point.get("latent_mse", [])) for point in points)
         task = bench.progress.add_task(f"quality {side}²", total=seeds, completed=done)
         for seed in range(done, seeds):
             if bench.out_of_time:
                 break
-            drawn = _draw_all(painter, seed, painter.enlarged(seed, side), settings, ratios)
+            drawn = _draw_all(painter, seed, painter.enlarged(seed, side), found)
             dense = drawn.pop(DENSE)
             dense_picture = painter.picture(dense)
             for name, latents in drawn.items():

@@ -133,6 +133,17 @@ def _calls(store: Store) -> str:
     return _table(head, rows) if rows else ""
 
 
+def _generations(store: Store) -> str:
+    head = ["through", "pixels", "method", "seconds", "speed-up"]
+    rows = []
+    for (through, size), methods in groups(store, "generation").items():
+        base = methods.get(DENSE, {}).get("seconds")
+        for method, point in methods.items():
+            speed_up = _times(ratio(base, point["seconds"])) if base else ""
+            rows.append([through, f"{size}²", method, _seconds(point["seconds"]), speed_up])
+    return _table(head, rows) if rows else ""
+
+
 def _memory(store: Store) -> str:
     head = ["U-Net", "pixels", "method", "peak MiB", "of dense"]
     rows = []
@@ -266,6 +277,7 @@ def tables(store: Store, settings: Settings) -> dict[str, str]:
         "machine": _machine(store),
         "targets": _targets(store),
         "calls": _calls(store),
+        "generations": _generations(store),
         "memory": _memory(store),
         "layers": _layers(store),
         "pooling": _pooling(store),

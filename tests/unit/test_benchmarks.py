@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from diffusers.models.transformers.transformer_2d import Transformer2DModel
 
 from benchmarks import bounds, predict, report
 from benchmarks.store import Store
+from benchmarks.tiles import tiled
 from benchmarks.timing import next_round, peak_bytes, ratio
 from lib_todo import Settings
 from lib_todo.architectures import SHAPES
@@ -96,3 +100,33 @@ def test_every_operation_has_a_rate() -> None:
         counted = unet_operations(shape, (64, 64), itemsize=4)
         expected = sum(op.flops if op.flops else op.bytes for op in counted)
         assert predict.seconds(name, (64, 64), None, 1, rate) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (8, 16), (4, 12)])
+def test_a_tile_is_attention_by_itself(height: int, width: int) -> None:
+    model, attention, run = _transformer(height, width)
+    tokens = torch.randn(1, height * width, 16)
+    with torch.inference_mode(), tiled(model, (height, width), tile=4):
+        run()
+        cut = attention(tokens).view(height, width, 16)
+    corner = tokens.view(height, width, 16)[:4, -4:].reshape(1, -1, 16)
+    torch.testing.assert_close(cut[:4, -4:].reshape(1, -1, 16), attention(corner))
+
+
+def test_tiles_that_do_not_fit_or_are_over_change_nothing() -> None:
+    model, _, run = _transformer(8, 8)
+    whole = run()
+    with torch.inference_mode(), tiled(model, (8, 8), tile=3):
+        assert torch.equal(run(), whole)
+    with torch.inference_mode(), tiled(model, (8, 8), tile=4):
+        assert not torch.allclose(run(), whole)
+    assert torch.equal(run(), whole)
+
+
+def _transformer(height: int, width: int) -> tuple[Any, Any, Callable[[], torch.Tensor]]:
+    """A spatial transformer, its self-attention, and a call of it at that grid."""
+    torch.manual_seed(0)
+    model = Transformer2DModel(2, 8, in_channels=16, norm_num_groups=4, cross_attention_dim=8)
+    model.eval().requires_grad_(False)
+    x, words = torch.randn(1, 16, height, width), torch.randn(1, 3, 8)
+    return model, model.transformer_blocks[0].attn1, lambda: model(x, words).sample
