@@ -122,7 +122,7 @@ def _outputs() -> list[Any]:
         baseline = gr.Image(label="Baseline", **shown)
         picture = gr.Image(label="Method", **shown)
     figures = gr.Markdown(elem_id="figures")
-    wipe = [gr.ImageSlider(label="Wipe", **shown)] if has_wipe() else []
+    wipe = [gr.ImageSlider(label="Wipe", elem_id="wipe", **shown)] if has_wipe() else []
     return [baseline, picture, figures, *wipe]
 
 
