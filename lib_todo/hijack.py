@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from lib_todo import neighbours
 from lib_todo import report as why
 from lib_todo.families import FAMILIES, Family
 from lib_todo.plan import Grid, in_window, layer_factor, pass_wanted
@@ -133,6 +134,9 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
     ) -> tuple[float, str | None]:
         """The factor, and why the layer is left alone (None: it is not)."""
         settings, report = self.settings, self.report
+        if neighbours.older_pools(layer):
+            # said of every layer: it may be pooling below our threshold too
+            return 1, why.OLDER
         factor = layer_factor(grid, self._largest, settings)
         if grid[0] * grid[1] <= settings.threshold**2:
             return 1, why.BELOW_THRESHOLD
@@ -144,8 +148,9 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
             return 1, why.OTHER_PASS
         if not in_window(report.step, report.total, settings.start, settings.end):
             return 1, why.OUTSIDE_WINDOW
-        if _is_tiled(layer):
-            return 1, why.TILED
+        in_the_way = neighbours.in_the_way(layer)
+        if in_the_way is not None:
+            return 1, in_the_way
         if getattr(layer, "fused_projections", False):
             # diffusers' fused self-attention has no projection that takes a context of its own
             return 1, why.FUSED
@@ -208,18 +213,12 @@ def _grids_side_by_side(x: Any, context: Any, grid: Grid, layer: Any, transforme
         return 0
     copies, rest = divmod(context.shape[1], tokens)
     # a text prompt may have as many tokens by chance; a block's first attention has none
-    return copies if copies > 1 and not rest and _is_first_attention(layer, transformer) else 0
+    return copies if not rest and _is_first_attention(layer, transformer) else 0
 
 
 def _is_first_attention(layer: Any, transformer: Any) -> bool:
     blocks = getattr(transformer, "transformer_blocks", ())
     return any(getattr(block, "attn1", None) is layer for block in blocks)
-
-
-def _is_tiled(layer: Any) -> bool:
-    """Whether HyperTile is switched on for the layer; it would tile x but not a context."""
-    params = getattr(layer, "__webui_hypertile_params", None)
-    return bool(getattr(params, "enabled", False))
 
 
 def _fits(value: Any, x: torch.Tensor, context: torch.Tensor | None) -> bool:

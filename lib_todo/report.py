@@ -16,12 +16,17 @@ OTHER_PASS = "other pass"
 OTHER_GENERATION = "another generation"
 NOT_THIS_GRID = "not this grid"
 TILED = "tiled by another extension"
+OLDER = "left to the older ToDo extension"
+RECORDED = "read by self-attention guidance"
 MASKED = "masked or with additional tokens"
 FUSED = "fused projections"
 OTHER_VALUES = "with values of their own"
 NOT_SELF_ATTENTION = "not self-attention over the image"
 NO_LAYER = "no such layer seen"
 REPLACED = "self-attention is replaced by another extension"
+
+# told also where other layers were pooled
+LEFT_TO_OTHERS = (OLDER, TILED, RECORDED, NOT_THIS_GRID, MASKED, FUSED, OTHER_VALUES)
 
 
 @dataclasses.dataclass
@@ -169,7 +174,7 @@ class Report:
         notes = [
             f"{len(tally.layers)} {reason}"
             for reason, tally in self.passed.items()
-            if reason in (TILED, NOT_THIS_GRID, MASKED, FUSED, OTHER_VALUES)
+            if reason in LEFT_TO_OTHERS
         ]
         return f"{line} ({'; '.join(notes)})" if notes else line
 

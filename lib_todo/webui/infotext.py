@@ -17,6 +17,12 @@ OWN_KEYS = frozenset(field.infotext for field in FIELDS if field.infotext) | {RE
 OLDER_KEYS = {"ToDo factor2": "deep_factor", "ToDo disable after": "end"}
 
 
+class Written(str):
+    """A value that we wrote: the older extension has a `ToDo factor` too, which is its own."""
+
+    __slots__ = ()
+
+
 def to_infotext(settings: Settings) -> dict[str, str]:
     """Infotext keys and values: the factor always, the others where not the default."""
     texts = {BY_NAME["factor"].infotext: _text(settings.factor)}

@@ -16,7 +16,7 @@ from lib_todo.hijack import token_downsampling
 from lib_todo.settings import Settings, SettingsError
 from lib_todo.webui import options, prediction
 from lib_todo.webui.arguments import read_settings
-from lib_todo.webui.infotext import OWN_KEYS, REPORT_KEY, to_infotext
+from lib_todo.webui.infotext import REPORT_KEY, Written, to_infotext
 
 # the attribute of the host's processing object that holds its Generation
 GENERATION = "todo_generation"
@@ -98,14 +98,17 @@ def _write_infotext(p: Any, settings: Settings | None) -> None:
     """Make the infotext of `p` tell these settings, or none.
 
     The cells of an X/Y/Z plot share one dict, hence the removal first. So do copies that others
-    make of `p` inside its own generation (ADetailer): there it is the outer one's to write.
+    make of `p` inside its own generation (ADetailer): there it is the outer one's to write. What
+    another extension wrote under the same key stays.
     """
     if any(outer.extra_generation_params is p.extra_generation_params for outer in _outer(p)):
         return
-    for key in OWN_KEYS:
-        p.extra_generation_params.pop(key, None)
+    params = p.extra_generation_params
+    for key in [key for key, value in params.items() if isinstance(value, Written)]:
+        del params[key]
     if settings is not None:
-        p.extra_generation_params.update(to_infotext(settings))
+        for key, text in to_infotext(settings).items():
+            params.setdefault(key, Written(text))
 
 
 def _outer(p: Any) -> Iterator[Any]:
@@ -223,5 +226,5 @@ def finish(p: Any, processed: Any) -> None:
         # a dict of its own: the host's is shared by the cells of an X/Y/Z plot
         processed.extra_generation_params = {
             **processed.extra_generation_params,
-            REPORT_KEY: generation.line,
+            REPORT_KEY: Written(generation.line),
         }

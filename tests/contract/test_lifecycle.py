@@ -218,6 +218,15 @@ def test_axes_override_and_cells_do_not_share_infotext(lifecycle: Any, model: An
     assert texts[2] == {"ToDo factor": "0", "ToDo threshold": "4"}
 
 
+@pytest.mark.parametrize("args", [ON, [False], [{"threshold": 64}]])
+def test_what_the_older_extension_wrote_stays(lifecycle: Any, model: Any, args: list[Any]) -> None:
+    """It has a `ToDo factor` too; that it was written by another shows in no other way."""
+    p = Processing(model, lifecycle, extra_generation_params={"ToDo factor": 2.0})
+    process_images_inner(p, *args)
+    assert p.extra_generation_params["ToDo factor"] == 2.0
+    assert p.extra_generation_params.get("ToDo threshold") == ("8" if args is ON else None)
+
+
 def test_a_kept_wrapper_does_nothing_a_second_time(lifecycle: Any, model: Any) -> None:
     p = Processing(model, lifecycle)
     lifecycle.begin(p, ON)
