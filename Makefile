@@ -1,4 +1,4 @@
-# Each target does its own set-up: `make test` on a fresh machine needs only Python 3.10+ and make.
+# Each target does its own set-up: `make test` on a fresh machine needs only Python 3.11 and make.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

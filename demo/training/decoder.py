@@ -1,6 +1,7 @@
 """Train the decoder alone a while longer, on stored latents with a little noise.
 
-The encoder is left as it is, so that the latents the U-Net learnt stay valid.
+The encoder is left as it is, so that the latents the U-Net learnt stay valid. On larger pictures
+than it has seen, its normalisations shift the colours; it learns to make up for that last.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import torch
 from torch import nn
 
 from .data import scene_pool, to_unit
+from .large import SCENE_SEED as LARGE_SEED
+from .large import SCENES
 from .latents import SCENE_SEED
 from .loop import Run
 from .vae import build_vae, picture_loss
@@ -20,6 +23,9 @@ CROP, FULL_EVERY = 8, 4
 BATCH_CROPS, BATCH_FULL = 4, 1
 # a U-Net's latents are never exact, so the decoder learns to forgive this much
 NOISE = 0.1
+# pixels a side, whole pictures, in turn; of each of the larger sizes so many are drawn from
+TURNS = (256, 128, 256, 256, 128, 512)
+LARGE_POOLS = {256: 400, 512: 100}
 
 
 class Decoder(nn.Module):
@@ -49,6 +55,31 @@ def train_decoder(run: Run, latents: Path, minutes: float) -> None:
     run.go(minutes, loss_of)
 
 
+def train_large_decoder(run: Run, latents: Path, large_latents: Path, minutes: float) -> None:
+    """Train on whole pictures of all sizes."""
+    states = dict(zip(SCENES, torch.load(large_latents, weights_only=True)))
+    states[128] = torch.load(latents, weights_only=True)
+    pictures = {
+        size: scene_pool(count, LARGE_SEED + size, size)[0] for size, count in LARGE_POOLS.items()
+    }
+    pictures[128] = scene_pool(POOL, seed=SCENE_SEED)[0]
+
+    def loss_of(step: int, generator: torch.Generator) -> torch.Tensor:
+        size = TURNS[step % len(TURNS)]
+        pick = torch.randint(len(pictures[size]), (1,), generator=generator)
+        mean, std = (states[size][name][pick].float() for name in ("mean", "std"))
+        z = _noisy(mean, std, generator)
+        return picture_loss(run.module(z), to_unit(pictures[size][pick]))
+
+    run.module.train()
+    run.go(minutes, loss_of)
+
+
+def _noisy(mean: torch.Tensor, std: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    spread = std.square() + (NOISE * torch.rand((), generator=generator)) ** 2
+    return mean + spread.sqrt() * torch.randn(mean.shape, generator=generator)
+
+
 def _batch(
     data: dict, pictures: torch.Tensor, step: int, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -61,8 +92,6 @@ def _batch(
     for i, (row, column) in zip(picks, corners):
         cells = (i, slice(None), slice(row, row + side), slice(column, column + side))
         pixels = (slice(None), slice(8 * row, 8 * (row + side)))
-        spread = data["std"][cells].square() + (NOISE * torch.rand((), generator=generator)) ** 2
-        noise = torch.randn(spread.shape, generator=generator)
-        z.append(data["mean"][cells] + spread.sqrt() * noise)
+        z.append(_noisy(data["mean"][cells], data["std"][cells], generator))
         x.append(pictures[i][(*pixels, slice(8 * column, 8 * (column + side)))])
     return torch.stack(z), to_unit(torch.stack(x))

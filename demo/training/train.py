@@ -13,7 +13,7 @@ import torch
 from diffusers import AutoencoderKL
 
 from .art import CACHE
-from .decoder import Decoder, train_decoder
+from .decoder import Decoder, train_decoder, train_large_decoder
 from .export import export
 from .large import train_large, write_large_latents
 from .latents import write_latents
@@ -21,12 +21,22 @@ from .loop import Run
 from .unet import Denoiser, train_unet
 from .vae import build_vae, train_vae
 
-STAGES = ("vae", "latents", "unet", "large-latents", "large", "decoder", "export")
+STAGES = (
+    "vae",
+    "latents",
+    "unet",
+    "decoder",
+    "large-latents",
+    "large",
+    "large-decoder",
+    "export",
+)
 SEED = 2024
 VAE_STEPS, VAE_LR = 3500, 1.5e-3
 UNET_STEPS, UNET_LR = 2400, 1e-3
 LARGE_STEPS, LARGE_LR = 3000, 5e-4
 DECODER_STEPS, DECODER_LR = 900, 8e-4
+LARGE_DECODER_STEPS, LARGE_DECODER_LR = 360, 4e-4
 RUNS = CACHE / "runs"
 LATENTS, LARGE_LATENTS = RUNS / "latents.pt", RUNS / "large-latents.pt"
 MODEL = Path(__file__).parents[1] / "model"
@@ -57,6 +67,13 @@ def decoder_run() -> Run:
     return Run("decoder", RUNS, Decoder(state["vae"]), DECODER_LR, DECODER_STEPS)
 
 
+def large_decoder_run() -> Run:
+    """The decoder's training on larger pictures, new from the averaged weights or resumed."""
+    decoder = Decoder(torch.load(LATENTS, weights_only=True)["vae"])
+    decoder.load_state_dict(decoder_run().ema.shadow.state_dict())
+    return Run("large-decoder", RUNS, decoder, LARGE_DECODER_LR, LARGE_DECODER_STEPS, decay=0.98)
+
+
 def final_vae() -> AutoencoderKL:
     """The autoencoder whose latents were stored."""
     state = torch.load(LATENTS, weights_only=True)
@@ -68,13 +85,14 @@ def final_vae() -> AutoencoderKL:
 
 def export_model(folder: Path) -> None:
     """Write the best weights so far as the pipeline that is shipped."""
-    vae, decoder, large = final_vae(), decoder_run(), large_run()
+    vae, decoder, large = final_vae(), large_decoder_run(), large_run()
     vae.load_state_dict(decoder.ema.shadow.state_dict(), strict=False)
     curves = {
         "autoencoder": vae_run().losses,
         "U-Net and text encoder": unet_run().losses,
         "the same, larger pictures too": large.losses,
-        "decoder alone": decoder.losses,
+        "decoder alone": decoder_run().losses,
+        "decoder, larger pictures too": decoder.losses,
     }
     export(vae, large.ema.shadow, {name: c for name, c in curves.items() if c}, folder)
 
@@ -102,6 +120,8 @@ def main() -> None:
         train_large(large_run(), LATENTS, LARGE_LATENTS, args.minutes)
     elif args.stage == "decoder":
         train_decoder(decoder_run(), LATENTS, args.minutes)
+    elif args.stage == "large-decoder":
+        train_large_decoder(large_decoder_run(), LATENTS, LARGE_LATENTS, args.minutes)
     else:
         export_model(args.output)
 
