@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forge_hosts import FORGE, REFORGE, Kind
 from host import CHECKPOINT, Host
 
 HERE = Path(__file__).resolve().parent
@@ -39,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return
     for item in items:
         # those of Forge and reForge have WebUIs of their own
-        if item.path.is_relative_to(HERE) and "forge_host" not in item.fixturenames:
+        if item.path.is_relative_to(HERE) and "forge_kind" not in item.fixturenames:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
@@ -88,3 +89,12 @@ def ui_host(shared_ui_host: Host) -> Host:
     """The long-lived host with its page, its probe reset."""
     shared_ui_host.probe_reset()
     return shared_ui_host
+
+
+@pytest.fixture(scope="module", params=[FORGE, REFORGE], ids=["forge", "reforge"])
+def forge_kind(request: pytest.FixtureRequest) -> Kind:
+    """Forge, then reForge; skips where it is not named."""
+    reason = request.param.why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    return request.param

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,12 @@ ARGUMENTS = (
     "--server-name 127.0.0.1 --no-download-sd-model --disable-console-progressbars"
 ).split()
 
+OF_ITS_USER = frozenset(
+    ".git models extensions outputs log tmp config.json ui-config.json params.txt".split()
+)
+# of this repository: what is not in a clone of it
+NOT_INSTALLED = (".*", "__pycache__", "artifacts")
+
 
 class ForgeHost(Host):
     """A running Forge or reForge, with the tiny checkpoints made known to it."""
@@ -31,6 +38,33 @@ class ForgeHost(Host):
     @staticmethod
     def body(**changes: Any) -> dict[str, Any]:
         return Host.body(**with_modules(changes))
+
+
+class InstalledHost(ForgeHost):
+    """A copy of the program, with the extension's files where a person has them.
+
+    Gradio 4 serves no file outside of the data folder: with one elsewhere, Forge's page lacks its
+    own scripts and is never built, with or without extensions. Here it is the program's folder.
+    """
+
+    def __init__(self, webui: Path, python: Path, data: Path, **keywords: Any) -> None:
+        super().__init__(webui, python, data / "webui", **keywords)
+        self.original = webui
+        self.webui = self.data
+
+    def _lay_out_data(self) -> None:
+        shutil.copytree(self.original, self.webui, ignore=self._left_out)
+        models, extensions = self.webui / "models", self.webui / "extensions"
+        models.mkdir()
+        for name in ("Stable-diffusion", "VAE-approx"):
+            (models / name).symlink_to(self.original / "models" / name)
+        for name, path in self._named_extensions():
+            shutil.copytree(path, extensions / name, ignore=shutil.ignore_patterns(*NOT_INSTALLED))
+
+    def _left_out(self, folder: str, names: list[str]) -> set[str]:
+        """What belongs to whoever uses the program that is copied."""
+        is_root = Path(folder) == self.original
+        return set(names) & (OF_ITS_USER if is_root else {".git"})
 
 
 def with_modules(body: dict[str, Any]) -> dict[str, Any]:
@@ -59,8 +93,15 @@ class Kind:
 
     def start(self, data: Path) -> ForgeHost:
         """A host of this kind, not started yet, with its page: the X/Y/Z axes need it."""
+        return self._host(ForgeHost, data)
+
+    def install(self, data: Path) -> ForgeHost:
+        """The same in a copy of its own, whose page works with gradio 4 too."""
+        return self._host(InstalledHost, data)
+
+    def _host(self, cls: type[ForgeHost], data: Path) -> ForgeHost:
         webui = Path(os.environ[self.folder_variable]).resolve()
-        return ForgeHost(webui, self._python(webui), data, with_ui=True)
+        return cls(webui, self._python(webui), data, with_ui=True)
 
     def _python(self, webui: Path) -> Path:
         named = os.environ.get(self.python_variable)

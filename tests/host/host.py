@@ -171,14 +171,17 @@ class Host:
     def _lay_out_data(self) -> None:
         links = self.data / "extensions"
         links.mkdir(parents=True, exist_ok=True)
-        for path in self.test_extensions:
-            (links / f"00-todo-{path.name}").symlink_to(path)
-        for path in self.extensions:
-            name = "sd-webui-todo" if path == REPOSITORY else path.name
+        for name, path in self._named_extensions():
             (links / name).symlink_to(path)
         models = self.data / "models"
         models.mkdir()
         (models / "VAE-approx").symlink_to(self.webui / "models" / "VAE-approx")
+
+    def _named_extensions(self) -> Iterator[tuple[str, Path]]:
+        for path in self.test_extensions:
+            yield f"00-todo-{path.name}", path
+        for path in self.extensions:
+            yield "sd-webui-todo" if path == REPOSITORY else path.name, path
 
     def _command(self) -> list[str]:
         checkpoints = self.webui / "models" / "Stable-diffusion"

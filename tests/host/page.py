@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from host import Host
-from playwright.sync_api import Browser, Error, Locator, Page, Playwright, WebSocket
+from playwright.sync_api import Browser, Error, Locator, Page, Playwright, Request, WebSocket
 
 NUMBERS = ("factor", "deep_factor", "threshold", "start", "end")
 WORDS = ("method", "passes")
@@ -70,11 +70,15 @@ class WebUi:
         self.stacks: list[str] = []
         self._begun = 0
         self._open: set[int] = set()
+        self._joined: set[int] = set()
         self._last = time.monotonic()
         page.set_default_timeout(ANSWER_SECONDS * 1000)
         page.on("console", lambda message: self._console(message.type, message.text))
         page.on("pageerror", self._uncaught)
         page.on("websocket", self._socket)
+        page.on("request", self._request)
+        page.on("requestfinished", self._request_over)
+        page.on("requestfailed", self._request_over)
 
     def load(self, query: str = "") -> None:
         """Open the page, wait until its scripts have run, and nothing more is being asked."""
@@ -125,14 +129,33 @@ class WebUi:
         self.stacks.append(error.stack or "")
 
     def _socket(self, socket: WebSocket) -> None:
-        """The page opens a socket for each thing it asks, and closes it with the answer."""
-        self._begun += 1
-        self._open.add(id(socket))
-        self._last = time.monotonic()
-        socket.on("close", self._closed)
+        """With gradio 3 the page opens a socket for each thing it asks, closed by the answer."""
+        self._asked(socket)
+        socket.on("close", self._answered)
 
-    def _closed(self, socket: WebSocket) -> None:
-        self._open.discard(id(socket))
+    def _request(self, request: Request) -> None:
+        """With gradio 4 the page joins a queue, then reads one stream until nothing is waiting.
+
+        Either side may end the stream: it finishes, or fails.
+        """
+        if "/queue/join" in request.url:
+            self._asked(request)
+
+    def _request_over(self, request: Request) -> None:
+        if "/queue/join" in request.url:
+            self._joined.add(id(request))
+        elif "/queue/data" in request.url:
+            self._open -= self._joined
+            self._joined.clear()
+            self._last = time.monotonic()
+
+    def _asked(self, asked: object) -> None:
+        self._begun += 1
+        self._open.add(id(asked))
+        self._last = time.monotonic()
+
+    def _answered(self, asked: object) -> None:
+        self._open.discard(id(asked))
         self._last = time.monotonic()
 
     @contextmanager
@@ -154,7 +177,7 @@ class WebUi:
 
     def show(self, tab: str) -> Tab:
         """Bring txt2img or img2img to the front."""
-        self.page.click(f'#tabs > .tab-nav button:text-is("{tab}")')
+        self.page.click(f'#tabs > .tab-nav button:text("{tab}")')
         return Tab(self, tab)
 
     def fine_picture(self, element: Locator, path: Path) -> None:
@@ -178,7 +201,7 @@ class WebUi:
         if field.input_value() == option:
             return
         field.click()
-        self.page.click(f'#{elem_id} ul.options li[data-value="{option}"]')
+        self.page.click(f'#{elem_id} ul.options li[aria-label="{option}"]')
 
     def fill(self, elem_id: str, value: object, field: str = "input[type=number]") -> None:
         """Type into a field, where that does not stand there already."""

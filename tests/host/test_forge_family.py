@@ -19,7 +19,7 @@ from expect import (
     picture,
     todo,
 )
-from forge_hosts import FORGE, REFORGE, ForgeHost, Kind, with_modules
+from forge_hosts import ForgeHost, Kind, with_modules
 from host import images
 from test_infotext_round_trip import QUIET, SAME_IN_HIRES, text_of
 from test_xyz_plot import cells, plot
@@ -31,18 +31,10 @@ EVERYWHERE = Pooling(factor=2, deep_factor=2, threshold=1)
 THRESHOLDS = {"tiny15": 12, "tinyxl": 6}
 
 
-@pytest.fixture(scope="module", params=[FORGE, REFORGE], ids=["forge", "reforge"])
-def kind(request: pytest.FixtureRequest) -> Kind:
-    reason = request.param.why_not()
-    if reason is not None:
-        pytest.skip(reason)
-    return request.param
-
-
 @pytest.fixture(scope="module")
-def forge_host(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForgeHost]:
+def forge_host(forge_kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForgeHost]:
     """A long-lived host with its page and the extension."""
-    with kind.start(tmp_path_factory.mktemp("forge")) as host:
+    with forge_kind.start(tmp_path_factory.mktemp("forge")) as host:
         yield host
 
 
@@ -220,13 +212,13 @@ def test_token_merging_keeps_its_layers(host: ForgeHost) -> None:
         assert str(line(answer)).endswith("(5 not this grid)")
 
 
-def other_script(kind: Kind, host: ForgeHost, name: str, *args: Any) -> dict[str, Any]:
+def other_script(forge_kind: Kind, host: ForgeHost, name: str, *args: Any) -> dict[str, Any]:
     """A request for a built-in script whose title begins so; skips where the host has none."""
     for script in host.script_info():
         if script["name"].startswith(name) and not script["is_img2img"]:
             values = [*args, *(arg["value"] for arg in script["args"][len(args) :])]
             return {script["name"]: {"args": values}}
-    pytest.skip(f"{kind.name} has no {name}")
+    pytest.skip(f"{forge_kind.name} has no {name}")
 
 
 @pytest.mark.parametrize(
@@ -239,11 +231,11 @@ def other_script(kind: Kind, host: ForgeHost, name: str, *args: Any) -> dict[str
     ],
 )
 def test_beside_what_else_changes_the_unet(
-    kind: Kind, host: ForgeHost, name: str, args: tuple[Any, ...]
+    forge_kind: Kind, host: ForgeHost, name: str, args: tuple[Any, ...]
 ) -> None:
     """At every level, the middle block's too, where some of these replace the attention."""
     asked = EVERYWHERE.asked()
-    scripts = asked["alwayson_scripts"] | other_script(kind, host, name, *args)
+    scripts = asked["alwayson_scripts"] | other_script(forge_kind, host, name, *args)
     answer = host.txt2img(steps=2, alwayson_scripts=scripts)
     assert "1024 → 256 keys in" in str(line(answer)) or name == "kohya hrfix"
     assert "2 of 2 steps" in str(line(answer))
@@ -251,8 +243,8 @@ def test_beside_what_else_changes_the_unet(
     assert host.probe_leftovers() == CLEAN
 
 
-def test_hypertile_keeps_its_layers(kind: Kind, host: ForgeHost) -> None:
-    tiles = other_script(kind, host, "hypertile", True, 128, 2, 1, False)
+def test_hypertile_keeps_its_layers(forge_kind: Kind, host: ForgeHost) -> None:
+    tiles = other_script(forge_kind, host, "hypertile", True, 128, 2, 1, False)
     asked = POOLING.asked()["alwayson_scripts"]
     answer = host.txt2img(steps=1, alwayson_scripts=asked | tiles)
     assert "not this grid" in str(line(answer))
@@ -262,9 +254,11 @@ def test_hypertile_keeps_its_layers(kind: Kind, host: ForgeHost) -> None:
     check(host, "tiny15", first=Pass(256, 256, 1, POOLING))
 
 
-def test_replaced_self_attention_is_named(kind: Kind, host: ForgeHost) -> None:
+def test_replaced_self_attention_is_named(forge_kind: Kind, host: ForgeHost) -> None:
     """StyleAlign has the blocks call an attention of its own, which is out of reach."""
-    scripts = POOLING.asked()["alwayson_scripts"] | other_script(kind, host, "stylealign", True)
+    scripts = POOLING.asked()["alwayson_scripts"] | other_script(
+        forge_kind, host, "stylealign", True
+    )
     answer = host.txt2img(steps=1, batch_size=2, alwayson_scripts=scripts)
     assert line(answer) == (
         "ToDo: nothing was pooled: self-attention is replaced by another extension"
