@@ -2,7 +2,8 @@
 
 SD_WEBUI_DIR names the WebUI (1.10, with tiny checkpoints), SD_WEBUI_PYTHON the Python to run it
 with (the one of its venv/ otherwise), SD_WEBUI_HF_HOME an offline Hugging Face cache (tiny-work/hf
-beside the WebUI otherwise), SD_WEBUI_THREADS the number of threads (2 otherwise).
+beside the WebUI otherwise), SD_WEBUI_THREADS the number of threads (2 otherwise). For the tests of
+other extensions SD_WEBUI_EXTENSIONS names a folder of their checkouts, see `company.py`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from company import ORDERS, CompanyHost, extensions
+from company_cases import CASES, Case
+from expect import first_pixels
 from forge_hosts import FORGE, REFORGE, Kind
 from host import CHECKPOINT, Host
 
@@ -98,3 +102,37 @@ def forge_kind(request: pytest.FixtureRequest) -> Kind:
     if reason is not None:
         pytest.skip(reason)
     return request.param
+
+
+def start_company(tmp_path_factory: pytest.TempPathFactory, order: str | None) -> CompanyHost:
+    """A host with the other extensions, not started yet; order None: without ours."""
+    webui = Path(os.environ["SD_WEBUI_DIR"]).resolve()
+    data = tmp_path_factory.mktemp("company")
+    return CompanyHost(webui, webui_python(webui), data, extensions=extensions(data, order))
+
+
+@pytest.fixture(scope="session")
+def without_todo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The pixels of each case on a host with the other extensions, where ToDo is not installed."""
+    with start_company(tmp_path_factory, None) as host:
+        plain = {"nothing": first_pixels(Case().txt2img(host))}
+        present = {name: case for name, case in CASES.items() if case.is_present}
+        return plain | {name: first_pixels(case.txt2img(host)) for name, case in present.items()}
+
+
+@pytest.fixture(scope="session", params=list(ORDERS))
+def shared_company(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    without_todo: dict[str, bytes],
+) -> Iterator[CompanyHost]:
+    """A host with the other extensions and ours, loaded before or after them; one at a time."""
+    with start_company(tmp_path_factory, request.param) as host:
+        yield host
+
+
+@pytest.fixture
+def company(shared_company: CompanyHost) -> CompanyHost:
+    """That host, its probe reset."""
+    shared_company.probe_reset()
+    return shared_company

@@ -1,0 +1,72 @@
+"""Other extensions beside ours, loaded before and after it: each does what it does, and is pooled.
+
+Off, an image is bitwise the one of a host that has the other extension and not ours. On, it is the
+one that the other makes when every layer's tokens are pooled by hand.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from company import GUIDANCE, CompanyHost, needs, pooled, rows
+from company_cases import CASES, ORDINARY, Case, parameters
+from expect import Pooling, first_pixels, line
+
+POOLING = Pooling(factor=2, deep_factor=2, threshold=8)
+PLAIN = Case()
+
+
+@pytest.mark.parametrize("name", parameters(CASES))
+def test_off_is_the_others_own_image(
+    company: CompanyHost, without_todo: dict[str, bytes], name: str
+) -> None:
+    assert without_todo[name] != without_todo["nothing"]
+    answer = CASES[name].txt2img(company)
+    assert first_pixels(answer) == without_todo[name]
+    assert line(answer) is None
+
+
+@pytest.mark.parametrize("name", parameters(ORDINARY))
+def test_on_every_layer_is_pooled(
+    company: CompanyHost, without_todo: dict[str, bytes], name: str
+) -> None:
+    case = ORDINARY[name]
+    case.txt2img(company)
+    plain, leftovers = rows(company), company.probe_leftovers()
+
+    company.probe_reset()
+    with company.log_since() as log:
+        answer = case.txt2img(company, POOLING.asked())
+    assert rows(company) == pooled(plain, POOLING)
+    assert str(line(answer)).startswith("ToDo: ")
+    assert " of 16 self-attention layers, " in str(line(answer))
+    assert "Traceback" not in "\n".join(log)
+    # what the other one left by itself, and nothing of ours
+    assert company.probe_leftovers() == leftovers
+
+    company.probe_reset()
+    company.probe_lattice(POOLING.factor, POOLING.threshold)
+    assert first_pixels(answer) == first_pixels(case.txt2img(company))
+    company.probe_reset()
+    assert first_pixels(PLAIN.txt2img(company)) == without_todo["nothing"]
+
+
+@needs(GUIDANCE)
+def test_guidance_keeps_the_layer_it_reads(company: CompanyHost) -> None:
+    """Its mask is made from the middle block's attention map, which must have one key a token."""
+    guided = ORDINARY["self-attention guidance"]
+    everywhere = Pooling(factor=2, deep_factor=2, threshold=2)
+    guided.txt2img(company)
+    plain = rows(company)
+    company.probe_reset()
+    with company.log_since() as log:
+        answer = guided.txt2img(company, everywhere.asked())
+    middle = Counter({row: n for row, n in plain.items() if row[3].startswith("middle_block")})
+    expected = pooled(plain - middle, everywhere)
+    expected.update(middle)
+    assert rows(company) == expected
+    assert str(line(answer)).endswith("(1 read by self-attention guidance)")
+    assert "Traceback" not in "\n".join(log)
+    answer = PLAIN.txt2img(company, everywhere.asked())
+    assert "16 → 4 keys in 1 of 16" in str(line(answer))

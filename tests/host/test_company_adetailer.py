@@ -1,0 +1,83 @@
+"""ADetailer: an image's middle is painted anew, in a generation inside the outer one's.
+
+Its detector is a fixed box here. It runs only those scripts inside that its settings name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from company import ADETAILER, CompanyHost, needs, rows, together
+from company_cases import adetailer
+from expect import CLEAN, Pooling, first_pixels, infotext, line, parameters
+
+pytestmark = needs(ADETAILER)
+
+# By 2 in the outer 16×16 tokens, by 4 in the inner 32×32.
+AUTOMATIC = Pooling(threshold=8)
+BY_TWO = Pooling(factor=2, deep_factor=2, threshold=8)
+OUTER_LINE = "ToDo: 256 → 64 keys in 5 of 16 self-attention layers"
+INNER_SCRIPTS = "dynamic_thresholding,soft_inpainting"
+
+
+@pytest.fixture
+def inside(company: CompanyHost) -> Iterator[CompanyHost]:
+    """The host with ToDo among the scripts that ADetailer runs inside."""
+    before = {"ad_script_names": INNER_SCRIPTS}
+    with company.options_set(before, ad_script_names=f"{INNER_SCRIPTS},todo"):
+        yield company
+
+
+def keys_seen(host: CompanyHost) -> dict[int, dict[tuple[int, int], set[int]]]:
+    """By generation: the numbers of keys that its two largest grids were seen with."""
+    found: dict[int, dict[tuple[int, int], set[int]]] = {}
+    for generation, _, _, _, grid, _, keys in rows(host):
+        if min(grid) >= 16:
+            found.setdefault(generation, {}).setdefault(grid, set()).add(keys)
+    return found
+
+
+def test_unasked_the_inner_generation_is_plain(company: CompanyHost) -> None:
+    """Outer and inner by turns, twice: neither leaks into the other, nothing is lost after it."""
+    body = together(adetailer(), {"steps": 2, "n_iter": 2}, AUTOMATIC.asked())
+    answer = company.txt2img(**body)
+    outer, inner = {(16, 16): {64}}, {(32, 32): {1024}, (16, 16): {256}}
+    assert keys_seen(company) == {1: outer, 2: inner, 3: outer, 4: inner}
+    assert line(answer) == f"{OUTER_LINE}, 4 of 4 steps"
+    assert parameters(infotext(answer))["ToDo threshold"] == "8"
+    assert company.probe_leftovers() == CLEAN
+
+
+def test_asked_it_runs_inside_with_a_factor_of_its_own(inside: CompanyHost) -> None:
+    """The inner size decides; line and text stay those of the outer generation."""
+    body = together(adetailer(), {"steps": 2, "n_iter": 2}, AUTOMATIC.asked())
+    answer = inside.txt2img(**body)
+    outer, inner = {(16, 16): {64}}, {(32, 32): {64}, (16, 16): {64}}
+    assert keys_seen(inside) == {1: outer, 2: inner, 3: outer, 4: inner}
+    assert line(answer) == f"{OUTER_LINE}, 4 of 4 steps"
+    assert parameters(infotext(answer))["ToDo threshold"] == "8"
+    assert inside.probe_leftovers() == CLEAN
+
+
+def test_asked_the_image_is_the_one_pooled_by_hand(inside: CompanyHost) -> None:
+    answer = inside.txt2img(**together(adetailer(), {"steps": 2}, BY_TWO.asked()))
+    inside.probe_reset()
+    inside.probe_lattice(2, 8)
+    by_hand = inside.txt2img(**together(adetailer(), {"steps": 2}))
+    assert first_pixels(answer) == first_pixels(by_hand)
+
+
+def test_off_is_off_inside_too(inside: CompanyHost, without_todo: dict[str, bytes]) -> None:
+    answer = inside.txt2img(**together(adetailer(), {"steps": 2}))
+    assert first_pixels(answer) == without_todo["ADetailer"]
+    assert keys_seen(inside) == {1: {(16, 16): {256}}, 2: {(32, 32): {1024}, (16, 16): {256}}}
+    assert line(answer) is None
+
+
+def test_only_the_inner_generation_is_above_the_threshold(inside: CompanyHost) -> None:
+    answer = inside.txt2img(
+        **together(adetailer(), {"steps": 2}, Pooling(factor=2, threshold=16).asked())
+    )
+    assert keys_seen(inside) == {1: {(16, 16): {256}}, 2: {(32, 32): {256}, (16, 16): {256}}}
+    assert str(line(answer)).startswith("ToDo: nothing was pooled: no layer has more than 16×16")

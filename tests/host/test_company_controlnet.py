@@ -1,0 +1,125 @@
+"""ControlNet: a model's own layers, reference-only, StyleAlign, and after it was used.
+
+The model is a tiny random one. What ControlNet leaves on the U-Net by itself is not ours to judge:
+the leftovers are those it leaves without ToDo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from company import CONTROLNET, CompanyHost, needs, pooled, rows, together
+from company_cases import unit
+from expect import HIRES, Pooling, first_pixels, line
+
+pytestmark = needs(CONTROLNET)
+
+POOLING = Pooling(factor=2, deep_factor=2, threshold=8)
+MODEL = unit(module="none", model="tiny_controlnet")
+ONE_STEP = {"steps": 1}
+
+
+@pytest.fixture
+def watched(company: CompanyHost) -> CompanyHost:
+    """The host with ControlNet's model loaded and its layers counted as well."""
+    company.txt2img(**together(MODEL, ONE_STEP))
+    company.watch_controlnet()
+    company.probe_reset()
+    return company
+
+
+def layers(host: CompanyHost, keys: int) -> dict[bool, int]:
+    """How many layers of ControlNet's (True) and of the U-Net's (False) have so many keys."""
+    found = {seen[3] for seen in rows(host) if seen[6] == keys}
+    names = [name.startswith("controlnet.") for name in found]
+    return {own: names.count(own) for own in (True, False)}
+
+
+def test_a_models_own_layers_are_pooled(watched: CompanyHost) -> None:
+    watched.txt2img(**together(MODEL, ONE_STEP))
+    plain, leftovers = rows(watched), watched.probe_leftovers()
+    assert layers(watched, 1024) == {True: 2, False: 5}
+
+    watched.probe_reset()
+    answer = watched.txt2img(**together(MODEL, ONE_STEP, POOLING.asked()))
+    assert rows(watched) == pooled(plain, POOLING)
+    assert layers(watched, 1024) == {True: 0, False: 0}
+    told = "1024 → 256 keys in 7, 256 → 64 keys in 7 of 23 self-attention layers, 1 of 1 steps"
+    assert line(answer) == f"ToDo: {told}"
+    assert watched.probe_leftovers() == leftovers
+
+    watched.probe_reset()
+    watched.probe_lattice(2, 8)
+    assert first_pixels(answer) == first_pixels(watched.txt2img(**together(MODEL, ONE_STEP)))
+
+
+def test_a_model_in_both_passes_of_hires_fix(watched: CompanyHost) -> None:
+    watched.txt2img(**together(MODEL, HIRES))
+    plain = rows(watched)
+    watched.probe_reset()
+    answer = watched.txt2img(**together(MODEL, HIRES, POOLING.asked()))
+    assert rows(watched) == pooled(plain, POOLING)
+    assert "1024 → 256 keys in 7, 256 → 64 keys in 7 of 23" in str(line(answer))
+    assert "2 of 2 steps" in str(line(answer))
+
+
+@pytest.mark.parametrize("fidelity", [0, 0.5, 1])
+def test_reference_only_has_each_of_its_grids_pooled(company: CompanyHost, fidelity: float) -> None:
+    """The reference's tokens stand beside the image's own in the context.
+
+    With a fidelity above 0 a layer is called once more, for the part without a prompt, with a copy
+    of that part's own tokens as its context.
+    """
+    reference = together(unit(module="reference_only", threshold_a=fidelity), ONE_STEP)
+    company.txt2img(**reference)
+    plain = rows(company)
+    two_grids = {seen for seen in plain if seen[4] == (32, 32) and seen[6] == 2048}
+    assert len(two_grids) == 5
+
+    company.probe_reset()
+    answer = company.txt2img(**together(reference, POOLING.asked()))
+    assert rows(company) == pooled(plain, POOLING)
+    told = "2048 → 512 keys in 5, 1024 → 256 keys in 5, 512 → 128 keys in 5, 256 → 64 keys in 5"
+    assert line(answer) == f"ToDo: {told} of 16 self-attention layers, 1 of 1 steps"
+
+    company.probe_reset()
+    company.probe_lattice(2, 8)
+    assert first_pixels(answer) == first_pixels(company.txt2img(**reference))
+
+
+@pytest.fixture
+def aligned(company: CompanyHost) -> Iterator[CompanyHost]:
+    """The host with StyleAlign on."""
+    company.style_align(True)
+    yield company
+    company.style_align(False)
+
+
+def test_style_align_passes_through(aligned: CompanyHost) -> None:
+    """A batch's images are folded into one row of tokens, which is no grid."""
+    batch = {"batch_size": 2, **ONE_STEP}
+    alone = aligned.txt2img(**batch)
+    plain = rows(aligned)
+    assert {seen[5:] for seen in plain if seen[4] == (32, 32)} == {(2048, 2048)}
+    aligned.probe_reset()
+    answer = aligned.txt2img(**together(batch, POOLING.asked()))
+    assert answer["images"][1:] == alone["images"][1:]
+    assert first_pixels(answer) == first_pixels(alone)
+    assert rows(aligned) == plain
+    assert line(answer) == "ToDo: nothing was pooled: not this grid (16 layers)"
+
+
+def test_after_the_unit_is_gone(company: CompanyHost, without_todo: dict[str, bytes]) -> None:
+    """ControlNet leaves a way of its own through each block, with the tokens as the context."""
+    reference = together(unit(module="reference_only"), ONE_STEP)
+    company.txt2img(**together(reference, POOLING.asked()))
+    company.probe_reset()
+    assert first_pixels(company.txt2img(steps=2)) == without_todo["nothing"]
+    plain, leftovers = rows(company), company.probe_leftovers()
+    company.probe_reset()
+    answer = company.txt2img(steps=2, **POOLING.asked())
+    assert rows(company) == pooled(plain, POOLING)
+    told = "1024 → 256 keys in 5, 256 → 64 keys in 5 of 16 self-attention layers, 2 of 2 steps"
+    assert line(answer) == f"ToDo: {told}"
+    assert company.probe_leftovers() == leftovers

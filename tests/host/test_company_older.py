@@ -1,0 +1,99 @@
+"""The older ToDo extension beside ours: the tokens are pooled once, and the line says by whom.
+
+It hooks every self-attention layer and replaces whatever context the layer is called with, for as
+many calls of the U-Net as the first pass has steps. It knows no threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from company import OLDER, CompanyHost, Row, needs, rows
+from company_cases import OLDER_OFF
+from expect import HIRES, Pooling, first_pixels, infotext, line, parameters
+
+pytestmark = needs(OLDER)
+
+POOLING = Pooling(factor=2, deep_factor=2, threshold=8)
+ALL_LEFT = "ToDo: nothing was pooled: left to the older ToDo extension (16 layers)"
+# The grids of 256 pixels that neither pools here.
+SMALL = {(8, 8): {64}, (4, 4): {16}}
+ITS_TEXT = {"ToDo factor": "2.0", "ToDo factor2": "1.0", "ToDo disable after": "1.0"}
+
+
+@pytest.fixture
+def older(company: CompanyHost) -> Iterator[CompanyHost]:
+    """The host with the older extension switched on, by 2 in the largest layers."""
+    with company.options_set(OLDER_OFF, token_downsampling_factor=2.0):
+        yield company
+
+
+def keys_seen(host: CompanyHost, in_pass: str) -> dict[tuple[int, int], set[int]]:
+    """The numbers of keys that each grid was seen with in a pass."""
+    found: dict[tuple[int, int], set[int]] = {}
+    seen: Row
+    for seen in rows(host):
+        if seen[1] == in_pass:
+            found.setdefault(seen[4], set()).add(seen[6])
+    return found
+
+
+@pytest.mark.parametrize(
+    "pooling", [POOLING, Pooling(factor=4, deep_factor=4, threshold=4), Pooling()]
+)
+def test_both_on_pool_once(older: CompanyHost, pooling: Pooling) -> None:
+    """The image is the older one's own, where ours would pool more or less, or nothing at all."""
+    alone = older.txt2img(steps=2)
+    by_it = rows(older)
+    older.probe_reset()
+    both = older.txt2img(steps=2, **pooling.asked())
+    assert first_pixels(both) == first_pixels(alone)
+    assert rows(older) == by_it
+    assert keys_seen(older, "first") == {
+        (32, 32): {256},
+        (16, 16): {256},
+        (8, 8): {64},
+        (4, 4): {16},
+    }
+    assert line(both) == ALL_LEFT
+    assert parameters(infotext(both)) == ITS_TEXT
+
+
+def test_with_ours_off_its_text_stays(older: CompanyHost) -> None:
+    answer = older.txt2img(steps=1)
+    assert parameters(infotext(answer)) == ITS_TEXT
+    assert line(answer) is None
+
+
+def test_in_the_hires_pass_it_rests_and_ours_pools(older: CompanyHost) -> None:
+    answer = older.txt2img(**HIRES, **POOLING.asked())
+    assert keys_seen(older, "first")[16, 16] == {64}
+    assert keys_seen(older, "first")[8, 8] == {64}
+    assert keys_seen(older, "hires") == {
+        (32, 32): {256},
+        (16, 16): {64},
+        (8, 8): {64},
+        (4, 4): {16},
+    }
+    told = "1024 → 256 keys in 5, 256 → 64 keys in 5 of 16 self-attention layers, 1 of 2 steps"
+    assert line(answer) == f"ToDo: {told} (16 left to the older ToDo extension)"
+
+
+def test_after_its_last_step_ours_pools(older: CompanyHost) -> None:
+    with older.options_set(OLDER_OFF, token_downsampling_disable_after=0.5):
+        answer = older.txt2img(steps=4, **POOLING.asked())
+    deep = {(seen[2], seen[6]) for seen in rows(older) if seen[4] == (16, 16)}
+    assert deep == {(0, 256), (1, 256), (2, 64), (3, 64)}
+    assert "2 of 4 steps (16 left to the older ToDo extension)" in str(line(answer))
+
+
+def test_switched_off_again_it_leaves_all_to_ours(company: CompanyHost) -> None:
+    with company.options_set(OLDER_OFF, token_downsampling_factor=2.0):
+        company.txt2img(steps=1, **POOLING.asked())
+    company.probe_reset()
+    answer = company.txt2img(steps=1, **POOLING.asked())
+    told = "1024 → 256 keys in 5, 256 → 64 keys in 5 of 16 self-attention layers, 1 of 1 steps"
+    assert line(answer) == f"ToDo: {told}"
+    assert parameters(infotext(answer))["ToDo factor"] == "2"
+    assert keys_seen(company, "first")[16, 16] == {64}
