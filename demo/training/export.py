@@ -10,7 +10,7 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from safetensors.torch import load_file, save_file
 
-from .samples import HIRES_STRENGTHS, base_pictures, draw_losses, hires_pictures, tile
+from .samples import HIRES, base_pictures, draw_losses, hires_pictures, tile
 from .scenes import BACKGROUNDS
 from .text import load_tokenizer, tokenizer_folder
 from .unet import Denoiser, build_scheduler
@@ -74,7 +74,7 @@ def _draw_samples(folder: Path) -> None:
     tile(rows).save(folder / "samples.png", optimize=True)
     background = list(BACKGROUNDS)[HIRES_ROW]
     large = [
-        hires_pictures(pipe, rows[HIRES_ROW], background, GRID_SEED, strength)
-        for strength in HIRES_STRENGTHS
+        hires_pictures(pipe, rows[HIRES_ROW], background, GRID_SEED, side, strength)
+        for side, strength in HIRES
     ]
     tile(large).save(folder / "samples-hires.png", optimize=True)

@@ -16,7 +16,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 STEPS, GUIDANCE = 25, 3.0
-HIRES_STRENGTHS = (0.2, 0.3, 0.4)
+# pixels a side and strength; the grid shows all in the first one's size
+HIRES = ((256, 0.3), (256, 0.5), (512, 0.3))
 
 
 def base_pictures(pipe: StableDiffusionPipeline, seed: int) -> list[list[Image.Image]]:
@@ -34,13 +35,14 @@ def hires_pictures(
     row: list[Image.Image],
     background: str,
     seed: int,
+    side: int,
     strength: float,
 ) -> list[Image.Image]:
-    """The same pictures at twice the size: image to image from an upscale, as hires fix does."""
+    """The same pictures enlarged: image to image from an upscale, as hires fix does."""
     again = StableDiffusionImg2ImgPipeline(**pipe.components, requires_safety_checker=False)
     again.set_progress_bar_config(disable=True)
     prompts = [caption_of(subject, background) for subject in SUBJECTS]
-    large = [picture.resize((256, 256), Image.Resampling.LANCZOS) for picture in row]
+    large = [picture.resize((side, side), Image.Resampling.LANCZOS) for picture in row]
     generator = torch.Generator().manual_seed(seed)
     return _run(again, prompts, generator, image=large, strength=strength)
 
@@ -53,11 +55,12 @@ def _run(pipe, prompts: list[str], generator: torch.Generator, **options) -> lis
 
 def tile(rows: list[list[Image.Image]], gap: int = 2) -> Image.Image:
     """Paste rows of equally large pictures into one."""
-    width, height = (side + gap for side in rows[0][0].size)
+    first = rows[0][0].size
+    width, height = (side + gap for side in first)
     sheet = Image.new("RGB", (width * len(rows[0]), height * len(rows)), "white")
     for y, row in enumerate(rows):
         for x, picture in enumerate(row):
-            sheet.paste(picture, (x * width, y * height))
+            sheet.paste(picture.resize(first), (x * width, y * height))
     return sheet
 
 
