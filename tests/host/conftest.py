@@ -18,7 +18,7 @@ import pytest
 from company import ORDERS, CompanyHost, extensions
 from company_cases import CASES, Case
 from expect import first_pixels
-from forge_hosts import FORGE, REFORGE, Kind
+from forge_hosts import FORGE, REFORGE, ForgeHost, Kind
 from host import CHECKPOINT, Host
 
 HERE = Path(__file__).resolve().parent
@@ -95,13 +95,20 @@ def ui_host(shared_ui_host: Host) -> Host:
     return shared_ui_host
 
 
-@pytest.fixture(scope="module", params=[FORGE, REFORGE], ids=["forge", "reforge"])
+@pytest.fixture(scope="session", params=[FORGE, REFORGE], ids=["forge", "reforge"])
 def forge_kind(request: pytest.FixtureRequest) -> Kind:
     """Forge, then reForge; skips where it is not named."""
     reason = request.param.why_not()
     if reason is not None:
         pytest.skip(reason)
     return request.param
+
+
+@pytest.fixture(scope="session")
+def forge_host(forge_kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForgeHost]:
+    """A long-lived Forge or reForge with its page and the extension."""
+    with forge_kind.start(tmp_path_factory.mktemp("forge")) as host:
+        yield host
 
 
 def start_company(tmp_path_factory: pytest.TempPathFactory, order: str | None) -> CompanyHost:

@@ -72,6 +72,21 @@ def with_modules(body: dict[str, Any]) -> dict[str, Any]:
     return {"hr_additional_modules": []} | body
 
 
+def fresh(host: ForgeHost) -> ForgeHost:
+    """Its probe reset and an SD 1.5-shaped checkpoint chosen."""
+    host.use("tiny15_a")
+    host.probe_reset()
+    return host
+
+
+def grids_seen(host: ForgeHost) -> dict[int, set[tuple[int, int]]]:
+    """Queries and keys of each square grid, by its side."""
+    seen: dict[int, set[tuple[int, int]]] = {}
+    for row in host.probe_counts()["rows"]:
+        seen.setdefault(row["height"], set()).add((row["queries"], row["keys"]))
+    return seen
+
+
 @dataclass(frozen=True)
 class Kind:
     """One of the two programs, and the environment variables that name it."""
@@ -91,19 +106,19 @@ class Kind:
             return f"the {self.name} in {folder} has no tiny checkpoint {CHECKPOINT}"
         return None
 
-    def start(self, data: Path) -> ForgeHost:
+    def start(self, data: Path, **keywords: Any) -> ForgeHost:
         """A host of this kind, not started yet, with its page: the X/Y/Z axes need it."""
-        return self._host(ForgeHost, data)
+        return ForgeHost(self.folder(), self.python(), data, with_ui=True, **keywords)
 
     def install(self, data: Path) -> ForgeHost:
         """The same in a copy of its own, whose page works with gradio 4 too."""
-        return self._host(InstalledHost, data)
+        return InstalledHost(self.folder(), self.python(), data, with_ui=True)
 
-    def _host(self, cls: type[ForgeHost], data: Path) -> ForgeHost:
-        webui = Path(os.environ[self.folder_variable]).resolve()
-        return cls(webui, self._python(webui), data, with_ui=True)
+    def folder(self) -> Path:
+        return Path(os.environ[self.folder_variable]).resolve()
 
-    def _python(self, webui: Path) -> Path:
+    def python(self) -> Path:
+        webui = self.folder()
         named = os.environ.get(self.python_variable)
         places = [Path(named)] if named else [webui / "venv", webui.parent / "venv"]
         candidates = places if named else [place / "bin" / "python" for place in places]

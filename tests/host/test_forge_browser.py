@@ -92,8 +92,8 @@ def test_ticked_it_pools_and_says_so(forge_kind: Kind, tab: Tab, installed: Forg
     assert parameters(outcome.infotext) == {"ToDo factor": "0", "ToDo threshold": "8"}
     check(installed, "tiny15", first=Pass(128, 128, 2, Pooling(threshold=8)))
     tab.hint_with("SD 1.x, 2.x at 128×128: 16×16 → 8×8 tokens (by 2)")
-    settings = tab.page.locator("#txt2img_settings")
-    tab.ui.fine_picture(settings, screenshot(f"{forge_kind.name}-settings"))
+    settings_and_results = tab.page.locator("#txt2img_settings").locator("..")
+    tab.ui.fine_picture(settings_and_results, screenshot(f"{forge_kind.name}-fine"))
     tab.page.screenshot(path=screenshot(forge_kind.name), full_page=True)
 
 

@@ -1,0 +1,121 @@
+"""Run small models of Forge or reForge by themselves, inside the hijack; tell what it saw.
+
+For the host's own Python, in the host's folder: models_alone.py REPOSITORY. No checkpoint of Flux
+or SD3 is small enough for a test, so here are their classes, with small numbers and random weights.
+Prints one JSON object: for each model how many kinds of calls were seen, the keys before and after
+where some were pooled, and at which parts of the latent there are layers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+REPOSITORY = sys.argv.pop(1)
+# the host reads its own arguments from here, as soon as it is imported
+sys.argv[1:] = ["--always-cpu"]
+sys.path[:0] = [os.getcwd(), "packages_3rdparty", "repositories/huggingface_guess", REPOSITORY]
+
+from lib_todo import Settings, token_downsampling  # noqa: E402
+from lib_todo.webui.prediction import attention_downscales  # noqa: E402
+
+LATENT = torch.randn(1, 16, 16, 16)
+TEXT, POOLED_TEXT, TIME = torch.randn(1, 7, 48), torch.randn(1, 32), torch.tensor([0.5])
+UNET: dict[str, Any] = {
+    "in_channels": 16,
+    "model_channels": 32,
+    "out_channels": 16,
+    "num_res_blocks": [1, 1],
+    "channel_mult": [1, 2],
+    "num_heads": 8,
+    "use_spatial_transformer": True,
+    "transformer_depth": [1, 1],
+    "transformer_depth_output": [1, 1, 1, 1],
+    "transformer_depth_middle": 1,
+    "context_dim": 48,
+}
+FLUX: dict[str, Any] = {
+    "in_channels": 16,
+    "vec_in_dim": 32,
+    "context_in_dim": 48,
+    "hidden_size": 64,
+    "mlp_ratio": 2.0,
+    "num_heads": 2,
+    "depth": 1,
+    "depth_single_blocks": 1,
+    "axes_dim": [8, 12, 12],
+    "theta": 10000,
+    "qkv_bias": True,
+    "guidance_embed": False,
+}
+SD3: dict[str, Any] = {
+    "input_size": None,
+    "in_channels": 16,
+    "depth": 2,
+    "num_patches": 64 * 64,
+    "pos_embed_max_size": 64,
+    "adm_in_channels": 32,
+    "context_embedder_config": {
+        "target": "torch.nn.Linear",
+        "params": {"in_features": 48, "out_features": 128},
+    },
+}
+
+
+def forge_models() -> dict[str, Callable[[], torch.nn.Module]]:
+    import backend.args  # noqa: F401
+    from backend.nn.flux import IntegratedFluxTransformer2DModel
+    from backend.nn.mmditx import MMDiTX
+    from backend.nn.unet import IntegratedUNet2DConditionModel
+
+    return {
+        "unet": lambda: IntegratedUNet2DConditionModel(**UNET),
+        "flux": lambda: IntegratedFluxTransformer2DModel(**FLUX),
+        "sd3": lambda: MMDiTX(**SD3),
+    }
+
+
+def reforge_models() -> dict[str, Callable[[], torch.nn.Module]]:
+    from ldm_patched.modules import args_parser
+
+    args_parser.args.always_cpu = True
+    from ldm_patched.ldm.flux.model import Flux
+    from ldm_patched.ldm.modules.diffusionmodules.mmdit import MMDiT
+    from ldm_patched.ldm.modules.diffusionmodules.openaimodel import UNetModel
+    from ldm_patched.modules import ops
+
+    where = {"dtype": torch.float32, "device": "cpu", "operations": ops.manual_cast}
+    flux = {**FLUX, "out_channels": 16, "patch_size": 2}
+    return {
+        "unet": lambda: UNetModel(image_size=32, **UNET, **where),
+        "flux": lambda: Flux(**flux, **where),
+        "sd3": lambda: MMDiT(**SD3, **where),
+    }
+
+
+def seen(name: str, model: torch.nn.Module) -> dict[str, Any]:
+    """What a forward pass of this model shows to the hijack."""
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.02)
+    pooled_text = {} if name == "unet" else {"y": POOLED_TEXT}
+    with torch.no_grad(), token_downsampling(Settings(factor=2, threshold=8)) as report:
+        made = model(LATENT, TIME, context=TEXT, **pooled_text)
+    return {
+        "shape": list(made.shape),
+        "calls": len(report.tallies),
+        "pooled": [[before, after] for _, before, after, why in report.tallies if why is None],
+        "downscales": attention_downscales(model),
+    }
+
+
+def main() -> None:
+    models = forge_models() if os.path.isdir("backend/nn") else reforge_models()
+    print(json.dumps({name: seen(name, make()) for name, make in models.items()}))
+
+
+main()

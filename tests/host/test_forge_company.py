@@ -1,0 +1,119 @@
+"""Forge and reForge: beside the built-in extensions that change the same layers."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+from expect import CLEAN, Pass, Pooling, check, first_pixels, infotext, line, parameters, picture
+from forge_hosts import ForgeHost, Kind, fresh, grids_seen
+
+POOLING = Pooling(factor=2, threshold=8)
+# every layer, those of the middle block too
+EVERYWHERE = Pooling(factor=2, deep_factor=2, threshold=1)
+REPLACED = "ToDo: nothing was pooled: self-attention is replaced by another extension"
+
+
+@pytest.fixture
+def host(forge_host: ForgeHost) -> ForgeHost:
+    return fresh(forge_host)
+
+
+def test_token_merging_keeps_its_layers(host: ForgeHost) -> None:
+    """Theirs merges the queries alone; the keys are those of the whole grid, and stay so."""
+    with host.options_set(token_merging_ratio=0.5):
+        alone = host.txt2img(steps=1)
+        host.probe_reset()
+        answer = host.txt2img(steps=1, **Pooling(factor=2, threshold=16).asked())
+        assert first_pixels(answer) == first_pixels(alone)
+        assert line(answer) == "ToDo: nothing was pooled: not this grid (5 layers)"
+        assert grids_seen(host)[32] == {(512, 1024)}
+        host.probe_reset()
+        answer = host.txt2img(steps=1, **POOLING.asked())
+        assert grids_seen(host)[16] == {(256, 64)}
+        assert str(line(answer)).endswith("(5 not this grid)")
+
+
+def other_script(forge_kind: Kind, host: ForgeHost, name: str, *args: Any) -> dict[str, Any]:
+    """A request for a built-in script whose title begins so; skips where the host has none."""
+    for script in host.script_info():
+        if script["name"].startswith(name) and not script["is_img2img"]:
+            values = [*args, *(arg["value"] for arg in script["args"][len(args) :])]
+            return {script["name"]: {"args": values}}
+    pytest.skip(f"{forge_kind.name} has no {name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("selfattentionguidance", (True, 0.5, 2.0)),
+        ("perturbedattentionguidance", (True, 3.0)),
+        ("freeu", (True, 1.01, 1.02, 0.99, 0.95)),
+        ("kohya hrfix", (True, 3, 1.7, 0, 1)),
+    ],
+)
+def test_beside_what_else_changes_the_unet(
+    forge_kind: Kind, host: ForgeHost, name: str, args: tuple[Any, ...]
+) -> None:
+    """At every level, the middle block's too, where some of these replace the attention."""
+    asked = EVERYWHERE.asked()
+    scripts = asked["alwayson_scripts"] | other_script(forge_kind, host, name, *args)
+    answer = host.txt2img(steps=2, alwayson_scripts=scripts)
+    assert "1024 → 256 keys in" in str(line(answer)) or name == "kohya hrfix"
+    assert "2 of 2 steps" in str(line(answer))
+    if name == "kohya hrfix":
+        # by 1.7: a grid that is no power of two below the latent's
+        assert (81, 25) in grids_seen(host)[9]
+    assert all(row["queries"] >= row["keys"] for row in host.probe_counts()["rows"])
+    assert host.probe_leftovers() == CLEAN
+
+
+def test_hypertile_keeps_its_layers(forge_kind: Kind, host: ForgeHost) -> None:
+    tiles = other_script(forge_kind, host, "hypertile", True, 128, 2, 1, False)
+    asked = POOLING.asked()["alwayson_scripts"]
+    answer = host.txt2img(steps=1, alwayson_scripts=asked | tiles)
+    assert "not this grid" in str(line(answer))
+    assert all(keys == 1024 for _, keys in grids_seen(host)[32])
+    host.probe_reset()
+    host.txt2img(steps=1, **POOLING.asked())
+    check(host, "tiny15", first=Pass(256, 256, 1, POOLING))
+
+
+def reference(module: str) -> dict[str, Any]:
+    """A ControlNet unit that takes the style of a picture; at this weight in every layer."""
+    unit = {
+        "enabled": True,
+        "module": module,
+        "model": "None",
+        "image": base64.b64encode(picture(256, 256)).decode(),
+        "weight": 2.0,
+        "threshold_a": 0.5,
+    }
+    return {"ControlNet": {"args": [unit]}}
+
+
+@pytest.mark.parametrize("module", ["reference_only", "reference_adain+attn"])
+def test_a_reference_picture_replaces_the_attention(host: ForgeHost, module: str) -> None:
+    """The image is the one without ToDo, the line says why, and the next one is pooled again."""
+    asked = POOLING.asked()["alwayson_scripts"]
+    alone = host.txt2img(steps=2, alwayson_scripts=reference(module))
+    host.probe_reset()
+    answer = host.txt2img(steps=2, alwayson_scripts=asked | reference(module))
+    assert host.probe_counts()["unet_calls"] == 4
+    assert all(row["queries"] == row["keys"] for row in host.probe_counts()["rows"])
+    assert first_pixels(answer) == first_pixels(alone) != first_pixels(host.txt2img(steps=2))
+    assert line(answer) == REPLACED
+    assert parameters(infotext(answer)) == {}
+    host.probe_reset()
+    host.txt2img(steps=1, **POOLING.asked())
+    check(host, "tiny15", first=Pass(256, 256, 1, POOLING))
+
+
+def test_style_align_replaces_the_attention(forge_kind: Kind, host: ForgeHost) -> None:
+    scripts = POOLING.asked()["alwayson_scripts"] | other_script(
+        forge_kind, host, "stylealign", True
+    )
+    answer = host.txt2img(steps=1, batch_size=2, alwayson_scripts=scripts)
+    assert line(answer) == REPLACED
+    assert parameters(infotext(answer)) == {}

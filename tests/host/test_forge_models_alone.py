@@ -1,0 +1,57 @@
+"""Forge's and reForge's own model classes, without the WebUI around them."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from forge_hosts import Kind
+from host import REPOSITORY
+
+from lib_todo.families import COMFY_PARAMETERS, FAMILIES
+
+SCRIPT = Path(__file__).resolve().parent / "models_alone.py"
+FAMILY_OF = {"Forge": "forge", "reForge": "ldm_patched"}
+
+
+def forward_parameters(source: Path, cls: str) -> list[str]:
+    """The parameters of a class's `forward`, as they are written."""
+    (found,) = [
+        node
+        for node in ast.parse(source.read_text()).body
+        if isinstance(node, ast.ClassDef) and node.name == cls
+    ]
+    (forward,) = [
+        node for node in found.body if isinstance(node, ast.FunctionDef) and node.name == "forward"
+    ]
+    return [argument.arg for argument in forward.args.args[1:]]
+
+
+def test_the_table_has_the_hosts_signatures(forge_kind: Kind) -> None:
+    (family,) = [each for each in FAMILIES if each.name == FAMILY_OF[forge_kind.name]]
+    source = forge_kind.folder().joinpath(*family.attention_module.split("."))
+    source = source.with_suffix(".py")
+    (attention,) = family.attentions
+    names = forward_parameters(source, attention)
+    assert names == list(COMFY_PARAMETERS[: len(names)])
+    assert names[:4] == ["x", "context", "value", "mask"]
+    assert forward_parameters(source, family.transformer)[:2] == ["x", "context"]
+
+
+def test_the_unet_is_pooled_and_flux_and_sd3_have_nothing_to_pool(forge_kind: Kind) -> None:
+    done = subprocess.run(
+        [str(forge_kind.python()), str(SCRIPT), str(REPOSITORY)],
+        cwd=forge_kind.folder(),
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    seen = json.loads(done.stdout.splitlines()[-1])
+    # 16×16 tokens to 8×8; the 8×8 tokens of the other layers are not above the threshold
+    assert (seen["unet"]["pooled"], seen["unet"]["downscales"]) == ([[256, 64]], [1, 2])
+    nothing = {"shape": [1, 16, 16, 16], "calls": 0, "pooled": [], "downscales": []}
+    assert (seen["flux"], seen["sd3"]) == (nothing, nothing)
