@@ -6,6 +6,7 @@ Its detector is a fixed box here. It runs only those scripts inside that its set
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 import pytest
 from company import ADETAILER, CompanyHost, needs, rows, together
@@ -21,11 +22,16 @@ OUTER_LINE = "ToDo: 256 → 64 keys in 5 of 16 self-attention layers"
 INNER_SCRIPTS = "dynamic_thresholding,soft_inpainting"
 
 
+def runs_inside(host: CompanyHost, todo: bool) -> AbstractContextManager[None]:
+    """Have ToDo among the scripts that ADetailer runs inside, or not."""
+    names = f"{INNER_SCRIPTS},todo" if todo else INNER_SCRIPTS
+    return host.options_set({"ad_script_names": INNER_SCRIPTS}, ad_script_names=names)
+
+
 @pytest.fixture
 def inside(company: CompanyHost) -> Iterator[CompanyHost]:
-    """The host with ToDo among the scripts that ADetailer runs inside."""
-    before = {"ad_script_names": INNER_SCRIPTS}
-    with company.options_set(before, ad_script_names=f"{INNER_SCRIPTS},todo"):
+    """The host with ToDo among those scripts."""
+    with runs_inside(company, True):
         yield company
 
 
@@ -38,26 +44,23 @@ def keys_seen(host: CompanyHost) -> dict[int, dict[tuple[int, int], set[int]]]:
     return found
 
 
-def test_unasked_the_inner_generation_is_plain(company: CompanyHost) -> None:
-    """Outer and inner by turns, twice: neither leaks into the other, nothing is lost after it."""
+@pytest.mark.parametrize("asked", [False, True])
+def test_inside_it_runs_only_if_asked_and_by_the_inner_size(
+    company: CompanyHost, asked: bool
+) -> None:
+    """Outer and inner by turns, twice: neither leaks into the other, nothing is lost after it.
+
+    Line and text are the outer generation's.
+    """
     body = together(adetailer(), {"steps": 2, "n_iter": 2}, AUTOMATIC.asked())
-    answer = company.txt2img(**body)
-    outer, inner = {(16, 16): {64}}, {(32, 32): {1024}, (16, 16): {256}}
+    with runs_inside(company, asked):
+        answer = company.txt2img(**body)
+    outer = {(16, 16): {64}}
+    inner = {(32, 32): {64 if asked else 1024}, (16, 16): {64 if asked else 256}}
     assert keys_seen(company) == {1: outer, 2: inner, 3: outer, 4: inner}
     assert line(answer) == f"{OUTER_LINE}, 4 of 4 steps"
     assert parameters(infotext(answer))["ToDo threshold"] == "8"
     assert company.probe_leftovers() == CLEAN
-
-
-def test_asked_it_runs_inside_with_a_factor_of_its_own(inside: CompanyHost) -> None:
-    """The inner size decides; line and text stay those of the outer generation."""
-    body = together(adetailer(), {"steps": 2, "n_iter": 2}, AUTOMATIC.asked())
-    answer = inside.txt2img(**body)
-    outer, inner = {(16, 16): {64}}, {(32, 32): {64}, (16, 16): {64}}
-    assert keys_seen(inside) == {1: outer, 2: inner, 3: outer, 4: inner}
-    assert line(answer) == f"{OUTER_LINE}, 4 of 4 steps"
-    assert parameters(infotext(answer))["ToDo threshold"] == "8"
-    assert inside.probe_leftovers() == CLEAN
 
 
 def test_asked_the_image_is_the_one_pooled_by_hand(inside: CompanyHost) -> None:

@@ -60,8 +60,9 @@ def test_a_model_in_both_passes_of_hires_fix(watched: CompanyHost) -> None:
     watched.probe_reset()
     answer = watched.txt2img(**together(MODEL, HIRES, POOLING.asked()))
     assert rows(watched) == pooled(plain, POOLING)
-    assert "1024 → 256 keys in 7, 256 → 64 keys in 7 of 23" in str(line(answer))
-    assert "2 of 2 steps" in str(line(answer))
+    # 256 tokens are the largest layers' in the first pass, and the next ones' in the other
+    told = "1024 → 256 keys in 7, 256 → 64 keys in 14 of 23 self-attention layers, 2 of 2 steps"
+    assert line(answer) == f"ToDo: {told}"
 
 
 @pytest.mark.parametrize("fidelity", [0, 0.5, 1])
