@@ -97,3 +97,18 @@ def test_switched_off_again_it_leaves_all_to_ours(company: CompanyHost) -> None:
     assert line(answer) == f"ToDo: {told}"
     assert parameters(infotext(answer))["ToDo factor"] == "2"
     assert keys_seen(company, "first")[16, 16] == {64}
+
+
+def test_pasted_parameters_switch_both_on(company: CompanyHost) -> None:
+    """A factor above 1 in the text is a setting of the older one, too; it is told as ever."""
+    text = infotext(company.txt2img(steps=2, **POOLING.asked()))
+    automatic = text.replace("ToDo factor: 2", "ToDo factor: 0")
+    quiet = {"do_not_save_samples": True, "do_not_save_grid": True}
+    # set in so many words, or the host would keep what the text says
+    with company.options_set(OLDER_OFF, token_downsampling_factor=1.0):
+        told = [
+            line(company.post("/sdapi/v1/txt2img", {"infotext": pasted, **quiet}))
+            for pasted in (text, automatic)
+        ]
+    assert told[0] == ALL_LEFT
+    assert str(told[1]).startswith("ToDo: 1024 → 64 keys in 5, 256 → 64 keys in 5 of 16")
