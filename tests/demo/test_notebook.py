@@ -21,7 +21,7 @@ NOTEBOOK = Path(__file__).parents[2] / "demo" / "comparison.ipynb"
 SMALLER = {
     "WIDTH, HEIGHT = .*": "WIDTH, HEIGHT = 256, 192",
     "FIRST, STRENGTH = .*": "FIRST, STRENGTH = (128, 96), 0.5",
-    "32, 3.0": "4, 3.0",
+    "28, 3.0": "4, 3.0",
 }
 
 
