@@ -7,6 +7,7 @@ Each stage goes on from its checkpoint under demo/training/.cache/runs; the trai
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -21,16 +22,6 @@ from .loop import Run
 from .unet import Denoiser, train_unet
 from .vae import build_vae, train_vae
 
-STAGES = (
-    "vae",
-    "latents",
-    "unet",
-    "decoder",
-    "large-latents",
-    "large",
-    "large-decoder",
-    "export",
-)
 SEED = 2024
 VAE_STEPS, VAE_LR = 3500, 1.5e-3
 UNET_STEPS, UNET_LR = 2400, 1e-3
@@ -97,6 +88,27 @@ def export_model(folder: Path) -> None:
     export(vae, large.ema.shadow, {name: c for name, c in curves.items() if c}, folder)
 
 
+def large_latents() -> None:
+    """Write the latents of the larger scenes, by the autoencoder whose latents were stored."""
+    vae = final_vae()
+    write_large_latents(vae, vae.config.scaling_factor, LARGE_LATENTS)
+
+
+# in the order in which they are run
+STAGES: dict[str, Callable[[argparse.Namespace], None]] = {
+    "vae": lambda args: train_vae(vae_run(), args.minutes),
+    "latents": lambda args: write_latents(vae_run().ema.shadow, LATENTS),
+    "unet": lambda args: train_unet(unet_run(), LATENTS, args.minutes),
+    "decoder": lambda args: train_decoder(decoder_run(), LATENTS, args.minutes),
+    "large-latents": lambda args: large_latents(),
+    "large": lambda args: train_large(large_run(), LATENTS, LARGE_LATENTS, args.minutes),
+    "large-decoder": lambda args: train_large_decoder(
+        large_decoder_run(), LATENTS, LARGE_LATENTS, args.minutes
+    ),
+    "export": lambda args: export_model(args.output),
+}
+
+
 def main() -> None:
     """Read the stage and run it for at most the given minutes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -107,23 +119,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
-    if args.stage == "vae":
-        train_vae(vae_run(), args.minutes)
-    elif args.stage == "latents":
-        write_latents(vae_run().ema.shadow, LATENTS)
-    elif args.stage == "unet":
-        train_unet(unet_run(), LATENTS, args.minutes)
-    elif args.stage == "large-latents":
-        vae = final_vae()
-        write_large_latents(vae, vae.config.scaling_factor, LARGE_LATENTS)
-    elif args.stage == "large":
-        train_large(large_run(), LATENTS, LARGE_LATENTS, args.minutes)
-    elif args.stage == "decoder":
-        train_decoder(decoder_run(), LATENTS, args.minutes)
-    elif args.stage == "large-decoder":
-        train_large_decoder(large_decoder_run(), LATENTS, LARGE_LATENTS, args.minutes)
-    else:
-        export_model(args.output)
+    STAGES[args.stage](args)
 
 
 if __name__ == "__main__":
