@@ -39,6 +39,8 @@ UNET: dict[str, Any] = {
     "transformer_depth_middle": 1,
     "context_dim": 48,
 }
+# SD 2.x: heads by their width, and linear projections around the attention
+UNET_2 = {**UNET, "num_heads": -1, "num_head_channels": 8, "use_linear_in_transformer": True}
 FLUX: dict[str, Any] = {
     "in_channels": 16,
     "vec_in_dim": 32,
@@ -75,6 +77,7 @@ def forge_models() -> dict[str, Callable[[], torch.nn.Module]]:
 
     return {
         "unet": lambda: IntegratedUNet2DConditionModel(**UNET),
+        "unet 2.x": lambda: IntegratedUNet2DConditionModel(**UNET_2),
         "flux": lambda: IntegratedFluxTransformer2DModel(**FLUX),
         "sd3": lambda: MMDiTX(**SD3),
     }
@@ -93,6 +96,7 @@ def reforge_models() -> dict[str, Callable[[], torch.nn.Module]]:
     flux = {**FLUX, "out_channels": 16, "patch_size": 2}
     return {
         "unet": lambda: UNetModel(image_size=32, **UNET, **where),
+        "unet 2.x": lambda: UNetModel(image_size=32, **UNET_2, **where),
         "flux": lambda: Flux(**flux, **where),
         "sd3": lambda: MMDiT(**SD3, **where),
     }
@@ -102,7 +106,7 @@ def seen(name: str, model: torch.nn.Module) -> dict[str, Any]:
     """What a forward pass of this model shows to the hijack."""
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.02)
-    pooled_text = {} if name == "unet" else {"y": POOLED_TEXT}
+    pooled_text = {} if name.startswith("unet") else {"y": POOLED_TEXT}
     with torch.no_grad(), token_downsampling(Settings(factor=2, threshold=8)) as report:
         made = model(LATENT, TIME, context=TEXT, **pooled_text)
     return {

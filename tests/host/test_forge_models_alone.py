@@ -41,7 +41,7 @@ def test_the_table_has_the_hosts_signatures(forge_kind: Kind) -> None:
     assert forward_parameters(source, family.transformer)[:2] == ["x", "context"]
 
 
-def test_the_unet_is_pooled_and_flux_and_sd3_have_nothing_to_pool(forge_kind: Kind) -> None:
+def test_the_unets_are_pooled_and_flux_and_sd3_have_nothing_to_pool(forge_kind: Kind) -> None:
     done = subprocess.run(
         [str(forge_kind.python()), str(SCRIPT), str(REPOSITORY)],
         cwd=forge_kind.folder(),
@@ -52,6 +52,7 @@ def test_the_unet_is_pooled_and_flux_and_sd3_have_nothing_to_pool(forge_kind: Ki
     assert done.returncode == 0, done.stderr[-3000:]
     seen = json.loads(done.stdout.splitlines()[-1])
     # 16×16 tokens to 8×8; the 8×8 tokens of the other layers are not above the threshold
-    assert (seen["unet"]["pooled"], seen["unet"]["downscales"]) == ([[256, 64]], [1, 2])
+    for unet in (seen["unet"], seen["unet 2.x"]):
+        assert (unet["pooled"], unet["downscales"]) == ([[256, 64]], [1, 2])
     nothing = {"shape": [1, 16, 16, 16], "calls": 0, "pooled": [], "downscales": []}
     assert (seen["flux"], seen["sd3"]) == (nothing, nothing)
