@@ -26,7 +26,7 @@ from benchmarks import (
     report,
 )
 from benchmarks.bench import Bench, shown_progress
-from benchmarks.peers import DIFFUSERS, LDM, Folders
+from benchmarks.peers import DIFFUSERS, HYPERTILE, LDM, Folders
 from benchmarks.store import Store
 from benchmarks.timing import CLOCKS
 from benchmarks.unet import CONFIGS
@@ -90,8 +90,9 @@ def _quick(args: argparse.Namespace) -> argparse.Namespace:
     """Small enough for a minute; its numbers mean nothing."""
     args.architectures, args.sizes, args.batch = ["narrow"], [256], 1
     args.layers, args.sides = list(layer.LAYERS)[:1], [32]
-    args.rounds, args.minutes, args.threshold = 2, 1, 16
+    args.rounds, args.minutes, args.threshold = 1, 1, 16
     args.seeds, args.enlargements = 1, [2]
+    args.variants = ["ToDo nearest", HYPERTILE]
     args.out = args.out / "quick"
     (args.out / "results.json").unlink(missing_ok=True)
     return args

@@ -16,6 +16,8 @@ from lib_todo import Settings, token_downsampling
 from lib_todo.plan import Grid, layer_factor
 
 DENSE, TODO, IDEAL, FLOOR = "dense", "ToDo", "ideal", "floor"
+# what can be had where more error is allowed: still less than ToMe's by 3, than HyperTile's by 4
+TODO_BY_3, TODO_BY_4 = "ToDo factor 3", "ToDo factor 4"
 REFERENCE, OLDER = "reference ToDo", "older extension"
 HYPERTILE, HIDIFFUSION = "HyperTile", "HiDiffusion windows"
 TOMES = {"ToMe 0.5": 0.5, "ToMe 0.75": 0.75}
@@ -56,6 +58,17 @@ def todo(case: Case) -> Iterator[None]:
     """Ours."""
     with token_downsampling(case.settings):
         yield
+
+
+def todo_by(factor: float) -> Method:
+    """Ours with a factor other than the automatic one."""
+
+    @contextlib.contextmanager
+    def apply(case: Case) -> Iterator[None]:
+        with token_downsampling(dataclasses.replace(case.settings, factor=factor)):
+            yield
+
+    return apply
 
 
 @contextlib.contextmanager
@@ -208,6 +221,8 @@ def available(kind: str, architecture: str, folders: Folders) -> tuple[dict[str,
     methods: dict[str, Method] = {
         DENSE: lambda case: contextlib.nullcontext(),
         TODO: todo,
+        TODO_BY_3: todo_by(3),
+        TODO_BY_4: todo_by(4),
         IDEAL: ideal,
         FLOOR: floor,
     }

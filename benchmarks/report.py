@@ -10,13 +10,27 @@ from typing import Any
 
 from benchmarks import predict
 from benchmarks.overhead import ATTENTIONS
-from benchmarks.peers import DENSE, FLOOR, IDEAL, OLDER, REFERENCE, TODO
+from benchmarks.peers import (
+    DENSE,
+    FLOOR,
+    HYPERTILE,
+    IDEAL,
+    OLDER,
+    REFERENCE,
+    TODO,
+    TODO_BY_3,
+    TODO_BY_4,
+    TOMES,
+)
 from benchmarks.store import Store
 from benchmarks.timing import Spread, ratio
 from lib_todo import Settings
 from lib_todo.architectures import SHAPES
 
 PIXELS_PER_LATENT = 8
+# by peer, the greater factor of ours whose error is still below that peer's
+STILL_CLOSER = {**dict.fromkeys(TOMES, TODO_BY_3), HYPERTILE: TODO_BY_4}
+NOT_PEERS = {TODO, TODO_BY_3, TODO_BY_4, FLOOR}
 RESAMPLINGS = 2000
 
 
@@ -205,7 +219,7 @@ def _targets(store: Store) -> str:
 def _call_targets(where: str, size: int, methods: dict[str, dict[str, Any]]) -> list[list[str]]:
     rows = []
     ours = methods.get(TODO, {})
-    others = {name: point for name, point in methods.items() if name not in (TODO, FLOOR)}
+    others = {name: point for name, point in methods.items() if name not in NOT_PEERS}
     for name, point in others.items():
         if not point.get("seconds") or not ours.get("seconds") or size <= 512:
             continue
@@ -220,6 +234,12 @@ def _call_targets(where: str, size: int, methods: dict[str, dict[str, Any]]) -> 
             rows.append(_target(what, spread.median, spread.high >= 1, "≥ 1 in spread", runs))
         elif name != DENSE:
             rows.append(_target(what, spread.median, spread.median > 1, "> 1", runs))
+    for pair in STILL_CLOSER.items():
+        times = [methods.get(name, {}).get("seconds") for name in pair]
+        if all(times):
+            spread = ratio(*times)
+            what = f"{pair[0]} / {pair[1]} (time), {where}"
+            rows.append(_target(what, spread.median, spread.median > 1, "> 1", spread.count))
     if "peak_bytes" in ours and "peak_bytes" in methods.get(DENSE, {}):
         share = ours["peak_bytes"] / methods[DENSE]["peak_bytes"]
         rows.append(_target(f"peak memory / dense, {where}", share, share <= 1, "≤ 1"))

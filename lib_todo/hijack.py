@@ -137,9 +137,9 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
         if neighbours.older_pools(layer):
             # said of every layer: it may be pooling below our threshold too
             return 1, why.OLDER
-        factor = layer_factor(grid, self._largest, settings)
         if grid[0] * grid[1] <= settings.threshold**2:
             return 1, why.BELOW_THRESHOLD
+        factor = layer_factor(grid, self._largest, settings)
         if factor == 1:
             return 1, why.FACTOR_ONE
         if report.elsewhere:

@@ -94,6 +94,34 @@ def test_tables_are_renewed_between_their_marks(tmp_path: Path) -> None:
     )
 
 
+def test_targets_say_which_are_missed(tmp_path: Path) -> None:
+    """Seconds are round by round; a peer is also held against the greater factor still closer."""
+    store = Store(tmp_path / "results.json")
+    times = {
+        "dense": [8, 9],
+        "ToDo": [4, 4],
+        "ToDo factor 3": [3, 2],
+        "ToDo factor 4": [2, 2],
+        "ideal": [4, 3.8],
+        "floor": [1, 1],
+        "HyperTile": [3, 3],
+        "ToMe 0.75": [4, 4],
+        "reference ToDo": [3.9, 4.1],
+    }
+    for method, seconds in times.items():
+        store.seconds("unet", "diffusers", "SD 1.x", "1024", method).extend(seconds)
+    lines = report.tables(store, Settings())["targets"].splitlines()[2:]
+    where = "SD 1.x, diffusers, 1024²"
+    assert lines == [
+        f"| slower than ideal, {where}, % | 2.564 | ≤ 3 | met |",
+        f"| HyperTile / ToDo (time), {where} | 0.750 | > 1 | **missed** |",
+        f"| ToMe 0.75 / ToDo (time), {where} | 1.000 | > 1 | **missed** |",
+        f"| reference ToDo / ToDo (time), {where} | 1.000 | ≥ 1 in spread | met |",
+        f"| ToMe 0.75 / ToDo factor 3 (time), {where} | 1.667 | > 1 | met |",
+        f"| HyperTile / ToDo factor 4 (time), {where} | 1.500 | > 1 | met |",
+    ]
+
+
 def test_every_operation_has_a_rate() -> None:
     rate = dict.fromkeys([*KINDS, *(f"attention {width}" for width in (40, 64, 80, 160))], 1.0)
     for name, shape in SHAPES.items():
