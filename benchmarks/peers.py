@@ -16,8 +16,9 @@ from lib_todo import Settings, token_downsampling
 from lib_todo.plan import Grid, layer_factor
 
 DENSE, TODO, IDEAL, FLOOR = "dense", "ToDo", "ideal", "floor"
-# what can be had where more error is allowed: still less than ToMe's by 3, than HyperTile's by 4
-TODO_BY_3, TODO_BY_4 = "ToDo factor 3", "ToDo factor 4"
+# what can be had where more error is allowed: still less than ToMe's by 3, than HyperTile's by 6
+TODO_BY = {f"ToDo factor {factor}": factor for factor in (3, 4, 6)}
+CLOSER_THAN_TOME, CLOSER_THAN_HYPERTILE = "ToDo factor 3", "ToDo factor 6"
 REFERENCE, OLDER = "reference ToDo", "older extension"
 HYPERTILE, HIDIFFUSION = "HyperTile", "HiDiffusion windows"
 TOMES = {"ToMe 0.5": 0.5, "ToMe 0.75": 0.75}
@@ -221,8 +222,7 @@ def available(kind: str, architecture: str, folders: Folders) -> tuple[dict[str,
     methods: dict[str, Method] = {
         DENSE: lambda case: contextlib.nullcontext(),
         TODO: todo,
-        TODO_BY_3: todo_by(3),
-        TODO_BY_4: todo_by(4),
+        **{name: todo_by(factor) for name, factor in TODO_BY.items()},
         IDEAL: ideal,
         FLOOR: floor,
     }

@@ -136,11 +136,9 @@ def _trade_picture(path: Path, trade: dict[str, tuple[float, float]]) -> Path:
     for name, (error, speed) in trade.items():
         color = _STYLES[TODO]["color"] if name.startswith(TODO) else "tab:blue"
         axes.plot(error, speed, "o", color=color, markersize=9)
-        axes.annotate(
-            name, (error, speed), xytext=(0, -15), textcoords="offset points", ha="center"
-        )
+        axes.annotate(name, (error, speed), xytext=(8, -4), textcoords="offset points")
     axes.axhline(1, color="tab:gray", linewidth=1)
-    axes.margins(x=0.12)
+    axes.margins(x=0.2)
     axes.set(
         title="Faster against further off, at twice the model's own size",
         xlabel="squared error of the latents against dense (embedded model, 256 px)",

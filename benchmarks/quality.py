@@ -52,7 +52,7 @@ def variants(threshold: int, enlargement: int) -> dict[str, Settings]:
     change = dataclasses.replace
     found = {f"ToDo {name}": change(automatic, method=name) for name in METHODS}
     if enlargement == 2:
-        found |= {f"ToDo factor {f:g}": change(automatic, factor=f) for f in (1.5, 3, 4)}
+        found |= {f"ToDo factor {f:g}": change(automatic, factor=f) for f in (1.5, 3, 4, 6)}
         found["ToDo, last 40% of steps dense"] = change(automatic, end=0.6)
         found["ToDo, first 40% of steps dense"] = change(automatic, start=0.4)
         found[f"ToDo threshold {threshold // 2}"] = change(automatic, threshold=threshold // 2)

@@ -11,6 +11,8 @@ from typing import Any
 from benchmarks import predict
 from benchmarks.overhead import ATTENTIONS
 from benchmarks.peers import (
+    CLOSER_THAN_HYPERTILE,
+    CLOSER_THAN_TOME,
     DENSE,
     FLOOR,
     HYPERTILE,
@@ -18,8 +20,7 @@ from benchmarks.peers import (
     OLDER,
     REFERENCE,
     TODO,
-    TODO_BY_3,
-    TODO_BY_4,
+    TODO_BY,
     TOMES,
 )
 from benchmarks.store import Store
@@ -29,8 +30,8 @@ from lib_todo.architectures import SHAPES
 
 PIXELS_PER_LATENT = 8
 # by peer, the greater factor of ours whose error is still below that peer's
-STILL_CLOSER = {**dict.fromkeys(TOMES, TODO_BY_3), HYPERTILE: TODO_BY_4}
-NOT_PEERS = {TODO, TODO_BY_3, TODO_BY_4, FLOOR}
+STILL_CLOSER = {**dict.fromkeys(TOMES, CLOSER_THAN_TOME), HYPERTILE: CLOSER_THAN_HYPERTILE}
+NOT_PEERS = {TODO, *TODO_BY, FLOOR}
 RESAMPLINGS = 2000
 
 

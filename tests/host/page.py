@@ -263,11 +263,14 @@ class Tab:
     def hint(self) -> str:
         return self.page.inner_text(f"#{self.id('hint')} .todo-hint").strip()
 
-    def hint_with(self, text: str) -> str:
-        """The hint, once `text` stands in it."""
+    def hint_with(self, text: str, lines: int | None = None) -> str:
+        """The hint, once `text` stands in it, and it has that many lines."""
         self.page.wait_for_function(
-            "([id, text]) => document.querySelector(`#${id} .todo-hint`).innerText.includes(text)",
-            arg=[self.id("hint"), text],
+            """([id, text, lines]) => {
+                const hint = document.querySelector(`#${id} .todo-hint`).innerText.trim();
+                return hint.includes(text) && (!lines || hint.split(/\\n+/).length === lines);
+            }""",
+            arg=[self.id("hint"), text, lines],
             timeout=HINT_MS,
         )
         return self.hint()
