@@ -26,20 +26,24 @@ def older_pools(layer: Any) -> bool:
     Ours would be thrown away, also where the hook puts the layer's own tokens back. The hook counts
     the U-Net's calls and stands aside after `disable_after` of them: in the hires pass, mostly.
     """
-    info = getattr(layer, "_todo_info", None)
+    info = _left_on(layer, "_todo_info")
     if not isinstance(info, dict) or not info.get("hooks"):
         return False
     last = info.get("args", {}).get("disable_after", math.inf)
     return bool(info.get("current_step", 0) <= last)
 
 
+def _left_on(layer: Any, name: str) -> Any:
+    """What is set on this very layer; `getattr` on a module is slow where there is nothing."""
+    return vars(layer).get(name)
+
+
 def _hypertile_tiles(layer: Any) -> bool:
     """HyperTile, while it is switched on: it would tile the layer's tokens but not a context."""
-    params = getattr(layer, "__webui_hypertile_params", None)
+    params = _left_on(layer, "__webui_hypertile_params")
     return bool(getattr(params, "enabled", False))
 
 
 def _guidance_reads(layer: Any) -> bool:
     """Self-attention guidance: it makes a mask of the layer's attention map, one key a token."""
-    forward = vars(layer).get("forward") if hasattr(layer, "__dict__") else None
-    return getattr(forward, "__name__", "") == "xattn_forward_log"
+    return getattr(_left_on(layer, "forward"), "__name__", "") == "xattn_forward_log"
