@@ -16,12 +16,13 @@ from lib_todo import Settings, token_downsampling
 from lib_todo.plan import Grid, layer_factor
 
 DENSE, TODO, IDEAL, FLOOR = "dense", "ToDo", "ideal", "floor"
-# what can be had where more error is allowed: still less than ToMe's by 3, than HyperTile's by 6
+# what can be had where more error is allowed than the automatic factor makes
 TODO_BY = {f"ToDo factor {factor}": factor for factor in (3, 4, 6)}
-CLOSER_THAN_TOME, CLOSER_THAN_HYPERTILE = "ToDo factor 3", "ToDo factor 6"
 REFERENCE, OLDER = "reference ToDo", "older extension"
 HYPERTILE, HIDIFFUSION = "HyperTile", "HiDiffusion windows"
 TOMES = {"ToMe 0.5": 0.5, "ToMe 0.75": 0.75}
+# by peer, the greater factor of ours whose error is still below that peer's
+STILL_CLOSER = {**dict.fromkeys(TOMES, "ToDo factor 3"), HYPERTILE: "ToDo factor 6"}
 
 DIFFUSERS, LDM = "diffusers", "ldm"
 _CONTEXT = {DIFFUSERS: "encoder_hidden_states", LDM: "context"}
@@ -54,19 +55,12 @@ class Case:
 Method = Callable[[Case], contextlib.AbstractContextManager]
 
 
-@contextlib.contextmanager
-def todo(case: Case) -> Iterator[None]:
-    """Ours."""
-    with token_downsampling(case.settings):
-        yield
-
-
-def todo_by(factor: float) -> Method:
-    """Ours with a factor other than the automatic one."""
+def todo(**changes: Any) -> Method:
+    """Ours, with the case's settings or some of them changed."""
 
     @contextlib.contextmanager
     def apply(case: Case) -> Iterator[None]:
-        with token_downsampling(dataclasses.replace(case.settings, factor=factor)):
+        with token_downsampling(dataclasses.replace(case.settings, **changes)):
             yield
 
     return apply
@@ -221,8 +215,8 @@ def available(kind: str, architecture: str, folders: Folders) -> tuple[dict[str,
     """
     methods: dict[str, Method] = {
         DENSE: lambda case: contextlib.nullcontext(),
-        TODO: todo,
-        **{name: todo_by(factor) for name, factor in TODO_BY.items()},
+        TODO: todo(),
+        **{name: todo(factor=factor) for name, factor in TODO_BY.items()},
         IDEAL: ideal,
         FLOOR: floor,
     }

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from benchmarks.bench import Bench
-from benchmarks.peers import DENSE, HYPERTILE
+from benchmarks.peers import DENSE, HYPERTILE, TODO_BY
 from benchmarks.tiles import tiled
 from demo.metrics import high_frequency_ratio, psnr
 from lib_todo import Settings, token_downsampling
@@ -52,7 +52,8 @@ def variants(threshold: int, enlargement: int) -> dict[str, Settings]:
     change = dataclasses.replace
     found = {f"ToDo {name}": change(automatic, method=name) for name in METHODS}
     if enlargement == 2:
-        found |= {f"ToDo factor {f:g}": change(automatic, factor=f) for f in (1.5, 3, 4, 6)}
+        factors = (1.5, *TODO_BY.values())
+        found |= {f"ToDo factor {f:g}": change(automatic, factor=f) for f in factors}
         found["ToDo, last 40% of steps dense"] = change(automatic, end=0.6)
         found["ToDo, first 40% of steps dense"] = change(automatic, start=0.4)
         found[f"ToDo threshold {threshold // 2}"] = change(automatic, threshold=threshold // 2)

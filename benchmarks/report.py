@@ -11,17 +11,14 @@ from typing import Any
 from benchmarks import predict
 from benchmarks.overhead import ATTENTIONS
 from benchmarks.peers import (
-    CLOSER_THAN_HYPERTILE,
-    CLOSER_THAN_TOME,
     DENSE,
     FLOOR,
-    HYPERTILE,
     IDEAL,
     OLDER,
     REFERENCE,
+    STILL_CLOSER,
     TODO,
     TODO_BY,
-    TOMES,
 )
 from benchmarks.store import Store
 from benchmarks.timing import Spread, ratio
@@ -29,8 +26,6 @@ from lib_todo import Settings
 from lib_todo.architectures import SHAPES
 
 PIXELS_PER_LATENT = 8
-# by peer, the greater factor of ours whose error is still below that peer's
-STILL_CLOSER = {**dict.fromkeys(TOMES, CLOSER_THAN_TOME), HYPERTILE: CLOSER_THAN_HYPERTILE}
 NOT_PEERS = {TODO, *TODO_BY, FLOOR}
 RESAMPLINGS = 2000
 
@@ -218,13 +213,21 @@ def _targets(store: Store) -> str:
 
 
 def _call_targets(where: str, size: int, methods: dict[str, dict[str, Any]]) -> list[list[str]]:
-    rows = []
+    # at 512 pixels there is nothing to pool
+    rows = _time_targets(where, methods) if size > 512 else []
     ours = methods.get(TODO, {})
-    others = {name: point for name, point in methods.items() if name not in NOT_PEERS}
-    for name, point in others.items():
-        if not point.get("seconds") or not ours.get("seconds") or size <= 512:
-            continue
-        spread = ratio(point["seconds"], ours["seconds"])
+    if "peak_bytes" in ours and "peak_bytes" in methods.get(DENSE, {}):
+        share = ours["peak_bytes"] / methods[DENSE]["peak_bytes"]
+        rows.append(_target(f"peak memory / dense, {where}", share, share <= 1, "≤ 1"))
+    return rows
+
+
+def _time_targets(where: str, methods: dict[str, dict[str, Any]]) -> list[list[str]]:
+    rows = []
+    times = {name: point["seconds"] for name, point in methods.items() if point.get("seconds")}
+    peers = [name for name in times if TODO in times and name not in NOT_PEERS]
+    for name in peers:
+        spread = ratio(times[name], times[TODO])
         runs = spread.count
         if name == IDEAL:
             slower = 100 * (1 / spread.median - 1)
@@ -235,15 +238,11 @@ def _call_targets(where: str, size: int, methods: dict[str, dict[str, Any]]) -> 
             rows.append(_target(what, spread.median, spread.high >= 1, "≥ 1 in spread", runs))
         elif name != DENSE:
             rows.append(_target(what, spread.median, spread.median > 1, "> 1", runs))
-    for pair in STILL_CLOSER.items():
-        times = [methods.get(name, {}).get("seconds") for name in pair]
-        if all(times):
-            spread = ratio(*times)
-            what = f"{pair[0]} / {pair[1]} (time), {where}"
+    for peer, closer in STILL_CLOSER.items():
+        if peer in times and closer in times:
+            spread = ratio(times[peer], times[closer])
+            what = f"{peer} / {closer} (time), {where}"
             rows.append(_target(what, spread.median, spread.median > 1, "> 1", spread.count))
-    if "peak_bytes" in ours and "peak_bytes" in methods.get(DENSE, {}):
-        share = ours["peak_bytes"] / methods[DENSE]["peak_bytes"]
-        rows.append(_target(f"peak memory / dense, {where}", share, share <= 1, "≤ 1"))
     return rows
 
 
