@@ -55,6 +55,22 @@ MOVED_TEXT = {
     "ToDo pass": "first",
 }
 POOLED = "ToDo: 256 → 64 keys in 5 of 16 self-attention layers, 2 of 2 steps"
+POOLED_IN_HIRES = (
+    "ToDo: 256 → 16 keys in 5, 64 → 16 keys in 10 of 16 self-attention layers, 4 of 4 steps"
+)
+# Values that are refused, what the hint says of them, and what the error says.
+REFUSED: list[tuple[dict[str, Any], str, str]] = [
+    (
+        {"factor": 0.5},
+        "A factor must be 0 (automatic) or at least 1",
+        "ToDo: factor = 0.5 is not allowed; factor must be 0 (automatic) or a number from 1 to 8",
+    ),
+    (
+        {"start": 0.8, "end": 0.2},
+        "The start must be no greater than the end",
+        "ToDo: start = 0.8 is not allowed; start must be no greater than end (0.2)",
+    ),
+]
 MARKUP = '<img src="x" onerror="window.todoMarkup = 1"><b id="todo-markup">bold</b>'
 
 
@@ -228,7 +244,8 @@ def test_ticked_it_pools_and_says_so(ticked: Tab, page_host: Host) -> None:
     ticked.page.screenshot(path=screenshot("light"), full_page=True)
 
 
-def test_every_control_reaches_the_infotext_and_comes_back_by_paste(ticked: Tab) -> None:
+def move_and_paste_back(ticked: Tab) -> None:
+    """Move every control, generate, move all back, and paste what was written."""
     ticked.set(**MOVED)
     assert ticked.values() == MOVED | {"enabled": True}
     written = ticked.generate()
@@ -238,6 +255,10 @@ def test_every_control_reaches_the_infotext_and_comes_back_by_paste(ticked: Tab)
     ticked.switch("enabled", False)
     ticked.paste(written.infotext)
     assert ticked.values() == MOVED | {"enabled": True}
+
+
+def test_every_control_reaches_the_infotext_and_comes_back_by_paste(ticked: Tab) -> None:
+    move_and_paste_back(ticked)
     assert ticked.page.input_value("#txt2img_prompt textarea") == "a cat"
 
 
@@ -253,22 +274,7 @@ def test_the_sliders_are_the_number_boxes(ticked: Tab) -> None:
 # --- what is refused
 
 
-@pytest.mark.parametrize(
-    "values, foretold, message",
-    [
-        (
-            {"factor": 0.5},
-            "A factor must be 0 (automatic) or at least 1",
-            "ToDo: factor = 0.5 is not allowed; "
-            "factor must be 0 (automatic) or a number from 1 to 8",
-        ),
-        (
-            {"start": 0.8, "end": 0.2},
-            "The start must be no greater than the end",
-            "ToDo: start = 0.8 is not allowed; start must be no greater than end (0.2)",
-        ),
-    ],
-)
+@pytest.mark.parametrize("values, foretold, message", REFUSED)
 def test_a_bad_value_is_told_where_the_image_would_be(
     ticked: Tab, page_host: Host, values: dict[str, Any], foretold: str, message: str
 ) -> None:
@@ -423,9 +429,7 @@ def test_both_passes_of_hires_fix(ticked: Tab, page_host: Host) -> None:
     small_hires(ticked)
     outcome = ticked.generate()
     # 8×8 tokens in the first pass, 16×16 and 8×8 in the second
-    assert outcome.line == (
-        "ToDo: 256 → 16 keys in 5, 64 → 16 keys in 10 of 16 self-attention layers, 4 of 4 steps"
-    )
+    assert outcome.line == POOLED_IN_HIRES
     check(page_host, "tiny15", first=Pass(64, 64, 2, HIRES), hires=Pass(128, 128, 2, HIRES))
 
 

@@ -18,7 +18,18 @@ pytest.importorskip("playwright", reason="playwright is not installed")
 
 from page import Tab, WebUi, chromium, launch
 from playwright.sync_api import Browser, sync_playwright
-from test_browser import DEFAULTS, MOVED, MOVED_TEXT, POOLED, WIDE, prepare, screenshot
+from test_browser import (
+    DEFAULTS,
+    MOVED,
+    POOLED,
+    POOLED_IN_HIRES,
+    REFUSED,
+    WIDE,
+    move_and_paste_back,
+    prepare,
+    screenshot,
+    small_hires,
+)
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no chromium on the path")
 
@@ -98,36 +109,12 @@ def test_ticked_it_pools_and_says_so(forge_kind: Kind, tab: Tab, installed: Forg
 
 
 def test_every_control_reaches_the_infotext_and_comes_back_by_paste(tab: Tab) -> None:
-    tab.set(**MOVED)
-    assert tab.values() == MOVED | {"enabled": True}
-    written = tab.generate()
-    assert (written.error, written.images) == ("", 1)
-    assert parameters(written.infotext) == MOVED_TEXT
-    tab.set(**{name: DEFAULTS[name] for name in MOVED})
-    tab.switch("enabled", False)
-    tab.paste(written.infotext)
-    assert tab.values() == MOVED | {"enabled": True}
+    move_and_paste_back(tab)
     tab.paste("a dog\nSteps: 2, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 128x128")
     assert tab.values() == MOVED | {"enabled": False}
 
 
-@pytest.mark.parametrize(
-    ("values", "foretold", "message"),
-    [
-        (
-            {"factor": 0.5},
-            "A factor must be 0 (automatic) or at least 1",
-            "ToDo: factor = 0.5 is not allowed; "
-            "factor must be 0 (automatic) or a number from 1 to 8",
-        ),
-        (
-            {"start": 0.8, "end": 0.2},
-            "The start must be no greater than the end",
-            "ToDo: start = 0.8 is not allowed; start must be no greater than end (0.2)",
-        ),
-    ],
-    ids=["factor", "start"],
-)
+@pytest.mark.parametrize(("values", "foretold", "message"), REFUSED, ids=["factor", "start"])
 def test_a_bad_value_is_told_where_the_image_would_be(
     forge_kind: Kind,
     tab: Tab,
@@ -168,13 +155,9 @@ def test_the_hint_follows_the_size_and_hires_fix(tab: Tab) -> None:
 
 
 def test_both_passes_of_hires_fix(tab: Tab, installed: ForgeHost) -> None:
-    tab.unfold("hr")
-    tab.switch("hr", True)
-    tab.set(width=64, height=64, threshold=4, hr_scale=2, hr_resize_x=0, hr_resize_y=0)
+    small_hires(tab)
     outcome = tab.generate()
-    assert outcome.line == (
-        "ToDo: 256 → 16 keys in 5, 64 → 16 keys in 10 of 16 self-attention layers, 4 of 4 steps"
-    )
+    assert outcome.line == POOLED_IN_HIRES
     pooling = Pooling(threshold=4)
     check(installed, "tiny15", first=Pass(64, 64, 2, pooling), hires=Pass(128, 128, 2, pooling))
 
