@@ -26,11 +26,25 @@ from benchmarks import (
     report,
 )
 from benchmarks.bench import Bench, shown_progress
-from benchmarks.peers import DIFFUSERS, LDM, Folders
+from benchmarks.painter import Checkpoint, Painter
+from benchmarks.peers import (
+    DENSE,
+    DIFFUSERS,
+    FLOOR,
+    HIDIFFUSION,
+    HYPERTILE,
+    IDEAL,
+    LDM,
+    OLDER,
+    REFERENCE,
+    TODO,
+    Folders,
+)
 from benchmarks.store import Store
-from benchmarks.timing import CLOCKS
+from benchmarks.timing import CLOCKS, keep_freed_memory
 from benchmarks.unet import CONFIGS
 from lib_todo import Settings
+from lib_todo.settings import METHODS
 
 BUILT_IN = Path(__file__).parent.parent / "demo" / "model"
 PARTS = (
@@ -93,6 +107,9 @@ def _quick(args: argparse.Namespace) -> argparse.Namespace:
     args.rounds, args.minutes, args.threshold = 1, 1, 16
     args.seeds, args.enlargements = 1, [2]
     args.variants = ["ToDo nearest"]
+    # of each kind of method one; of the layers' all
+    args.methods = [*(f"ToDo {name}" for name in METHODS), DENSE, TODO, IDEAL, FLOOR]
+    args.methods += ["ToMe 0.75", REFERENCE, OLDER, HYPERTILE, HIDIFFUSION]
     args.out = args.out / "quick"
     (args.out / "results.json").unlink(missing_ok=True)
     return args
@@ -108,7 +125,9 @@ def main() -> None:
     measured = [part for part in args.parts if part != "report"]
     if measured:
         description = machine.describe(device, dtype)
-        store.set_machine({**description, "clock": args.clock, "batch": args.batch})
+        memory = "kept" if keep_freed_memory() else "given back"
+        how = {"clock": args.clock, "freed_memory": memory, "batch": args.batch}
+        store.set_machine({**description, **how})
         settings = Settings(threshold=args.threshold)
         with shown_progress() as progress, torch.inference_mode():
             deadline = time.monotonic() + 60 * args.minutes
@@ -151,18 +170,19 @@ def _measure(bench: Bench, args: argparse.Namespace, parts: list[str], settings:
             api = generations.Api(args.api.rstrip("/"), args.api_size, args.api_steps)
             generations.measure_api(bench, api)
         else:
-            bench.store.note("generations, WebUI", "no address named by --api")
+            bench.store.note("generation | WebUI", "no address named by --api")
 
 
 def _measure_pictures(bench: Bench, args: argparse.Namespace, parts: list[str]) -> None:
     if not (args.checkpoint / "model_index.json").is_file():
-        bench.store.note("quality and generations", f"no checkpoint in {args.checkpoint}")
+        for part in ("quality", "generation"):
+            bench.store.note(part, f"no checkpoint in {args.checkpoint}")
         return
-    checkpoint = quality.Checkpoint(args.checkpoint, args.native)
+    painter = Painter(Checkpoint(args.checkpoint, args.native), bench.device)
     if "quality" in parts:
-        quality.measure(bench, checkpoint, args.seeds, args.enlargements, args.variants)
+        quality.measure(bench, painter, args.seeds, args.enlargements, args.variants)
     if "generations" in parts:
-        generations.measure_pipeline(bench, checkpoint, args.enlargements)
+        generations.measure_pipeline(bench, painter, args.enlargements)
 
 
 if __name__ == "__main__":

@@ -64,6 +64,14 @@ class Bench:
                 self.progress.advance(task)
             self.store.save()
 
+    def warm_up(self, key: tuple[str, ...], methods: Methods) -> None:
+        """One call that is not timed, of the first method that has runs to come."""
+        for name, method in methods.items():
+            if len(self.store.seconds(*key, name)) < self.rounds and not self.out_of_time:
+                with method() as call:
+                    call()
+                return
+
     def memory(self, key: tuple[str, ...], methods: Methods) -> None:
         """The peak of each method's call where there is none yet."""
         task = self.progress.add_task(" ".join((*key, "memory")), total=len(methods))

@@ -66,6 +66,7 @@ def _measure_model(bench: Bench, wanted: Wanted, kind: str, architecture: str, m
         if wanted.memory:
             bench.memory(key, held)
         if wanted.timed:
+            bench.warm_up(key, held)
             bench.interleave(key, held)
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import requests
 
 from benchmarks.bench import Bench, Methods
-from benchmarks.peers import DENSE, HYPERTILE, TODO
-from benchmarks.quality import Checkpoint, Painter, tome
+from benchmarks.painter import Painter
+from benchmarks.peers import DENSE, HYPERTILE, TODO, tome
 from lib_todo import Settings, token_downsampling
 
 PIPELINE, API = "diffusers", "WebUI"
@@ -19,13 +19,15 @@ TOME_RATIO = 0.75
 REQUEST_SECONDS = 1800
 
 
-def measure_pipeline(bench: Bench, checkpoint: Checkpoint, enlargements: list[int]) -> None:
+def measure_pipeline(bench: Bench, painter: Painter, enlargements: list[int]) -> None:
     """The second pass of hires fix and the decoder, as `quality` runs them."""
-    painter = Painter(checkpoint, bench.device)
+    import tomesd
+
+    checkpoint = painter.checkpoint
     settings = Settings(threshold=checkpoint.threshold)
     for times in enlargements:
         side = times * checkpoint.native
-        start = painter.enlarged(0, side)
+        start, case = painter.enlarged(0, side), painter.case(side)
 
         def paint(report: Any, start: Any = start) -> Callable[[], Any]:
             return lambda: painter.picture(painter.latents(0, start, report))
@@ -38,7 +40,7 @@ def measure_pipeline(bench: Bench, checkpoint: Checkpoint, enlargements: list[in
         methods: Methods = {
             DENSE: lambda: held(contextlib.nullcontext()),
             TODO: lambda: held(token_downsampling(settings)),
-            f"ToMe {TOME_RATIO}": lambda: held(tome(painter.first.unet, TOME_RATIO)),
+            f"ToMe {TOME_RATIO}": lambda case=case: held(tome(tomesd, TOME_RATIO)(case)),
         }
         with methods[TODO]() as warm_up:
             warm_up()

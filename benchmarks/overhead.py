@@ -9,6 +9,8 @@ from typing import Any
 import torch
 
 from benchmarks.bench import Bench
+from benchmarks.store import Store
+from benchmarks.timing import Spread
 from lib_todo import Settings, token_downsampling
 
 CALLS = 2000
@@ -48,3 +50,12 @@ def measure(bench: Bench) -> None:
         "intercepted": intercepted,
     }
     bench.interleave(("overhead",), methods, repeats=CALLS)
+
+
+def added(store: Store) -> Spread | None:
+    """Seconds that the interception adds to a layer that passes through; None if not measured."""
+    points = {key[0]: point["seconds"] for key, point in store.under("overhead").items()}
+    if not points:
+        return None
+    pairs = zip(points["plain"], points["intercepted"])
+    return Spread.of([(with_it - without) / ATTENTIONS for without, with_it in pairs])

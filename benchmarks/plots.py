@@ -12,13 +12,13 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
 from benchmarks.peers import DENSE, FLOOR, IDEAL, TODO
-from benchmarks.report import groups
 from benchmarks.store import Store
 from benchmarks.timing import Spread, ratio
 
 _DPI = 110
-# twice the own size of the embedded model, and of SD 1.x
-ERROR_SIDE, SPEED_OF = "256", ("diffusers", "SD 1.x", "1024")
+# by how many times the own size: pixels of the embedded model, and of SD 1.x
+SIZES = {"twice": ("256", "1024"), "three times": ("384", "1536")}
+SPEED_OF = ("diffusers", "SD 1.x")
 # ours stands out, the bounds are thin
 _STYLES: dict[str, dict[str, Any]] = {
     TODO: {"color": "crimson", "linewidth": 3, "marker": "o"},
@@ -33,7 +33,7 @@ def draw(store: Store, folder: Path) -> list[Path]:
     """The pictures that there are numbers for, as PNG files in `folder`."""
     drawn = []
     by_model: dict[tuple[str, str], dict[int, dict[str, Any]]] = {}
-    for (kind, architecture, size), methods in groups(store, "unet").items():
+    for (kind, architecture, size), methods in store.groups("unet").items():
         by_model.setdefault((kind, architecture), {})[int(size)] = methods
     for (kind, architecture), sizes in by_model.items():
         stem = f"{architecture}-{kind}".replace(" ", "-").replace(".", "").lower()
@@ -52,8 +52,9 @@ def draw(store: Store, folder: Path) -> list[Path]:
     layers = _layer_speed_ups(store)
     if layers:
         drawn.append(_layer_picture(folder / "speed-layers.png", layers))
-    if (trade := _trade(store)) and len(trade) > 1:
-        drawn.append(_trade_picture(folder / "speed-error.png", trade))
+    trades = {times: _trade(store, *sides) for times, sides in SIZES.items()}
+    if trades := {times: trade for times, trade in trades.items() if len(trade) > 1}:
+        drawn.append(_trade_picture(folder / "speed-error.png", trades))
     return drawn
 
 
@@ -82,7 +83,7 @@ def _peaks(sizes: dict[int, dict[str, Any]]) -> Series:
 
 def _layer_speed_ups(store: Store) -> dict[str, Series]:
     found: dict[str, Series] = {}
-    for (name, kernel, side), methods in groups(store, "layer").items():
+    for (name, kernel, side), methods in store.groups("layer").items():
         base = methods.get(DENSE, {}).get("seconds")
         for method, point in methods.items():
             if base and point.get("seconds") and method in ("ToDo nearest", IDEAL, FLOOR):
@@ -115,14 +116,17 @@ def _lines(path: Path, title: str, x_label: str, y_label: str, series: Series) -
     _save(figure, path)
 
 
-def _trade(store: Store) -> dict[str, tuple[float, float]]:
-    """Mean error and speed-up by method; ToDo's automatic factor is 2 there."""
+Trade = dict[str, tuple[float, float]]
+
+
+def _trade(store: Store, error_side: str, speed_side: str) -> Trade:
+    """Mean error and speed-up by method, at as many times the own size of either model."""
     errors = {
         TODO if name == "ToDo nearest" else name: statistics.fmean(point["latent_mse"])
         for (side, name), point in store.under("quality").items()
-        if side == ERROR_SIDE and point.get("latent_mse")
+        if side == error_side and point.get("latent_mse")
     }
-    calls = groups(store, "unet").get(SPEED_OF, {})
+    calls = store.groups("unet").get((*SPEED_OF, speed_side), {})
     base = calls.get(DENSE, {}).get("seconds")
     return {
         name: (error, ratio(base, calls[name]["seconds"]).median)
@@ -131,21 +135,23 @@ def _trade(store: Store) -> dict[str, tuple[float, float]]:
     }
 
 
-def _trade_picture(path: Path, trade: dict[str, tuple[float, float]]) -> Path:
-    figure, axes = plt.subplots(figsize=(6, 3.6))
-    for name, (error, speed) in trade.items():
-        color = _STYLES[TODO]["color"] if name.startswith(TODO) else "tab:blue"
-        axes.plot(error, speed, "o", color=color, markersize=9)
-        axes.annotate(name, (error, speed), xytext=(8, -4), textcoords="offset points")
-    axes.axhline(1, color="tab:gray", linewidth=1)
-    axes.margins(x=0.2)
-    axes.set(
-        title="Faster against further off, at twice the model's own size",
-        xlabel="squared error of the latents against dense (embedded model, 256 px)",
-        ylabel="times faster (SD 1.x, 1024 px)",
-        xscale="log",
-    )
-    axes.grid(alpha=0.3)
+def _trade_picture(path: Path, trades: dict[str, Trade]) -> Path:
+    figure, panels = plt.subplots(1, len(trades), figsize=(6 * len(trades), 3.8), squeeze=False)
+    for axes, (times, trade) in zip(panels[0], trades.items()):
+        for name, (error, speed) in trade.items():
+            color = _STYLES[TODO]["color"] if name.startswith(TODO) else "tab:blue"
+            axes.plot(error, speed, "o", color=color, markersize=9)
+            axes.annotate(name, (error, speed), xytext=(8, -4), textcoords="offset points")
+        axes.axhline(1, color="tab:gray", linewidth=1)
+        axes.margins(x=0.25)
+        error_side, speed_side = SIZES[times]
+        axes.set(
+            title=f"Faster against further off, at {times} the model's own size",
+            xlabel=f"squared error of the latents (embedded model, {error_side} px)",
+            ylabel=f"times faster (SD 1.x, {speed_side} px)",
+            xscale="log",
+        )
+        axes.grid(alpha=0.3)
     _save(figure, path)
     return path
 

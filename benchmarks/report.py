@@ -8,25 +8,14 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from benchmarks import predict
-from benchmarks.overhead import ATTENTIONS
-from benchmarks.peers import (
-    DENSE,
-    FLOOR,
-    IDEAL,
-    OLDER,
-    REFERENCE,
-    STILL_CLOSER,
-    TODO,
-    TODO_BY,
-)
+from benchmarks import overhead, predict, targets
+from benchmarks.peers import DENSE, IDEAL, TODO
 from benchmarks.store import Store
 from benchmarks.timing import Spread, ratio
 from lib_todo import Settings
 from lib_todo.architectures import SHAPES
 
 PIXELS_PER_LATENT = 8
-NOT_PEERS = {TODO, *TODO_BY, FLOOR}
 RESAMPLINGS = 2000
 
 
@@ -59,31 +48,13 @@ def _mebibytes(point: dict[str, Any]) -> str:
     return f"{point['peak_bytes'] / 2**20:.0f}" if "peak_bytes" in point else ""
 
 
-def groups(store: Store, part: str) -> dict[tuple[str, ...], dict[str, dict[str, Any]]]:
-    """The part's points with times, by group and then by method."""
-    found: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}
-    for key, point in store.under(part).items():
-        if point.get("seconds") or "peak_bytes" in point:
-            found.setdefault(key[:-1], {})[key[-1]] = point
-    return found
-
-
 def _machine(store: Store) -> str:
     rows = [[name.replace("_", " "), str(value)] for name, value in store.data["machine"].items()]
     return _table(["what", "value"], rows)
 
 
-def _interception(store: Store) -> Spread | None:
-    """Seconds that the interception adds to a layer that passes through."""
-    points = {key[0]: point["seconds"] for key, point in store.under("overhead").items()}
-    if not points:
-        return None
-    pairs = zip(points["plain"], points["intercepted"])
-    return Spread.of([(with_it - without) / ATTENTIONS for without, with_it in pairs])
-
-
 def _overhead(store: Store) -> str:
-    added = _interception(store)
+    added = overhead.added(store)
     if added is None:
         return ""
     row = "{:.1f} ({:.1f} to {:.1f})".format(
@@ -95,7 +66,7 @@ def _overhead(store: Store) -> str:
 def _layers(store: Store) -> str:
     head = ["layer", "tokens", "method", "seconds", "speed-up", "of ideal's time", "peak MiB"]
     rows = []
-    for (name, kernel, side), methods in groups(store, "layer").items():
+    for (name, kernel, side), methods in store.groups("layer").items():
         for method, point in methods.items():
             if not point.get("seconds"):
                 continue
@@ -110,9 +81,9 @@ def _layers(store: Store) -> str:
 
 def _pooling(store: Store) -> str:
     head = ["layer", "tokens", "method", "ms of pooling", "share of the pooled layer's time"]
-    layers = groups(store, "layer")
+    layers = store.groups("layer")
     rows = []
-    for (name, side), methods in groups(store, "pooling").items():
+    for (name, side), methods in store.groups("pooling").items():
         for method, point in methods.items():
             alone = statistics.median(point["seconds"])
             of = [
@@ -128,7 +99,7 @@ def _pooling(store: Store) -> str:
 def _calls(store: Store) -> str:
     head = ["U-Net", "pixels", "method", "seconds", "speed-up", "its time / ToDo's"]
     rows = []
-    for (kind, architecture, size), methods in groups(store, "unet").items():
+    for (kind, architecture, size), methods in store.groups("unet").items():
         base = methods.get(DENSE, {}).get("seconds")
         ours = methods.get(TODO, {}).get("seconds")
         for method, point in methods.items():
@@ -146,7 +117,7 @@ def _calls(store: Store) -> str:
 def _generations(store: Store) -> str:
     head = ["through", "pixels", "method", "seconds", "speed-up"]
     rows = []
-    for (through, size), methods in groups(store, "generation").items():
+    for (through, size), methods in store.groups("generation").items():
         base = methods.get(DENSE, {}).get("seconds")
         for method, point in methods.items():
             speed_up = _times(ratio(base, point["seconds"])) if base else ""
@@ -157,7 +128,7 @@ def _generations(store: Store) -> str:
 def _memory(store: Store) -> str:
     head = ["U-Net", "pixels", "method", "peak MiB", "of dense"]
     rows = []
-    for (kind, architecture, size), methods in groups(store, "unet").items():
+    for (kind, architecture, size), methods in store.groups("unet").items():
         dense = methods.get(DENSE, {}).get("peak_bytes")
         for method, point in methods.items():
             peak = point.get("peak_bytes")
@@ -173,7 +144,7 @@ def _predictions(store: Store, settings: Settings) -> str:
     rate = predict.rates(store)
     batch = store.data["machine"].get("batch", 1)
     rows = []
-    for (kind, architecture, size), methods in groups(store, "unet").items():
+    for (kind, architecture, size), methods in store.groups("unet").items():
         if architecture not in SHAPES or not rate:
             continue
         times = [methods.get(name, {}).get("seconds") for name in (DENSE, TODO)]
@@ -191,64 +162,8 @@ def _predictions(store: Store, settings: Settings) -> str:
 
 
 def _targets(store: Store) -> str:
-    """Each target that has a number, and whether it is met."""
-    rows = []
-    added = _interception(store)
-    if added:
-        microseconds = 1e6 * added.median
-        rows.append(_target("a layer passed through, µs", microseconds, microseconds < 20, "< 20"))
-    pooling = groups(store, "pooling")
-    for (name, kernel, side), methods in groups(store, "layer").items():
-        times = methods.get("ToDo nearest", {}).get("seconds")
-        alone = pooling.get((name, side), {}).get("nearest", {}).get("seconds")
-        if int(side) >= 128 and times and alone and added:
-            spent = statistics.median(alone) + added.median
-            share = 100 * spent / statistics.median(times)
-            what = f"pooling and interception, {name} ({kernel}), {side}² tokens, %"
-            rows.append(_target(what, share, share <= 2, "≤ 2"))
-    for (kind, architecture, size), methods in groups(store, "unet").items():
-        where = f"{architecture}, {kind}, {size}²"
-        rows += _call_targets(where, int(size), methods)
+    rows = targets.rows(store)
     return _table(["target", "measured", "wanted", ""], rows) if rows else ""
-
-
-def _call_targets(where: str, size: int, methods: dict[str, dict[str, Any]]) -> list[list[str]]:
-    # at 512 pixels there is nothing to pool
-    rows = _time_targets(where, methods) if size > 512 else []
-    ours = methods.get(TODO, {})
-    if "peak_bytes" in ours and "peak_bytes" in methods.get(DENSE, {}):
-        share = ours["peak_bytes"] / methods[DENSE]["peak_bytes"]
-        rows.append(_target(f"peak memory / dense, {where}", share, share <= 1, "≤ 1"))
-    return rows
-
-
-def _time_targets(where: str, methods: dict[str, dict[str, Any]]) -> list[list[str]]:
-    rows = []
-    times = {name: point["seconds"] for name, point in methods.items() if point.get("seconds")}
-    peers = [name for name in times if TODO in times and name not in NOT_PEERS]
-    for name in peers:
-        spread = ratio(times[name], times[TODO])
-        runs = spread.count
-        if name == IDEAL:
-            slower = 100 * (1 / spread.median - 1)
-            rows.append(_target(f"slower than ideal, {where}, %", slower, slower <= 3, "≤ 3", runs))
-            continue
-        what = f"{name} / ToDo (time), {where}"
-        if name in (REFERENCE, OLDER):
-            rows.append(_target(what, spread.median, spread.high >= 1, "≥ 1 in spread", runs))
-        elif name != DENSE:
-            rows.append(_target(what, spread.median, spread.median > 1, "> 1", runs))
-    for peer, closer in STILL_CLOSER.items():
-        if peer in times and closer in times:
-            spread = ratio(times[peer], times[closer])
-            what = f"{peer} / {closer} (time), {where}"
-            rows.append(_target(what, spread.median, spread.median > 1, "> 1", spread.count))
-    return rows
-
-
-def _target(what: str, value: float, met: bool, wanted: str, runs: int = 0) -> list[str]:
-    verdict = "met" if met else "**missed**"
-    return [what, f"{value:.3f}", wanted, f"{verdict} (one run)" if runs == 1 else verdict]
 
 
 def _mean(values: list[float], digits: int) -> str:
@@ -283,7 +198,7 @@ def _quality(store: Store) -> str:
 
 
 def _notes(store: Store) -> str:
-    rows = [[name.replace(" | ", ", "), text] for name, text in store.data["notes"].items()]
+    rows = [[name.replace(" | ", ", "), text] for name, text in store.left_out().items()]
     return _table(["left out", "why"], rows) if rows else ""
 
 

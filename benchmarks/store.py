@@ -50,9 +50,31 @@ class Store:
                 found[key[len(prefix) :]] = point
         return found
 
+    def groups(self, part: str) -> dict[tuple[str, ...], dict[str, dict[str, Any]]]:
+        """The part's points with times or a peak, by group and then by method."""
+        found: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}
+        for key, point in self.under(part).items():
+            if point.get("seconds") or "peak_bytes" in point:
+                found.setdefault(key[:-1], {})[key[-1]] = point
+        return found
+
     def note(self, name: str, text: str) -> None:
-        """Why something was left out."""
+        """Why something was left out.
+
+        Args:
+            name: parts of the key that its points would have, in their order.
+        """
         self.data["notes"][name] = text
+
+    def left_out(self) -> dict[str, str]:
+        """The notes on what no run has measured, be it before or since."""
+        points = self.data["points"].items()
+        measured = [key.split(" | ") for key, point in points if any(point.values())]
+        return {
+            name: text
+            for name, text in self.data["notes"].items()
+            if not any(_in_order(name.split(" | "), key) for key in measured)
+        }
 
     def save(self) -> None:
         """Write the file; whole or not at all."""
@@ -60,3 +82,9 @@ class Store:
         new = self.path.with_suffix(".new")
         new.write_text(json.dumps(self.data, indent=1, ensure_ascii=False) + "\n")
         new.replace(self.path)
+
+
+def _in_order(parts: list[str], key: list[str]) -> bool:
+    """Whether all parts are in the key, in their order."""
+    rest = iter(key)
+    return all(part in rest for part in parts)

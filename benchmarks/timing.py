@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import random
 import statistics
@@ -33,6 +34,20 @@ def ratio(upper: list[float], lower: list[float]) -> Spread:
         upper, lower: seconds of the same rounds in the same order.
     """
     return Spread.of([a / b for a, b in zip(upper, lower)])
+
+
+def keep_freed_memory() -> bool:
+    """Have the process keep what it frees, where the C library is glibc; whether it does now.
+
+    Else each large tensor is pages new from the system, and handing them out is up to a fifth of
+    a call's processor time, differently in every call.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    # by <malloc.h>: never give back from the top, never take by mmap
+    trim_threshold, mmap_max = -1, -4
+    return bool(mallopt(trim_threshold, 2**31 - 1) and mallopt(mmap_max, 0))
 
 
 def synchronize(device: torch.device) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from lib_todo import neighbours
+from lib_todo import contexts, neighbours
 from lib_todo import report as why
 from lib_todo.families import FAMILIES, Family
 from lib_todo.plan import Grid, in_window, layer_factor, pass_wanted
@@ -101,12 +101,12 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
         grid, transformer = self._grids[-1]
         given = dict(zip(family.parameters, args), **kwargs)
         x, context = (given.get(name) for name in family.parameters[:2])
-        copies = _grids_side_by_side(x, context, grid, layer, transformer)
+        copies = contexts.grids_side_by_side(x, context, grid, layer, transformer)
         if not copies:
             # tokens that others merged, folded or tiled are still self-attention; a prompt is not
             regridded = x.shape[1] != grid[0] * grid[1]
             is_self = context is None or context is x
-            is_self = is_self or (regridded and _is_first_attention(layer, transformer))
+            is_self = is_self or (regridded and contexts.is_first_attention(layer, transformer))
             reason = why.NOT_THIS_GRID if is_self else why.NOT_SELF_ATTENTION
             self.report.count(layer, grid, x.shape[1], x.shape[1], reason)
             return args, kwargs
@@ -154,9 +154,9 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
         if getattr(layer, "fused_projections", False):
             # diffusers' fused self-attention has no projection that takes a context of its own
             return 1, why.FUSED
-        if any(_is_set(given.get(name)) for name in family.must_be_unset):
+        if any(contexts.is_set(given.get(name)) for name in family.must_be_unset):
             return 1, why.MASKED
-        if not _fits(given.get("value"), given[family.parameters[0]], given.get("context")):
+        if not contexts.fits(given.get("value"), given[family.parameters[0]], given.get("context")):
             return 1, why.OTHER_VALUES
         return factor, None
 
@@ -198,39 +198,6 @@ def _run_of(call: Callable) -> token_downsampling | None:
     """
     run = current()
     return run if run is not None and run.settings.enabled and call in _installed else None
-
-
-def _grids_side_by_side(x: Any, context: Any, grid: Grid, layer: Any, transformer: Any) -> int:
-    """How many whole grids the keys come from: 1 for plain self-attention, 0 if it is not that."""
-    tokens = grid[0] * grid[1]
-    if x.ndim != 3 or x.shape[1] != tokens:
-        return 0
-    if context is None or context is x:
-        return 1
-    if not isinstance(context, torch.Tensor) or context.ndim != 3:
-        return 0
-    if context.shape[0] != x.shape[0] or context.shape[2] != x.shape[2]:
-        return 0
-    copies, rest = divmod(context.shape[1], tokens)
-    # a text prompt may have as many tokens by chance; a block's first attention has none
-    return copies if not rest and _is_first_attention(layer, transformer) else 0
-
-
-def _is_first_attention(layer: Any, transformer: Any) -> bool:
-    blocks = getattr(transformer, "transformer_blocks", ())
-    return any(getattr(block, "attn1", None) is layer for block in blocks)
-
-
-def _fits(value: Any, x: torch.Tensor, context: torch.Tensor | None) -> bool:
-    """Whether values handed over by themselves (ComfyUI's kind of call) lie on the keys' grid."""
-    source = x if context is None else context
-    return value is None or (
-        isinstance(value, torch.Tensor) and value.shape[:2] == source.shape[:2]
-    )
-
-
-def _is_set(value: Any) -> bool:
-    return value is not None and not (isinstance(value, int) and value == 0)
 
 
 def _with_changed(family: Family, args: tuple, kwargs: dict, changed: dict) -> tuple[tuple, dict]:

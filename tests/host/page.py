@@ -291,12 +291,26 @@ class Tab:
         """What stands on the page, once the host's progress bar is gone."""
         self.page.wait_for_selector(f"#{self.name}_interrupt", state="hidden")
         self.page.wait_for_selector(f"#html_log_{self.name} .performance", state="attached")
+        error = self._text(f"#html_log_{self.name} .error")
         return Outcome(
             infotext=self._text(f"#html_info_{self.name}"),
             line=self._text(f"#html_log_{self.name} .comments"),
-            error=self._text(f"#html_log_{self.name} .error"),
-            images=self.page.locator(f"#{self.name}_gallery .thumbnail-lg").count(),
+            error=error,
+            images=self._pictures(none_yet=not error),
         )
+
+    def _pictures(self, none_yet: bool) -> int:
+        """How many are in the gallery, which is drawn after the texts; 0 may be too early."""
+        sizes = (f"#{self.name}_gallery .thumbnail-{size}" for size in ("lg", "small"))
+        found = self.page.locator(", ".join(sizes))
+        if none_yet:
+            found.first.wait_for(state="attached")
+        count, since = found.count(), time.monotonic()
+        while time.monotonic() < since + QUIET_SECONDS:
+            if (now := found.count()) != count:
+                count, since = now, time.monotonic()
+            self.page.wait_for_timeout(50)
+        return count
 
     def _text(self, selector: str) -> str:
         found = self.page.locator(selector)

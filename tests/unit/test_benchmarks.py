@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from diffusers.models.transformers.transformer_2d import Transformer2DModel
 
 from benchmarks import bounds, predict, report
 from benchmarks.store import Store
-from benchmarks.tiles import tiled
 from benchmarks.timing import next_round, peak_bytes, ratio
 from lib_todo import Settings
 from lib_todo.architectures import SHAPES
@@ -61,6 +57,18 @@ def test_results_survive_and_machines_are_not_mixed(tmp_path: Path) -> None:
     assert again.under("unet", "diffusers") == {("SD 1.x", "512", "dense"): {"seconds": [1.5]}}
     with pytest.raises(ValueError, match="another machine"):
         again.set_machine({"processor": "two"})
+
+
+def test_a_note_goes_when_its_point_is_measured(tmp_path: Path) -> None:
+    store = Store(tmp_path / "results.json")
+    older, tome = "ldm | SD 1.x | older extension", "ldm | SD 1.x | ToMe 0.5"
+    for name in (older, tome, "quality", "generation | WebUI"):
+        store.note(name, "why")
+    store.seconds("unet", "ldm", "SD 1.x", "512", "ToMe 0.5")
+    assert list(store.left_out()) == [older, tome, "quality", "generation | WebUI"]
+    store.seconds("unet", "ldm", "SD 1.x", "512", "older extension").append(1.0)
+    store.point("quality", "256", "ToMe 0.5")["psnr"] = [40.0]
+    assert store.left_out() == {tome: "why", "generation | WebUI": "why"}
 
 
 class Attention(torch.nn.Module):
@@ -128,33 +136,3 @@ def test_every_operation_has_a_rate() -> None:
         counted = unet_operations(shape, (64, 64), itemsize=4)
         expected = sum(op.flops if op.flops else op.bytes for op in counted)
         assert predict.seconds(name, (64, 64), None, 1, rate) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(("height", "width"), [(8, 8), (8, 16), (4, 12)])
-def test_a_tile_is_attention_by_itself(height: int, width: int) -> None:
-    model, attention, run = _transformer(height, width)
-    tokens = torch.randn(1, height * width, 16)
-    with torch.inference_mode(), tiled(model, (height, width), tile=4):
-        run()
-        cut = attention(tokens).view(height, width, 16)
-    corner = tokens.view(height, width, 16)[:4, -4:].reshape(1, -1, 16)
-    torch.testing.assert_close(cut[:4, -4:].reshape(1, -1, 16), attention(corner))
-
-
-def test_tiles_that_do_not_fit_or_are_over_change_nothing() -> None:
-    model, _, run = _transformer(8, 8)
-    whole = run()
-    with torch.inference_mode(), tiled(model, (8, 8), tile=3):
-        assert torch.equal(run(), whole)
-    with torch.inference_mode(), tiled(model, (8, 8), tile=4):
-        assert not torch.allclose(run(), whole)
-    assert torch.equal(run(), whole)
-
-
-def _transformer(height: int, width: int) -> tuple[Any, Any, Callable[[], torch.Tensor]]:
-    """A spatial transformer, its self-attention, and a call of it at that grid."""
-    torch.manual_seed(0)
-    model = Transformer2DModel(2, 8, in_channels=16, norm_num_groups=4, cross_attention_dim=8)
-    model.eval().requires_grad_(False)
-    x, words = torch.randn(1, 16, height, width), torch.randn(1, 3, 8)
-    return model, model.transformer_blocks[0].attn1, lambda: model(x, words).sample
