@@ -28,6 +28,7 @@ from benchmarks import (
 from benchmarks.bench import Bench, shown_progress
 from benchmarks.painter import Checkpoint, Painter
 from benchmarks.peers import (
+    ALL,
     DENSE,
     DIFFUSERS,
     FLOOR,
@@ -40,19 +41,21 @@ from benchmarks.peers import (
     TODO,
     Folders,
 )
-from benchmarks.store import Store
+from benchmarks.store import OtherConditionsError, Store
 from benchmarks.timing import CLOCKS, keep_freed_memory
 from benchmarks.unet import CONFIGS
 from lib_todo import Settings
 from lib_todo.settings import METHODS
 
 BUILT_IN = Path(__file__).parent.parent / "demo" / "model"
+RESULTS = "results.json"
+# in the order they are measured in
 PARTS = (
     "overhead",
     "calibration",
-    "layer",
-    "memory",
     "unet",
+    "memory",
+    "layer",
     "quality",
     "generations",
     "report",
@@ -73,10 +76,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=2, help="images in a U-Net call")
     parser.add_argument("--kinds", nargs="+", choices=(DIFFUSERS, LDM), default=(DIFFUSERS, LDM))
     parser.add_argument("--architectures", nargs="+", choices=CONFIGS, default=["SD 1.x"])
-    parser.add_argument("--sizes", nargs="+", type=int, help="in pixels", default=[512, 768, 1024])
+    parser.add_argument("--sizes", nargs="+", type=int, help="in pixels", default=[1024, 768, 512])
     parser.add_argument("--layers", nargs="+", choices=layer.LAYERS, default=list(layer.LAYERS))
     parser.add_argument("--sides", nargs="+", type=int, help="in tokens", default=[64, 96, 128])
-    parser.add_argument("--methods", nargs="+", help="of layers and U-Net calls; all without it")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        choices=list(dict.fromkeys([*ALL, *layer.METHOD_NAMES])),
+        metavar="METHOD",
+        help="of layers and U-Net calls; all without it",
+    )
     parser.add_argument("--threshold", type=int, default=Settings().threshold)
     parser.add_argument("--reference", type=Path, help="folder of the authors' ImprovedTokenMerge")
     parser.add_argument("--older", type=Path, help="folder of sd-webui-token-downsampling")
@@ -97,7 +106,19 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("artifacts/benchmarks"))
     parser.add_argument("--docs", type=Path, help="a Markdown file whose marked tables to renew")
     args = parser.parse_args()
+    _check(parser, args)
     return _quick(args) if args.quick else args
+
+
+def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """What argparse cannot see by itself."""
+    if args.quick and args.docs:
+        parser.error("--docs with --quick: its numbers mean nothing and belong into no page")
+    if list(args.parts) == ["report"] and not (args.out / RESULTS).is_file():
+        parser.error(f"--parts report: there is no {args.out / RESULTS}; measure first")
+    known = quality.names(args.native, args.enlargements)
+    for name in set(args.variants or ()) - set(known):
+        parser.error(f"--variants {name!r}: at these enlargements one of {', '.join(known)}")
 
 
 def _quick(args: argparse.Namespace) -> argparse.Namespace:
@@ -111,7 +132,7 @@ def _quick(args: argparse.Namespace) -> argparse.Namespace:
     args.methods = [*(f"ToDo {name}" for name in METHODS), DENSE, TODO, IDEAL, FLOOR]
     args.methods += ["ToMe 0.75", REFERENCE, OLDER, HYPERTILE, HIDIFFUSION]
     args.out = args.out / "quick"
-    (args.out / "results.json").unlink(missing_ok=True)
+    (args.out / RESULTS).unlink(missing_ok=True)
     return args
 
 
@@ -121,21 +142,24 @@ def main() -> None:
         torch.set_num_threads(args.threads)
     device = torch.device(args.device)
     dtype = torch.float16 if device.type == "cuda" else torch.float32
-    store = Store(args.out / "results.json")
+    store = Store(args.out / RESULTS)
     measured = [part for part in args.parts if part != "report"]
     if measured:
         description = machine.describe(device, dtype)
         memory = "kept" if keep_freed_memory() else "given back"
-        how = {"clock": args.clock, "freed_memory": memory, "batch": args.batch}
-        store.set_machine({**description, **how})
+        how = {"clock": args.clock, "freed_memory": memory}
         settings = Settings(threshold=args.threshold)
-        with shown_progress() as progress, torch.inference_mode():
-            deadline = time.monotonic() + 60 * args.minutes
-            bench = Bench(store, device, dtype, args.clock, args.rounds, deadline, progress)
-            _measure(bench, args, measured, settings)
+        try:
+            store.set_machine({**description, **how})
+            with shown_progress() as progress, torch.inference_mode():
+                deadline = time.monotonic() + 60 * args.minutes
+                bench = Bench(store, device, dtype, args.clock, args.rounds, deadline, progress)
+                _measure(bench, args, measured, settings)
+        except OtherConditionsError as error:
+            raise SystemExit(str(error)) from None
         store.save()
     if "report" in args.parts:
-        tables = report.tables(store, Settings(threshold=args.threshold))
+        tables = report.tables(store)
         pictures = plots.draw(store, args.out)
         Console().print(report.as_text(tables))
         if args.docs:
@@ -148,8 +172,6 @@ def _measure(bench: Bench, args: argparse.Namespace, parts: list[str], settings:
         overhead.measure(bench)
     if "calibration" in parts:
         calibration.measure(bench)
-    if "layer" in parts:
-        layer.measure(bench, args.layers, args.sides, settings, args.methods)
     if {"memory", "unet"} & set(parts):
         wanted = calls.Wanted(
             kinds=args.kinds,
@@ -163,6 +185,8 @@ def _measure(bench: Bench, args: argparse.Namespace, parts: list[str], settings:
             memory="memory" in parts,
         )
         calls.measure(bench, wanted)
+    if "layer" in parts:
+        layer.measure(bench, args.layers, args.sides, settings, args.methods)
     if {"quality", "generations"} & set(parts):
         _measure_pictures(bench, args, parts)
     if "generations" in parts:

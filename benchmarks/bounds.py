@@ -12,6 +12,8 @@ from lib_todo.plan import Grid, layer_factor, pooled_grid
 from lib_todo.settings import Settings
 
 Sizes = dict[int, int]
+# by a layer's tokens and channels
+Made = dict[tuple[int, int], torch.Tensor]
 
 
 def pooled_sizes(grids: list[Grid], settings: Settings) -> Sizes:
@@ -25,18 +27,26 @@ def pooled_sizes(grids: list[Grid], settings: Settings) -> Sizes:
 
 
 @contextlib.contextmanager
-def ready_made_keys(model: Any, context_name: str, sizes: Sizes) -> Iterator[None]:
+def ready_made_keys(model: Any, context_name: str, sizes: Sizes, batch: int) -> Iterator[None]:
     """Every self-attention `attn1` of the model gets a context that was there before.
 
     Args:
         model: any module whose blocks have an `attn1`.
         context_name: the name of the argument that keys and values are computed from.
         sizes: tokens of a layer to tokens of its ready-made context; others are left alone.
+        batch: images in a call.
     """
     layers = [m for path, m in model.named_modules() if path.split(".")[-1] == "attn1"]
-    made: dict[tuple[int, ...], torch.Tensor] = {}
+    made: Made = {}
     for layer in layers:
-        layer.forward = _with_ready_made(layer.forward, context_name, sizes, made)
+        for tokens, keys in sizes.items():
+            channels, weight = layer.to_q.in_features, layer.to_q.weight
+            if (tokens, channels) not in made:
+                shape = (batch, keys, channels)
+                made[tokens, channels] = torch.randn(
+                    shape, device=weight.device, dtype=weight.dtype
+                )
+        layer.forward = _with_ready_made(layer.forward, context_name, made)
     try:
         yield
     finally:
@@ -44,14 +54,9 @@ def ready_made_keys(model: Any, context_name: str, sizes: Sizes) -> Iterator[Non
             del layer.forward
 
 
-def _with_ready_made(forward: Any, context_name: str, sizes: Sizes, made: dict) -> Any:
+def _with_ready_made(forward: Any, context_name: str, made: Made) -> Any:
     def call(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        keys = sizes.get(x.shape[1])
-        if keys is None:
-            return forward(x, *args, **kwargs)
-        shape = (x.shape[0], keys, x.shape[2])
-        if shape not in made:
-            made[shape] = torch.randn(shape, device=x.device, dtype=x.dtype)
-        return forward(x, **{**kwargs, context_name: made[shape]})
+        keys = made.get((x.shape[1], x.shape[2]))
+        return forward(x, *args, **kwargs if keys is None else {**kwargs, context_name: keys})
 
     return call

@@ -11,7 +11,7 @@ import torch
 
 from benchmarks import peers, unet
 from benchmarks.bench import Bench, Methods
-from benchmarks.peers import DENSE, DIFFUSERS, LDM, Case, Folders, Method
+from benchmarks.peers import DIFFUSERS, LDM, Case, Folders, Method
 from lib_todo import Settings
 from lib_todo.architectures import SHAPES
 from lib_todo.plan import level_grid
@@ -36,6 +36,7 @@ class Wanted:
 
 def measure(bench: Bench, wanted: Wanted) -> None:
     """Every U-Net and size; what cannot run is noted."""
+    bench.store.set_conditions("unet", batch=wanted.batch, threshold=wanted.settings.threshold)
     for architecture in wanted.architectures:
         for kind in wanted.kinds:
             if kind == LDM and architecture == "SDXL":
@@ -60,14 +61,19 @@ def _measure_model(bench: Bench, wanted: Wanted, kind: str, architecture: str, m
     if wanted.methods:
         methods = {name: methods[name] for name in methods if name in wanted.methods}
     methods = _that_run(bench, wanted, kind, architecture, model, methods)
-    for size in wanted.sizes:
-        key = ("unet", kind, architecture, str(size))
-        held = _held(bench, wanted, _case(model, kind, architecture, size, wanted), methods)
-        if wanted.memory:
-            bench.memory(key, held)
-        if wanted.timed:
+    by_size = {
+        ("unet", kind, architecture, str(size)): _held(
+            bench, wanted, _case(model, kind, architecture, size, wanted), methods
+        )
+        for size in wanted.sizes
+    }
+    if wanted.timed:
+        for key, held in by_size.items():
             bench.warm_up(key, held)
             bench.interleave(key, held)
+    if wanted.memory:
+        for key, held in by_size.items():
+            bench.memory(key, held)
 
 
 def _case(model: Any, kind: str, architecture: str, size: int, wanted: Wanted) -> Case:
@@ -75,7 +81,7 @@ def _case(model: Any, kind: str, architecture: str, size: int, wanted: Wanted) -
     # "narrow" is cut from SD 1.x
     levels = SHAPES.get(architecture, SHAPES["SD 1.x"]).levels
     grids = [level_grid(latent, level.downscale) for level in levels]
-    return Case(model, kind, architecture, size, size, grids, wanted.settings)
+    return Case(model, kind, architecture, size, size, grids, wanted.settings, wanted.batch)
 
 
 def _held(bench: Bench, wanted: Wanted, case: Case, methods: dict[str, Method]) -> Methods:
@@ -106,15 +112,7 @@ def _that_run(
     held = _held(bench, wanted, case, methods)
     running = {}
     for name, method in methods.items():
-        try:
-            with held[name]() as call:
-                call()
+        with bench.attempt(("unet", kind, architecture), name), held[name]() as call:
+            call()
             running[name] = method
-        except Exception as error:
-            # other people's code may fail in any way; the comparison goes on without it
-            if name in (DENSE, peers.TODO):
-                raise
-            bench.store.note(
-                f"{kind} | {architecture} | {name}", f"{type(error).__name__}: {error}"
-            )
     return running

@@ -24,6 +24,7 @@ def measure_pipeline(bench: Bench, painter: Painter, enlargements: list[int]) ->
     import tomesd
 
     checkpoint = painter.checkpoint
+    bench.store.set_conditions("generation", PIPELINE, **checkpoint.described())
     settings = Settings(threshold=checkpoint.threshold)
     for times in enlargements:
         side = times * checkpoint.native
@@ -102,6 +103,7 @@ def measure_api(bench: Bench, api: Api) -> None:
         name: lambda request=request: contextlib.nullcontext(lambda: api.generate(*request))
         for name, request in asked.items()
     }
+    bench.store.set_conditions("generation", API, steps=api.steps)
     # loads the checkpoint, where it is not loaded yet
     dataclasses.replace(api, side=256, steps=1).generate(None, {})
     by_wall = dataclasses.replace(bench, clock="wall")

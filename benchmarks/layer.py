@@ -70,8 +70,11 @@ def _fits(kernel: str, layer: Layer, tokens: int, device: torch.device) -> bool:
     return copies * itemsize * BATCH * layer.heads * tokens**2 < free / 2
 
 
+METHOD_NAMES = ("dense", *(f"ToDo {name}" for name in METHODS), "ideal", "floor")
+
+
 def methods_for(layer: Any, tokens: torch.Tensor, side: int, settings: Settings) -> dict[str, Any]:
-    """Context managers by name; each yields the function that runs the layer.
+    """By METHOD_NAMES, context managers; each yields the function that runs the layer.
 
     Args:
         layer: diffusers' Attention.
@@ -115,6 +118,8 @@ def measure(
     """
     from diffusers.models.attention_processor import Attention
 
+    for part in ("layer", "pooling"):
+        bench.store.set_conditions(part, threshold=settings.threshold)
     for name in names:
         shape = LAYERS[name]
         with torch.device(bench.device):
@@ -139,8 +144,8 @@ def measure(
 
 
 def _measure_kernel(bench: Bench, key: tuple[str, ...], methods: dict[str, Any]) -> None:
-    """Memory first, which warms up too; then the rounds."""
     bench.memory(("layer", *key), methods)
+    bench.warm_up(("layer", *key), methods)
     bench.interleave(("layer", *key), methods)
 
 
@@ -156,7 +161,5 @@ def _measure_pooling(
         return contextlib.nullcontext(lambda: pool_tokens(tokens, grid, factor, method))
 
     methods = {method: lambda method=method: pool(method) for method in METHODS}
-    for method in methods.values():
-        with method() as call:
-            call()
+    bench.warm_up(("pooling", name, str(side)), methods)
     bench.interleave(("pooling", name, str(side)), methods, repeats=5)

@@ -54,8 +54,11 @@ def measure(bench: Bench) -> None:
 
 def added(store: Store) -> Spread | None:
     """Seconds that the interception adds to a layer that passes through; None if not measured."""
-    points = {key[0]: point["seconds"] for key, point in store.under("overhead").items()}
-    if not points:
+    plain, intercepted = (
+        store.under("overhead", name).get((), {}).get("seconds", {})
+        for name in ("plain", "intercepted")
+    )
+    shared = [name for name in plain if name in intercepted]
+    if not shared:
         return None
-    pairs = zip(points["plain"], points["intercepted"])
-    return Spread.of([(with_it - without) / ATTENTIONS for without, with_it in pairs])
+    return Spread.of((intercepted[name] - plain[name]) / ATTENTIONS for name in shared)

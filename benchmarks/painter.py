@@ -6,6 +6,7 @@ A first pass at the checkpoint's own size, enlarged, then image to image.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from PIL import Image
 
 from benchmarks.peers import DIFFUSERS, Case
+from benchmarks.unet import PIXELS_PER_LATENT
 from lib_todo import Settings
 
 STEPS, STRENGTH, GUIDANCE = 16, 0.6, 3.0
@@ -30,7 +32,15 @@ class Checkpoint:
     @property
     def threshold(self) -> int:
         """Its own grid's side in tokens."""
-        return self.native // 8
+        return self.native // PIXELS_PER_LATENT
+
+    def described(self) -> dict[str, Any]:
+        """What tells it from others: its size and a digest of its U-Net's weights."""
+        digest = hashlib.sha256()
+        for path in sorted(path for path in (self.folder / "unet").iterdir() if path.is_file()):
+            with path.open("rb") as file:
+                hashlib.file_digest(file, lambda: digest)
+        return {"native": self.native, "checkpoint": digest.hexdigest()[:12]}
 
 
 class Painter:

@@ -21,8 +21,9 @@ TODO_BY = {f"ToDo factor {factor}": factor for factor in (3, 4, 6)}
 REFERENCE, OLDER = "reference ToDo", "older extension"
 HYPERTILE, HIDIFFUSION = "HyperTile", "HiDiffusion windows"
 TOMES = {"ToMe 0.5": 0.5, "ToMe 0.75": 0.75}
-# by peer, the greater factor of ours whose error is still below that peer's
-STILL_CLOSER = {**dict.fromkeys(TOMES, "ToDo factor 3"), HYPERTILE: "ToDo factor 6"}
+# other people's code, which may fail in any way; the comparison goes on without it
+FOREIGN = {REFERENCE, OLDER, HYPERTILE, HIDIFFUSION, *TOMES}
+ALL = (DENSE, TODO, *TODO_BY, IDEAL, FLOOR, *TOMES, HYPERTILE, REFERENCE, HIDIFFUSION, OLDER)
 
 DIFFUSERS, LDM = "diffusers", "ldm"
 _CONTEXT = {DIFFUSERS: "encoder_hidden_states", LDM: "context"}
@@ -32,7 +33,8 @@ _CONTEXT = {DIFFUSERS: "encoder_hidden_states", LDM: "context"}
 class Case:
     """A U-Net at one size, and what the rule makes of it.
 
-    `grids` are those of its self-attention, largest first; sizes are in pixels.
+    `grids` are those of its self-attention, largest first; sizes are in pixels; `batch` is the
+    images in a call.
     """
 
     model: Any
@@ -42,14 +44,12 @@ class Case:
     height: int
     grids: list[Grid]
     settings: Settings
+    batch: int = 1
 
     @property
     def factors(self) -> tuple[float, float]:
         """Of the largest grid and of the next one."""
         return tuple(layer_factor(g, self.grids[0], self.settings) for g in self.grids[:2])
-
-    def at(self, **sizes: Any) -> Case:
-        return dataclasses.replace(self, **sizes)
 
 
 Method = Callable[[Case], contextlib.AbstractContextManager]
@@ -70,7 +70,7 @@ def todo(**changes: Any) -> Method:
 def ideal(case: Case) -> Iterator[None]:
     """As many keys as ToDo leaves, ready-made."""
     sizes = bounds.pooled_sizes(case.grids, case.settings)
-    with bounds.ready_made_keys(case.model, _CONTEXT[case.kind], sizes):
+    with bounds.ready_made_keys(case.model, _CONTEXT[case.kind], sizes, case.batch):
         yield
 
 
@@ -78,7 +78,7 @@ def ideal(case: Case) -> Iterator[None]:
 def floor(case: Case) -> Iterator[None]:
     """One key in the layers that ToDo pools."""
     sizes = dict.fromkeys(bounds.pooled_sizes(case.grids, case.settings), 1)
-    with bounds.ready_made_keys(case.model, _CONTEXT[case.kind], sizes):
+    with bounds.ready_made_keys(case.model, _CONTEXT[case.kind], sizes, case.batch):
         yield
 
 
@@ -133,7 +133,10 @@ def older(script: Any) -> Method:
 
 
 def tome(tomesd: Any, ratio: float) -> Method:
-    """ToMe as tomesd sets it by default: self-attention of the largest grid."""
+    """ToMe as tomesd sets it by default: self-attention of the largest grid.
+
+    What it draws is drawn alike in every `with`; PyTorch's generator is left as it was.
+    """
 
     @contextlib.contextmanager
     def apply(case: Case) -> Iterator[None]:
@@ -145,7 +148,9 @@ def tome(tomesd: Any, ratio: float) -> Method:
             target.model.diffusion_model = case.model
         tomesd.apply_patch(target, ratio=ratio)
         try:
-            yield
+            with torch.random.fork_rng():
+                torch.manual_seed(0)
+                yield
         finally:
             tomesd.remove_patch(target)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,12 @@ import matplotlib
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
+from benchmarks import trade
 from benchmarks.peers import DENSE, FLOOR, IDEAL, TODO
 from benchmarks.store import Store
 from benchmarks.timing import Spread, ratio
 
 _DPI = 110
-# by how many times the own size: pixels of the embedded model, and of SD 1.x
-SIZES = {"twice": ("256", "1024"), "three times": ("384", "1536")}
-SPEED_OF = ("diffusers", "SD 1.x")
 # ours stands out, the bounds are thin
 _STYLES: dict[str, dict[str, Any]] = {
     TODO: {"color": "crimson", "linewidth": 3, "marker": "o"},
@@ -52,9 +49,10 @@ def draw(store: Store, folder: Path) -> list[Path]:
     layers = _layer_speed_ups(store)
     if layers:
         drawn.append(_layer_picture(folder / "speed-layers.png", layers))
-    trades = {times: _trade(store, *sides) for times, sides in SIZES.items()}
-    if trades := {times: trade for times, trade in trades.items() if len(trade) > 1}:
-        drawn.append(_trade_picture(folder / "speed-error.png", trades))
+    trades = {times: trade.both(store, times) for times in trade.enlargements(store)}
+    if trades := {times: points for times, points in trades.items() if len(points) > 1}:
+        native = store.conditions("quality")["native"]
+        drawn.append(_trade_picture(folder / "speed-error.png", trades, native))
     return drawn
 
 
@@ -116,39 +114,19 @@ def _lines(path: Path, title: str, x_label: str, y_label: str, series: Series) -
     _save(figure, path)
 
 
-Trade = dict[str, tuple[float, float]]
-
-
-def _trade(store: Store, error_side: str, speed_side: str) -> Trade:
-    """Mean error and speed-up by method, at as many times the own size of either model."""
-    errors = {
-        TODO if name == "ToDo nearest" else name: statistics.fmean(point["latent_mse"])
-        for (side, name), point in store.under("quality").items()
-        if side == error_side and point.get("latent_mse")
-    }
-    calls = store.groups("unet").get((*SPEED_OF, speed_side), {})
-    base = calls.get(DENSE, {}).get("seconds")
-    return {
-        name: (error, ratio(base, calls[name]["seconds"]).median)
-        for name, error in errors.items()
-        if base and calls.get(name, {}).get("seconds")
-    }
-
-
-def _trade_picture(path: Path, trades: dict[str, Trade]) -> Path:
+def _trade_picture(path: Path, trades: dict[int, trade.Trade], native: int) -> Path:
     figure, panels = plt.subplots(1, len(trades), figsize=(6 * len(trades), 3.8), squeeze=False)
-    for axes, (times, trade) in zip(panels[0], trades.items()):
-        for name, (error, speed) in trade.items():
+    for axes, (times, points) in zip(panels[0], trades.items()):
+        for name, (error, speed) in points.items():
             color = _STYLES[TODO]["color"] if name.startswith(TODO) else "tab:blue"
             axes.plot(error, speed, "o", color=color, markersize=9)
             axes.annotate(name, (error, speed), xytext=(8, -4), textcoords="offset points")
         axes.axhline(1, color="tab:gray", linewidth=1)
         axes.margins(x=0.25)
-        error_side, speed_side = SIZES[times]
         axes.set(
-            title=f"Faster against further off, at {times} the model's own size",
-            xlabel=f"squared error of the latents (embedded model, {error_side} px)",
-            ylabel=f"times faster (SD 1.x, {speed_side} px)",
+            title=f"Faster against further off, at {times} times the model's own size",
+            xlabel=f"squared error of the latents (a model of {native} px at {times * native})",
+            ylabel=f"times faster ({trade.ARCHITECTURE}, {times * trade.NATIVE} px)",
             xscale="log",
         )
         axes.grid(alpha=0.3)

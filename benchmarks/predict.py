@@ -22,12 +22,17 @@ def rates(store: Store) -> dict[str, float]:
     found = {}
     for (name,), point in store.under("calibration").items():
         if point.get("seconds"):
-            found[name] = point["work"] / statistics.median(point["seconds"])
+            found[name] = point["work"] / statistics.median(point["seconds"].values())
     return found
 
 
 def seconds(
-    architecture: str, latent: Grid, settings: Settings | None, batch: int, rate: dict[str, float]
+    architecture: str,
+    latent: Grid,
+    settings: Settings | None,
+    batch: int,
+    itemsize: int,
+    rate: dict[str, float],
 ) -> float:
     """Predicted seconds of one call; every operation at its kind's rate, one after another.
 
@@ -35,10 +40,12 @@ def seconds(
         architecture: a name of SHAPES.
         latent: (height, width).
         settings: None for dense.
+        itemsize: bytes of a number in the precision that the rates are of.
         rate: from `rates`.
     """
     total = 0.0
-    for op in unet_cost.unet_operations(SHAPES[architecture], latent, settings, batch, itemsize=4):
+    shape = SHAPES[architecture]
+    for op in unet_cost.unet_operations(shape, latent, settings, batch, itemsize=itemsize):
         if op.kind == unet_cost.ELEMENTWISE:
             total += op.bytes / rate[op.kind]
         elif op.kind == unet_cost.ATTENTION:

@@ -6,6 +6,7 @@ Only the second pass of hires fix is done differently.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -17,6 +18,7 @@ from benchmarks.bench import Bench
 from benchmarks.painter import Painter
 from benchmarks.peers import DENSE, HIDIFFUSION, HYPERTILE, TODO_BY, TOMES, tome
 from benchmarks.tiles import tiled
+from benchmarks.unet import PIXELS_PER_LATENT
 from benchmarks.windows import windowed
 from demo.metrics import high_frequency_ratio, psnr
 from lib_todo import Settings, token_downsampling
@@ -65,6 +67,12 @@ def methods(painter: Painter, enlargement: int) -> Methods:
     return found
 
 
+def names(native: int, enlargements: list[int]) -> list[str]:
+    """Of all that is compared at any of the enlargements; `native` is in pixels."""
+    ours = (variants(native // PIXELS_PER_LATENT, times) for times in enlargements)
+    return list(dict.fromkeys([*itertools.chain(*ours), *TOMES, HYPERTILE, HIDIFFUSION]))
+
+
 def _draw_all(
     painter: Painter, seed: int, start: Image.Image, found: Methods
 ) -> dict[str, torch.Tensor]:
@@ -85,12 +93,15 @@ def measure(
     """Errors of every variant against dense, for seeds 0 and on, at each enlargement.
 
     Args:
-        wanted: names of variants; all without it.
+        wanted: of `names`; all without it. Not each is compared at each enlargement.
     """
+    bench.store.set_conditions("quality", **painter.checkpoint.described())
     for times in enlargements:
         side = times * painter.checkpoint.native
         found = methods(painter, times)
         found = {name: each for name, each in found.items() if wanted is None or name in wanted}
+        if not found:
+            continue
         points = {name: bench.store.point("quality", str(side), name) for name in found}
         done = min(
             len(p.get(key, [])) for p in points.values() for key in ("latent_mse", *MEASURES)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import random
 import re
 import statistics
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from benchmarks import overhead, predict, targets
 from benchmarks.peers import DENSE, IDEAL, TODO
 from benchmarks.store import Store
-from benchmarks.timing import Spread, ratio
+from benchmarks.timing import Spread, Times, ratio
+from benchmarks.unet import PIXELS_PER_LATENT
 from lib_todo import Settings
 from lib_todo.architectures import SHAPES
 
-PIXELS_PER_LATENT = 8
 RESAMPLINGS = 2000
 
 
@@ -24,8 +27,8 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _seconds(values: list[float]) -> str:
-    spread = Spread.of(values)
+def _seconds(times: Times) -> str:
+    spread = Spread.of(times.values())
     if spread.count == 1:
         return f"{_digits(spread.median)} (one run)"
     return (
@@ -39,6 +42,8 @@ def _digits(value: float) -> str:
 
 
 def _times(spread: Spread) -> str:
+    if spread.count == 0:
+        return f"{spread.median:.3f} (in rounds of its own)"
     if spread.count == 1:
         return f"{spread.median:.3f}"
     return f"{spread.median:.3f} ({spread.low:.3f} to {spread.high:.3f})"
@@ -49,7 +54,8 @@ def _mebibytes(point: dict[str, Any]) -> str:
 
 
 def _machine(store: Store) -> str:
-    rows = [[name.replace("_", " "), str(value)] for name, value in store.data["machine"].items()]
+    described = {**store.data["machine"], **store.conditions("unet")}
+    rows = [[name.replace("_", " "), str(value)] for name, value in described.items()]
     return _table(["what", "value"], rows)
 
 
@@ -85,13 +91,15 @@ def _pooling(store: Store) -> str:
     rows = []
     for (name, side), methods in store.groups("pooling").items():
         for method, point in methods.items():
-            alone = statistics.median(point["seconds"])
+            alone = statistics.median(point["seconds"].values())
             of = [
                 group[f"ToDo {method}"]["seconds"]
                 for (layer, _, tokens), group in layers.items()
                 if (layer, tokens) == (name, side) and f"ToDo {method}" in group
             ]
-            share = f"{100 * alone / statistics.median(of[0]):.2f}%" if of and of[0] else ""
+            share = (
+                f"{100 * alone / statistics.median(of[0].values()):.2f}%" if of and of[0] else ""
+            )
             rows.append([name, f"{side}²", method, f"{1000 * alone:.2f}", share])
     return _table(head, rows) if rows else ""
 
@@ -139,23 +147,21 @@ def _memory(store: Store) -> str:
     return _table(head, rows) if rows else ""
 
 
-def _predictions(store: Store, settings: Settings) -> str:
+def _predictions(store: Store) -> str:
     head = ["U-Net", "pixels", "predicted speed-up", "measured", "prediction / measured"]
-    rate = predict.rates(store)
-    batch = store.data["machine"].get("batch", 1)
+    rate, measured_with = predict.rates(store), store.conditions("unet")
     rows = []
     for (kind, architecture, size), methods in store.groups("unet").items():
-        if architecture not in SHAPES or not rate:
-            continue
         times = [methods.get(name, {}).get("seconds") for name in (DENSE, TODO)]
-        if not all(times):
+        if architecture not in SHAPES or not rate or not all(times):
             continue
         latent = (int(size) // PIXELS_PER_LATENT,) * 2
+        itemsize = getattr(torch, store.data["machine"]["precision"]).itemsize
         dense, pooled = (
-            predict.seconds(architecture, latent, with_, batch, rate) for with_ in (None, settings)
+            predict.seconds(architecture, latent, settings, measured_with["batch"], itemsize, rate)
+            for settings in (None, Settings(threshold=measured_with["threshold"]))
         )
-        measured = ratio(*times).median
-        predicted = dense / pooled
+        measured, predicted = ratio(*times).median, dense / pooled
         cells = [f"{predicted:.3f}", f"{measured:.3f}", f"{predicted / measured:.3f}"]
         rows.append([f"{architecture}, {kind}", f"{size}²", *cells])
     return _table(head, rows) if rows else ""
@@ -166,17 +172,34 @@ def _targets(store: Store) -> str:
     return _table(["target", "measured", "wanted", ""], rows) if rows else ""
 
 
-def _mean(values: list[float], digits: int) -> str:
-    """The mean with its 95% confidence interval, by resampling the seeds."""
-    mean = f"{statistics.fmean(values):.{digits}f}"
-    if len(values) < 2:
-        return mean
+def _with_interval(statistic: Callable[[list[int]], float], seeds: int, digits: int) -> str:
+    """The statistic of all seeds with its 95% interval, by resampling the seeds.
+
+    Args:
+        statistic: from seeds, which may repeat.
+    """
+    whole = f"{statistic(list(range(seeds))):.{digits}f}"
+    if seeds < 2:
+        return whole
     draw = random.Random(0)
-    means = sorted(
-        statistics.fmean(draw.choices(values, k=len(values))) for _ in range(RESAMPLINGS)
+    drawn = sorted(statistic(draw.choices(range(seeds), k=seeds)) for _ in range(RESAMPLINGS))
+    low, high = (drawn[int(part * RESAMPLINGS)] for part in (0.025, 0.975))
+    return f"{whole} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def _mean(values: list[float], digits: int) -> str:
+    return _with_interval(
+        lambda seeds: statistics.fmean(values[seed] for seed in seeds), len(values), digits
     )
-    low, high = (means[int(part * RESAMPLINGS)] for part in (0.025, 0.975))
-    return f"{mean} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def _of_means(upper: list[float], lower: list[float], digits: int) -> str:
+    """How many times the mean of `upper` is of that of `lower`, both of the same seeds."""
+    return _with_interval(
+        lambda seeds: sum(upper[seed] for seed in seeds) / sum(lower[seed] for seed in seeds),
+        min(len(upper), len(lower)),
+        digits,
+    )
 
 
 def _quality(store: Store) -> str:
@@ -185,15 +208,14 @@ def _quality(store: Store) -> str:
     rows = []
     found = store.under("quality")
     for (side, name), point in found.items():
-        if not point.get("latent_mse"):
+        errors = point.get("latent_mse")
+        if not errors:
             continue
-        errors = point["latent_mse"]
         cells = [f"{side}²", name, str(len(errors)), _mean(errors, 5)]
         cells += [_mean(point["psnr"], 1), _mean(point["high_frequency"], 3)]
         nearest = found.get((side, "ToDo nearest"), {}).get("latent_mse", [])
-        ratios = [a / b for a, b in zip(errors, nearest)]
-        cells.append(_mean(ratios, 2) if ratios and name != "ToDo nearest" else "")
-        rows.append(cells)
+        other = nearest and name != "ToDo nearest"
+        rows.append([*cells, _of_means(errors, nearest, 2) if other else ""])
     return _table(head, rows) if rows else ""
 
 
@@ -202,12 +224,8 @@ def _notes(store: Store) -> str:
     return _table(["left out", "why"], rows) if rows else ""
 
 
-def tables(store: Store, settings: Settings) -> dict[str, str]:
-    """Markdown tables by name; those without numbers are empty.
-
-    Args:
-        settings: what ToDo was run with, for the predictions.
-    """
+def tables(store: Store) -> dict[str, str]:
+    """Markdown tables by name; those without numbers are empty."""
     return {
         "machine": _machine(store),
         "targets": _targets(store),
@@ -217,7 +235,7 @@ def tables(store: Store, settings: Settings) -> dict[str, str]:
         "layers": _layers(store),
         "pooling": _pooling(store),
         "overhead": _overhead(store),
-        "predictions": _predictions(store, settings),
+        "predictions": _predictions(store),
         "quality": _quality(store),
         "notes": _notes(store),
     }

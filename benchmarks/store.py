@@ -6,17 +6,23 @@ import json
 from pathlib import Path
 from typing import Any
 
+from benchmarks.timing import Times
+
+
+class OtherConditionsError(ValueError):
+    """Results of two machines, or of one under two conditions, would be mixed."""
+
 
 class Store:
     """Named measurements with what describes them.
 
-    `{"machine": {...}, "notes": {name: text}, "points": {key: {...}}}`; a key is the parts of a
-    point's name joined by " | ".
+    `{"machine": {...}, "conditions": {...}, "notes": {...}, "points": {...}}`, the last three by
+    key: the parts of a point's name joined by " | ", the first of them the benchmark's part.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.data: dict[str, Any] = {"machine": {}, "notes": {}, "points": {}}
+        self.data: dict[str, Any] = {"machine": {}, "conditions": {}, "notes": {}, "points": {}}
         if path.exists():
             self.data |= json.loads(path.read_text())
 
@@ -24,22 +30,45 @@ class Store:
         """Say what is measured on.
 
         Raises:
-            ValueError: the file holds another machine's results; two are never mixed.
+            OtherConditionsError: the file holds another machine's results; two are never mixed.
         """
-        if self.data["points"] and self.data["machine"] != machine:
-            raise ValueError(
-                f"{self.path} was measured on another machine or with other versions; "
-                "name another --out or remove it"
-            )
+        if self.data["points"]:
+            self._refuse_other("these results were", self.data["machine"], machine)
         self.data["machine"] = machine
+
+    def set_conditions(self, *part: str, **conditions: Any) -> None:
+        """Say with what a part is measured, beside the machine.
+
+        Args:
+            part: the first parts of its points' keys.
+
+        Raises:
+            OtherConditionsError: the file holds results of others; two are never mixed.
+        """
+        name = " | ".join(part)
+        if any(any(point.values()) for point in self.under(*part).values()):
+            self._refuse_other(f"{name} was", self.conditions(*part), conditions)
+        self.data["conditions"][name] = conditions
+
+    def conditions(self, *part: str) -> dict[str, Any]:
+        """With what the part was measured; empty where it was not."""
+        return self.data["conditions"].get(" | ".join(part), {})
+
+    def _refuse_other(self, what: str, before: dict[str, Any], now: dict[str, Any]) -> None:
+        for name in {**before, **now}:
+            if before.get(name) != now.get(name):
+                raise OtherConditionsError(
+                    f"{self.path}: {what} measured with {name.replace('_', ' ')} "
+                    f"{before.get(name)}, not {now.get(name)}; name another --out or remove it"
+                )
 
     def point(self, *key: str) -> dict[str, Any]:
         """The point of that name, for changing; made where there is none."""
         return self.data["points"].setdefault(" | ".join(key), {})
 
-    def seconds(self, *key: str) -> list[float]:
-        """The point's times, for appending."""
-        return self.point(*key).setdefault("seconds", [])
+    def seconds(self, *key: str) -> Times:
+        """The point's times, for adding to."""
+        return self.point(*key).setdefault("seconds", {})
 
     def under(self, *prefix: str) -> dict[tuple[str, ...], dict[str, Any]]:
         """Points whose key starts with `prefix`, by the rest of their key."""

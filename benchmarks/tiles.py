@@ -20,10 +20,11 @@ def tiled(unet: torch.nn.Module, latent: Grid, tile: int) -> Iterator[None]:
 
     Args:
         latent: height and width of the U-Net's input.
-        tile: the tile's side in latents, at every level: half as many tokens where the level is
-            half as large. A grid that tiles of that side do not fill is left whole.
+        tile: the least side of a tile in tokens of the largest grid; on a grid half as large a
+            tile has at least twice as many. Tiles are the smallest that fill the grid.
 
-    Source: HyperTile (tfernd), `split_attention`, without its random tile sizes.
+    Source: the WebUI's HyperTile for square pictures, `self_attn_forward` with `scale_depth`, of
+    whose tile sizes a swap size of 1 leaves the smallest.
     """
     hooks = []
     for transformer in unet.modules():
@@ -41,6 +42,11 @@ def tiled(unet: torch.nn.Module, latent: Grid, tile: int) -> Iterator[None]:
             hook.remove()
 
 
+def smallest_divisor(length: int, at_least: int) -> int:
+    """The least divisor of `length` from `at_least` on; the length itself where there is none."""
+    return next((n for n in range(at_least, length) if length % n == 0), length)
+
+
 class _Tiling:
     """The tiles of one spatial transformer's tokens."""
 
@@ -52,10 +58,12 @@ class _Tiling:
     def see(self, module: Any, args: tuple[Any, ...]) -> None:
         """Work out the tiles from the grid, `[b, c, h, w]`."""
         grid = args[0].shape[-2:]
-        side = max(1, self.tile * grid[0] // self.latent[0])
-        fits = all(length % side == 0 for length in grid)
-        self.counts = tuple(length // side for length in grid) if fits else (1, 1)
-        self.sides = (side, side) if fits else tuple(grid)
+        height, width = (
+            smallest_divisor(length, at_least=self.tile * whole // length)
+            for length, whole in zip(grid, self.latent)
+        )
+        self.sides = height, width
+        self.counts = grid[0] // height, grid[1] // width
 
     def cut(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Tokens `[b, h·w, c]` to `[b·tiles, tokens of a tile, c]`."""

@@ -7,15 +7,18 @@ import dataclasses
 import random
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 
+# seconds by the round they were measured in; rounds of a group are numbered from "1"
+Times = dict[str, float]
+
 
 @dataclasses.dataclass(frozen=True)
 class Spread:
-    """The median of some numbers, their least and their greatest."""
+    """The median of some numbers, their least and their greatest; `count` is how many."""
 
     median: float
     low: float
@@ -23,17 +26,22 @@ class Spread:
     count: int
 
     @classmethod
-    def of(cls, values: list[float]) -> Spread:
-        return cls(statistics.median(values), min(values), max(values), len(values))
+    def of(cls, values: Iterable[float]) -> Spread:
+        numbers = list(values)
+        return cls(statistics.median(numbers), min(numbers), max(numbers), len(numbers))
 
 
-def ratio(upper: list[float], lower: list[float]) -> Spread:
+def ratio(upper: Times, lower: Times) -> Spread:
     """How many times `upper` is of `lower`, round by round: what is slow in a round is in both.
 
-    Args:
-        upper, lower: seconds of the same rounds in the same order.
+    Returns:
+        the rounds' ratios; where the two share no round, the ratio of medians, with a count of 0.
     """
-    return Spread.of([a / b for a, b in zip(upper, lower)])
+    shared = [name for name in upper if name in lower]
+    if shared:
+        return Spread.of(upper[name] / lower[name] for name in shared)
+    apart = statistics.median(upper.values()) / statistics.median(lower.values())
+    return Spread(apart, apart, apart, 0)
 
 
 def keep_freed_memory() -> bool:
@@ -45,9 +53,9 @@ def keep_freed_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    # by <malloc.h>: never give back from the top, never take by mmap
+    # by <malloc.h>; a threshold of -1 never gives back from the top, no maps never takes by mmap
     trim_threshold, mmap_max = -1, -4
-    return bool(mallopt(trim_threshold, 2**31 - 1) and mallopt(mmap_max, 0))
+    return bool(mallopt(trim_threshold, -1) and mallopt(mmap_max, 0))
 
 
 def synchronize(device: torch.device) -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from lib_todo.report import RECORDED, TILED
+from lib_todo.report import HYPERTILE, RECORDED
 
 
 def in_the_way(layer: Any) -> str | None:
     """Why the layer's keys must not be fewer now, in the report's words; None: they may be."""
     if _hypertile_tiles(layer):
-        return TILED
+        return HYPERTILE
     if _guidance_reads(layer):
         return RECORDED
     return None
@@ -39,7 +39,7 @@ def _left_on(layer: Any, name: str) -> Any:
 
 
 def _hypertile_tiles(layer: Any) -> bool:
-    """HyperTile, while it is switched on: it would tile the layer's tokens but not a context."""
+    """HyperTile, while it is switched on: where it tiles tokens, a context would stay whole."""
     params = _left_on(layer, "__webui_hypertile_params")
     return bool(getattr(params, "enabled", False))
 

@@ -15,7 +15,7 @@ OUTSIDE_WINDOW = "outside the step window"
 OTHER_PASS = "other pass"
 OTHER_GENERATION = "another generation"
 NOT_THIS_GRID = "not this grid"
-TILED = "tiled by another extension"
+HYPERTILE = "left to HyperTile"
 OLDER = "left to the older ToDo extension"
 RECORDED = "read by self-attention guidance"
 MASKED = "masked or with additional tokens"
@@ -26,7 +26,7 @@ NO_LAYER = "no such layer seen"
 REPLACED = "self-attention is replaced by another extension"
 
 # told also where other layers were pooled
-LEFT_TO_OTHERS = (OLDER, TILED, RECORDED, NOT_THIS_GRID, MASKED, FUSED, OTHER_VALUES)
+LEFT_TO_OTHERS = (OLDER, HYPERTILE, RECORDED, NOT_THIS_GRID, MASKED, FUSED, OTHER_VALUES)
 
 
 @dataclasses.dataclass

@@ -108,13 +108,13 @@ def test_hypertile_keeps_its_layers_and_gives_them_back(tiled: Host) -> None:
             (8, 8): {(64, 64)},
             (4, 4): {(16, 16)},
         }
-        assert "5 tiled by another extension" in str(line(answer))
+        assert "5 left to HyperTile" in str(line(answer))
         assert tiled.probe_leftovers() == left_by_hypertile
 
         only_tiled = Pooling(factor=2, threshold=16)
         answer = tiled.txt2img(steps=1, **only_tiled.asked())
         assert first_pixels(answer) == alone
-        told = "ToDo: nothing was pooled: tiled by another extension (5 layers)"
+        told = "ToDo: nothing was pooled: left to HyperTile (5 layers)"
         assert line(answer) == told
 
     # HyperTile is off again and its forward still there: every layer is pooled, with right rows.
@@ -131,4 +131,4 @@ def test_hypertile_in_the_hires_pass_alone(tiled: Host) -> None:
     assert counts(tiled)[16, 16] == {(256, 64)}
     assert counts(tiled, "hires")[32, 32] == {(256, 256)}
     assert counts(tiled, "hires")[16, 16] == {(256, 64)}
-    assert "5 tiled by another extension" in str(line(answer))
+    assert "5 left to HyperTile" in str(line(answer))

@@ -1,16 +1,24 @@
-"""The benchmark's own holds on a U-Net: tiles and windows."""
+"""The benchmark's own holds on a U-Net, tiles and windows, and peers that fail or join later."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
+from rich.progress import Progress
 
-from benchmarks.tiles import tiled
+from benchmarks.bench import Bench
+from benchmarks.foreign import load_hypertile
+from benchmarks.store import Store
+from benchmarks.tiles import smallest_divisor, tiled
 from benchmarks.windows import windowed
 
 
@@ -25,14 +33,88 @@ def test_a_tile_is_attention_by_itself(height: int, width: int) -> None:
     torch.testing.assert_close(cut[:4, -4:].reshape(1, -1, 16), attention(corner))
 
 
-def test_tiles_that_do_not_fit_or_are_over_change_nothing() -> None:
-    model, _, run = _transformer(8, 8)
+@pytest.mark.parametrize(
+    ("latent", "tile", "tiles"),
+    [
+        ((8, 8), 4, 4),
+        ((8, 8), 3, 4),
+        ((8, 8), 5, 1),
+        # the same layer a level below: its tile is twice as many of its tokens
+        ((16, 16), 2, 4),
+        ((16, 16), 4, 1),
+        ((32, 32), 1, 4),
+    ],
+)
+def test_tiles_are_the_smallest_that_fill_the_grid(
+    latent: tuple[int, int], tile: int, tiles: int
+) -> None:
+    model, attention, run = _transformer(8, 8)
     whole = run()
-    with torch.inference_mode(), tiled(model, (8, 8), tile=3):
-        assert torch.equal(run(), whole)
-    with torch.inference_mode(), tiled(model, (8, 8), tile=4):
-        assert not torch.allclose(run(), whole)
+    seen: list[int] = []
+    with torch.inference_mode(), tiled(model, latent, tile):
+        hook = attention.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
+        assert torch.equal(run(), whole) == (tiles == 1)
+        hook.remove()
+    assert seen == [tiles]
     assert torch.equal(run(), whole)
+
+
+@pytest.mark.skipif("SD_WEBUI_DIR" not in os.environ, reason="no SD_WEBUI_DIR: no HyperTile")
+@pytest.mark.parametrize("length", [32, 64, 96, 128, 160, 192])
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_tiles_are_the_webuis(length: int, depth: int) -> None:
+    """The number of tiles a side is what the host's own HyperTile takes with a swap size of 1."""
+    host = load_hypertile(Path(os.environ["SD_WEBUI_DIR"]))
+    grid, tile = length >> depth, 32
+    side = smallest_divisor(grid, at_least=tile << depth)
+    assert grid // side == host.random_divisor(grid, tile << depth, 1)
+
+
+class Failing:
+    """A method whose call fails, as other people's code may."""
+
+    def __enter__(self) -> Callable[[], None]:
+        return self.fail
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def fail(self) -> None:
+        raise RuntimeError("its own trouble")
+
+
+def test_a_peer_that_fails_is_noted_and_the_rest_is_measured(tmp_path: Path) -> None:
+    bench = _bench(tmp_path)
+    methods = {
+        "dense": lambda: contextlib.nullcontext(lambda: None),
+        "HyperTile": Failing,
+    }
+    key = ("unet", "diffusers", "SD 1.x", "1024")
+    bench.warm_up(key, methods)
+    bench.interleave(key, methods)
+    bench.memory(key, methods)
+    assert list(bench.store.seconds(*key, "dense")) == ["1", "2"]
+    notes = {" | ".join((*key, "HyperTile")): "RuntimeError: its own trouble"}
+    assert bench.store.left_out() == notes
+    with pytest.raises(RuntimeError, match="its own trouble"):
+        bench.interleave(key, {"ToDo": Failing})
+
+
+def test_who_joins_later_has_rounds_of_its_own(tmp_path: Path) -> None:
+    bench = _bench(tmp_path)
+    key = ("unet", "diffusers", "SD 1.x", "1024")
+    methods = {"dense": lambda: contextlib.nullcontext(lambda: None)}
+    bench.interleave(key, methods)
+    bench.interleave(key, {**methods, "ToDo": methods["dense"]})
+    assert list(bench.store.seconds(*key, "dense")) == ["1", "2"]
+    assert list(bench.store.seconds(*key, "ToDo")) == ["3", "4"]
+
+
+def _bench(folder: Path) -> Bench:
+    """For two rounds of what is shorter than a minute."""
+    store, cpu = Store(folder / "results.json"), torch.device("cpu")
+    deadline = time.monotonic() + 60
+    return Bench(store, cpu, torch.float32, "wall", 2, deadline, Progress(disable=True))
 
 
 def _transformer(height: int, width: int) -> tuple[Any, Any, Callable[[], torch.Tensor]]:

@@ -11,7 +11,7 @@ from ldm.modules.attention import CrossAttention, SpatialTransformer
 from ldm_models import WIDTH, image, spatial_transformer, text
 
 from lib_todo import Report, Settings, token_downsampling
-from lib_todo.report import MASKED, NOT_SELF_ATTENTION, NOT_THIS_GRID, TILED
+from lib_todo.report import HYPERTILE, MASKED, NOT_SELF_ATTENTION, NOT_THIS_GRID
 from lib_todo.settings import METHODS
 
 GRID = (6, 7)
@@ -204,7 +204,7 @@ def test_a_layer_that_hypertile_tiles_is_left_to_it() -> None:
     case, x = Given(), tokens()
     setattr(case.layer, "__webui_hypertile_params", HyperTileParams(enabled=True))
     case.assert_untouched(case.call(BY_TWO, x), x)
-    assert case.reasons() == [TILED]
+    assert case.reasons() == [HYPERTILE]
 
 
 def test_a_layer_that_hypertile_tiled_once_is_pooled() -> None:

@@ -15,6 +15,7 @@ from lib_todo.report import (
     BELOW_THRESHOLD,
     FACTOR_ONE,
     FUSED,
+    HYPERTILE,
     MASKED,
     NOT_SELF_ATTENTION,
     NOT_THIS_GRID,
@@ -22,7 +23,6 @@ from lib_todo.report import (
     OTHER_PASS,
     OTHER_VALUES,
     OUTSIDE_WINDOW,
-    TILED,
 )
 
 LAYERS = [nn.Identity() for _ in range(16)]
@@ -242,7 +242,7 @@ def test_several_grids_largest_first() -> None:
     )
 
 
-@pytest.mark.parametrize("reason", [TILED, NOT_THIS_GRID, MASKED, FUSED, OTHER_VALUES])
+@pytest.mark.parametrize("reason", [HYPERTILE, NOT_THIS_GRID, MASKED, FUSED, OTHER_VALUES])
 def test_what_was_unexpectedly_left_alone_is_noted(reason: str) -> None:
     report = Report()
     count(report, range(10), *POOLED)
@@ -285,7 +285,7 @@ def test_nothing_above_the_threshold(threshold: int | None, where: str, words: s
         OTHER_PASS,
         OTHER_GENERATION,
         NOT_THIS_GRID,
-        TILED,
+        HYPERTILE,
         MASKED,
         FUSED,
         OTHER_VALUES,
@@ -300,10 +300,10 @@ def test_nothing_pooled_for_another_reason(reason: str) -> None:
 
 def test_nothing_pooled_for_two_reasons() -> None:
     report = Report()
-    count(report, range(2), LARGE, 16384, 16384, TILED)
+    count(report, range(2), LARGE, 16384, 16384, HYPERTILE)
     count(report, range(2, 5), LARGE, 16384, 16384, OUTSIDE_WINDOW)
     assert report.line() == (
-        f"ToDo: nothing was pooled: {TILED} (2 layers), {OUTSIDE_WINDOW} (3 layers)"
+        f"ToDo: nothing was pooled: {HYPERTILE} (2 layers), {OUTSIDE_WINDOW} (3 layers)"
     )
 
 
