@@ -301,16 +301,20 @@ class Tab:
 
     def _pictures(self, none_yet: bool) -> int:
         """How many are in the gallery, which is drawn after the texts; 0 may be too early."""
-        sizes = (f"#{self.name}_gallery .thumbnail-{size}" for size in ("lg", "small"))
-        found = self.page.locator(", ".join(sizes))
+        gallery = f"#{self.name}_gallery"
         if none_yet:
-            found.first.wait_for(state="attached")
-        count, since = found.count(), time.monotonic()
+            self.page.wait_for_selector(f"{gallery} [class*=thumbnail-]", state="attached")
+        count, since = self._thumbnails(gallery), time.monotonic()
         while time.monotonic() < since + QUIET_SECONDS:
-            if (now := found.count()) != count:
+            if (now := self._thumbnails(gallery)) != count:
                 count, since = now, time.monotonic()
             self.page.wait_for_timeout(50)
         return count
+
+    def _thumbnails(self, gallery: str) -> int:
+        """Those of the grid and, of an image that is opened, those below it: either or both."""
+        sizes = ("lg", "small")
+        return max(self.page.locator(f"{gallery} .thumbnail-{size}").count() for size in sizes)
 
     def _text(self, selector: str) -> str:
         found = self.page.locator(selector)
