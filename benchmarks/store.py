@@ -80,12 +80,12 @@ class Store:
         return found
 
     def groups(self, part: str) -> dict[tuple[str, ...], dict[str, dict[str, Any]]]:
-        """The part's points with times or a peak, by group and then by method."""
+        """The part's points with times or a peak, by group in the groups' order, then by method."""
         found: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}
         for key, point in self.under(part).items():
             if point.get("seconds") or "peak_bytes" in point:
                 found.setdefault(key[:-1], {})[key[-1]] = point
-        return found
+        return dict(sorted(found.items(), key=lambda group: _by_number(group[0])))
 
     def note(self, name: str, text: str) -> None:
         """Why something was left out.
@@ -111,6 +111,11 @@ class Store:
         new = self.path.with_suffix(".new")
         new.write_text(json.dumps(self.data, indent=1, ensure_ascii=False) + "\n")
         new.replace(self.path)
+
+
+def _by_number(key: tuple[str, ...]) -> list[tuple[int, str]]:
+    """For sorting: words by the alphabet, numbers by what they count."""
+    return [(int(part) if part.isdigit() else 0, part) for part in key]
 
 
 def _in_order(parts: list[str], key: list[str]) -> bool:

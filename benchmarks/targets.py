@@ -63,7 +63,7 @@ def _time_targets(
     rows = []
     times = {name: point["seconds"] for name, point in methods.items() if point.get("seconds")}
     for name in times:
-        ours = trade.as_close(name, error) if name in error else TODO
+        ours = trade.as_close(name, error, times) if name in error else TODO
         if name in NOT_PEERS or ours not in times:
             continue
         spread = ratio(times[name], times[ours])

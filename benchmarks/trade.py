@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Collection
 
 from benchmarks.peers import DENSE, DIFFUSERS, TODO, TODO_BY
 from benchmarks.store import Store
@@ -33,9 +34,15 @@ def errors(store: Store, times: int) -> dict[str, float]:
     }
 
 
-def as_close(peer: str, error: dict[str, float]) -> str | None:
-    """Of ours the one by the greatest factor whose error is not above the peer's."""
-    close = [name for name in OURS if name in error and error[name] <= error[peer]]
+def as_close(peer: str, error: dict[str, float], among: Collection[str]) -> str | None:
+    """Of ours that are among those the one by the greatest factor that errs no more than the peer.
+
+    Args:
+        error: by method, the peer's too.
+    """
+    close = [
+        name for name in OURS if name in among and name in error and error[name] <= error[peer]
+    ]
     return close[-1] if close else None
 
 

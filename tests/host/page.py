@@ -23,6 +23,8 @@ ANSWER_SECONDS = 120
 HINT_MS = 20_000
 # This long without a request or a socket, and the page has nothing more to ask.
 QUIET_SECONDS = 0.3
+# An empty gallery for this long, and nothing will be drawn.
+NO_PICTURE_SECONDS = 5
 
 # What the host's log says around a reload of its UI.
 RESTARTING = "Restarting UI..."
@@ -69,8 +71,7 @@ class WebUi:
         self.errors: list[str] = []
         self.stacks: list[str] = []
         self._begun = 0
-        self._open: set[int] = set()
-        self._joined: set[int] = set()
+        self._open: set[object] = set()
         self._last = time.monotonic()
         page.set_default_timeout(ANSWER_SECONDS * 1000)
         page.on("console", lambda message: self._console(message.type, message.text))
@@ -136,26 +137,23 @@ class WebUi:
     def _request(self, request: Request) -> None:
         """With gradio 4 the page joins a queue, then reads one stream until nothing is waiting.
 
-        Either side may end the stream: it finishes, or fails.
+        Either side may end the stream: it finishes, or fails. Between the two is less than a
+        moment, so that with neither open for QUIET_SECONDS all is answered.
         """
-        if "/queue/join" in request.url:
+        if "/queue/" in request.url:
             self._asked(request)
 
     def _request_over(self, request: Request) -> None:
-        if "/queue/join" in request.url:
-            self._joined.add(id(request))
-        elif "/queue/data" in request.url:
-            self._open -= self._joined
-            self._joined.clear()
-            self._last = time.monotonic()
+        if "/queue/" in request.url:
+            self._answered(request)
 
     def _asked(self, asked: object) -> None:
         self._begun += 1
-        self._open.add(id(asked))
+        self._open.add(asked)
         self._last = time.monotonic()
 
     def _answered(self, asked: object) -> None:
-        self._open.discard(id(asked))
+        self._open.discard(asked)
         self._last = time.monotonic()
 
     @contextmanager
@@ -296,20 +294,19 @@ class Tab:
             infotext=self._text(f"#html_info_{self.name}"),
             line=self._text(f"#html_log_{self.name} .comments"),
             error=error,
-            images=self._pictures(none_yet=not error),
+            images=self._pictures(refused=bool(error)),
         )
 
-    def _pictures(self, none_yet: bool) -> int:
-        """How many are in the gallery, which is drawn after the texts; 0 may be too early."""
-        gallery = f"#{self.name}_gallery"
-        if none_yet:
-            self.page.wait_for_selector(f"{gallery} [class*=thumbnail-]", state="attached")
-        count, since = self._thumbnails(gallery), time.monotonic()
-        while time.monotonic() < since + QUIET_SECONDS:
-            if (now := self._thumbnails(gallery)) != count:
+    def _pictures(self, refused: bool) -> int:
+        """How many are in the gallery, which is drawn after the texts."""
+        count, since = -1, time.monotonic()
+        while True:
+            if (now := self._thumbnails(f"#{self.name}_gallery")) != count:
                 count, since = now, time.monotonic()
+            wait = QUIET_SECONDS if count or refused else NO_PICTURE_SECONDS
+            if time.monotonic() > since + wait:
+                return count
             self.page.wait_for_timeout(50)
-        return count
 
     def _thumbnails(self, gallery: str) -> int:
         """Those of the grid and, of an image that is opened, those below it: either or both."""
