@@ -11,14 +11,21 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
 from benchmarks import trade
-from benchmarks.peers import DENSE, FLOOR, IDEAL, TODO
+from benchmarks.peers import DENSE, FLOOR, IDEAL, TODO, TODO_BY
 from benchmarks.store import Store
 from benchmarks.timing import Spread, ratio
 
 _DPI = 110
-# ours stands out, the bounds are thin
+# ours are red and stand out, the bounds are thin
+_OURS = "crimson"
+_REDS = ("lightcoral", "indianred", "darkred")
+_OTHERS = ("tab:blue", "tab:orange", "tab:green", "tab:purple", "tab:brown", "tab:cyan")
 _STYLES: dict[str, dict[str, Any]] = {
-    TODO: {"color": "crimson", "linewidth": 3, "marker": "o"},
+    TODO: {"color": _OURS, "linewidth": 3, "marker": "o"},
+    **{
+        name: {"color": red, "linewidth": 1.5, "marker": "."}
+        for name, red in zip(TODO_BY, _REDS, strict=True)
+    },
     IDEAL: {"color": "black", "linewidth": 1, "linestyle": "--"},
     FLOOR: {"color": "black", "linewidth": 1, "linestyle": ":"},
     DENSE: {"color": "tab:gray", "linewidth": 1},
@@ -93,6 +100,7 @@ def _layer_speed_ups(store: Store) -> dict[str, Series]:
 
 
 def _plot(axes: Any, series: Series) -> None:
+    axes.set_prop_cycle(color=_OTHERS)
     for name, points in series.items():
         points = sorted(points, key=lambda pair: pair[0])
         x, spreads = zip(*points)
@@ -118,11 +126,13 @@ def _trade_picture(path: Path, trades: dict[int, trade.Trade], native: int) -> P
     figure, panels = plt.subplots(1, len(trades), figsize=(6 * len(trades), 3.8), squeeze=False)
     for axes, (times, points) in zip(panels[0], trades.items()):
         for name, (error, speed) in points.items():
-            color = _STYLES[TODO]["color"] if name.startswith(TODO) else "tab:blue"
-            axes.plot(error, speed, "o", color=color, markersize=9)
-            axes.annotate(name, (error, speed), xytext=(8, -4), textcoords="offset points")
-        axes.axhline(1, color="tab:gray", linewidth=1)
-        axes.margins(x=0.25)
+            ours = name in trade.OURS
+            axes.plot(error, speed, "o", color=_OURS if ours else _OTHERS[0], markersize=9)
+            # ours to the left, where no other method has room
+            place = {"xytext": (-9 if ours else 9, -4), "ha": "right" if ours else "left"}
+            label = name.replace(" factor ", " by ")
+            axes.annotate(label, (error, speed), textcoords="offset points", **place)
+        axes.margins(x=0.3, y=0.15)
         axes.set(
             title=f"Faster against further off, at {times} times the model's own size",
             xlabel=f"squared error of the latents (a model of {native} px at {times * native})",
