@@ -62,6 +62,13 @@ class Outcome:
         return dict(re.findall(r"(ToDo [a-z]+(?: [a-z]+)?): ([^,\n]+)", self.infotext))
 
 
+def _ended(request: Request) -> float:
+    """When the browser had all of the answer, in milliseconds; of one that failed, now."""
+    timing = request.timing
+    took = timing["responseEnd"]
+    return timing["startTime"] + took if took >= 0 else 1000 * time.time()
+
+
 class WebUi:
     """The WebUI in one page, with what the console and the network said."""
 
@@ -72,6 +79,8 @@ class WebUi:
         self.stacks: list[str] = []
         self._begun = 0
         self._open: set[object] = set()
+        self._joined: dict[Request, float] = {}
+        self._streamed_until = 0.0
         self._last = time.monotonic()
         page.set_default_timeout(ANSWER_SECONDS * 1000)
         page.on("console", lambda message: self._console(message.type, message.text))
@@ -102,6 +111,7 @@ class WebUi:
                 self._wait_for_log(host, lambda log: log.count(STARTED) > starts)
                 self.page.context.set_offline(False)
             self._open.clear()
+            self._joined.clear()
             self.errors = [error for error in self.errors if OFFLINE not in error]
             self.wait_until_built()
 
@@ -135,17 +145,23 @@ class WebUi:
         socket.on("close", self._answered)
 
     def _request(self, request: Request) -> None:
-        """With gradio 4 the page joins a queue, then reads one stream until nothing is waiting.
+        """With gradio 4 the page joins a queue, then reads a stream until nothing is waiting.
 
-        Either side may end the stream: it finishes, or fails. Between the two is less than a
-        moment, so that with neither open for QUIET_SECONDS all is answered.
+        Either side may end the stream: it finishes, or fails. Its end answers every join that had
+        its own answer by then, in the browser's time: events may come in another order.
         """
-        if "/queue/" in request.url:
+        if "/queue/join" in request.url:
             self._asked(request)
 
     def _request_over(self, request: Request) -> None:
-        if "/queue/" in request.url:
-            self._answered(request)
+        if "/queue/join" in request.url:
+            self._joined[request] = _ended(request)
+        elif "/queue/data" in request.url:
+            self._streamed_until = max(self._streamed_until, _ended(request))
+        for joined, ended in list(self._joined.items()):
+            if ended <= self._streamed_until:
+                del self._joined[joined]
+                self._answered(joined)
 
     def _asked(self, asked: object) -> None:
         self._begun += 1
