@@ -16,8 +16,10 @@ from benchmarks.peers import FOREIGN
 from benchmarks.store import Store
 from benchmarks.timing import next_round, peak_bytes, timed
 
-# by name, what makes a context manager that holds the method and yields the call to measure
-Methods = dict[str, Callable[[], AbstractContextManager[Callable[[], Any]]]]
+Call = Callable[[], Any]
+# makes a context manager that holds the method and yields the call to measure
+Method = Callable[[], AbstractContextManager[Call]]
+Methods = dict[str, Method]
 # seconds of a call below which each method has a call to warm up
 SHORT = 1.0
 
@@ -49,8 +51,8 @@ class Bench:
     ) -> None:
         """Time each method's call, in rounds, until each has its rounds or time is up.
 
-        A method that joins later is measured in rounds of its own. One that fails, see `attempt`,
-        is not called again.
+        A method that joins later is measured in rounds of its own; one that fails, see `attempt`,
+        has had its rounds.
 
         Args:
             key: the point's name without the method's.
@@ -62,11 +64,13 @@ class Bench:
         while (names := next_round(done, self.rounds, seed=0)) and not self.out_of_time:
             number = self._rounds_so_far(key) + 1
             for name in names:
-                with self.attempt(key, name) as attempt, methods[name]() as call:
+
+                def measure(call: Call, name: str = name, number: int = number) -> None:
                     seconds = timed(_repeated(call, repeats), self.device, self.clock)
                     self.store.seconds(*key, name)[str(number)] = seconds / repeats
-                # who failed has had its rounds
-                done[name] = self.rounds if attempt.failed else done[name] + 1
+
+                worked = self.attempt((*key, name, "time"), name, methods[name], measure)
+                done[name] = done[name] + 1 if worked else self.rounds
                 self.progress.advance(task)
             self.store.save()
 
@@ -74,20 +78,29 @@ class Bench:
         rounds = [r for point in self.store.under(*key).values() for r in point.get("seconds", {})]
         return max(map(int, rounds), default=0)
 
-    @contextlib.contextmanager
-    def attempt(self, key: tuple[str, ...], name: str) -> Iterator[Attempt]:
-        """Note a failure of other people's code, or too little memory, and go on without it.
+    def attempt(
+        self, note: tuple[str, ...], name: str, method: Method, measure: Callable[[Call], None]
+    ) -> bool:
+        """Measure a method's call; whether that worked.
 
-        What fails of our own is raised.
+        A failure of other people's code, or for want of memory, is noted, and the comparison goes
+        on without it. Raised is what fails of our own, and what fails when the method lets go: a
+        model that is left changed is not measured on.
+
+        Args:
+            note: the note's name; one of an earlier failure goes when it works.
+            measure: what to do with the call while the method holds.
         """
-        attempt = Attempt()
-        try:
-            yield attempt
-        except Exception as error:
-            if name not in FOREIGN and not isinstance(error, torch.OutOfMemoryError):
-                raise
-            attempt.failed = True
-            self.store.note(" | ".join((*key, name)), f"{type(error).__name__}: {error}")
+        with contextlib.ExitStack() as stack:
+            try:
+                measure(stack.enter_context(method()))
+            except Exception as error:
+                if name not in FOREIGN and not _is_want_of_memory(error):
+                    raise
+                self.store.note(" | ".join(note), f"{type(error).__name__}: {error}")
+                return False
+        self.store.forget(" | ".join(note))
+        return True
 
     def warm_up(self, key: tuple[str, ...], methods: Methods) -> None:
         """A call that is not timed, of a method that has runs to come; of all where it is short."""
@@ -96,9 +109,15 @@ class Bench:
                 continue
             if self.out_of_time:
                 return
-            with self.attempt(key, name), method() as call:
-                if timed(call, self.device) > SHORT:
-                    return
+            took: list[float] = []
+            self.attempt(
+                (*key, name, "time"),
+                name,
+                method,
+                lambda call, took=took: took.append(timed(call, self.device)),
+            )
+            if took and took[0] > SHORT:
+                return
 
     def memory(self, key: tuple[str, ...], methods: Methods) -> None:
         """The peak of each method's call where there is none yet."""
@@ -106,20 +125,21 @@ class Bench:
         for name, method in methods.items():
             point = self.store.point(*key, name)
             if "peak_bytes" not in point and not self.out_of_time:
-                with self.attempt(key, name), method() as call:
+
+                def measure(call: Call, point: dict[str, Any] = point) -> None:
                     point["peak_bytes"] = peak_bytes(call, self.device)
+
+                self.attempt((*key, name, "memory"), name, method, measure)
                 self.store.save()
             self.progress.advance(task)
 
 
-@dataclasses.dataclass
-class Attempt:
-    """Whether what was attempted failed."""
-
-    failed: bool = False
+def _is_want_of_memory(error: Exception) -> bool:
+    """PyTorch has a class for a GPU's; a CPU's allocator has but the words."""
+    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
 
 
-def _repeated(call: Callable[[], Any], times: int) -> Callable[[], None]:
+def _repeated(call: Call, times: int) -> Call:
     def run() -> None:
         for _ in range(times):
             call()

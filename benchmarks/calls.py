@@ -112,7 +112,7 @@ def _that_run(
     held = _held(bench, wanted, case, methods)
     running = {}
     for name, method in methods.items():
-        with bench.attempt(("unet", kind, architecture), name), held[name]() as call:
-            call()
+        note = ("unet", kind, architecture, name, "first call")
+        if bench.attempt(note, name, held[name], lambda call: call()):
             running[name] = method
     return running

@@ -72,3 +72,10 @@ def load_hidiffusion() -> Any:
         import hidiffusion
 
     return hidiffusion
+
+
+def load_tomesd() -> types.ModuleType:
+    """The package tomesd."""
+    import tomesd
+
+    return tomesd

@@ -9,6 +9,7 @@ from typing import Any
 
 import requests
 
+from benchmarks import foreign
 from benchmarks.bench import Bench, Methods
 from benchmarks.painter import Painter
 from benchmarks.peers import DENSE, HYPERTILE, TODO, tome
@@ -21,8 +22,6 @@ REQUEST_SECONDS = 1800
 
 def measure_pipeline(bench: Bench, painter: Painter, enlargements: list[int]) -> None:
     """The second pass of hires fix and the decoder, as `quality` runs them."""
-    import tomesd
-
     checkpoint = painter.checkpoint
     bench.store.set_conditions("generation", PIPELINE, **checkpoint.described())
     settings = Settings(threshold=checkpoint.threshold)
@@ -41,7 +40,9 @@ def measure_pipeline(bench: Bench, painter: Painter, enlargements: list[int]) ->
         methods: Methods = {
             DENSE: lambda: held(contextlib.nullcontext()),
             TODO: lambda: held(token_downsampling(settings)),
-            f"ToMe {TOME_RATIO}": lambda case=case: held(tome(tomesd, TOME_RATIO)(case)),
+            f"ToMe {TOME_RATIO}": lambda case=case: held(
+                tome(foreign.load_tomesd(), TOME_RATIO)(case)
+            ),
         }
         with methods[TODO]() as warm_up:
             warm_up()
@@ -58,6 +59,16 @@ class Api:
     url: str
     side: int
     steps: int
+
+    def checkpoint(self) -> str:
+        """Its name and the short form of its hash, as the WebUI writes them.
+
+        Raises:
+            requests.HTTPError: the WebUI refused or failed.
+        """
+        answer = requests.get(f"{self.url}/sdapi/v1/options", timeout=REQUEST_SECONDS)
+        answer.raise_for_status()
+        return answer.json()["sd_model_checkpoint"]
 
     def generate(self, settings: dict[str, Any] | None, options: dict[str, Any]) -> dict[str, Any]:
         """One image; the answer.
@@ -103,8 +114,8 @@ def measure_api(bench: Bench, api: Api) -> None:
         name: lambda request=request: contextlib.nullcontext(lambda: api.generate(*request))
         for name, request in asked.items()
     }
-    bench.store.set_conditions("generation", API, steps=api.steps)
     # loads the checkpoint, where it is not loaded yet
     dataclasses.replace(api, side=256, steps=1).generate(None, {})
+    bench.store.set_conditions("generation", API, steps=api.steps, checkpoint=api.checkpoint())
     by_wall = dataclasses.replace(bench, clock="wall")
     by_wall.interleave(("generation", API, str(api.side)), methods)

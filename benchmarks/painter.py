@@ -17,6 +17,7 @@ from benchmarks.peers import DIFFUSERS, Case
 from benchmarks.unet import PIXELS_PER_LATENT
 from lib_todo import Settings
 
+WEIGHTS = (".safetensors", ".bin")
 STEPS, STRENGTH, GUIDANCE = 16, 0.6, 3.0
 SUBJECTS = ("a fox", "a frog", "a penguin", "a mushroom", "a whale", "a pig")
 PLACES = ("on a beach", "in the night", "in a meadow", "in the snow")
@@ -24,10 +25,11 @@ PLACES = ("on a beach", "in the night", "in a meadow", "in the snow")
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A diffusers folder and the side in pixels it was trained at."""
+    """A diffusers folder, the side in pixels it was trained at, and the steps of a pass."""
 
     folder: Path
     native: int
+    steps: int = STEPS
 
     @property
     def threshold(self) -> int:
@@ -35,12 +37,19 @@ class Checkpoint:
         return self.native // PIXELS_PER_LATENT
 
     def described(self) -> dict[str, Any]:
-        """What tells it from others: its size and a digest of its U-Net's weights."""
+        """What its results are told apart by: how it is used, and a digest of its weights."""
         digest = hashlib.sha256()
-        for path in sorted(path for path in (self.folder / "unet").iterdir() if path.is_file()):
-            with path.open("rb") as file:
-                hashlib.file_digest(file, lambda: digest)
-        return {"native": self.native, "checkpoint": digest.hexdigest()[:12]}
+        for path in sorted(self.folder.glob("*/*")):
+            if path.suffix in WEIGHTS:
+                with path.open("rb") as file:
+                    hashlib.file_digest(file, lambda: digest)
+        return {
+            "native": self.native,
+            "steps": self.steps,
+            "strength": STRENGTH,
+            "guidance": GUIDANCE,
+            "checkpoint": digest.hexdigest()[:12],
+        }
 
 
 class Painter:
@@ -68,7 +77,7 @@ class Painter:
         place = PLACES[seed // len(SUBJECTS) % len(PLACES)]
         return {
             "prompt": f"{subject} {place}",
-            "num_inference_steps": STEPS,
+            "num_inference_steps": self.checkpoint.steps,
             "guidance_scale": GUIDANCE,
             "generator": torch.Generator().manual_seed(seed),
         }

@@ -21,7 +21,7 @@ TODO_BY = {f"ToDo factor {factor}": factor for factor in (3, 4, 6)}
 REFERENCE, OLDER = "reference ToDo", "older extension"
 HYPERTILE, HIDIFFUSION = "HyperTile", "HiDiffusion windows"
 TOMES = {"ToMe 0.5": 0.5, "ToMe 0.75": 0.75}
-# other people's code, which may fail in any way; the comparison goes on without it
+# other people's code, which may fail in any way
 FOREIGN = {REFERENCE, OLDER, HYPERTILE, HIDIFFUSION, *TOMES}
 ALL = (DENSE, TODO, *TODO_BY, IDEAL, FLOOR, *TOMES, HYPERTILE, REFERENCE, HIDIFFUSION, OLDER)
 
@@ -98,8 +98,8 @@ def reference(utils: Any) -> Method:
             "timestep_threshold_switch": 0.0,
             "timestep_threshold_stop": 0.0,
         }
-        utils.patch_attention_proc(case.model, arguments)
         try:
+            utils.patch_attention_proc(case.model, arguments)
             yield
         finally:
             # its own remove_patch forgets the hook
@@ -117,14 +117,14 @@ def older(script: Any) -> Method:
     def apply(case: Case) -> Iterator[None]:
         first, second = case.factors
         holder = SimpleNamespace(model=SimpleNamespace(diffusion_model=case.model))
-        script.apply_patch(
-            holder,
-            is_sdxl=False,
-            downsample_factor=first,
-            downsample_factor2=second,
-            disable_after=float("inf"),
-        )
         try:
+            script.apply_patch(
+                holder,
+                is_sdxl=False,
+                downsample_factor=first,
+                downsample_factor2=second,
+                disable_after=float("inf"),
+            )
             yield
         finally:
             script.remove_patch(holder)
@@ -146,8 +146,8 @@ def tome(tomesd: Any, ratio: float) -> Method:
             target = torch.nn.Module()
             target.model = torch.nn.Module()
             target.model.diffusion_model = case.model
-        tomesd.apply_patch(target, ratio=ratio)
         try:
+            tomesd.apply_patch(target, ratio=ratio)
             with torch.random.fork_rng():
                 torch.manual_seed(0)
                 yield
@@ -162,24 +162,24 @@ def hypertile(module: Any) -> Method:
 
     @contextlib.contextmanager
     def apply(case: Case) -> Iterator[None]:
-        module.hypertile_hook_model(
-            case.model,
-            case.width,
-            case.height,
-            enable=True,
-            tile_size_max=256,
-            swap_size=1,
-            max_depth=3,
-            is_sdxl=case.architecture == "SDXL",
-        )
         try:
+            module.hypertile_hook_model(
+                case.model,
+                case.width,
+                case.height,
+                enable=True,
+                tile_size_max=256,
+                swap_size=1,
+                max_depth=3,
+                is_sdxl=case.architecture == "SDXL",
+            )
             yield
         finally:
             # the hook never goes away by itself
             for layer in case.model.modules():
                 if layer.__dict__.pop("__webui_hypertile_params", None) is not None:
                     del layer.forward
-            del case.model.__dict__["__webui_hypertile_layers"]
+            case.model.__dict__.pop("__webui_hypertile_layers", None)
 
     return apply
 
@@ -192,8 +192,8 @@ def hidiffusion(package: Any) -> Method:
         upsamplers = case.model.num_upsamplers
         # by this name it knows published models; without one it looks at the module names
         case.model.name_or_path = ""
-        package.apply_hidiffusion(case.model, apply_raunet=False)
         try:
+            package.apply_hidiffusion(case.model, apply_raunet=False)
             yield
         finally:
             package.remove_hidiffusion(case.model)
@@ -226,7 +226,8 @@ def available(kind: str, architecture: str, folders: Folders) -> tuple[dict[str,
         FLOOR: floor,
     }
     makers: dict[str, Callable[[], Method]] = {
-        name: lambda ratio=ratio: tome(_tomesd(), ratio) for name, ratio in TOMES.items()
+        name: lambda ratio=ratio: tome(foreign.load_tomesd(), ratio)
+        for name, ratio in TOMES.items()
     }
     makers[HYPERTILE] = lambda: hypertile(foreign.load_hypertile(_named(folders.webui, "--webui")))
     if kind == DIFFUSERS:
@@ -247,12 +248,6 @@ def available(kind: str, architecture: str, folders: Folders) -> tuple[dict[str,
         except (ImportError, OSError, ValueError) as error:
             left_out[name] = str(error)
     return methods, left_out
-
-
-def _tomesd() -> Any:
-    import tomesd
-
-    return tomesd
 
 
 def _named(folder: Path | None, option: str) -> Path:

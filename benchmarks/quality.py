@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from PIL import Image
 
+from benchmarks import foreign
 from benchmarks.bench import Bench
 from benchmarks.painter import Painter
 from benchmarks.peers import DENSE, HIDIFFUSION, HYPERTILE, TODO_BY, TOMES, tome
@@ -51,8 +52,6 @@ def variants(threshold: int, enlargement: int) -> dict[str, Settings]:
 
 def methods(painter: Painter, enlargement: int) -> Methods:
     """ToDo in all its variants and its peers, on the painter's U-Net."""
-    import tomesd
-
     checkpoint = painter.checkpoint
     unet, side = painter.first.unet, checkpoint.threshold * enlargement
     case = painter.case(enlargement * checkpoint.native)
@@ -60,7 +59,8 @@ def methods(painter: Painter, enlargement: int) -> Methods:
         name: lambda settings=settings: token_downsampling(settings)
         for name, settings in variants(checkpoint.threshold, enlargement).items()
     }
-    found |= {name: lambda by=ratio: tome(tomesd, by)(case) for name, ratio in TOMES.items()}
+    for name, ratio in TOMES.items():
+        found[name] = lambda by=ratio: tome(foreign.load_tomesd(), by)(case)
     tile = checkpoint.threshold // HYPERTILE_OF_NATIVE
     found[HYPERTILE] = lambda: tiled(unet, (side, side), tile)
     found[HIDIFFUSION] = lambda: windowed(unet)
@@ -74,12 +74,16 @@ def names(native: int, enlargements: list[int]) -> list[str]:
 
 
 def _draw_all(
-    painter: Painter, seed: int, start: Image.Image, found: Methods
+    bench: Bench, painter: Painter, seed: int, start: Image.Image, found: Methods
 ) -> dict[str, torch.Tensor]:
+    """The latents by method, without those that fail."""
     drawn = {DENSE: painter.latents(seed, start)}
     for name, method in found.items():
-        with method() as report:
+
+        def draw(report: Any, name: str = name) -> None:
             drawn[name] = painter.latents(seed, start, report)
+
+        bench.attempt(("quality", str(start.width), name, "drawing"), name, method, draw)
     return drawn
 
 
@@ -110,7 +114,7 @@ def measure(
         for seed in range(done, seeds):
             if bench.out_of_time:
                 break
-            drawn = _draw_all(painter, seed, painter.enlarged(seed, side), found)
+            drawn = _draw_all(bench, painter, seed, painter.enlarged(seed, side), found)
             dense = drawn.pop(DENSE)
             dense_picture = painter.picture(dense)
             for name, latents in drawn.items():

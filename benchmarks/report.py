@@ -92,14 +92,14 @@ def _pooling(store: Store) -> str:
     for (name, side), methods in store.groups("pooling").items():
         for method, point in methods.items():
             alone = statistics.median(point["seconds"].values())
-            of = [
-                group[f"ToDo {method}"]["seconds"]
+            whole = [
+                statistics.median(group[f"ToDo {method}"]["seconds"].values())
                 for (layer, _, tokens), group in layers.items()
-                if (layer, tokens) == (name, side) and f"ToDo {method}" in group
+                if (layer, tokens) == (name, side)
+                and group.get(f"ToDo {method}", {}).get("seconds")
             ]
-            share = (
-                f"{100 * alone / statistics.median(of[0].values()):.2f}%" if of and of[0] else ""
-            )
+            # beside the fastest of the attention's implementations
+            share = f"{100 * alone / min(whole):.2f}%" if whole else ""
             rows.append([name, f"{side}²", method, f"{1000 * alone:.2f}", share])
     return _table(head, rows) if rows else ""
 
@@ -207,14 +207,15 @@ def _quality(store: Store) -> str:
     head.append("error / nearest's")
     rows = []
     found = store.under("quality")
-    for (side, name), point in found.items():
+    for (side, name), point in sorted(found.items(), key=lambda item: int(item[0][0])):
         errors = point.get("latent_mse")
         if not errors:
             continue
         cells = [f"{side}²", name, str(len(errors)), _mean(errors, 5)]
         cells += [_mean(point["psnr"], 1), _mean(point["high_frequency"], 3)]
         nearest = found.get((side, "ToDo nearest"), {}).get("latent_mse", [])
-        other = nearest and name != "ToDo nearest"
+        # an error of nothing is no measure
+        other = nearest and all(nearest) and name != "ToDo nearest"
         rows.append([*cells, _of_means(errors, nearest, 2) if other else ""])
     return _table(head, rows) if rows else ""
 

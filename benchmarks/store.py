@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,14 @@ class Store:
         """Why something was left out.
 
         Args:
-            name: parts of the key that its points would have, in their order.
+            name: parts of the key that its points would have, in their order; with another part
+                that no key has, the note stays until it is taken back.
         """
         self.data["notes"][name] = text
+
+    def forget(self, name: str) -> None:
+        """Take back a note, if there is one."""
+        self.data["notes"].pop(name, None)
 
     def left_out(self) -> dict[str, str]:
         """The notes on what no run has measured, be it before or since."""
@@ -114,8 +120,9 @@ class Store:
 
 
 def _by_number(key: tuple[str, ...]) -> list[tuple[int, str]]:
-    """For sorting: words by the alphabet, numbers by what they count."""
-    return [(int(part) if part.isdigit() else 0, part) for part in key]
+    """For sorting: words by the alphabet, numbers, also inside of words, by what they count."""
+    parts = [part for text in key for part in re.split(r"(\d+)", text)]
+    return [(int(part) if part.isdigit() else 0, part) for part in parts]
 
 
 def _in_order(parts: list[str], key: list[str]) -> bool:

@@ -33,9 +33,9 @@ def rows(store: Store) -> list[list[str]]:
             found.append(_target(what, share, share <= 2, "≤ 2"))
     for (kind, architecture, size), methods in store.groups("unet").items():
         where = f"{architecture}, {kind}, {size}²"
-        times, rest = divmod(int(size), trade.NATIVE)
+        enlargement, rest = divmod(int(size), trade.NATIVE)
         known = architecture == trade.ARCHITECTURE and not rest
-        error = trade.errors(store, times) if known else {}
+        error = trade.errors(store, enlargement) if known else {}
         found += _call_targets(where, int(size), methods, error)
     return found
 
@@ -55,15 +55,15 @@ def _call_targets(
 def _time_targets(
     where: str, methods: dict[str, dict[str, Any]], error: dict[str, float]
 ) -> list[list[str]]:
-    """The same arithmetic against ToDo; other methods against what of ours errs no more.
+    """The same arithmetic against ToDo; other methods against what of ours errs no more, if any.
 
     Args:
-        error: by method; empty where none was measured at this size: then against ToDo.
+        error: by method; empty where none was measured at this size.
     """
     rows = []
     times = {name: point["seconds"] for name, point in methods.items() if point.get("seconds")}
     for name in times:
-        ours = trade.as_close(name, error, times) if name in error else TODO
+        ours = trade.as_close(name, error, times) or TODO
         if name in NOT_PEERS or ours not in times:
             continue
         spread = ratio(times[name], times[ours])
@@ -80,6 +80,7 @@ def _time_targets(
     return rows
 
 
-def _target(what: str, value: float, met: bool, wanted: str, runs: int = 0) -> list[str]:
+def _target(what: str, value: float, met: bool, wanted: str, runs: int | None = None) -> list[str]:
     verdict = "met" if met else "**missed**"
-    return [what, f"{value:.3f}", wanted, f"{verdict} (one run)" if runs == 1 else verdict]
+    weak = {0: " (in rounds of its own)", 1: " (one run)"}
+    return [what, f"{value:.3f}", wanted, verdict + weak.get(runs, "")]

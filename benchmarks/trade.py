@@ -11,7 +11,6 @@ from benchmarks.timing import ratio
 
 # whose calls are held against the checkpoint's errors, and its own size in pixels
 ARCHITECTURE, NATIVE = "SD 1.x", 512
-# ours, from the smallest factor on
 OURS = (TODO, *TODO_BY)
 # by method, error and speed-up
 Trade = dict[str, tuple[float, float]]
@@ -25,25 +24,32 @@ def enlargements(store: Store) -> list[int]:
 
 
 def errors(store: Store, times: int) -> dict[str, float]:
-    """Mean squared error of the latents by method, at `times` the checkpoint's own size."""
+    """Mean squared error of the latents by method, at `times` the checkpoint's own size.
+
+    Of the seeds that all of them have.
+    """
     side = times * store.conditions("quality").get("native", 0)
-    return {
-        TODO if name == "ToDo nearest" else name: statistics.fmean(point["latent_mse"])
+    found = {
+        TODO if name == "ToDo nearest" else name: point["latent_mse"]
         for (name,), point in store.under("quality", str(side)).items()
         if point.get("latent_mse")
     }
+    seeds = min(map(len, found.values()), default=0)
+    return {name: statistics.fmean(values[:seeds]) for name, values in found.items()}
 
 
 def as_close(peer: str, error: dict[str, float], among: Collection[str]) -> str | None:
-    """Of ours that are among those the one by the greatest factor that errs no more than the peer.
+    """Of ours that are among those, the one that errs most, but no more than the peer.
 
     Args:
-        error: by method, the peer's too.
+        error: by method; without the peer's none is as close.
     """
     close = [
-        name for name in OURS if name in among and name in error and error[name] <= error[peer]
+        name
+        for name in OURS
+        if name in among and name in error and error[name] <= error.get(peer, -1)
     ]
-    return close[-1] if close else None
+    return max(close, key=error.__getitem__, default=None)
 
 
 def both(store: Store, times: int) -> Trade:

@@ -13,7 +13,7 @@ from lib_todo.report import HYPERTILE, RECORDED
 
 def in_the_way(layer: Any) -> str | None:
     """Why the layer's keys must not be fewer now, in the report's words; None: they may be."""
-    if _hypertile_tiles(layer):
+    if _hypertile_is_on(layer):
         return HYPERTILE
     if _guidance_reads(layer):
         return RECORDED
@@ -38,7 +38,7 @@ def _left_on(layer: Any, name: str) -> Any:
     return vars(layer).get(name)
 
 
-def _hypertile_tiles(layer: Any) -> bool:
+def _hypertile_is_on(layer: Any) -> bool:
     """HyperTile, while it is switched on: where it tiles tokens, a context would stay whole."""
     params = _left_on(layer, "__webui_hypertile_params")
     return bool(getattr(params, "enabled", False))
