@@ -160,7 +160,7 @@ FIELDS = (
         float,
         1.0,
         "End",
-        "Pool up to this part; 1 is the last step. An earlier end keeps the image a little closer.",
+        "Pool up to this part; an earlier end keeps the image a little closer.",
         infotext="ToDo steps",
         minimum=0,
         maximum=1,
