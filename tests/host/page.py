@@ -24,7 +24,7 @@ HINT_MS = 20_000
 # This long without a request or a socket, and the page has nothing more to ask.
 QUIET_SECONDS = 0.3
 # An empty gallery for this long, and nothing will be drawn.
-NO_PICTURE_SECONDS = 5
+NO_PICTURE_SECONDS = 30
 
 # What the host's log says around a reload of its UI.
 RESTARTING = "Restarting UI..."
