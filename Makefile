@@ -15,7 +15,7 @@ demo: $(VENV)/.ready
 app: $(VENV)/.ready
 	$(BIN)/python -m demo.app $(ARGS)
 
-# tables and plots in artifacts/benchmarks; ARGS=--quick for a check in about a minute
+# tables and plots in artifacts/benchmarks; ARGS=--quick for a check in under a minute
 bench: $(VENV)/.ready
 	$(BIN)/python -m benchmarks $(ARGS)
 

@@ -1,4 +1,4 @@
-"""The command line: `python -m benchmarks`, `--quick` for a check in about a minute."""
+"""The command line: `python -m benchmarks`, `--quick` for a check in under a minute."""
 
 from __future__ import annotations
 
