@@ -61,12 +61,16 @@ def test_tiles_are_the_smallest_that_fill_the_grid(
     assert torch.equal(run(), whole)
 
 
-@pytest.mark.skipif("SD_WEBUI_DIR" not in os.environ, reason="no SD_WEBUI_DIR: no HyperTile")
 @pytest.mark.parametrize("length", [32, 64, 96, 128, 160, 192])
 @pytest.mark.parametrize("depth", [0, 1, 2])
 def test_tiles_are_the_webuis(length: int, depth: int) -> None:
     """The number of tiles a side is what the host's own HyperTile takes with a swap size of 1."""
-    host = load_hypertile(Path(os.environ["SD_WEBUI_DIR"]))
+    if "SD_WEBUI_DIR" not in os.environ:
+        pytest.skip("no SD_WEBUI_DIR: no HyperTile")
+    try:
+        host = load_hypertile(Path(os.environ["SD_WEBUI_DIR"]))
+    except FileNotFoundError as error:
+        pytest.skip(f"SD_WEBUI_DIR: {error}")
     grid, tile = length >> depth, 32
     side = smallest_divisor(grid, at_least=tile << depth)
     assert grid // side == host.random_divisor(grid, tile << depth, 1)
