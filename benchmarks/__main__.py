@@ -75,6 +75,7 @@ def _measure(bench: Bench, args: argparse.Namespace, parts: list[str], settings:
             architectures=args.architectures,
             sizes=args.sizes,
             methods=args.methods,
+            attentions=args.attentions,
             batch=args.batch,
             settings=settings,
             folders=Folders(args.reference, args.older, args.webui),

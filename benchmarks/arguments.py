@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import layer, quality
+from benchmarks import attentions, layer, quality
 from benchmarks.painter import STEPS
 from benchmarks.peers import (
     ALL,
@@ -72,6 +72,9 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
         choices=list(dict.fromkeys([*ALL, *layer.METHOD_NAMES])),
         metavar="METHOD",
         help="of layers and U-Net calls; all without it",
+    )
+    parser.add_argument(
+        "--attentions", nargs="+", choices=attentions.NAMES, help="of U-Net calls; all without it"
     )
     parser.add_argument("--threshold", type=int, default=Settings().threshold)
     parser.add_argument("--reference", type=Path, help="folder of the authors' ImprovedTokenMerge")

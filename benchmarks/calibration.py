@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 
+from benchmarks import attentions, predict
 from benchmarks.bench import Bench
 from lib_todo import unet_cost
 
@@ -67,9 +69,19 @@ def _workloads(like: dict[str, Any]) -> dict[str, list[tuple[Callable, int]]]:
         ],
         unet_cost.ELEMENTWISE: [_elementwise(96, 320, **like), _elementwise(48, 640, **like)],
     }
-    for width in HEADS:
-        work[f"{unet_cost.ATTENTION} {width}"] = [_attention(4096, 4096, width, **like)]
+    for width, attention in itertools.product(HEADS, attentions.for_whole_models(**like)):
+        call, operations = _attention(4096, 4096, width, **like)
+        name = predict.attention_workload(width, attention)
+        work[name] = [(_by(attention, call), operations)]
     return work
+
+
+def _by(attention: str, call: Callable) -> Callable:
+    def run() -> None:
+        with attentions.using(attention):
+            call()
+
+    return run
 
 
 def measure(bench: Bench) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import peers, unet
+from benchmarks import attentions, peers, unet
 from benchmarks.bench import Bench, Methods
 from benchmarks.peers import DIFFUSERS, LDM, Case, Folders, Method
 from lib_todo import Settings
@@ -21,12 +21,13 @@ WARM_UP_PIXELS = 256
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """What to run; sizes in pixels, both sides the same."""
+    """What to run; sizes in pixels, both sides the same; of methods and attentions None is all."""
 
     kinds: list[str]
     architectures: list[str]
     sizes: list[int]
     methods: list[str] | None
+    attentions: list[str] | None
     batch: int
     settings: Settings
     folders: Folders
@@ -61,12 +62,31 @@ def _measure_model(bench: Bench, wanted: Wanted, kind: str, architecture: str, m
     if wanted.methods:
         methods = {name: methods[name] for name in methods if name in wanted.methods}
     methods = _that_run(bench, wanted, kind, architecture, model, methods)
-    by_size = {
-        ("unet", kind, architecture, str(size)): _held(
-            bench, wanted, _case(model, kind, architecture, size, wanted), methods
-        )
-        for size in wanted.sizes
-    }
+    for attention in attentions.for_whole_models(bench.device, bench.dtype):
+        if wanted.attentions is None or attention in wanted.attentions:
+            with attentions.using(attention):
+                _measure_sizes(bench, wanted, kind, architecture, attention, model, methods)
+
+
+def _measure_sizes(
+    bench: Bench,
+    wanted: Wanted,
+    kind: str,
+    architecture: str,
+    attention: str,
+    model: Any,
+    methods: dict[str, Method],
+) -> None:
+    by_size = {}
+    for size in wanted.sizes:
+        case = _case(model, kind, architecture, size, wanted)
+        key = ("unet", peers.way(kind, attention), architecture, str(size))
+        queries = case.grids[0][0] * case.grids[0][1]
+        numbers = wanted.batch * unet.heads_of_largest_grid(architecture) * queries**2
+        if attentions.fits(attention, numbers, bench.device):
+            by_size[key] = _held(bench, wanted, case, methods)
+        else:
+            bench.store.note(" | ".join(key), attentions.TOO_LARGE)
     if wanted.timed:
         for key, held in by_size.items():
             bench.warm_up(key, held)

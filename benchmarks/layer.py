@@ -7,10 +7,9 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import psutil
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from benchmarks import attentions
 from benchmarks.bench import Bench
 from lib_todo import Settings, token_downsampling
 from lib_todo.plan import layer_factor, pooled_grid
@@ -39,36 +38,6 @@ LAYERS = {
     "SDXL, 10 heads of 64": Layer(10, 64),
     "SDXL, 20 heads of 64": Layer(20, 64),
 }
-
-_KERNELS = {
-    "flash": SDPBackend.FLASH_ATTENTION,
-    "efficient": SDPBackend.EFFICIENT_ATTENTION,
-    "cudnn": SDPBackend.CUDNN_ATTENTION,
-    "math": SDPBackend.MATH,
-}
-
-
-def kernels(device: torch.device, dtype: torch.dtype) -> list[str]:
-    """The implementations of PyTorch's attention that run on this machine."""
-    tokens = torch.zeros(1, 1, 8, 64, device=device, dtype=dtype)
-    usable = []
-    for name, backend in _KERNELS.items():
-        with contextlib.suppress(RuntimeError), sdpa_kernel(backend):
-            torch.nn.functional.scaled_dot_product_attention(tokens, tokens, tokens)
-            usable.append(name)
-    return usable
-
-
-def _fits(kernel: str, layer: Layer, tokens: int, device: torch.device) -> bool:
-    """Whether the attention matrix, where it is written out, leaves most of the memory free."""
-    if kernel != "math":
-        return True
-    free = psutil.virtual_memory().available
-    if device.type == "cuda":
-        free = torch.cuda.mem_get_info(device)[0]
-    copies, itemsize = 3, 4
-    return copies * itemsize * BATCH * layer.heads * tokens**2 < free / 2
-
 
 METHOD_NAMES = ("dense", *(f"ToDo {name}" for name in METHODS), "ideal", "floor")
 
@@ -129,16 +98,15 @@ def measure(
             tokens = torch.randn(
                 BATCH, side * side, shape.channels, device=bench.device, dtype=bench.dtype
             )
-            for kernel in kernels(bench.device, bench.dtype):
+            for kernel in attentions.usable(bench.device, bench.dtype):
                 key = (name, kernel, str(side))
-                if not _fits(kernel, shape, side * side, bench.device):
-                    text = "its attention matrix needs more memory than is free"
-                    bench.store.note(" | ".join(("layer", *key)), text)
+                if not attentions.fits(kernel, BATCH * shape.heads * side**4, bench.device):
+                    bench.store.note(" | ".join(("layer", *key)), attentions.TOO_LARGE)
                     continue
                 methods = methods_for(layer, tokens, side, settings)
                 if wanted:
                     methods = {each: methods[each] for each in methods if each in wanted}
-                with sdpa_kernel(_KERNELS[kernel]):
+                with attentions.using(kernel):
                     _measure_kernel(bench, key, methods)
             _measure_pooling(bench, name, tokens, side, settings)
 

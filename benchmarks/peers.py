@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from benchmarks import bounds, foreign
+from benchmarks.attentions import AUTOMATIC
 from lib_todo import Settings, token_downsampling
 from lib_todo.plan import Grid, layer_factor
 
@@ -27,6 +28,21 @@ ALL = (DENSE, TODO, *TODO_BY, IDEAL, FLOOR, *TOMES, HYPERTILE, REFERENCE, HIDIFF
 
 DIFFUSERS, LDM = "diffusers", "ldm"
 _CONTEXT = {DIFFUSERS: "encoder_hidden_states", LDM: "context"}
+
+
+def way(kind: str, attention: str) -> str:
+    """What runs a U-Net and with which attention, as in the results' keys.
+
+    Args:
+        kind: DIFFUSERS or LDM.
+        attention: of attentions.NAMES; not told where it is AUTOMATIC.
+    """
+    return kind if attention == AUTOMATIC else f"{kind}, {attention}"
+
+
+def attention_of(way: str) -> str:
+    """The attention in what `way` returned."""
+    return way.partition(", ")[2] or AUTOMATIC
 
 
 @dataclasses.dataclass(frozen=True)

@@ -37,20 +37,20 @@ def draw(store: Store, folder: Path) -> list[Path]:
     """The pictures that there are numbers for, as PNG files in `folder`."""
     drawn = []
     by_model: dict[tuple[str, str], dict[int, dict[str, Any]]] = {}
-    for (kind, architecture, size), methods in store.groups("unet").items():
-        by_model.setdefault((kind, architecture), {})[int(size)] = methods
-    for (kind, architecture), sizes in by_model.items():
-        stem = f"{architecture}-{kind}".replace(" ", "-").replace(".", "").lower()
+    for (way, architecture, size), methods in store.groups("unet").items():
+        by_model.setdefault((way, architecture), {})[int(size)] = methods
+    for (way, architecture), sizes in by_model.items():
+        stem = f"{architecture}-{way}".replace(", ", "-").replace(" ", "-").replace(".", "").lower()
         speed = _speed_ups(sizes)
         if speed:
             path = folder / f"speed-{stem}.png"
             label = "times faster than dense"
-            _lines(path, f"One U-Net call, {architecture} ({kind})", "pixels a side", label, speed)
+            _lines(path, f"One U-Net call, {architecture} ({way})", "pixels a side", label, speed)
             drawn.append(path)
         memory = _peaks(sizes)
         if memory:
             path = folder / f"memory-{stem}.png"
-            title = f"Peak memory of one U-Net call, {architecture} ({kind})"
+            title = f"Peak memory of one U-Net call, {architecture} ({way})"
             _lines(path, title, "pixels a side", "MiB beyond the weights", memory)
             drawn.append(path)
     layers = _layer_speed_ups(store)

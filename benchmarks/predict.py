@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 
+from benchmarks.attentions import AUTOMATIC
 from benchmarks.store import Store
 from lib_todo import Settings, unet_cost
 from lib_todo.architectures import SHAPES
@@ -26,6 +27,22 @@ def rates(store: Store) -> dict[str, float]:
     return found
 
 
+def attention_workload(width: int, attention: str) -> str:
+    """The calibration's name for an attention of that many channels a head.
+
+    Args:
+        attention: of attentions.NAMES.
+    """
+    name = f"{unet_cost.ATTENTION} {width}"
+    return name if attention == AUTOMATIC else f"{name}, {attention}"
+
+
+def calibrated(architecture: str, attention: str, rate: dict[str, float]) -> bool:
+    """Whether there are rates for `seconds`."""
+    widths = set(_HEADS.get(architecture, {}).values())
+    return bool(widths) and all(attention_workload(width, attention) in rate for width in widths)
+
+
 def seconds(
     architecture: str,
     latent: Grid,
@@ -33,6 +50,7 @@ def seconds(
     batch: int,
     itemsize: int,
     rate: dict[str, float],
+    attention: str = AUTOMATIC,
 ) -> float:
     """Predicted seconds of one call; every operation at its kind's rate, one after another.
 
@@ -42,6 +60,7 @@ def seconds(
         settings: None for dense.
         itemsize: bytes of a number in the precision that the rates are of.
         rate: from `rates`.
+        attention: of attentions.NAMES.
     """
     total = 0.0
     shape = SHAPES[architecture]
@@ -50,7 +69,7 @@ def seconds(
             total += op.bytes / rate[op.kind]
         elif op.kind == unet_cost.ATTENTION:
             width = _HEADS[architecture][op.channels]
-            total += op.flops / rate[f"{op.kind} {width}"]
+            total += op.flops / rate[attention_workload(width, attention)]
         else:
             total += op.flops / rate[op.kind]
     return total

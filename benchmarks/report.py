@@ -12,12 +12,11 @@ from typing import Any
 import torch
 
 from benchmarks import overhead, predict, targets
-from benchmarks.peers import DENSE, IDEAL, TODO
+from benchmarks.peers import DENSE, IDEAL, TODO, attention_of
 from benchmarks.store import Store
 from benchmarks.timing import Spread, Times, ratio
 from benchmarks.unet import PIXELS_PER_LATENT
 from lib_todo import Settings
-from lib_todo.architectures import SHAPES
 
 RESAMPLINGS = 2000
 
@@ -107,11 +106,11 @@ def _pooling(store: Store) -> str:
 def _calls(store: Store) -> str:
     head = ["U-Net", "pixels", "method", "seconds", "speed-up", "its time / ToDo's"]
     rows = []
-    for (kind, architecture, size), methods in store.groups("unet").items():
+    for (way, architecture, size), methods in store.groups("unet").items():
         base = methods.get(DENSE, {}).get("seconds")
         ours = methods.get(TODO, {}).get("seconds")
         for method, point in methods.items():
-            cells = [f"{architecture}, {kind}", f"{size}²", method]
+            cells = [f"{architecture}, {way}", f"{size}²", method]
             times = point.get("seconds")
             if not times:
                 continue
@@ -136,13 +135,13 @@ def _generations(store: Store) -> str:
 def _memory(store: Store) -> str:
     head = ["U-Net", "pixels", "method", "peak MiB", "of dense"]
     rows = []
-    for (kind, architecture, size), methods in store.groups("unet").items():
+    for (way, architecture, size), methods in store.groups("unet").items():
         dense = methods.get(DENSE, {}).get("peak_bytes")
         for method, point in methods.items():
             peak = point.get("peak_bytes")
             if peak and dense:
                 share = f"{100 * peak / dense:.1f}%"
-                where = [f"{architecture}, {kind}", f"{size}²", method]
+                where = [f"{architecture}, {way}", f"{size}²", method]
                 rows.append([*where, _mebibytes(point), share])
     return _table(head, rows) if rows else ""
 
@@ -151,19 +150,21 @@ def _predictions(store: Store) -> str:
     head = ["U-Net", "pixels", "predicted speed-up", "measured", "prediction / measured"]
     rate, measured_with = predict.rates(store), store.conditions("unet")
     rows = []
-    for (kind, architecture, size), methods in store.groups("unet").items():
+    for (way, architecture, size), methods in store.groups("unet").items():
+        attention = attention_of(way)
         times = [methods.get(name, {}).get("seconds") for name in (DENSE, TODO)]
-        if architecture not in SHAPES or not rate or not all(times):
+        if not predict.calibrated(architecture, attention, rate) or not all(times):
             continue
         latent = (int(size) // PIXELS_PER_LATENT,) * 2
+        batch = measured_with["batch"]
         itemsize = getattr(torch, store.data["machine"]["precision"]).itemsize
         dense, pooled = (
-            predict.seconds(architecture, latent, settings, measured_with["batch"], itemsize, rate)
+            predict.seconds(architecture, latent, settings, batch, itemsize, rate, attention)
             for settings in (None, Settings(threshold=measured_with["threshold"]))
         )
         measured, predicted = ratio(*times).median, dense / pooled
         cells = [f"{predicted:.3f}", f"{measured:.3f}", f"{predicted / measured:.3f}"]
-        rows.append([f"{architecture}, {kind}", f"{size}²", *cells])
+        rows.append([f"{architecture}, {way}", f"{size}²", *cells])
     return _table(head, rows) if rows else ""
 
 

@@ -31,8 +31,8 @@ def rows(store: Store) -> list[list[str]]:
             share = 100 * spent / statistics.median(times.values())
             what = f"pooling and interception, {name} ({kernel}), {side}² tokens, %"
             found.append(_target(what, share, share <= 2, "≤ 2"))
-    for (kind, architecture, size), methods in store.groups("unet").items():
-        where = f"{architecture}, {kind}, {size}²"
+    for (way, architecture, size), methods in store.groups("unet").items():
+        where = f"{architecture}, {way}, {size}²"
         enlargement, rest = divmod(int(size), trade.NATIVE)
         known = architecture == trade.ARCHITECTURE and not rest
         error = trade.errors(store, enlargement) if known else {}

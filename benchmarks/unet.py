@@ -9,6 +9,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from lib_todo.architectures import SHAPES
+
 LATENT_CHANNELS, PROMPT_TOKENS, PIXELS_PER_LATENT = 4, 77, 8
 
 _SD_BLOCKS: dict[str, Any] = {
@@ -44,6 +46,17 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "cross_attention_dim": 64,
     },
 }
+
+
+def heads_of_largest_grid(name: str) -> int:
+    """Heads of the self-attention whose grid is the largest, in CONFIGS[name].
+
+    diffusers calls the number of heads `attention_head_dim`.
+    """
+    heads = CONFIGS[name]["attention_head_dim"]
+    if isinstance(heads, int):
+        return heads
+    return next(each for each, depth in zip(heads, SHAPES[name].depths) if depth)
 
 
 def build_diffusers(name: str, device: torch.device, dtype: torch.dtype = torch.float32) -> Any:
