@@ -29,13 +29,13 @@ def measure_pipeline(bench: Bench, pipeline: HiresPipeline, enlargements: list[i
         side = times * checkpoint.native
         start, case = pipeline.enlarged_first_pass(0, side), pipeline.case(side)
 
-        def paint(report: Any, start: Any = start) -> Callable[[], Any]:
+        def draw(report: Any, start: Any = start) -> Callable[[], Any]:
             return lambda: pipeline.decode(pipeline.second_pass(0, start, report))
 
         @contextlib.contextmanager
-        def held(method: Any, paint: Any = paint) -> Any:
+        def held(method: Any, draw: Any = draw) -> Any:
             with method as report:
-                yield paint(report)
+                yield draw(report)
 
         methods: Methods = {
             DENSE: lambda: held(contextlib.nullcontext()),
