@@ -13,8 +13,8 @@ from PIL import Image
 from benchmarks.peers.case import Case
 from benchmarks.peers.names import DIFFUSERS
 from lib_todo import Settings
-from lib_todo.cost import PIXELS_PER_LATENT
-from lib_todo.diffusers_progress import StepProgress
+from lib_todo.hosts.diffusers import StepProgress
+from lib_todo.plan import PIXELS_PER_LATENT
 
 WEIGHTS = (".safetensors", ".bin")
 STEPS, STRENGTH, GUIDANCE = 16, 0.6, 3.0

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from lib_todo.architectures import SHAPES
-from lib_todo.cost import latent_grid
-from lib_todo.unet_cost import LATENT_CHANNELS, PROMPT_TOKENS
+from lib_todo.cost.architectures import SHAPES
+from lib_todo.cost.unet import LATENT_CHANNELS, PROMPT_TOKENS
+from lib_todo.plan import latent_grid
 
 _SD_BLOCKS: dict[str, Any] = {
     "block_out_channels": (320, 640, 1280, 1280),

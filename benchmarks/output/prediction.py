@@ -5,8 +5,9 @@ from __future__ import annotations
 from benchmarks.models.attention_backends import AUTOMATIC
 from benchmarks.models.unets import head_widths
 from benchmarks.parts.calibration import attention_workload
-from lib_todo import Settings, unet_cost
-from lib_todo.architectures import SHAPES
+from lib_todo import Settings
+from lib_todo.cost import unet as unet_cost
+from lib_todo.cost.architectures import SHAPES
 from lib_todo.plan import Grid
 
 

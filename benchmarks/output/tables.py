@@ -13,7 +13,7 @@ from benchmarks.peers.names import DENSE, IDEAL, TODO, attention_of
 from benchmarks.running.store import Store
 from benchmarks.running.timing import ratio
 from lib_todo import Settings
-from lib_todo.cost import latent_grid
+from lib_todo.plan import latent_grid
 
 
 def _machine(store: Store) -> str:

@@ -16,8 +16,8 @@ from benchmarks.models.attention_backends import AUTOMATIC
 from benchmarks.models.unets import head_widths
 from benchmarks.running.bench import Bench
 from benchmarks.running.store import Store
-from lib_todo import unet_cost
-from lib_todo.architectures import SHAPES
+from lib_todo.cost import unet as unet_cost
+from lib_todo.cost.architectures import SHAPES
 
 # channels a head, of all architectures
 HEAD_WIDTHS = sorted({width for name in SHAPES for width in head_widths(name).values()})

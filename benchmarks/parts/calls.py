@@ -15,9 +15,8 @@ from benchmarks.peers.methods import Folders, available
 from benchmarks.peers.names import DIFFUSERS, LDM, implementation
 from benchmarks.running.bench import Bench, Methods
 from lib_todo import Settings
-from lib_todo.architectures import SHAPES
-from lib_todo.cost import latent_grid
-from lib_todo.plan import level_grid
+from lib_todo.cost.architectures import SHAPES
+from lib_todo.plan import latent_grid, level_grid
 
 WARM_UP_PIXELS = 256
 

@@ -22,7 +22,7 @@ from benchmarks.peers.windows import windowed
 from benchmarks.running.bench import Bench
 from demo.comparison.metrics import high_frequency_ratio, psnr
 from lib_todo import Settings, token_downsampling
-from lib_todo.cost import PIXELS_PER_LATENT
+from lib_todo.plan import PIXELS_PER_LATENT
 from lib_todo.settings import METHODS
 
 # the WebUI's default tile of 256 pixels is half of what SD 1.x was trained on

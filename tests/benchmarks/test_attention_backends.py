@@ -20,7 +20,7 @@ from benchmarks.running.bench import Bench
 from benchmarks.running.store import Store
 from benchmarks.running.timing import peak_bytes
 from lib_todo import Settings
-from lib_todo.unet_cost import KINDS
+from lib_todo.cost.unet import KINDS
 
 CPU = torch.device("cpu")
 

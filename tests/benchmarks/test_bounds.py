@@ -8,8 +8,8 @@ import torch
 from benchmarks.output import prediction
 from benchmarks.peers import bounds
 from lib_todo import Settings
-from lib_todo.architectures import SHAPES
-from lib_todo.unet_cost import KINDS, unet_operations
+from lib_todo.cost.architectures import SHAPES
+from lib_todo.cost.unet import KINDS, unet_operations
 
 
 class Attention(torch.nn.Module):
