@@ -36,6 +36,8 @@ class Report:
     def __init__(self) -> None:
         self.tallies: dict[tuple[Grid, int, int, Reason | None], Tally] = {}
         self.position = Position()
+        # by sampler, None where nobody told it: for how many steps a phase was held, 0 for good
+        self.held: dict[str | None, int] = {}
         self._steps_seen: set[Step] = set()
         self._steps_pooled: set[Step] = set()
         self._serials: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
@@ -83,6 +85,10 @@ class Report:
         tally.calls += 1
         if reason is None and step is not None:
             self._steps_pooled.add(step)
+
+    def phase_held(self, sampler: str | None, steps: int) -> None:
+        """Note that a moving phase was held for `steps` steps in a row (0: it did not move)."""
+        self.held[sampler] = steps
 
     @property
     def pooled(self) -> dict[tuple[int, int], Tally]:
@@ -140,6 +146,9 @@ class Report:
         return {
             "layers": self.layers,
             "steps": {"pooled": pooled, "seen": seen},
+            "phase_held": [
+                {"sampler": sampler, "steps": steps} for sampler, steps in self.held.items()
+            ],
             "grids": [
                 {
                     "grid": list(grid),

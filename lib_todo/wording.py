@@ -54,7 +54,14 @@ def _pooled_line(report: Report) -> str:
         for reason, tally in report.left_alone.items()
         if reason in UNEXPECTED
     ]
+    notes += [_held(sampler, steps) for sampler, steps in report.held.items()]
     return f"{told} ({'; '.join(notes)})" if notes else told
+
+
+def _held(sampler: str | None, steps: int) -> str:
+    """That a moving phase was held, for whose sake."""
+    whose = f"for {sampler}" if sampler else "since the sampler is not known"
+    return f"phase held for {steps} steps {whose}" if steps else f"phase fixed {whose}"
 
 
 def _why_nothing(report: Report, threshold: int | None, where: str) -> str:

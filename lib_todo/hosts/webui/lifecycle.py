@@ -195,6 +195,7 @@ def on_denoiser_call(params: Any) -> None:
         generation.report.position.pause()
         return
     pass_name = "hires" if getattr(p, "is_hr_pass", False) else "first"
+    generation.report.position.sampler = prediction.sampler_of(p)
     generation.report.progress(denoiser.step, denoiser.total_steps, pass_name, denoiser.steps)
 
 
