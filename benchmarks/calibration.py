@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from benchmarks import attentions, predict
 from benchmarks.bench import Bench
-from lib_todo import unet_cost
+from lib_todo.cost import unet as unet_cost
 
 HEADS = (40, 64, 80, 160)
 

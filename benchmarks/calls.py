@@ -13,7 +13,7 @@ from benchmarks import attentions, peers, unet
 from benchmarks.bench import Bench, Methods
 from benchmarks.peers import DIFFUSERS, LDM, Case, Folders, Method
 from lib_todo import Settings
-from lib_todo.architectures import SHAPES
+from lib_todo.cost.architectures import SHAPES
 from lib_todo.plan import level_grid
 
 WARM_UP_PIXELS = 256

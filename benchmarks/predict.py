@@ -6,8 +6,9 @@ import statistics
 
 from benchmarks.attentions import AUTOMATIC
 from benchmarks.store import Store
-from lib_todo import Settings, unet_cost
-from lib_todo.architectures import SHAPES
+from lib_todo import Settings
+from lib_todo.cost import unet as unet_cost
+from lib_todo.cost.architectures import SHAPES
 from lib_todo.plan import Grid
 
 # channels a head, by the attention's channels

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from lib_todo.architectures import SHAPES
+from lib_todo.cost.architectures import SHAPES
 
 LATENT_CHANNELS, PROMPT_TOKENS, PIXELS_PER_LATENT = 4, 77, 8
 

@@ -14,7 +14,7 @@ from PIL import Image
 from demo.measure import KeyCounter, LevelKeys, OnStep, StepClock, peak_memory, wait_for
 from demo.methods import Method
 from demo.recipe import Recipe
-from lib_todo.diffusers_progress import StepProgress
+from lib_todo.hosts.diffusers import StepProgress
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lib_todo.cost import ARCHITECTURES, layer_costs, work_left  # noqa: E402  needs the path above
+from lib_todo.cost.attention import ARCHITECTURES, layer_costs, work_left  # noqa: E402  needs the path above
 from lib_todo.settings import Settings  # noqa: E402
 
 SIZES = range(512, 2049, 64)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 
-from lib_todo.settings import Settings
+from .position import Position
+from .reasons import Reason
+from .settings import Settings
 
 Grid = tuple[int, int]
+# an autoencoder of Stable Diffusion makes one latent of 8 × 8 pixels
+PIXELS_PER_LATENT = 8
 
 
 def auto_factor(tokens: int, threshold: int) -> int:
@@ -51,6 +55,36 @@ def in_window(step: int, total: int, start: float, end: float) -> bool:
 def pass_wanted(pass_name: str, passes: str) -> bool:
     """Whether the pass ("first" or "hires") is among the chosen `passes`."""
     return passes in ("both", pass_name)
+
+
+def decide(
+    grid: Grid, largest: Grid, settings: Settings, position: Position
+) -> tuple[float, Reason | None]:
+    """The factor for a self-attention layer, and why it is left alone (None: it is pooled).
+
+    Args:
+        grid: the layer's (height, width) in tokens.
+        largest: the largest grid of the evaluation that is under way.
+        settings: what was asked for.
+        position: where the sampling is.
+    """
+    if grid[0] * grid[1] <= settings.threshold**2:
+        return 1, Reason.BELOW_THRESHOLD
+    factor = layer_factor(grid, largest, settings)
+    if factor == 1:
+        return 1, Reason.FACTOR_ONE
+    if position.foreign_evaluation:
+        return 1, Reason.OTHER_GENERATION
+    if not pass_wanted(position.pass_name, settings.passes):
+        return 1, Reason.OTHER_PASS
+    if not in_window(position.step, position.total, settings.start, settings.end):
+        return 1, Reason.OUTSIDE_WINDOW
+    return factor, None
+
+
+def latent_grid(width: int, height: int) -> Grid:
+    """The latent's (height, width) for an image in pixels."""
+    return height // PIXELS_PER_LATENT, width // PIXELS_PER_LATENT
 
 
 def level_grid(latent: Grid, downscale: int) -> Grid:

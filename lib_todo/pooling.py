@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 
-from lib_todo.plan import Grid, pooled_grid
-from lib_todo.settings import METHODS, SettingsError
+from .plan import Grid, pooled_grid
+from .settings import METHODS, SettingsError
 
 
 def pool_tokens(

@@ -15,8 +15,8 @@ try:
         on_ui_settings,
     )
 
-    from lib_todo import hijack
-    from lib_todo.webui import accordion, lifecycle, options, xyz
+    from lib_todo.hosts.webui import accordion, lifecycle, options, other_extensions, xyz
+    from lib_todo.interception.calls import undo_all
 except ImportError as error:
     WHY_NOT = f"ToDo is switched off, since this WebUI lacks something it needs: {error}"
     print(WHY_NOT)
@@ -57,4 +57,5 @@ else:
     on_cfg_denoiser(lifecycle.on_denoiser_call)
     on_ui_settings(options.register)
     on_before_ui(lambda: xyz.add_axes(scripts.scripts_data))
-    on_script_unloaded(hijack.undo_all)
+    on_script_unloaded(undo_all)
+    other_extensions.register()

@@ -14,7 +14,8 @@ import pytest
 import torch
 from stand_in import Processing, host_modules, process_images_inner
 
-from lib_todo import Settings, SettingsError, hijack
+from lib_todo import Settings, SettingsError
+from lib_todo.interception import active
 
 attention = pytest.importorskip("ldm.modules.attention")
 ON = [{"threshold": 8}]
@@ -28,7 +29,7 @@ def host() -> Iterator[Any]:
 
 @pytest.fixture
 def lifecycle(host: Any) -> Any:
-    from lib_todo.webui import lifecycle
+    from lib_todo.hosts.webui import lifecycle
 
     return lifecycle
 
@@ -50,7 +51,7 @@ def model() -> Any:
 
 def clean() -> bool:
     classes = (attention.SpatialTransformer, attention.CrossAttention)
-    return not any("__call__" in vars(cls) for cls in classes) and hijack.current() is None
+    return not any("__call__" in vars(cls) for cls in classes) and active.current() is None
 
 
 def test_pools_writes_infotext_and_line(lifecycle: Any, model: Any) -> None:
@@ -125,7 +126,7 @@ def test_nothing_pooled_says_why_and_writes_no_infotext(lifecycle: Any, model: A
 def test_the_line_can_be_turned_off(
     host: Any, lifecycle: Any, model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lib_todo.webui import options
+    from lib_todo.hosts.webui import options
 
     options.register()
     assert options.show_line()
@@ -204,7 +205,7 @@ def test_sampling_by_others_inside_ours_is_left_alone(lifecycle: Any, model: Any
 
 
 def test_axes_override_and_cells_do_not_share_infotext(lifecycle: Any, model: Any) -> None:
-    from lib_todo.webui.arguments import OVERRIDES
+    from lib_todo.hosts.webui.arguments import OVERRIDES
 
     base = Processing(model, lifecycle)
     texts = []
@@ -238,7 +239,7 @@ def test_a_kept_wrapper_does_nothing_a_second_time(lifecycle: Any, model: Any) -
 
 
 def test_one_too_many_values_is_refused(lifecycle: Any, model: Any) -> None:
-    from lib_todo.webui.arguments import END_OF_ARGS, read_settings
+    from lib_todo.hosts.webui.arguments import END_OF_ARGS, read_settings
 
     p = Processing(model, lifecycle, is_api=True)
     eight = [True, 2, 1, 64, "nearest", 0, 1, "both"]

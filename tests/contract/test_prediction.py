@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from lib_todo import Settings
-from lib_todo.webui import prediction
+from lib_todo.hosts.webui import prediction
 
 openaimodel = pytest.importorskip("ldm.modules.diffusionmodules.openaimodel")
 

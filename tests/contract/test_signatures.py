@@ -10,8 +10,8 @@ import torch
 from stand_ins import HOSTS, OptimisedAttention, Transformer, by_two, image, only, tokens
 
 from lib_todo import Report, Settings, token_downsampling
-from lib_todo.families import FAMILIES
-from lib_todo.report import FUSED, MASKED, NOT_SELF_ATTENTION, NOT_THIS_GRID, OTHER_VALUES
+from lib_todo.interception.families import FAMILIES
+from lib_todo.reasons import Reason
 
 Call = tuple[tuple, dict[str, str]]
 Case = tuple[Call, Call]
@@ -120,36 +120,39 @@ MASK = [
 ]
 UNTOUCHED: dict[str, list[tuple[Call, str]]] = {
     "ldm": [
-        *[(call, NOT_SELF_ATTENTION) for call in PROMPT],
-        *[(call, MASKED) for call in [*MASK, same("x", "none", "mask"), same("x", "x", "mask")]],
+        *[(call, Reason.NOT_SELF_ATTENTION) for call in PROMPT],
+        *[
+            (call, Reason.MASKED)
+            for call in [*MASK, same("x", "none", "mask"), same("x", "x", "mask")]
+        ],
     ],
     "sgm": [
-        *[(call, NOT_SELF_ATTENTION) for call in PROMPT],
-        *[(call, MASKED) for call in [*MASK, same("x", "none", "mask")]],
-        (same("x", "none", "none", "text", "zero"), MASKED),
-        (same("x", additional_tokens="text"), MASKED),
-        (same("x", "none", "none", "none", "three"), MASKED),
-        (same("x", context="none", n_times_crossframe_attn_in_self="three"), MASKED),
+        *[(call, Reason.NOT_SELF_ATTENTION) for call in PROMPT],
+        *[(call, Reason.MASKED) for call in [*MASK, same("x", "none", "mask")]],
+        (same("x", "none", "none", "text", "zero"), Reason.MASKED),
+        (same("x", additional_tokens="text"), Reason.MASKED),
+        (same("x", "none", "none", "none", "three"), Reason.MASKED),
+        (same("x", context="none", n_times_crossframe_attn_in_self="three"), Reason.MASKED),
     ],
     **{
         name: [
-            *[(call, NOT_SELF_ATTENTION) for call in PROMPT],
-            *[(call, MASKED) for call in [*MASK, same("x", "none", "none", "mask")]],
-            (same("x", context="text", value="text"), NOT_SELF_ATTENTION),
-            (same("x", "text", "text", "none", "options"), NOT_SELF_ATTENTION),
-            (same("x", context="x", value="value", mask="mask"), MASKED),
-            (same("x", context="x", value="text"), OTHER_VALUES),
+            *[(call, Reason.NOT_SELF_ATTENTION) for call in PROMPT],
+            *[(call, Reason.MASKED) for call in [*MASK, same("x", "none", "none", "mask")]],
+            (same("x", context="text", value="text"), Reason.NOT_SELF_ATTENTION),
+            (same("x", "text", "text", "none", "options"), Reason.NOT_SELF_ATTENTION),
+            (same("x", context="x", value="value", mask="mask"), Reason.MASKED),
+            (same("x", context="x", value="text"), Reason.OTHER_VALUES),
             # Forge's token merging merges the queries' tokens alone, reForge's HyperTile tiles them
-            (same("merged", context="x", value="x"), NOT_THIS_GRID),
+            (same("merged", context="x", value="x"), Reason.OTHER_GRID),
         ]
         for name in ("forge", "ldm_patched", "comfy")
     },
     "diffusers": [
-        (same("x", "text"), NOT_SELF_ATTENTION),
-        (same("x", encoder_hidden_states="text", attention_mask="none"), NOT_SELF_ATTENTION),
-        (same("x", encoder_hidden_states="text", attention_mask="mask"), NOT_SELF_ATTENTION),
-        (same("x", "none", "mask"), MASKED),
-        (same("x", encoder_hidden_states="none", attention_mask="mask"), MASKED),
+        (same("x", "text"), Reason.NOT_SELF_ATTENTION),
+        (same("x", encoder_hidden_states="text", attention_mask="none"), Reason.NOT_SELF_ATTENTION),
+        (same("x", encoder_hidden_states="text", attention_mask="mask"), Reason.NOT_SELF_ATTENTION),
+        (same("x", "none", "mask"), Reason.MASKED),
+        (same("x", encoder_hidden_states="none", attention_mask="mask"), Reason.MASKED),
     ],
 }
 
@@ -298,7 +301,7 @@ def test_diffusers_fused_projections_arrive_untouched(
     transformer.transformer_blocks[0].attn1.fused_projections = True
     report = run(transformer, resolve(call, given), BY_TWO)
     assert_arrived(transformer, call, given)
-    assert list(report.passed) == [FUSED]
+    assert list(report.left_alone) == [Reason.FUSED]
 
 
 @pytest.mark.parametrize("name", HOSTS)

@@ -60,7 +60,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
 
 
 def ours() -> list[str]:
-    return [name for name in sys.modules if name.startswith("lib_todo.webui")]
+    return [name for name in sys.modules if name.startswith("lib_todo.hosts.webui")]
 
 
 def run() -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from forge_hosts import Kind
 from host import REPOSITORY
 
-from lib_todo.families import COMFY_PARAMETERS, FAMILIES
+from lib_todo.interception.families import COMFY_PARAMETERS, FAMILIES
 
 SCRIPT = Path(__file__).resolve().parent / "models_alone.py"
 FAMILY_OF = {"Forge": "forge", "reForge": "ldm_patched"}

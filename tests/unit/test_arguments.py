@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lib_todo import Settings, SettingsError
-from lib_todo.webui.arguments import END_OF_ARGS, OVERRIDES, read_settings
+from lib_todo.hosts.webui.arguments import END_OF_ARGS, OVERRIDES, read_settings
 
 # what the tab sends, and what the host fills an API request up with
 DEFAULTS = [False, 0.0, 0.0, 64, "nearest", 0.0, 1.0, "both", END_OF_ARGS]

@@ -17,7 +17,7 @@ from benchmarks.peers import DENSE, DIFFUSERS, LDM, TODO, Folders, attention_of,
 from benchmarks.store import Store
 from benchmarks.timing import peak_bytes
 from lib_todo import Settings
-from lib_todo.unet_cost import KINDS
+from lib_todo.cost.unet import KINDS
 
 CPU = torch.device("cpu")
 

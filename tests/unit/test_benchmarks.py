@@ -12,8 +12,8 @@ from benchmarks.painter import Checkpoint
 from benchmarks.store import OtherConditionsError, Store
 from benchmarks.timing import Spread, next_round, peak_bytes, ratio
 from lib_todo import Settings
-from lib_todo.architectures import SHAPES
-from lib_todo.unet_cost import KINDS, unet_operations
+from lib_todo.cost.architectures import SHAPES
+from lib_todo.cost.unet import KINDS, unet_operations
 
 
 def test_rounds_go_on_where_they_stopped() -> None:

@@ -15,7 +15,13 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from lib_todo import Settings, token_downsampling
-from lib_todo.cost import ARCHITECTURES, attention_flops, latent_grid, layer_costs, work_left
+from lib_todo.cost.attention import (
+    ARCHITECTURES,
+    attention_flops,
+    latent_grid,
+    layer_costs,
+    work_left,
+)
 from lib_todo.plan import layer_factor, pooled_grid
 
 SD = "SD 1.x, 2.x"

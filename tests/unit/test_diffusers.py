@@ -31,7 +31,7 @@ from diffusers.models.attention_processor import (
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 
 from lib_todo import Settings, token_downsampling
-from lib_todo.diffusers_progress import StepProgress
+from lib_todo.hosts.diffusers import StepProgress
 from lib_todo.plan import level_grid, pooled_grid
 from lib_todo.settings import METHODS
 
@@ -278,7 +278,7 @@ def test_image_to_image_counts_its_own_steps(pipe: Any) -> None:
                 num_inference_steps=8,
                 callback_on_step_end=StepProgress(report, "hires"),
             )
-        assert report.pass_name == "hires"
+        assert report.position.pass_name == "hires"
     keys = [keys for _, keys in seen[::7]]
     assert keys == [POOLED, POOLED, WHOLE, WHOLE]
     assert report.steps == (2, 4)

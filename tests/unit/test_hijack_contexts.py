@@ -11,11 +11,14 @@ from ldm.modules.attention import CrossAttention, SpatialTransformer
 from ldm_models import WIDTH, image, spatial_transformer, text
 
 from lib_todo import Report, Settings, token_downsampling
-from lib_todo.report import HYPERTILE, MASKED, NOT_SELF_ATTENTION, NOT_THIS_GRID
+from lib_todo.hosts.webui import other_extensions
+from lib_todo.reasons import Reason
 from lib_todo.settings import METHODS
 
 GRID = (6, 7)
 TOKENS = 42
+
+other_extensions.register()
 
 
 class Given:
@@ -125,7 +128,7 @@ def test_other_contexts_pass(name: str, context: torch.Tensor) -> None:
         case.layer.forward = lambda x, context=None: x + context.sum()
     got = case.call(BY_TWO, x, context=context)
     case.assert_untouched(got, x, context=context)
-    assert case.reasons() == [NOT_SELF_ATTENTION]
+    assert case.reasons() == [Reason.NOT_SELF_ATTENTION]
     assert case.report.layers == 0
 
 
@@ -133,7 +136,7 @@ def test_other_contexts_pass(name: str, context: torch.Tensor) -> None:
 def test_a_text_prompt_of_as_many_tokens_as_grids_passes(copies: int) -> None:
     case, x, prompt = Given("attn2"), tokens(), text(copies * TOKENS, width=WIDTH)
     case.assert_untouched(case.call(BY_TWO, x, context=prompt), x, context=prompt)
-    assert case.reasons() == [NOT_SELF_ATTENTION]
+    assert case.reasons() == [Reason.NOT_SELF_ATTENTION]
 
 
 def test_grids_of_another_batch_pass() -> None:
@@ -141,7 +144,7 @@ def test_grids_of_another_batch_pass() -> None:
     context = tokens(2 * TOKENS, batch=1)
     case.layer.forward = lambda x, context=None: x + context.mean()
     case.assert_untouched(case.call(BY_TWO, x, context=context), x, context=context)
-    assert case.reasons() == [NOT_SELF_ATTENTION]
+    assert case.reasons() == [Reason.NOT_SELF_ATTENTION]
 
 
 def test_grids_of_another_width_pass() -> None:
@@ -149,7 +152,7 @@ def test_grids_of_another_width_pass() -> None:
     context = tokens(2 * TOKENS, width=WIDTH // 2)
     case.layer.forward = lambda x, context=None: x + context.mean()
     case.assert_untouched(case.call(BY_TWO, x, context=context), x, context=context)
-    assert case.reasons() == [NOT_SELF_ATTENTION]
+    assert case.reasons() == [Reason.NOT_SELF_ATTENTION]
 
 
 @pytest.mark.parametrize("context", [["a list"], {"a": "dict"}, "text"], ids=repr)
@@ -168,12 +171,12 @@ def test_tokens_that_others_merged_or_folded_pass(name: str, is_given: bool, cou
     case, x = Given(name), tokens(count)
     kwargs = {"context": x} if is_given else {}
     case.assert_untouched(case.call(BY_TWO, x, **kwargs), x, **kwargs)
-    assert list(case.report.tallies) == [(GRID, count, count, NOT_THIS_GRID)]
+    assert list(case.report.tallies) == [(GRID, count, count, Reason.OTHER_GRID)]
     assert case.report.layers == 1
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("attn1", NOT_THIS_GRID), ("attn2", NOT_SELF_ATTENTION)]
+    ("name", "reason"), [("attn1", Reason.OTHER_GRID), ("attn2", Reason.NOT_SELF_ATTENTION)]
 )
 def test_merged_queries_are_told_by_what_their_layer_is_for(name: str, reason: str) -> None:
     """Of a context of its own, only a first attention's is not a prompt."""
@@ -190,7 +193,7 @@ def test_a_mask_passes(how: str, context: str) -> None:
     mask = torch.rand(2, (x if keys is None else keys).shape[1]) > 0.5
     args, kwargs = ((x, keys, mask), {}) if how == "positional" else ((x, keys), {"mask": mask})
     case.assert_untouched(case.call(BY_TWO, *args, **kwargs), *args, **kwargs)
-    assert case.reasons() == [MASKED]
+    assert case.reasons() == [Reason.MASKED]
 
 
 class HyperTileParams:
@@ -204,7 +207,7 @@ def test_a_layer_that_hypertile_tiles_is_left_to_it() -> None:
     case, x = Given(), tokens()
     setattr(case.layer, "__webui_hypertile_params", HyperTileParams(enabled=True))
     case.assert_untouched(case.call(BY_TWO, x), x)
-    assert case.reasons() == [HYPERTILE]
+    assert case.reasons() == [Reason.HYPERTILE]
 
 
 def test_a_layer_that_hypertile_tiled_once_is_pooled() -> None:

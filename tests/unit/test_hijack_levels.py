@@ -21,6 +21,7 @@ from ldm_models import (
 from torch import nn
 
 from lib_todo import Settings, token_downsampling
+from lib_todo.reasons import Reason
 
 Keys = list[tuple[int, int]]
 
@@ -60,7 +61,9 @@ def test_factor_for_the_largest_and_deep_factor_for_the_rest(models: list[nn.Mod
         (256, 64): 3,
         (64, 16): 3,
     }
-    assert {why: len(t.layers) for why, t in report.passed.items()} == {"below the threshold": 1}
+    assert {why: len(t.layers) for why, t in report.left_alone.items()} == {
+        Reason.BELOW_THRESHOLD: 1
+    }
 
 
 def test_automatic_by_level(models: list[nn.Module]) -> None:

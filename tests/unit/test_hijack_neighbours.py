@@ -10,11 +10,15 @@ from ldm.modules.attention import CrossAttention
 from ldm_models import image, run, spatial_transformer, text
 
 from lib_todo import Report, Settings, token_downsampling
-from lib_todo.report import OLDER, RECORDED
+from lib_todo.hosts.webui import other_extensions
+from lib_todo.reasons import Reason
+from lib_todo.wording import WORDS
 
 BY_TWO = Settings(factor=2, threshold=4)
 BELOW = Settings(factor=2, threshold=64)
 GRID = (6, 8)
+
+other_extensions.register()
 
 
 class Older:
@@ -68,8 +72,8 @@ def test_the_older_extension_keeps_a_layer_it_pools(
     alone, _ = answers(model, None)
     both, report = answers(model, settings)
     assert torch.equal(both, alone)
-    assert list(report.passed) == [OLDER]
-    assert report.line() == f"ToDo: nothing was pooled: {OLDER} (1 layers)"
+    assert list(report.left_alone) == [Reason.OLDER_EXTENSION]
+    assert report.line().endswith(f"{WORDS[Reason.OLDER_EXTENSION]} (1 layers)")
 
 
 @pytest.mark.parametrize("how", ["it rests", "it is off"])
@@ -83,7 +87,7 @@ def test_a_layer_the_older_extension_had_is_pooled(
     got, report = answers(model, BY_TWO)
     assert torch.equal(got, expected)
     assert list(report.pooled) == [(48, 12)]
-    assert report.passed == {}
+    assert report.left_alone == {}
 
 
 def test_both_are_told_where_they_take_turns(model: Any, layer: CrossAttention) -> None:
@@ -92,7 +96,8 @@ def test_both_are_told_where_they_take_turns(model: Any, layer: CrossAttention) 
         for call in (1, 2):
             layer._todo_info["current_step"] = call
             run(model, image(*GRID), text())
-    assert report.line() == f"ToDo: 48 → 12 keys in 1 of 1 self-attention layers (1 {OLDER})"
+    told = WORDS[Reason.OLDER_EXTENSION]
+    assert report.line() == f"ToDo: 48 → 12 keys in 1 of 1 self-attention layers (1 {told})"
 
 
 def test_something_else_under_the_same_name_is_no_reason(model: Any, layer: CrossAttention) -> None:
@@ -113,6 +118,6 @@ def test_a_layer_whose_attention_map_is_read_keeps_all_keys(
     layer.forward = xattn_forward_log.__get__(layer)
     _, report = answers(model, BY_TWO)
     assert keys == [48]
-    assert list(report.passed) == [RECORDED]
+    assert list(report.left_alone) == [Reason.ATTENTION_MAP_READ]
     del layer.forward
     assert list(answers(model, BY_TWO)[1].pooled) == [(48, 12)]

@@ -9,7 +9,7 @@ import pytest
 from ldm_models import image, keys_computed, run, spatial_transformer, text
 
 from lib_todo import Report, Settings, token_downsampling
-from lib_todo.hijack import current
+from lib_todo.interception.active import current
 
 MODEL = spatial_transformer()
 BY_TWO = Settings(factor=2, threshold=4)

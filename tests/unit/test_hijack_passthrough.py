@@ -9,13 +9,7 @@ import torch
 from ldm_models import image, run, spatial_transformer, text
 
 from lib_todo import Report, Settings, token_downsampling
-from lib_todo.report import (
-    BELOW_THRESHOLD,
-    FACTOR_ONE,
-    OTHER_GENERATION,
-    OTHER_PASS,
-    OUTSIDE_WINDOW,
-)
+from lib_todo.reasons import Reason
 
 MODEL = spatial_transformer(depth=2)
 Progress = Callable[[Report], None]
@@ -27,45 +21,59 @@ def at(step: int, total: int, pass_name: str = "first") -> Progress:
 
 def paused(report: Report) -> None:
     report.progress(0, 4)
-    report.pause()
+    report.position.pause()
 
 
 CASES = [
-    pytest.param(Settings(factor=2, threshold=10), at(0, 1), BELOW_THRESHOLD, id="at threshold"),
-    pytest.param(Settings(factor=8, threshold=512), at(0, 1), BELOW_THRESHOLD, id="below it"),
-    pytest.param(Settings(factor=1, threshold=2), at(0, 1), FACTOR_ONE, id="factor 1"),
-    pytest.param(Settings(threshold=9), at(0, 1), FACTOR_ONE, id="automatic 1"),
-    pytest.param(Settings(factor=1.01, threshold=2), at(0, 1), FACTOR_ONE, id="hardly above 1"),
     pytest.param(
-        Settings(factor=2, threshold=2, start=0.5), at(9, 20), OUTSIDE_WINDOW, id="too early"
+        Settings(factor=2, threshold=10), at(0, 1), Reason.BELOW_THRESHOLD, id="at threshold"
     ),
     pytest.param(
-        Settings(factor=2, threshold=2, end=0.5), at(10, 20), OUTSIDE_WINDOW, id="too late"
+        Settings(factor=8, threshold=512), at(0, 1), Reason.BELOW_THRESHOLD, id="below it"
+    ),
+    pytest.param(Settings(factor=1, threshold=2), at(0, 1), Reason.FACTOR_ONE, id="factor 1"),
+    pytest.param(Settings(threshold=9), at(0, 1), Reason.FACTOR_ONE, id="automatic 1"),
+    pytest.param(
+        Settings(factor=1.01, threshold=2), at(0, 1), Reason.FACTOR_ONE, id="hardly above 1"
+    ),
+    pytest.param(
+        Settings(factor=2, threshold=2, start=0.5), at(9, 20), Reason.OUTSIDE_WINDOW, id="too early"
+    ),
+    pytest.param(
+        Settings(factor=2, threshold=2, end=0.5), at(10, 20), Reason.OUTSIDE_WINDOW, id="too late"
     ),
     pytest.param(
         Settings(factor=2, threshold=2, start=0.3, end=0.3),
         at(6, 20),
-        OUTSIDE_WINDOW,
+        Reason.OUTSIDE_WINDOW,
         id="empty window",
     ),
     pytest.param(
-        Settings(factor=2, threshold=2, end=0.9), at(40, 20), OUTSIDE_WINDOW, id="past the end"
+        Settings(factor=2, threshold=2, end=0.9),
+        at(40, 20),
+        Reason.OUTSIDE_WINDOW,
+        id="past the end",
     ),
     pytest.param(
-        Settings(factor=2, threshold=2, passes="hires"), at(0, 20), OTHER_PASS, id="first pass"
+        Settings(factor=2, threshold=2, passes="hires"),
+        at(0, 20),
+        Reason.OTHER_PASS,
+        id="first pass",
     ),
     pytest.param(
         Settings(factor=2, threshold=2, passes="first"),
         at(0, 20, "hires"),
-        OTHER_PASS,
+        Reason.OTHER_PASS,
         id="hires pass",
     ),
-    pytest.param(Settings(factor=2, threshold=2), paused, OTHER_GENERATION, id="paused"),
+    pytest.param(Settings(factor=2, threshold=2), paused, Reason.OTHER_GENERATION, id="paused"),
 ]
 
 
 @pytest.mark.parametrize(("settings", "progress", "reason"), CASES)
-def test_bitwise_the_same_and_told_why(settings: Settings, progress: Progress, reason: str) -> None:
+def test_bitwise_the_same_and_told_why(
+    settings: Settings, progress: Progress, reason: Reason
+) -> None:
     x, context = image(10, 10), text()
     without = run(MODEL, x, context)
     with token_downsampling(settings) as report:
@@ -73,8 +81,9 @@ def test_bitwise_the_same_and_told_why(settings: Settings, progress: Progress, r
         inside = run(MODEL, x, context)
     assert torch.equal(inside, without)
     assert report.pooled == {}
-    assert {why: (len(t.layers), t.calls) for why, t in report.passed.items()} == {reason: (2, 2)}
-    assert reason in report.line() or reason == BELOW_THRESHOLD
+    assert {why: (len(t.layers), t.calls) for why, t in report.left_alone.items()} == {
+        reason: (2, 2)
+    }
 
 
 @pytest.mark.parametrize(
@@ -95,7 +104,7 @@ def test_on_the_other_side_of_each_edge_it_is_pooled(
         progress(report)
         run(MODEL, image(10, 10), text())
     assert list(report.pooled) == [(100, 25)]
-    assert report.passed == {}
+    assert report.left_alone == {}
 
 
 def test_disabled_is_bitwise_the_same_and_counts_nothing() -> None:
@@ -111,10 +120,10 @@ def test_progress_is_never_counted_from_calls() -> None:
         report.progress(0, 4)
         for _ in range(7):
             run(MODEL, image(10, 10), text())
-        assert report.passed == {}
+        assert report.left_alone == {}
         report.progress(2, 4)
         run(MODEL, image(10, 10), text())
-    assert list(report.passed) == [OUTSIDE_WINDOW]
+    assert list(report.left_alone) == [Reason.OUTSIDE_WINDOW]
     assert sum(tally.calls for tally in report.pooled.values()) == 14
 
 

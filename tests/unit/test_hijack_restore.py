@@ -20,8 +20,8 @@ from ldm_models import image, keys_computed, run, spatial_transformer, text
 from torch import nn
 
 from lib_todo import Settings, token_downsampling
-from lib_todo.hijack import undo_all
-from lib_todo.report import BELOW_THRESHOLD
+from lib_todo.interception.calls import undo_all
+from lib_todo.reasons import Reason
 
 CLASSES = (
     SpatialTransformer,
@@ -132,7 +132,7 @@ def test_an_exception_in_the_pooling_itself(monkeypatch: pytest.MonkeyPatch) -> 
     def fail(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("lib_todo.hijack.pool_tokens", fail)
+    monkeypatch.setattr("lib_todo.downsampling.pool_tokens", fail)
     with pytest.raises(MemoryError), token_downsampling(BY_TWO):
         keys()
 
@@ -211,7 +211,9 @@ def test_others_wrap_inside_and_stay(cls: type) -> None:
         run(MODEL, image(2, 2), text())
     assert called
     assert {key: tally.calls for key, tally in report.pooled.items()} == {(36, 9): 1}
-    assert {why: tally.calls for why, tally in report.passed.items()} == {BELOW_THRESHOLD: 1}
+    assert {why: tally.calls for why, tally in report.left_alone.items()} == {
+        Reason.BELOW_THRESHOLD: 1
+    }
     assert sum(tally.calls for tally in report.tallies.values()) == 4  # attn1 and attn2, twice
     assert vars(cls)["__call__"] is wrapper
     assert keys() == DENSE

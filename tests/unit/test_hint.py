@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lib_todo import Settings
-from lib_todo.cost import ARCHITECTURES, layer_costs, work_left
+from lib_todo.cost.attention import ARCHITECTURES, layer_costs, work_left
 
 HERE = Path(__file__).resolve().parent
 CASES = json.loads((HERE.parent / "plan_cases.json").read_text())

@@ -1,11 +1,14 @@
-"""The library stands alone: outside of webui/ it imports no host, no gradio, no FastAPI."""
+"""The library stands alone, and inside it the arrows run one way: hosts to the rule."""
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 # what the WebUI has in sys.modules, and what the families' classes live in
@@ -20,13 +23,17 @@ FOREIGN = (
     "comfy",
     "diffusers",
 )
+FILES = [
+    path
+    for path in (ROOT / "lib_todo").rglob("*.py")
+    if path.parent != ROOT / "lib_todo" or path.stem != "__init__"
+]
 ALONE = sorted(
-    f"lib_todo.{path.stem}"
-    for path in (ROOT / "lib_todo").glob("*.py")
-    # this one is for diffusers' users, and is imported by nobody else
-    if path.stem not in ("__init__", "diffusers_progress")
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in (ROOT / "lib_todo").rglob("*.py")
+    if path.stem != "__init__" and "hosts" not in path.parts
 )
-PURE = ("lib_todo.webui.infotext", "lib_todo.webui.arguments")
+PURE = ("lib_todo.hosts.webui.infotext", "lib_todo.hosts.webui.arguments")
 
 
 def modules_after(statement: str) -> set[str]:
@@ -39,7 +46,7 @@ def modules_after(statement: str) -> set[str]:
 
 
 def test_the_list_of_files_is_not_empty() -> None:
-    assert {"lib_todo.hijack", "lib_todo.plan", "lib_todo.settings"} <= set(ALONE)
+    assert {"lib_todo.downsampling", "lib_todo.plan", "lib_todo.interception.calls"} <= set(ALONE)
 
 
 def test_the_library_and_the_pure_parts_of_the_face_import_no_host() -> None:
@@ -54,3 +61,42 @@ def test_the_public_names() -> None:
     public = ["Report", "Settings", "SettingsError", "pool_tokens", "token_downsampling"]
     assert sorted(lib_todo.__all__) == public
     assert all(hasattr(lib_todo, name) for name in public)
+
+
+# what each room may import of the library's own, itself aside
+ARROWS = {
+    "rule": (),
+    "interception": ("rule",),
+    "downsampling": ("rule", "interception"),
+    "cost": ("rule",),
+    "hosts": ("rule", "interception", "downsampling", "cost"),
+}
+
+
+def room(module: str) -> str:
+    """The room of a module's dotted name: its folder; "rule" for the files beside them."""
+    first = module.split(".")[1]
+    return first if first in ARROWS else "rule"
+
+
+def imported_by(path: Path) -> set[str]:
+    """The library's modules that a file imports, at the top or inside of anything."""
+    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            assert not any(name.name.startswith("lib_todo") for name in node.names), path
+        if isinstance(node, ast.ImportFrom):
+            assert not (node.module or "").startswith("lib_todo"), f"{path}: not relative"
+            if node.level:
+                base = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
+                base = [part for part in base if part]
+                found |= {".".join([*base, name.name]) for name in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_arrows_run_one_way(path: Path) -> None:
+    own = room(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    wrong = {name for name in imported_by(path) if room(name) not in (own, *ARROWS[own])}
+    assert wrong == set()

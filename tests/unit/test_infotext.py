@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib_todo import Settings, SettingsError
+from lib_todo.hosts.webui.infotext import OWN_KEYS, from_infotext, to_infotext
 from lib_todo.settings import FIELDS
-from lib_todo.webui.infotext import OWN_KEYS, from_infotext, to_infotext
 
 factors = st.just(0.0) | st.floats(1, 8)
 fractions = st.floats(0, 1)

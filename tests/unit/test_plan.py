@@ -13,7 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lib_todo import Settings
-from lib_todo.cost import ARCHITECTURES, layer_costs
+from lib_todo.cost.attention import ARCHITECTURES, layer_costs
 from lib_todo.plan import (
     Grid,
     auto_factor,

@@ -11,24 +11,13 @@ from ldm_models import image, run, spatial_transformer, text
 from torch import nn
 
 from lib_todo import Report, Settings, token_downsampling
-from lib_todo.report import (
-    BELOW_THRESHOLD,
-    FACTOR_ONE,
-    FUSED,
-    HYPERTILE,
-    MASKED,
-    NOT_SELF_ATTENTION,
-    NOT_THIS_GRID,
-    OTHER_GENERATION,
-    OTHER_PASS,
-    OTHER_VALUES,
-    OUTSIDE_WINDOW,
-)
+from lib_todo.reasons import Reason
+from lib_todo.wording import WORDS
 
 LAYERS = [nn.Identity() for _ in range(16)]
 LARGE, SMALL = (128, 128), (64, 64)
 POOLED = (LARGE, 16384, 4096, None)
-BELOW = (SMALL, 4096, 4096, BELOW_THRESHOLD)
+BELOW = (SMALL, 4096, 4096, Reason.BELOW_THRESHOLD)
 
 
 def count(report: Report, layers: range, *what: object, calls: int = 1) -> None:
@@ -49,7 +38,7 @@ def steps_told(*told: tuple, pool: bool = True) -> tuple[int, int]:
 
 def test_nothing_seen() -> None:
     report = Report()
-    assert (report.tallies, report.pooled, report.passed) == ({}, {}, {})
+    assert (report.tallies, report.pooled, report.left_alone) == ({}, {}, {})
     assert (report.layers, report.largest_grid, report.steps) == (0, None, (0, 0))
     assert report.line() == "ToDo: nothing was pooled: no such layer seen"
 
@@ -63,8 +52,8 @@ def test_layers_are_distinct_and_calls_are_not() -> None:
     assert {key: (len(t.layers), t.calls) for key, t in report.pooled.items()} == {
         (16384, 4096): (10, 30)
     }
-    assert {why: (len(t.layers), t.calls) for why, t in report.passed.items()} == {
-        BELOW_THRESHOLD: (6, 12)
+    assert {why: (len(t.layers), t.calls) for why, t in report.left_alone.items()} == {
+        Reason.BELOW_THRESHOLD: (6, 12)
     }
     assert (report.layers, report.largest_grid) == (16, LARGE)
 
@@ -72,9 +61,13 @@ def test_layers_are_distinct_and_calls_are_not() -> None:
 def test_a_layer_that_was_pooled_and_left_alone_is_one_layer() -> None:
     report = Report()
     count(report, range(4), *POOLED)
-    count(report, range(4), LARGE, 16384, 16384, OUTSIDE_WINDOW)
+    count(report, range(4), LARGE, 16384, 16384, Reason.OUTSIDE_WINDOW)
     assert report.layers == 4
-    assert len(report.pooled[16384, 4096].layers) == len(report.passed[OUTSIDE_WINDOW].layers) == 4
+    assert (
+        len(report.pooled[16384, 4096].layers)
+        == len(report.left_alone[Reason.OUTSIDE_WINDOW].layers)
+        == 4
+    )
 
 
 def test_grids_of_as_many_keys_are_merged_in_the_sums_only() -> None:
@@ -92,17 +85,17 @@ def test_reading_the_sums_does_not_change_the_counts() -> None:
     count(report, range(2), (64, 256), 16384, 4096, None)
     count(report, range(2, 4), *POOLED)
     count(report, range(4, 5), *BELOW)
-    count(report, range(5, 6), (32, 32), 1024, 1024, BELOW_THRESHOLD)
+    count(report, range(5, 6), (32, 32), 1024, 1024, Reason.BELOW_THRESHOLD)
     for _ in range(2):
         assert len(report.pooled[16384, 4096].layers) == 4
-        assert len(report.passed[BELOW_THRESHOLD].layers) == 2
+        assert len(report.left_alone[Reason.BELOW_THRESHOLD].layers) == 2
     assert [len(tally.layers) for tally in report.tallies.values()] == [2, 2, 1, 1]
 
 
 def test_attention_to_a_prompt_is_no_self_attention_layer() -> None:
     report = Report()
-    count(report, range(3), (256, 256), 65536, 65536, NOT_SELF_ATTENTION)
-    assert (report.layers, report.passed, report.largest_grid) == (0, {}, None)
+    count(report, range(3), (256, 256), 65536, 65536, Reason.NOT_SELF_ATTENTION)
+    assert (report.layers, report.left_alone, report.largest_grid) == (0, {}, None)
     assert len(report.tallies) == 1
     expected = "ToDo: nothing was pooled: self-attention is replaced by another extension"
     assert report.line() == expected
@@ -203,19 +196,20 @@ def test_without_any_progress_no_steps_are_claimed() -> None:
 def test_progress_that_cannot_be(arguments: tuple) -> None:
     report = Report()
     report.progress(3, 7, "hires")
+    at = report.position
     with pytest.raises(ValueError, match=r"ToDo: progress\(") as caught:
         report.progress(*arguments)
     assert repr(arguments[-1]) in str(caught.value)
-    assert (report.step, report.total, report.pass_name, report.steps) == (3, 7, "hires", (0, 1))
+    assert (at.step, at.total, at.pass_name, report.steps) == (3, 7, "hires", (0, 1))
 
 
 def test_pause_lasts_until_the_next_progress() -> None:
     report = Report()
-    assert not report.elsewhere
-    report.pause()
-    assert report.elsewhere
+    assert not report.position.foreign_evaluation
+    report.position.pause()
+    assert report.position.foreign_evaluation
     report.progress(1, 2)
-    assert not report.elsewhere
+    assert not report.position.foreign_evaluation
 
 
 # the line
@@ -242,20 +236,30 @@ def test_several_grids_largest_first() -> None:
     )
 
 
-@pytest.mark.parametrize("reason", [HYPERTILE, NOT_THIS_GRID, MASKED, FUSED, OTHER_VALUES])
-def test_what_was_unexpectedly_left_alone_is_noted(reason: str) -> None:
+@pytest.mark.parametrize(
+    "reason",
+    [Reason.HYPERTILE, Reason.OTHER_GRID, Reason.MASKED, Reason.FUSED, Reason.OTHER_VALUES],
+)
+def test_what_was_unexpectedly_left_alone_is_noted(reason: Reason) -> None:
     report = Report()
     count(report, range(10), *POOLED)
     count(report, range(10, 13), LARGE, 16384, 16384, reason)
     assert report.line() == (
-        f"ToDo: 16384 → 4096 keys in 10 of 13 self-attention layers (3 {reason})"
+        f"ToDo: 16384 → 4096 keys in 10 of 13 self-attention layers (3 {WORDS[reason]})"
     )
 
 
 @pytest.mark.parametrize(
-    "reason", [BELOW_THRESHOLD, FACTOR_ONE, OUTSIDE_WINDOW, OTHER_PASS, OTHER_GENERATION]
+    "reason",
+    [
+        Reason.BELOW_THRESHOLD,
+        Reason.FACTOR_ONE,
+        Reason.OUTSIDE_WINDOW,
+        Reason.OTHER_PASS,
+        Reason.OTHER_GENERATION,
+    ],
 )
-def test_what_was_asked_for_is_not_noted(reason: str) -> None:
+def test_what_was_asked_for_is_not_noted(reason: Reason) -> None:
     report = Report()
     count(report, range(10), *POOLED)
     count(report, range(10, 13), LARGE, 16384, 16384, reason)
@@ -280,30 +284,31 @@ def test_nothing_above_the_threshold(threshold: int | None, where: str, words: s
 @pytest.mark.parametrize(
     "reason",
     [
-        FACTOR_ONE,
-        OUTSIDE_WINDOW,
-        OTHER_PASS,
-        OTHER_GENERATION,
-        NOT_THIS_GRID,
-        HYPERTILE,
-        MASKED,
-        FUSED,
-        OTHER_VALUES,
+        Reason.FACTOR_ONE,
+        Reason.OUTSIDE_WINDOW,
+        Reason.OTHER_PASS,
+        Reason.OTHER_GENERATION,
+        Reason.OTHER_GRID,
+        Reason.HYPERTILE,
+        Reason.MASKED,
+        Reason.FUSED,
+        Reason.OTHER_VALUES,
     ],
 )
-def test_nothing_pooled_for_another_reason(reason: str) -> None:
+def test_nothing_pooled_for_another_reason(reason: Reason) -> None:
     report = Report()
     count(report, range(6, 16), *BELOW)
     count(report, range(6), LARGE, 16384, 16384, reason)
-    assert report.line(64) == f"ToDo: nothing was pooled: {reason} (6 layers)"
+    assert report.line(64) == f"ToDo: nothing was pooled: {WORDS[reason]} (6 layers)"
 
 
 def test_nothing_pooled_for_two_reasons() -> None:
     report = Report()
-    count(report, range(2), LARGE, 16384, 16384, HYPERTILE)
-    count(report, range(2, 5), LARGE, 16384, 16384, OUTSIDE_WINDOW)
+    count(report, range(2), LARGE, 16384, 16384, Reason.HYPERTILE)
+    count(report, range(2, 5), LARGE, 16384, 16384, Reason.OUTSIDE_WINDOW)
     assert report.line() == (
-        f"ToDo: nothing was pooled: {HYPERTILE} (2 layers), {OUTSIDE_WINDOW} (3 layers)"
+        f"ToDo: nothing was pooled: {WORDS[Reason.HYPERTILE]} (2 layers), "
+        f"{WORDS[Reason.OUTSIDE_WINDOW]} (3 layers)"
     )
 
 
@@ -316,7 +321,7 @@ def test_as_json() -> None:
     count(report, range(10), *POOLED, calls=2)
     report.progress(1, 2)
     count(report, range(10, 16), *BELOW)
-    count(report, range(2), LARGE, 77, 77, NOT_SELF_ATTENTION)
+    count(report, range(2), LARGE, 77, 77, Reason.NOT_SELF_ATTENTION)
     assert json.loads(json.dumps(report.to_dict())) == {
         "layers": 16,
         "steps": {"pooled": 1, "seen": 2},
@@ -333,7 +338,7 @@ def test_as_json() -> None:
                 "grid": [64, 64],
                 "keys_before": 4096,
                 "keys_after": 4096,
-                "reason": "below the threshold",
+                "reason": "below_threshold",
                 "layers": 6,
                 "calls": 6,
             },
@@ -341,7 +346,7 @@ def test_as_json() -> None:
                 "grid": [128, 128],
                 "keys_before": 77,
                 "keys_after": 77,
-                "reason": "not self-attention over the image",
+                "reason": "not_self_attention",
                 "layers": 2,
                 "calls": 2,
             },

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from lib_todo.settings import BY_NAME, FIELDS, Settings, SettingsError
+from ...settings import BY_NAME, FIELDS, Settings, SettingsError
 
 STEPS_KEY = BY_NAME["start"].infotext
 REPORT_KEY = "ToDo report"

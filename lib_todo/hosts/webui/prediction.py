@@ -5,9 +5,15 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from lib_todo.cost import PIXELS_PER_LATENT, latent_grid
-from lib_todo.plan import Grid, layer_factor, level_grid, pass_wanted
-from lib_todo.settings import Settings
+from ...plan import (
+    PIXELS_PER_LATENT,
+    Grid,
+    latent_grid,
+    layer_factor,
+    level_grid,
+    pass_wanted,
+)
+from ...settings import Settings
 
 Size = tuple[int, int]
 

@@ -1,15 +1,12 @@
-"""What self-attention costs: keys, operations and bytes, by architecture and size."""
+"""What self-attention costs: keys and operations, by architecture and size."""
 
 from __future__ import annotations
 
 import dataclasses
 
-from lib_todo.architectures import SHAPES, Level
-from lib_todo.plan import Grid, layer_factor, level_grid, pooled_grid
-from lib_todo.settings import Settings
-
-PIXELS_PER_LATENT = 8
-
+from ..plan import Grid, latent_grid, layer_factor, level_grid, pooled_grid
+from ..settings import Settings
+from .architectures import SHAPES, Level
 
 # SD 1.x and 2.x differ in the prompt's width alone, which self-attention does not see
 ARCHITECTURES: dict[str, tuple[Level, ...]] = {
@@ -20,7 +17,7 @@ ARCHITECTURES: dict[str, tuple[Level, ...]] = {
 
 @dataclasses.dataclass(frozen=True)
 class LayerCost:
-    """One level's grid, keys, operations and bytes for one image, dense and pooled."""
+    """One level's grid, keys and operations for one image, dense and pooled."""
 
     level: Level
     grid: Grid
@@ -48,16 +45,6 @@ class LayerCost:
         """Keys of one layer that pooling leaves."""
         return _size(self.pooled)
 
-    def bytes_moved(self, keys: int, itemsize: int = 2) -> int:
-        """Bytes that the level's layers read and write with that many keys; see attention_bytes.
-
-        Args:
-            keys: of one layer, `dense_keys` or `pooled_keys`.
-            itemsize: bytes of a number, 2 for half precision.
-        """
-        one = attention_bytes(_size(self.grid), keys, self.level.channels, itemsize)
-        return self.level.layers * one
-
 
 def _size(grid: Grid) -> int:
     return grid[0] * grid[1]
@@ -70,23 +57,6 @@ def attention_flops(queries: int, keys: int, channels: int) -> int:
     and the two products with the attention matrix (2·N·M·c each).
     """
     return 4 * queries * channels**2 + 4 * keys * channels**2 + 4 * queries * keys * channels
-
-
-def attention_bytes(queries: int, keys: int, channels: int, itemsize: int) -> int:
-    """Bytes of one self-attention layer, each operand read once and each result written once.
-
-    The four projections with their weights and the output's bias, and the two products taken as
-    one, as fused kernels do: the attention matrix itself is never written. One that does write it
-    moves heads·N·M numbers more, at least twice.
-    """
-    projections = 2 * 2 * queries * channels + 2 * 2 * keys * channels + 4 * channels**2 + channels
-    products = 2 * queries * channels + 2 * keys * channels
-    return itemsize * (projections + products)
-
-
-def latent_grid(width: int, height: int) -> Grid:
-    """The latent's (height, width) for an image in pixels."""
-    return height // PIXELS_PER_LATENT, width // PIXELS_PER_LATENT
 
 
 def layer_costs(architecture: str, width: int, height: int, settings: Settings) -> list[LayerCost]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from lib_todo.settings import FIELDS, Field
-from lib_todo.webui.arguments import OVERRIDES
+from ...settings import FIELDS, Field
+from .arguments import OVERRIDES
 
 PREFIX = "[ToDo] "
 _LABELS = {"deep_factor": "deep factor", "passes": "pass"}

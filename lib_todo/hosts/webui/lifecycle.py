@@ -1,4 +1,4 @@
-"""One generation in the WebUI: its settings, when the hijack is on, and what the user is told."""
+"""One generation in the WebUI: its settings, when pooling is on, and what the user is told."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from typing import Any
 from fastapi import HTTPException
 from modules import shared
 
-from lib_todo import hijack, report
-from lib_todo.hijack import token_downsampling
-from lib_todo.settings import Settings, SettingsError
-from lib_todo.webui import options, prediction
-from lib_todo.webui.arguments import read_settings
-from lib_todo.webui.infotext import REPORT_KEY, Written, to_infotext
+from ...downsampling import token_downsampling
+from ...interception import active
+from ...report import Report
+from ...settings import Settings, SettingsError
+from ...wording import nothing_pooled
+from . import options, prediction
+from .arguments import read_settings
+from .infotext import REPORT_KEY, Written, to_infotext
 
 # the attribute of the host's processing object that holds its Generation
 GENERATION = "todo_generation"
@@ -34,7 +36,7 @@ class Generation:
         self.line = ""
 
     @property
-    def report(self) -> report.Report:
+    def report(self) -> Report:
         return self.downsampling.report
 
 
@@ -56,7 +58,7 @@ def begin(p: Any, args: Sequence[Any]) -> None:
             p.init = functools.partial(_refuse, error, is_api)
         return
     # inside another generation's sampling, off must be said: the outer settings must not leak in
-    if settings.enabled or hijack.current() is not None:
+    if settings.enabled or active.current() is not None:
         setattr(p, GENERATION, Generation(p, settings))
 
 
@@ -132,7 +134,7 @@ def _generation(p: Any) -> Generation | None:
 
 
 def before_sampling(p: Any) -> None:
-    """Have the next `p.sample` run inside the hijack (the host's `process_batch` callback)."""
+    """Have the next `p.sample` run with pooling on (the host's `process_batch` callback)."""
     generation = _generation(p)
     if generation is None:
         return
@@ -142,7 +144,7 @@ def before_sampling(p: Any) -> None:
 
 
 class _SampleOnce:
-    """Stands in for `p.sample` for one call, which it runs inside the hijack.
+    """Stands in for `p.sample` for one call, which it runs with pooling on.
 
     Both passes of hires fix happen inside `p.sample`, and every way out of it, an exception too,
     passes through the `with`. It takes itself off `p` when called, so that nothing of it is there
@@ -190,7 +192,7 @@ def on_denoiser_call(params: Any) -> None:
     generation, denoiser = _running[-1], params.denoiser
     p = generation.owner()
     if denoiser.p is not p:
-        generation.report.pause()
+        generation.report.position.pause()
         return
     pass_name = "hires" if getattr(p, "is_hr_pass", False) else "first"
     generation.report.progress(denoiser.step, denoiser.total_steps, pass_name, denoiser.steps)
@@ -208,11 +210,11 @@ def _after_sampling(p: Any, generation: Generation) -> None:
         p.comment(generation.line)
 
 
-def _line(p: Any, settings: Settings, done: report.Report) -> str:
+def _line(p: Any, settings: Settings, done: Report) -> str:
     if not done.tallies and not done.steps[1]:
-        return "ToDo: nothing was pooled: no step was run"
+        return nothing_pooled("no step was run")
     if not done.tallies:
-        return f"ToDo: nothing was pooled: {prediction.why_no_layer(p)}"
+        return nothing_pooled(prediction.why_no_layer(p))
     where = "at " + " and ".join(
         f"{width}×{height}" for width, height in prediction.sizes(p).values()
     )

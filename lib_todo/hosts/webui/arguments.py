@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lib_todo.settings import FIELDS, Settings
+from ...settings import FIELDS, Settings
 
 # the value of the invisible last input, see accordion.build
 END_OF_ARGS = "ToDo: no more values"

@@ -11,10 +11,10 @@ import gradio as gr
 from modules.infotext_utils import PasteField
 from modules.ui_components import InputAccordion
 
-from lib_todo.cost import ARCHITECTURES
-from lib_todo.settings import BY_NAME, FIELDS, Field, SettingsError
-from lib_todo.webui.arguments import END_OF_ARGS
-from lib_todo.webui.infotext import from_infotext
+from ...cost.attention import ARCHITECTURES
+from ...settings import BY_NAME, FIELDS, Field, SettingsError
+from .arguments import END_OF_ARGS
+from .infotext import from_infotext
 
 # two to a row: with three, a slider's help is a word or two wide
 ROWS = (("factor", "deep_factor"), ("threshold",), ("start", "end"), ("method", "passes"))

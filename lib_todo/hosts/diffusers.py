@@ -6,7 +6,7 @@ from typing import Any
 
 from diffusers.callbacks import PipelineCallback
 
-from lib_todo.report import Report
+from ..report import Report
 
 
 class StepProgress(PipelineCallback):

@@ -12,9 +12,9 @@ import dataclasses
 import math
 from collections.abc import Iterator
 
-from lib_todo.architectures import UNetShape
-from lib_todo.plan import Grid, layer_factor, level_grid, pooled_grid
-from lib_todo.settings import Settings
+from ..plan import Grid, layer_factor, level_grid, pooled_grid
+from ..settings import Settings
+from .architectures import UNetShape
 
 CONVOLUTION = "convolution"
 LINEAR = "linear"
@@ -166,7 +166,7 @@ def unet_operations(
     """Every operation of one call of the U-Net.
 
     Args:
-        shape: one of `lib_todo.architectures.SHAPES`.
+        shape: one of `architectures.SHAPES`.
         latent: (height, width); an eighth of the image's pixels.
         settings: what is pooled; None for dense.
         batch: images in the call, two for each with classifier-free guidance.

@@ -1,0 +1,1 @@
+"""What pooling saves, in numbers: keys, operations and bytes."""

@@ -1,0 +1,1 @@
+"""How a model's calls are caught: which classes, whose settings hold, who else has a layer."""

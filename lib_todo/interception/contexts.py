@@ -1,0 +1,88 @@
+"""What an attention layer's call is handed: tokens of its own grid, or something else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ..plan import Grid
+from ..reasons import Reason
+from .families import Family
+
+
+def count_key_grids(x: Any, context: Any, grid: Grid, layer: Any, transformer: Any) -> int:
+    """How many whole grids the keys come from: 1 for plain self-attention, 0 if it is not that."""
+    tokens = grid[0] * grid[1]
+    if x.ndim != 3 or x.shape[1] != tokens:
+        return 0
+    if context is None or context is x:
+        return 1
+    if not isinstance(context, torch.Tensor) or context.ndim != 3:
+        return 0
+    if context.shape[0] != x.shape[0] or context.shape[2] != x.shape[2]:
+        return 0
+    copies, rest = divmod(context.shape[1], tokens)
+    # a text prompt may have as many tokens by chance; a block's first attention has none
+    return copies if not rest and is_first_attention(layer, transformer) else 0
+
+
+def why_not_this_grid(x: Any, context: Any, grid: Grid, layer: Any, transformer: Any) -> Reason:
+    """Why `count_key_grids` found none: tokens that others changed, or a prompt."""
+    if context is None or context is x:
+        return Reason.OTHER_GRID
+    # tokens that others merged, folded or tiled are still self-attention; a prompt is not
+    regridded = x.shape[1] != grid[0] * grid[1]
+    if regridded and is_first_attention(layer, transformer):
+        return Reason.OTHER_GRID
+    return Reason.NOT_SELF_ATTENTION
+
+
+def is_first_attention(layer: Any, transformer: Any) -> bool:
+    """Whether the layer is a block's `attn1`, which no prompt is handed to."""
+    blocks = getattr(transformer, "transformer_blocks", ())
+    return any(getattr(block, "attn1", None) is layer for block in blocks)
+
+
+def why_keys_are_not_ours(family: Family, layer: Any, given: dict[str, Any]) -> Reason | None:
+    """Why pooled tokens, handed over as the context, would not become the keys and values.
+
+    Args:
+        given: the call's arguments by name.
+    """
+    if getattr(layer, "fused_projections", False):
+        # diffusers' fused self-attention has no projection that takes a context of its own
+        return Reason.FUSED
+    if any(_is_set(given.get(name)) for name in family.must_be_unset):
+        return Reason.MASKED
+    tokens, context = family.parameters[:2]
+    if not _values_fit(given.get("value"), given[tokens], given.get(context)):
+        return Reason.OTHER_VALUES
+    return None
+
+
+def with_changed(
+    family: Family, args: tuple, kwargs: dict, changed: dict[str, Any]
+) -> tuple[tuple, dict]:
+    """The call's arguments with some replaced where they stood, or added by name."""
+    new_args, new_kwargs = list(args), dict(kwargs)
+    for name, value in changed.items():
+        index = family.parameters.index(name)
+        if index < len(args):
+            new_args[index] = value
+        else:
+            new_kwargs[name] = value
+    return tuple(new_args), new_kwargs
+
+
+def _values_fit(value: Any, x: torch.Tensor, context: torch.Tensor | None) -> bool:
+    """Whether values handed over by themselves (ComfyUI's kind of call) lie on the keys' grid."""
+    source = x if context is None else context
+    return value is None or (
+        isinstance(value, torch.Tensor) and value.shape[:2] == source.shape[:2]
+    )
+
+
+def _is_set(value: Any) -> bool:
+    """Whether an argument such as a mask or a count was really given."""
+    return value is not None and not (isinstance(value, int) and value == 0)

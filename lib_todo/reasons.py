@@ -1,0 +1,37 @@
+"""Why a layer's call was left alone. The English for people stands in wording.py."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Reason(enum.Enum):
+    """One cause each; the value is what JSON shows."""
+
+    BELOW_THRESHOLD = "below_threshold"
+    FACTOR_ONE = "factor_one"
+    OUTSIDE_WINDOW = "outside_window"
+    OTHER_PASS = "other_pass"
+    OTHER_GENERATION = "other_generation"
+    OTHER_GRID = "other_grid"
+    HYPERTILE = "hypertile"
+    OLDER_EXTENSION = "older_extension"
+    ATTENTION_MAP_READ = "attention_map_read"
+    MASKED = "masked"
+    FUSED = "fused_projections"
+    OTHER_VALUES = "other_values"
+    NOT_SELF_ATTENTION = "not_self_attention"
+
+
+# said also where other layers were pooled: nobody asked for these
+UNEXPECTED = frozenset(
+    {
+        Reason.OLDER_EXTENSION,
+        Reason.HYPERTILE,
+        Reason.ATTENTION_MAP_READ,
+        Reason.OTHER_GRID,
+        Reason.MASKED,
+        Reason.FUSED,
+        Reason.OTHER_VALUES,
+    }
+)
