@@ -26,54 +26,21 @@ class Tally:
         self.calls += other.calls
 
 
-class Report:
-    """What a `token_downsampling` did; `position` is where the sampling was said to be.
+Key = tuple[Grid, int, int, "Reason | None"]
 
-    Counts are kept for every (grid, keys before, keys after, reason); the reason is None where the
-    tokens were pooled. Layers are distinct attention modules. No module is kept alive by it.
-    """
+
+class Counts:
+    """Calls by (grid, keys before, keys after, reason); the reason is None where pooled."""
 
     def __init__(self) -> None:
-        self.tallies: dict[tuple[Grid, int, int, Reason | None], Tally] = {}
-        self.position = Position()
-        self._steps_seen: set[Step] = set()
-        self._steps_pooled: set[Step] = set()
-        self._serials: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
-        self._serial = itertools.count()
+        self.tallies: dict[Key, Tally] = {}
 
-    def progress(
-        self, step: int, total: int, pass_name: str = "first", shown_steps: int | None = None
-    ) -> None:
-        """Say where the sampling is, before the model is called.
-
-        Args:
-            step: how many of `total` model evaluations of this pass are behind, from 0.
-            total: evaluations in the pass, at least 1.
-            pass_name: "first" or "hires".
-            shown_steps: the steps that the user knows of, where a step takes several evaluations
-                (Heun, DPM++ SDE); the line counts these.
-
-        Raises:
-            ValueError: total below 1, a negative step, or an unknown pass.
-        """
-        self.position.advance(step, total, pass_name, shown_steps)
-        self._steps_seen.add(self.position.current_step)
-
-    def count(
-        self, layer: object, grid: Grid, before: int, after: int, reason: Reason | None
-    ) -> None:
-        """Note one call of `layer`; `reason` says why it was left alone (None: it was pooled)."""
-        serial = self._serials.get(layer)
-        if serial is None:
-            serial = self._serials[layer] = next(self._serial)
-        key = (grid, before, after, reason)
+    def _add(self, key: Key, layer: int) -> None:
         tally = self.tallies.get(key)
         if tally is None:
             tally = self.tallies[key] = Tally()
-        tally.layers.add(serial)
+        tally.layers.add(layer)
         tally.calls += 1
-        if reason is None and self.position.current_step is not None:
-            self._steps_pooled.add(self.position.current_step)
 
     @property
     def pooled(self) -> dict[tuple[int, int], Tally]:
@@ -111,10 +78,83 @@ class Report:
             if reason is not Reason.NOT_SELF_ATTENTION
         ]
 
+    def to_list(self) -> list[dict[str, Any]]:
+        """Every count in types that JSON knows."""
+        return [
+            {
+                "grid": list(grid),
+                "keys_before": before,
+                "keys_after": after,
+                "reason": reason.value if reason else None,
+                "layers": len(tally.layers),
+                "calls": tally.calls,
+            }
+            for (grid, before, after, reason), tally in self.tallies.items()
+        ]
+
+
+class Report(Counts):
+    """What a `token_downsampling` did; `position` is where the sampling was said to be.
+
+    `passes` has the counts of each pass by its name, in the order in which they began. Layers are
+    distinct attention modules. No module is kept alive by it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.passes: dict[str, Counts] = {}
+        self.position = Position()
+        self._steps_seen: set[Step] = set()
+        self._steps_pooled: set[Step] = set()
+        self._serials: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        self._serial = itertools.count()
+
+    def progress(
+        self, step: int, total: int, pass_name: str = "first", shown_steps: int | None = None
+    ) -> None:
+        """Say where the sampling is, before the model is called.
+
+        Args:
+            step: how many of `total` model evaluations of this pass are behind, from 0.
+            total: evaluations in the pass, at least 1.
+            pass_name: "first" or "hires".
+            shown_steps: the steps that the user knows of, where a step takes several evaluations
+                (Heun, DPM++ SDE); the line counts these.
+
+        Raises:
+            ValueError: total below 1, a negative step, or an unknown pass.
+        """
+        self.position.advance(step, total, pass_name, shown_steps)
+        self._steps_seen.add(self.position.current_step)
+
+    def count(
+        self, layer: object, grid: Grid, before: int, after: int, reason: Reason | None
+    ) -> None:
+        """Note one call of `layer`; `reason` says why it was left alone (None: it was pooled)."""
+        serial = self._serials.get(layer)
+        if serial is None:
+            serial = self._serials[layer] = next(self._serial)
+        key = (grid, before, after, reason)
+        counts = self.passes.get(self.position.pass_name)
+        if counts is None:
+            counts = self.passes[self.position.pass_name] = Counts()
+        self._add(key, serial)
+        counts._add(key, serial)
+        if reason is None and self.position.current_step is not None:
+            self._steps_pooled.add(self.position.current_step)
+
     @property
     def steps(self) -> tuple[int, int]:
         """Steps in which something was pooled, and all steps; (0, 0) without any progress."""
         return len(self._steps_pooled), len(self._steps_seen)
+
+    def steps_of(self, pass_name: str) -> tuple[int, int]:
+        """The same of one pass."""
+        pooled, seen = (
+            sum(name == pass_name for _, name, _ in steps)
+            for steps in (self._steps_pooled, self._steps_seen)
+        )
+        return pooled, seen
 
     def line(self, threshold: int | None = None, where: str = "") -> str:
         """One line for people.
@@ -131,15 +171,12 @@ class Report:
         return {
             "layers": self.layers,
             "steps": {"pooled": pooled, "seen": seen},
-            "grids": [
-                {
-                    "grid": list(grid),
-                    "keys_before": before,
-                    "keys_after": after,
-                    "reason": reason.value if reason else None,
-                    "layers": len(tally.layers),
-                    "calls": tally.calls,
+            "grids": self.to_list(),
+            "passes": {
+                name: {
+                    "steps": dict(zip(("pooled", "seen"), self.steps_of(name))),
+                    "grids": counts.to_list(),
                 }
-                for (grid, before, after, reason), tally in self.tallies.items()
-            ],
+                for name, counts in self.passes.items()
+            },
         }

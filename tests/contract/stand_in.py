@@ -22,8 +22,11 @@ class Options:
 
 
 class OptionInfo:
-    def __init__(self, default: Any, label: str, section: tuple[str, str]) -> None:
+    def __init__(
+        self, default: Any, label: str, section: tuple[str, str], category_id: str
+    ) -> None:
         self.default, self.label, self.section = default, label, section
+        self.category_id = category_id
 
 
 @contextmanager

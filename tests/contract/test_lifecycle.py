@@ -58,10 +58,15 @@ def test_pools_writes_infotext_and_line(lifecycle: Any, model: Any) -> None:
     p = Processing(model, lifecycle)
     processed = process_images_inner(p, *ON)
     assert (
-        processed.comments == "ToDo: 256 → 64 keys in 1 of 1 self-attention layers, 4 of 4 steps\n"
+        processed.comments
+        == "ToDo (128×128): 256 → 64 keys in 1 of 1 self-attention layers, 4 of 4 steps\n"
     )
     assert processed.extra_generation_params["ToDo report"] + "\n" == processed.comments
-    assert p.extra_generation_params == {"ToDo factor": "0", "ToDo threshold": "8"}
+    assert p.extra_generation_params == {
+        "ToDo factor": "automatic",
+        "ToDo threshold": "8",
+        "ToDo used": "first 16×16 tokens by 2",
+    }
     assert clean()
 
 
@@ -97,11 +102,18 @@ def test_page_with_the_box_off_is_never_refused_but_a_request_is(
 
 
 def test_both_passes_count_and_each_can_be_chosen(lifecycle: Any, model: Any) -> None:
-    for passes, steps in (("both", "8 of 8"), ("first", "4 of 8"), ("hires", "4 of 8")):
+    for passes in ("both", "first", "hires"):
         p = Processing(model, lifecycle, enable_hr=True, hr_upscale_to_x=256, hr_upscale_to_y=256)
         processed = process_images_inner(p, {"threshold": 8, "passes": passes})
-        assert f"{steps} steps" in processed.comments
-        assert ("1024 → 64" in processed.comments) == (passes != "first")
+        first, hires = processed.comments.split("; ")
+        assert first.startswith("ToDo: first pass (128×128): ")
+        assert hires.startswith("hires pass (256×256): ")
+        assert ("256 → 64 keys in 1 of 1 self-attention layers, 4 of 4 steps" in first) == (
+            passes != "hires"
+        )
+        assert ("1024 → 64 keys in 1 of 1 self-attention layers, 4 of 4 steps" in hires) == (
+            passes != "first"
+        )
 
 
 def test_two_evaluations_a_step_count_as_one_step(lifecycle: Any, model: Any) -> None:
@@ -115,12 +127,18 @@ def test_batches_add_up_and_leave_one_line(lifecycle: Any, model: Any) -> None:
     assert next(iter(p.comments)).endswith("12 of 12 steps")
 
 
-def test_nothing_pooled_says_why_and_writes_no_infotext(lifecycle: Any, model: Any) -> None:
+def test_nothing_pooled_says_why_and_what_would_help(lifecycle: Any, model: Any) -> None:
+    """The image's text says that ToDo was on: pasted for hires fix, it must not be unticked."""
     p = Processing(model, lifecycle)
     processed = process_images_inner(p, True)
-    expected = "ToDo: nothing was pooled: no layer has more than 64×64 tokens at 128×128\n"
-    assert processed.comments == expected
-    assert not p.extra_generation_params
+    assert processed.comments == (
+        "ToDo (128×128): nothing was pooled: no layer has more than 64×64 tokens. "
+        "A larger image or a lower threshold would be pooled\n"
+    )
+    assert p.extra_generation_params == {
+        "ToDo factor": "automatic",
+        "ToDo used": "first nothing",
+    }
 
 
 def test_the_line_can_be_turned_off(
@@ -214,9 +232,78 @@ def test_axes_override_and_cells_do_not_share_infotext(lifecycle: Any, model: An
         setattr(cell, OVERRIDES, values)
         process_images_inner(cell, False)
         texts.append(dict(cell.extra_generation_params))
-    assert texts[0] == {"ToDo factor": "2", "ToDo threshold": "8"}
+    assert texts[0] == {
+        "ToDo factor": "2",
+        "ToDo threshold": "8",
+        "ToDo used": "first 16×16 tokens by 2",
+    }
     assert texts[1] == {}
-    assert texts[2] == {"ToDo factor": "0", "ToDo threshold": "4"}
+    assert texts[2] == {
+        "ToDo factor": "automatic",
+        "ToDo threshold": "4",
+        "ToDo used": "first 16×16 tokens by 4",
+    }
+
+
+def test_tiles_of_one_image_are_told_in_one_line(lifecycle: Any, model: Any) -> None:
+    """SD upscale and Loopback process one object again and again, and build their own result."""
+    p = Processing(model, lifecycle)
+    for _ in range(3):
+        processed = process_images_inner(p, *ON)
+    told = "ToDo (128×128): 256 → 64 keys in 1 of 1 self-attention layers, 12 of 12 steps"
+    assert processed.extra_generation_params["ToDo report"] == told
+    (data,) = processed.extra_generation_params["ToDo report JSON"]
+    assert (data["steps"], data["settings"]["threshold"]) == ({"pooled": 12, "seen": 12}, 8)
+    assert list(p.comments) == [told]
+
+
+def test_a_plots_first_result_tells_of_every_cell(lifecycle: Any, model: Any) -> None:
+    from lib_todo.hosts.webui.arguments import OVERRIDES
+
+    base = Processing(model, lifecycle)
+    results = []
+    for threshold in (8, 4):
+        cell = copy.copy(base)
+        setattr(cell, OVERRIDES, {"threshold": threshold})
+        results.append(process_images_inner(cell, False))
+    first, second = results[0].extra_generation_params["ToDo report"].splitlines()
+    assert first.startswith("[threshold 8] ToDo (128×128): 256 → 64 keys")
+    assert second.startswith("[threshold 4] ToDo (128×128): 256 → 16 keys")
+    assert len(results[0].extra_generation_params["ToDo report JSON"]) == 2
+
+
+def test_a_host_that_asks_values_has_the_report_outside_of_images(
+    lifecycle: Any, model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a script builds from the processing object has it; an image's own text has not."""
+
+    def create_infotext() -> None:
+        """Values may be callable."""
+
+    processing = types.SimpleNamespace(create_infotext=create_infotext)
+    monkeypatch.setitem(sys.modules, "modules.processing", processing)
+    p = Processing(model, lifecycle)
+    process_images_inner(p, *ON)
+    report = p.extra_generation_params["ToDo report"]
+    assert report.startswith("ToDo (128×128): 256 → 64 keys")
+    assert report() is p.extra_generation_params["ToDo report JSON"]() is None
+
+
+def test_calls_before_the_sampler_are_in_no_step(lifecycle: Any, model: Any) -> None:
+    """The img2img alternative test inverts the image first, inside `p.sample`."""
+    for window, expected in (({}, 5), ({"end": 0.5}, 2), ({"start": 0.5}, 2)):
+        p = Processing(model, lifecycle)
+        ordinary = p.sample
+
+        def inverting(ordinary: Any = ordinary) -> torch.Tensor:
+            model(16, 16)
+            return ordinary()
+
+        p.sample = inverting
+        processed = process_images_inner(p, {"threshold": 8, **window})
+        (data,) = processed.extra_generation_params["ToDo report JSON"]
+        pooled = sum(grid["calls"] for grid in data["grids"] if grid["reason"] is None)
+        assert pooled == expected
 
 
 @pytest.mark.parametrize("args", [ON, [False], [{"threshold": 64}]])

@@ -49,7 +49,7 @@ def test_finds_where_the_attention_is(shape: dict[str, Any], scales: list[int]) 
 @pytest.mark.parametrize("model", [None, object(), types.SimpleNamespace(joint_blocks=[])])
 def test_finds_none_in_other_models(model: Any) -> None:
     assert prediction.attention_downscales(model) == []
-    assert not prediction.can_pool(processing(model, 2048, 2048), Settings())
+    assert prediction.planned(processing(model, 2048, 2048), Settings()) == {"first": {}}
 
 
 def test_finds_the_unet_of_forge() -> None:
@@ -61,20 +61,21 @@ def test_finds_the_unet_of_forge() -> None:
 @pytest.mark.parametrize(
     ("shape", "side", "settings", "expected"),
     [
-        (SD15, 512, Settings(), False),
-        (SD15, 768, Settings(), True),
-        (SD15, 768, Settings(factor=1), False),
-        (SD15, 2048, Settings(factor=1), True),
-        (SD15, 2048, Settings(factor=1, deep_factor=1), False),
-        (SD15, 768, Settings(passes="hires"), False),
-        (SDXL, 1024, Settings(), False),
-        (SDXL, 2048, Settings(), True),
+        (SD15, 512, Settings(), {}),
+        (SD15, 1024, Settings(), {(128, 128): 2}),
+        (SD15, 1024, Settings(factor=1), {}),
+        (SD15, 2048, Settings(factor=1), {(128, 128): 2}),
+        (SD15, 2048, Settings(factor=1.5, deep_factor=1), {(256, 256): 1.5}),
+        (SD15, 1024, Settings(passes="hires"), {}),
+        (SDXL, 1024, Settings(), {}),
+        (SDXL, 2048, Settings(), {(128, 128): 2}),
     ],
 )
-def test_says_whether_anything_can_be_pooled(
-    shape: dict[str, Any], side: int, settings: Settings, expected: bool
+def test_says_what_will_be_pooled(
+    shape: dict[str, Any], side: int, settings: Settings, expected: dict[tuple[int, int], float]
 ) -> None:
-    assert prediction.can_pool(processing(unet(**shape), side, side), settings) is expected
+    told = prediction.planned(processing(unet(**shape), side, side), settings)
+    assert told == {"first": expected}
 
 
 def test_knows_the_size_of_each_pass() -> None:

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from lib_todo import Settings, SettingsError
-from lib_todo.hosts.webui.arguments import END_OF_ARGS, OVERRIDES, read_settings
+from lib_todo.hosts.webui.arguments import (
+    END_OF_ARGS,
+    OVERRIDES,
+    choices_on_page,
+    from_page,
+    read_settings,
+)
+from lib_todo.settings import BY_NAME
 
 # what the tab sends, and what the host fills an API request up with
 DEFAULTS = [False, 0.0, 0.0, 64, "nearest", 0.0, 1.0, "both", END_OF_ARGS]
@@ -71,13 +78,33 @@ def test_several_values_too_many_are_seen() -> None:
         read_settings(api(), [*TICKED, "more", "and more"])
 
 
-@pytest.mark.parametrize("bad", [0.5, "2", None, True, [2]])
+@pytest.mark.parametrize("bad", [0.5, "0.5", "two", None, True, [2]])
 def test_a_bad_value_is_an_error_from_the_api_ticked_or_not(bad: Any) -> None:
     for enabled in (True, False):
         with pytest.raises(SettingsError, match="ToDo: factor = "):
             read_settings(api(), filled(enabled, bad))
     with pytest.raises(SettingsError, match="ToDo: factor = "):
         read_settings(page(), filled(True, bad))
+
+
+@pytest.mark.parametrize(("shown", "factor"), [("automatic", 0), ("2", 2), ("2.25", 2.25)])
+def test_a_factor_may_come_as_its_control_shows_it(shown: str, factor: float) -> None:
+    """The control is a list of names: script-info tells them, and the host fills them in."""
+    for p in (api(), page()):
+        assert read_settings(p, filled(True, shown)) == Settings(factor=factor)
+
+
+@pytest.mark.parametrize("emptied", [None, "", 16.5])
+def test_an_emptied_or_broken_number_is_refused_by_name(emptied: Any) -> None:
+    with pytest.raises(SettingsError, match="ToDo: threshold = "):
+        read_settings(page(), filled(True, 0, 0, emptied))
+
+
+def test_every_step_of_a_factors_control_is_allowed() -> None:
+    shown = choices_on_page(BY_NAME["factor"])
+    assert (shown[0], shown[1], shown[-1]) == ("automatic", "1", "8")
+    for text in shown:
+        BY_NAME["factor"].check(from_page(BY_NAME["factor"], text))
 
 
 def test_an_unticked_box_of_the_page_is_not_looked_behind() -> None:

@@ -88,8 +88,11 @@ def test_in_words() -> None:
         "ToDo steps": "0.2-0.8",
         "ToDo pass": "hires",
     }
-    assert to_infotext(Settings()) == {"ToDo factor": "0"}
-    assert to_infotext(Settings(end=1e-05)) == {"ToDo factor": "0", "ToDo steps": "0-0.00001"}
+    assert to_infotext(Settings()) == {"ToDo factor": "automatic"}
+    assert to_infotext(Settings(end=1e-05)) == {
+        "ToDo factor": "automatic",
+        "ToDo steps": "0-0.00001",
+    }
 
 
 def test_every_field_but_the_box_has_a_key() -> None:

@@ -10,7 +10,7 @@ import pytest
 from ldm_models import image, run, spatial_transformer, text
 from torch import nn
 
-from lib_todo import Report, Settings, token_downsampling
+from lib_todo import Report, Settings, token_downsampling, wording
 from lib_todo.reasons import Reason
 from lib_todo.wording import WORDS
 
@@ -299,7 +299,7 @@ def test_nothing_pooled_for_another_reason(reason: Reason) -> None:
     report = Report()
     count(report, range(6, 16), *BELOW)
     count(report, range(6), LARGE, 16384, 16384, reason)
-    assert report.line(64) == f"ToDo: nothing was pooled: {WORDS[reason]} (6 layers)"
+    assert report.line(64) == f"ToDo: nothing was pooled: 6 layers {WORDS[reason]}"
 
 
 def test_nothing_pooled_for_two_reasons() -> None:
@@ -307,9 +307,66 @@ def test_nothing_pooled_for_two_reasons() -> None:
     count(report, range(2), LARGE, 16384, 16384, Reason.HYPERTILE)
     count(report, range(2, 5), LARGE, 16384, 16384, Reason.OUTSIDE_WINDOW)
     assert report.line() == (
-        f"ToDo: nothing was pooled: {WORDS[Reason.HYPERTILE]} (2 layers), "
-        f"{WORDS[Reason.OUTSIDE_WINDOW]} (3 layers)"
+        f"ToDo: nothing was pooled: 2 layers {WORDS[Reason.HYPERTILE]}, "
+        f"3 layers {WORDS[Reason.OUTSIDE_WINDOW]}"
     )
+
+
+# the line of a generation, pass by pass
+
+
+def two_passes() -> Report:
+    report = Report()
+    for step in range(20):
+        report.progress(step, 20)
+        count(report, range(16), *BELOW)
+    for step in range(10):
+        report.progress(step, 10, "hires")
+        count(report, range(10), *(POOLED if step < 5 else (*POOLED[:2], *POOLED[1:2], OUTSIDE)))
+        count(report, range(10, 16), *BELOW)
+    return report
+
+
+OUTSIDE = Reason.OUTSIDE_WINDOW
+
+
+def test_each_pass_by_its_name_and_size() -> None:
+    heads = {"first": "512×512", "hires": "1024×1024, 0.83 s a step"}
+    assert wording.generation_line(two_passes(), 64, heads) == (
+        "ToDo: first pass (512×512): nothing was pooled: no layer has more than 64×64 tokens; "
+        "hires pass (1024×1024, 0.83 s a step): 16384 → 4096 keys in 10 of 16 self-attention "
+        "layers, 5 of 10 steps"
+    )
+
+
+def test_one_pass_needs_no_name() -> None:
+    report = Report()
+    count(report, range(10), *POOLED)
+    expected = "ToDo (1024×1024): 16384 → 4096 keys in 10 of 10 self-attention layers"
+    assert wording.generation_line(report, 64, {"first": "1024×1024"}) == expected
+
+
+@pytest.mark.parametrize("reason", list(wording.REMEDIES))
+def test_nothing_pooled_comes_with_what_would_help(reason: Reason) -> None:
+    report = Report()
+    count(report, range(6, 16), *BELOW)
+    count(report, range(6), LARGE, 16384, 16384, reason)
+    assert wording.generation_line(report, 64, {}).endswith(f". {wording.REMEDIES[reason]}")
+
+
+def test_every_reason_has_words_and_no_two_the_same() -> None:
+    assert set(WORDS) == set(Reason)
+    assert len(set(WORDS.values())) == len(Reason)
+
+
+def test_the_sums_of_the_passes_are_the_report() -> None:
+    report = two_passes()
+    merged: dict = {}
+    for counts in report.passes.values():
+        for key, tally in counts.tallies.items():
+            merged[key] = merged.get(key, 0) + tally.calls
+    assert merged == {key: tally.calls for key, tally in report.tallies.items()}
+    assert (report.steps_of("first"), report.steps_of("hires")) == ((0, 20), (5, 10))
 
 
 # JSON
@@ -322,7 +379,11 @@ def test_as_json() -> None:
     report.progress(1, 2)
     count(report, range(10, 16), *BELOW)
     count(report, range(2), LARGE, 77, 77, Reason.NOT_SELF_ATTENTION)
-    assert json.loads(json.dumps(report.to_dict())) == {
+    written = json.loads(json.dumps(report.to_dict()))
+    assert written.pop("passes") == {
+        "first": {"steps": written["steps"], "grids": written["grids"]}
+    }
+    assert written == {
         "layers": 16,
         "steps": {"pooled": 1, "seen": 2},
         "grids": [

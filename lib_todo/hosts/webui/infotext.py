@@ -9,9 +9,17 @@ from typing import Any
 
 from ...settings import BY_NAME, FIELDS, Settings, SettingsError
 
+FACTOR_KEY = BY_NAME["factor"].infotext
 STEPS_KEY = BY_NAME["start"].infotext
+# what was used: told to the reader, not read back
+USED_KEY = "ToDo used"
 REPORT_KEY = "ToDo report"
-OWN_KEYS = frozenset(field.infotext for field in FIELDS if field.infotext) | {REPORT_KEY}
+JSON_KEY = "ToDo report JSON"
+OWN_KEYS = frozenset(field.infotext for field in FIELDS if field.infotext) | {
+    USED_KEY,
+    REPORT_KEY,
+    JSON_KEY,
+}
 
 # written by sd-webui-token-downsampling: its second factor and the end of its step window
 OLDER_KEYS = {"ToDo factor2": "deep_factor", "ToDo disable after": "end"}
@@ -25,18 +33,20 @@ class Written(str):
 
 def to_infotext(settings: Settings) -> dict[str, str]:
     """Infotext keys and values: the factor always, the others where not the default."""
-    texts = {BY_NAME["factor"].infotext: _text(settings.factor)}
+    texts = {FACTOR_KEY: _text("factor", settings.factor)}
     for field in FIELDS:
         value = getattr(settings, field.name)
         if field.infotext and field.infotext != STEPS_KEY and value != field.default:
-            texts[field.infotext] = _text(value)
+            texts[field.infotext] = _text(field.name, value)
     if (settings.start, settings.end) != (BY_NAME["start"].default, BY_NAME["end"].default):
-        texts[STEPS_KEY] = f"{_text(settings.start)}-{_text(settings.end)}"
+        texts[STEPS_KEY] = f"{_text('start', settings.start)}-{_text('end', settings.end)}"
     return texts
 
 
-def _text(value: Any) -> str:
-    """A value in full and without an exponent: 2.0 is written 2."""
+def _text(name: str, value: Any) -> str:
+    """A value in full and without an exponent: 2.0 is written 2, a named zero by its name."""
+    if BY_NAME[name].zero_means and value == 0:
+        return BY_NAME[name].zero_means
     if not isinstance(value, float):
         return str(value)
     return str(int(value)) if value == int(value) else format(Decimal(repr(value)), "f")
@@ -52,7 +62,7 @@ def from_infotext(params: Mapping[str, Any]) -> dict[str, Any]:
         SettingsError: a value that cannot be read or is not allowed; it names the infotext's key.
     """
     params = _with_sizes_joined(params)
-    if BY_NAME["factor"].infotext not in params:
+    if FACTOR_KEY not in params:
         return {"enabled": False}
     values = {field.name: field.default for field in FIELDS}
     for field in FIELDS:
@@ -78,6 +88,8 @@ def _with_sizes_joined(params: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _read(key: str, name: str, text: Any) -> Any:
     field = BY_NAME[name]
+    if field.zero_means and text == field.zero_means:
+        return field.kind(0)
     try:
         return field.check(str(text) if field.kind is str else float(text))
     except (TypeError, ValueError):
