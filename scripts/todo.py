@@ -16,7 +16,14 @@ try:
         on_ui_settings,
     )
 
-    from lib_todo.hosts.webui import accordion, lifecycle, options, other_extensions, xyz
+    from lib_todo.hosts.webui import (
+        accordion,
+        lifecycle,
+        options,
+        other_extensions,
+        routes,
+        xyz,
+    )
     from lib_todo.interception.calls import undo_all
 except ImportError as error:
     WHY_NOT = f"ToDo is switched off, since this WebUI lacks something it needs: {error}"
@@ -60,6 +67,7 @@ else:
 
     def app_started(demo: Any, app: Any) -> None:
         accordion.hide_end_of_args([scripts.scripts_txt2img, scripts.scripts_img2img], "ToDo")
+        routes.add(app)
 
     # a start with --nowebui asks neither for axes nor for options later on
     add_axes()

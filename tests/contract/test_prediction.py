@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from lib_todo import Settings
-from lib_todo.hosts.webui import prediction
+from lib_todo.hosts.webui import checkpoint, prediction
 
 openaimodel = pytest.importorskip("ldm.modules.diffusionmodules.openaimodel")
 
@@ -113,3 +113,19 @@ def test_says_why_no_layer_was_called(
     monkeypatch.setitem(sys.modules, "modules.sd_unet", stand_in)
     p = types.SimpleNamespace(sd_model=types.SimpleNamespace(**model))
     assert prediction.why_no_layer(p).startswith(expected)
+
+
+@pytest.mark.parametrize(("shape", "depths"), [(SD15, (1, 1, 1, 0)), (SDXL, (0, 1, 1))])
+def test_reads_the_shape_of_the_loaded_checkpoint(
+    shape: dict[str, Any], depths: tuple[int, ...]
+) -> None:
+    model = processing(unet(**shape), 512, 512).sd_model
+    found = checkpoint.shape_of(model)
+    channels = tuple(32 * times for times in shape["channel_mult"])
+    assert (found.channels, found.depths, found.middle_depth) == (channels, depths, 1)
+    assert found.context_width == 8
+
+
+@pytest.mark.parametrize("model", [None, object(), types.SimpleNamespace(joint_blocks=[])])
+def test_another_model_has_no_such_shape(model: Any) -> None:
+    assert checkpoint.shape_of(processing(model, 512, 512).sd_model) is None

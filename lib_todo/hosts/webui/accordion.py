@@ -12,6 +12,7 @@ from modules.ui_components import InputAccordion
 from ...settings import BY_NAME, FIELDS, Field
 from .arguments import END_OF_ARGS, choices_on_page, on_page
 from .paste import PasteKey
+from .routes import HINT
 
 HEAD = "ToDo: faster high resolution"
 
@@ -24,7 +25,7 @@ def build(script: Any) -> list[Any]:
     """
     with InputAccordion(False, label=HEAD, elem_id=script.elem_id("enabled")) as enabled:
         controls = {"enabled": enabled}
-        gr.HTML('<div class="todo-hint"></div>', elem_id=script.elem_id("hint"))
+        gr.HTML(_hint_html(), elem_id=script.elem_id("hint"))
         with gr.Row(elem_classes="todo-controls"):
             for field in FIELDS[1:]:
                 controls[field.name] = _control(field, script.elem_id(field.name))
@@ -37,6 +38,12 @@ def build(script: Any) -> list[Any]:
     # by these the host's own "Send to img2img" carries the controls over
     script.paste_field_names = list(keys.values())
     return [*(controls[field.name] for field in FIELDS), end]
+
+
+def _hint_html() -> str:
+    """An empty line for javascript/todo.js, which carries the names of the controls."""
+    names = " ".join(field.name for field in FIELDS[1:])
+    return f'<div class="todo-hint" data-names="{names}" data-route="{HINT}"></div>'
 
 
 def _control(field: Field, elem_id: str) -> Any:

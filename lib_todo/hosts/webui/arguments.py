@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ...settings import FIELDS, Field, Settings
+from ...settings import BY_NAME, FIELDS, Field, Settings, SettingsError
 
 # the value of the invisible last input, see accordion.build
 END_OF_ARGS = "ToDo: no more values"
@@ -67,3 +67,11 @@ def choices_on_page(field: Field) -> list[str]:
         values.append(value)
         value += field.step if value < field.maximum / 2 else 2 * field.step
     return [on_page(field, value) for value in (0, *values)]
+
+
+def in_words(error: SettingsError) -> str:
+    """The error, and how the page calls the control, where its label says more than the name."""
+    field = BY_NAME.get(error.field)
+    if field is None or field.label.lower() == field.name:
+        return str(error)
+    return f"{error} ({field.label} on the page)"

@@ -9,7 +9,8 @@ from typing import Any
 from fastapi import HTTPException
 from modules import shared
 
-from ...settings import BY_NAME, SettingsError
+from ...settings import SettingsError
+from .arguments import in_words
 
 
 class SettingsRefused(HTTPException):
@@ -20,14 +21,6 @@ class SettingsRefused(HTTPException):
 
     def __str__(self) -> str:
         return self.detail
-
-
-def in_words(error: SettingsError) -> str:
-    """The error, and how the page calls the control, where its label says more than the name."""
-    field = BY_NAME.get(error.field)
-    if field is None or field.label.lower() == field.name:
-        return str(error)
-    return f"{error} ({field.label} on the page)"
 
 
 def refuse(p: Any, error: SettingsError) -> None:

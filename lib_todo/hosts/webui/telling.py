@@ -27,8 +27,8 @@ class InfoText(Written):
         """What the host asks for when it writes an image's text."""
 
 
-class InfoData(list):
-    """The same for what programs read."""
+class InfoData(dict):
+    """The same for what programs read: no list, of which the host would write one item."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
         """What the host asks for when it writes an image's text."""
@@ -65,7 +65,7 @@ def host_asks_values() -> bool:
 def write_info(params: dict[str, Any], lines: list[str], data: list[dict[str, Any]]) -> None:
     """Put the report, for people and for programs, where the API's info is made from."""
     params[REPORT_KEY] = InfoText("\n".join(lines))
-    params[JSON_KEY] = InfoData(data)
+    params[JSON_KEY] = InfoData(generations=data)
 
 
 def used(planned: Mapping[str, Mapping[Grid, float]], done: Report | None) -> str:
