@@ -63,6 +63,7 @@ def test_pools_writes_infotext_and_line(lifecycle: Any, model: Any) -> None:
     )
     assert processed.extra_generation_params["ToDo report"] + "\n" == processed.comments
     assert p.extra_generation_params == {
+        "ToDo preset": "custom",
         "ToDo factor": "automatic",
         "ToDo threshold": "8",
         "ToDo used": "first 16×16 tokens by 2",
@@ -136,6 +137,7 @@ def test_nothing_pooled_says_why_and_what_would_help(lifecycle: Any, model: Any)
         "A larger image or a lower threshold would be pooled\n"
     )
     assert p.extra_generation_params == {
+        "ToDo preset": "balanced",
         "ToDo factor": "automatic",
         "ToDo used": "first nothing",
     }
@@ -233,12 +235,14 @@ def test_axes_override_and_cells_do_not_share_infotext(lifecycle: Any, model: An
         process_images_inner(cell, False)
         texts.append(dict(cell.extra_generation_params))
     assert texts[0] == {
+        "ToDo preset": "custom",
         "ToDo factor": "2",
         "ToDo threshold": "8",
         "ToDo used": "first 16×16 tokens by 2",
     }
     assert texts[1] == {}
     assert texts[2] == {
+        "ToDo preset": "custom",
         "ToDo factor": "automatic",
         "ToDo threshold": "4",
         "ToDo used": "first 16×16 tokens by 4",

@@ -56,7 +56,7 @@ def test_round_trip_through_the_hosts_text(settings: Settings) -> None:
 @given(settings=all_settings)
 def test_the_factor_always_the_others_only_when_not_default(settings: Settings) -> None:
     default = Settings()
-    wanted = {"ToDo factor"}
+    wanted = {"ToDo preset", "ToDo factor"}
     if settings.deep_factor != default.deep_factor:
         wanted.add("ToDo deep factor")
     if settings.threshold != default.threshold:
@@ -81,6 +81,7 @@ def test_in_words() -> None:
         passes="hires",
     )
     assert to_infotext(settings) == {
+        "ToDo preset": "custom",
         "ToDo factor": "2.5",
         "ToDo deep factor": "2",
         "ToDo threshold": "32",
@@ -88,8 +89,9 @@ def test_in_words() -> None:
         "ToDo steps": "0.2-0.8",
         "ToDo pass": "hires",
     }
-    assert to_infotext(Settings()) == {"ToDo factor": "automatic"}
+    assert to_infotext(Settings()) == {"ToDo preset": "balanced", "ToDo factor": "automatic"}
     assert to_infotext(Settings(end=1e-05)) == {
+        "ToDo preset": "custom",
         "ToDo factor": "automatic",
         "ToDo steps": "0-0.00001",
     }

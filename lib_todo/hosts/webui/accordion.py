@@ -10,10 +10,13 @@ from modules.infotext_utils import PasteField
 from modules.ui_components import InputAccordion
 
 from ...settings import BY_NAME, FIELDS, Field
-from .arguments import END_OF_ARGS, choices_on_page, on_page
+from . import preset_choice
+from .arguments import END_OF_ARGS, choices_on_page, from_page, on_page
 from .paste import PasteKey
 from .routes import HINT
 
+# the settings that have a control below the head, in its order
+NAMES = tuple(field.name for field in FIELDS[1:])
 HEAD = "ToDo: faster high resolution"
 
 
@@ -25,24 +28,73 @@ def build(script: Any) -> list[Any]:
     """
     with InputAccordion(False, label=HEAD, elem_id=script.elem_id("enabled")) as enabled:
         controls = {"enabled": enabled}
+        preset = gr.Radio(
+            [*preset_choice.names(), preset_choice.CUSTOM],
+            value=lambda: _preset_at_first(controls),
+            label=preset_choice.LABEL,
+            info=preset_choice.HELP,
+            elem_id=script.elem_id("preset"),
+        )
         gr.HTML(_hint_html(), elem_id=script.elem_id("hint"))
-        with gr.Row(elem_classes="todo-controls"):
-            for field in FIELDS[1:]:
-                controls[field.name] = _control(field, script.elem_id(field.name))
+        with (
+            gr.Accordion("Advanced", open=False, elem_id=script.elem_id("advanced")),
+            gr.Row(elem_classes="todo-controls"),
+        ):
+            for name in NAMES:
+                controls[name] = _control(BY_NAME[name], script.elem_id(name))
         end = gr.Textbox(
             END_OF_ARGS, label=END_OF_ARGS, visible=False, elem_id=script.elem_id("end_of_args")
         )
-    end.do_not_save_to_config = True
+    # ui-config.json keeps the single values, of which the preset's name follows
+    end.do_not_save_to_config = preset.do_not_save_to_config = True
+    _connect(preset, [controls[name] for name in NAMES])
     keys = {name: PasteKey(name, _shown(BY_NAME[name])) for name in controls}
-    script.infotext_fields = [PasteField(controls[name], keys[name]) for name in controls]
+    keys[preset_choice.PRESET] = PasteKey(preset_choice.PRESET, _preset_pasted)
+    pasted = {**controls, preset_choice.PRESET: preset}
+    script.infotext_fields = [PasteField(pasted[name], keys[name]) for name in pasted]
     # by these the host's own "Send to img2img" carries the controls over
     script.paste_field_names = list(keys.values())
     return [*(controls[field.name] for field in FIELDS), end]
 
 
+def _connect(preset: Any, controls: list[Any]) -> None:
+    """Have the preset fill the controls, and a control that somebody changes rename the preset."""
+    quick = {"show_progress": False, "queue": False}
+    preset.input(fn=_fill, inputs=[preset], outputs=controls, **quick)
+    for control in controls:
+        control.input(fn=_preset_shown, inputs=controls, outputs=[preset], **quick)
+
+
+def _preset_at_first(controls: dict[str, Any]) -> str:
+    """By the values that ui-config.json gave the controls; asked for at each loading of the page.
+
+    gradio asks once more while the controls below it are still to be made.
+    """
+    if not set(NAMES) <= set(controls):
+        return preset_choice.DEFAULT
+    return _preset_shown(*(controls[name].value for name in NAMES))
+
+
+def _fill(preset: str) -> list[Any]:
+    values = preset_choice.values_of(preset) if preset in preset_choice.names() else {}
+    return [
+        gr.update(value=on_page(BY_NAME[name], values[name])) if name in values else gr.update()
+        for name in NAMES
+    ]
+
+
+def _preset_shown(*shown: Any) -> str:
+    values = {name: from_page(BY_NAME[name], value) for name, value in zip(NAMES, shown)}
+    return preset_choice.name_of(values)
+
+
+def _preset_pasted(values: dict[str, Any]) -> str | None:
+    return preset_choice.name_of(values) if values["enabled"] else None
+
+
 def _hint_html() -> str:
     """An empty line for javascript/todo.js, which carries the names of the controls."""
-    names = " ".join(field.name for field in FIELDS[1:])
+    names = " ".join(NAMES)
     return f'<div class="todo-hint" data-names="{names}" data-route="{HINT}"></div>'
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from ...cost.architectures import UNetShape
 from ...cost.speedup import over_window, speedup
 from ...plan import latent_grid, pass_wanted, pooled_grid
-from ...settings import BY_NAME, Settings, SettingsError
+from ...settings import BY_NAME, FIELDS, Settings, SettingsError
 from .arguments import from_page, in_words
 from .prediction import Size, factors
 
@@ -50,12 +50,12 @@ def lines(
         values: what the controls show, by the names of the settings.
     """
     try:
-        settings = Settings.from_mapping(
-            {
-                name: from_page(BY_NAME[name], value) if name in BY_NAME else value
-                for name, value in values.items()
-            }
-        )
+        for name in values:
+            if name not in BY_NAME:
+                raise SettingsError("name of a setting", name, "one of " + ", ".join(BY_NAME))
+        # as a tab sends them: a default that stands there was not asked for
+        shown = {field.name: field.default for field in FIELDS} | dict(values)
+        settings = Settings.from_args([from_page(BY_NAME[name], shown[name]) for name in BY_NAME])
     except SettingsError as error:
         return [f"This will be refused. {in_words(error)}"]
     if shape is None:

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from ...settings import FIELDS, Field, SettingsError
+from . import preset_choice
 from .arguments import OVERRIDES, from_page
 from .refusal import SettingsRefused
 
@@ -24,6 +25,7 @@ def add_axes(scripts_data: list[Any]) -> None:
         if os.path.basename(data.path) == "xyz_grid.py" and hasattr(data.module, "axis_options"):
             axes = data.module.axis_options
             axes[:] = [axis for axis in axes if not axis.label.startswith(PREFIX)]
+            axes.append(_preset_axis(data.module))
             axes += [_axis(data.module, field) for field in FIELDS]
 
 
@@ -36,6 +38,20 @@ def _axis(xyz_grid: Any, field: Field) -> Any:
         _apply(field.name),
         confirm=_confirm(field),
         **more,
+    )
+
+
+def _preset_axis(xyz_grid: Any) -> Any:
+    def confirm(p: Any, values: list[Any]) -> None:
+        for value in values:
+            _refused(preset_choice.values_of, value)
+
+    return xyz_grid.AxisOption(
+        PREFIX + preset_choice.PRESET,
+        str,
+        _apply(preset_choice.PRESET),
+        confirm=confirm,
+        choices=preset_choice.names,
     )
 
 
@@ -83,13 +99,16 @@ def _apply(name: str) -> Any:
 
 
 def _confirm(field: Field) -> Any:
-    """Checks all values before the first cell."""
-
     def confirm(p: Any, values: list[Any]) -> None:
         for value in values:
-            try:
-                field.check(value)
-            except SettingsError as error:
-                raise SettingsRefused(error) from None
+            _refused(field.check, value)
 
     return confirm
+
+
+def _refused(check: Any, value: Any) -> None:
+    """Check before the first cell, so that the API answers with status 422."""
+    try:
+        check(value)
+    except SettingsError as error:
+        raise SettingsRefused(error) from None
