@@ -18,7 +18,9 @@ from lib_todo import Settings, SettingsError
 from lib_todo.interception import active
 
 attention = pytest.importorskip("ldm.modules.attention")
-ON = [{"threshold": 8}]
+# by hand, so that the automatic rule does not matter here
+BY_TWO = {"factor": 2, "deep_factor": 1}
+ON = [{"threshold": 8, **BY_TWO}]
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,8 @@ def test_pools_writes_infotext_and_line(lifecycle: Any, model: Any) -> None:
     assert processed.extra_generation_params["ToDo report"] + "\n" == processed.comments
     assert p.extra_generation_params == {
         "ToDo preset": "custom",
-        "ToDo factor": "automatic",
+        "ToDo factor": "2",
+        "ToDo deep factor": "1",
         "ToDo threshold": "8",
         "ToDo used": "first 16×16 tokens by 2",
     }
@@ -105,21 +108,23 @@ def test_page_with_the_box_off_is_never_refused_but_a_request_is(
 def test_both_passes_count_and_each_can_be_chosen(lifecycle: Any, model: Any) -> None:
     for passes in ("both", "first", "hires"):
         p = Processing(model, lifecycle, enable_hr=True, hr_upscale_to_x=256, hr_upscale_to_y=256)
-        processed = process_images_inner(p, {"threshold": 8, "passes": passes})
+        processed = process_images_inner(p, {"threshold": 8, **BY_TWO, "passes": passes})
         first, hires = processed.comments.split("; ")
         assert first.startswith("ToDo: first pass (128×128): ")
         assert hires.startswith("hires pass (256×256): ")
         assert ("256 → 64 keys in 1 of 1 self-attention layers, 4 of 4 steps" in first) == (
             passes != "hires"
         )
-        assert ("1024 → 64 keys in 1 of 1 self-attention layers, 4 of 4 steps" in hires) == (
+        assert ("1024 → 256 keys in 1 of 1 self-attention layers, 4 of 4 steps" in hires) == (
             passes != "first"
         )
 
 
 def test_two_evaluations_a_step_count_as_one_step(lifecycle: Any, model: Any) -> None:
     p = Processing(model, lifecycle, calls_per_step=2)
-    assert "2 of 4 steps" in process_images_inner(p, {"threshold": 8, "end": 0.5}).comments
+    assert (
+        "2 of 4 steps" in process_images_inner(p, {"threshold": 8, **BY_TWO, "end": 0.5}).comments
+    )
 
 
 def test_batches_add_up_and_leave_one_line(lifecycle: Any, model: Any) -> None:
@@ -200,7 +205,7 @@ def test_generation_inside_sampling_has_its_own_settings(lifecycle: Any, model: 
     def nesting(height: int, width: int) -> torch.Tensor:
         if not inner_lines:
             inner_lines.append("")
-            for args in ([False], [{"threshold": 4}]):
+            for args in ([False], [{"threshold": 4, "factor": 4}]):
                 inner = Processing(model, lifecycle, steps=1)
                 inner_lines.append(process_images_inner(inner, *args).comments)
         return model(height, width)
@@ -229,7 +234,11 @@ def test_axes_override_and_cells_do_not_share_infotext(lifecycle: Any, model: An
 
     base = Processing(model, lifecycle)
     texts = []
-    for values in ({"factor": 2.0, "threshold": 8}, {"enabled": False}, {"threshold": 4}):
+    for values in (
+        {**BY_TWO, "threshold": 8},
+        {"enabled": False},
+        {**BY_TWO, "threshold": 4, "factor": 4},
+    ):
         cell = copy.copy(base)
         setattr(cell, OVERRIDES, values)
         process_images_inner(cell, False)
@@ -237,13 +246,15 @@ def test_axes_override_and_cells_do_not_share_infotext(lifecycle: Any, model: An
     assert texts[0] == {
         "ToDo preset": "custom",
         "ToDo factor": "2",
+        "ToDo deep factor": "1",
         "ToDo threshold": "8",
         "ToDo used": "first 16×16 tokens by 2",
     }
     assert texts[1] == {}
     assert texts[2] == {
         "ToDo preset": "custom",
-        "ToDo factor": "automatic",
+        "ToDo factor": "4",
+        "ToDo deep factor": "1",
         "ToDo threshold": "4",
         "ToDo used": "first 16×16 tokens by 4",
     }
@@ -266,13 +277,13 @@ def test_a_plots_first_result_tells_of_every_cell(lifecycle: Any, model: Any) ->
 
     base = Processing(model, lifecycle)
     results = []
-    for threshold in (8, 4):
+    for factor in (2, 4):
         cell = copy.copy(base)
-        setattr(cell, OVERRIDES, {"threshold": threshold})
+        setattr(cell, OVERRIDES, {**BY_TWO, "threshold": 4, "factor": factor})
         results.append(process_images_inner(cell, False))
     first, second = results[0].extra_generation_params["ToDo report"].splitlines()
-    assert first.startswith("[threshold 8] ToDo (128×128): 256 → 64 keys")
-    assert second.startswith("[threshold 4] ToDo (128×128): 256 → 16 keys")
+    assert first.startswith("[factor 2] ToDo (128×128): 256 → 64 keys")
+    assert second.startswith("[factor 4] ToDo (128×128): 256 → 16 keys")
     assert len(results[0].extra_generation_params["ToDo report JSON"]["generations"]) == 2
 
 
@@ -307,7 +318,7 @@ def test_calls_before_the_sampler_are_in_no_step(lifecycle: Any, model: Any) -> 
             return ordinary()
 
         p.sample = inverting
-        processed = process_images_inner(p, {"threshold": 8, **window})
+        processed = process_images_inner(p, {"threshold": 8, **BY_TWO, **window})
         (data,) = processed.extra_generation_params["ToDo report JSON"]["generations"]
         pooled = sum(grid["calls"] for grid in data["grids"] if grid["reason"] is None)
         assert pooled == expected
@@ -336,10 +347,10 @@ def test_one_too_many_values_is_refused(lifecycle: Any, model: Any) -> None:
     from lib_todo.hosts.webui.arguments import END_OF_ARGS, read_settings
 
     p = Processing(model, lifecycle, is_api=True)
-    eight = [True, 2, 1, 64, "nearest", 0, 1, "both"]
-    assert read_settings(p, [*eight, END_OF_ARGS]) == Settings(factor=2, deep_factor=1)
-    with pytest.raises(SettingsError, match="at most 8 values"):
-        read_settings(p, [*eight, 9])
+    every = list(vars(Settings(factor=2, deep_factor=1)).values())
+    assert read_settings(p, [*every, END_OF_ARGS]) == Settings(factor=2, deep_factor=1)
+    with pytest.raises(SettingsError, match=f"at most {len(every)} values"):
+        read_settings(p, [*every, 9])
 
 
 @pytest.mark.parametrize("is_api", [False, True])

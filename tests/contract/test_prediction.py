@@ -37,6 +37,8 @@ def processing(model: Any, width: int, height: int, **given: Any) -> Any:
     return types.SimpleNamespace(sd_model=wrapped, width=width, height=height, **given)
 
 
+PAPER = Settings.from_mapping({"preset": "paper"})
+BY_HAND = Settings(factor=1.5, deep_factor=1)
 SD15 = {"attention_resolutions": [4, 2, 1], "channel_mult": [1, 2, 4, 4]}
 SDXL = {"attention_resolutions": [4, 2], "channel_mult": [1, 2, 4]}
 
@@ -61,14 +63,13 @@ def test_finds_the_unet_of_forge() -> None:
 @pytest.mark.parametrize(
     ("shape", "side", "settings", "expected"),
     [
-        (SD15, 512, Settings(), {}),
-        (SD15, 1024, Settings(), {(128, 128): 2}),
-        (SD15, 1024, Settings(factor=1), {}),
-        (SD15, 2048, Settings(factor=1), {(128, 128): 2}),
-        (SD15, 2048, Settings(factor=1.5, deep_factor=1), {(256, 256): 1.5}),
+        (SD15, 512, PAPER, {}),
+        (SD15, 1024, PAPER, {(128, 128): 2}),
+        (SD15, 1024, BY_HAND, {(128, 128): 1.5}),
+        (SD15, 1024, Settings(factor=1, deep_factor=1), {}),
         (SD15, 1024, Settings(passes="hires"), {}),
-        (SDXL, 1024, Settings(), {}),
-        (SDXL, 2048, Settings(), {(128, 128): 2}),
+        (SDXL, 1024, PAPER, {}),
+        (SDXL, 2048, PAPER, {(128, 128): 2}),
     ],
 )
 def test_says_what_will_be_pooled(

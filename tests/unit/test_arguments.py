@@ -15,10 +15,11 @@ from lib_todo.hosts.webui.arguments import (
     from_page,
     read_settings,
 )
-from lib_todo.settings import BY_NAME
+from lib_todo.settings import BY_NAME, FIELDS
 
 # what the tab sends, and what the host fills an API request up with
-DEFAULTS = [False, 0.0, 0.0, 64, "nearest", 0.0, 1.0, "both", END_OF_ARGS]
+DEFAULTS = [False, *(field.default for field in FIELDS[1:]), END_OF_ARGS]
+DEFAULT_VALUES = {field.name: field.default for field in FIELDS[1:]}
 TICKED = [True, *DEFAULTS[1:]]
 
 
@@ -41,7 +42,9 @@ def filled(*given: Any) -> list[Any]:
 def test_the_values_as_they_are(make: Any) -> None:
     assert read_settings(make(), DEFAULTS) == Settings(enabled=False)
     assert read_settings(make(), TICKED) == Settings()
-    values = [True, 2.5, 3, 32, "max", 0.25, 0.75, "hires", END_OF_ARGS]
+    changed = {"factor": 2.5, "deep_factor": 3, "threshold": 32, "method": "max"}
+    changed |= {"start": 0.25, "end": 0.75, "passes": "hires"}
+    values = [True, *({**DEFAULT_VALUES, **changed}[name] for name in DEFAULT_VALUES), END_OF_ARGS]
     assert read_settings(make(), values) == Settings(
         factor=2.5,
         deep_factor=3,
@@ -69,12 +72,12 @@ def test_some_values() -> None:
 def test_one_value_too_many_is_seen(surplus: Any) -> None:
     eight = TICKED[:-1]
     for first in (True, {"factor": 2}):
-        with pytest.raises(SettingsError, match="at most 8 values"):
+        with pytest.raises(SettingsError, match=f"at most {len(FIELDS)} values"):
             read_settings(api(), filled(first, *eight[1:], surplus))
 
 
 def test_several_values_too_many_are_seen() -> None:
-    with pytest.raises(SettingsError, match="at most 8 values"):
+    with pytest.raises(SettingsError, match=f"at most {len(FIELDS)} values"):
         read_settings(api(), [*TICKED, "more", "and more"])
 
 
@@ -155,5 +158,5 @@ def test_nothing_is_written_to_what_was_given() -> None:
 def test_axes_over_values_that_only_together_are_allowed() -> None:
     """Start and end each from an axis, beside a window of the tab's that they would not fit."""
     p = page(**{OVERRIDES: {"start": 0.6, "end": 0.9}})
-    values = [True, 0.0, 0.0, 64, "nearest", 0.0, 0.5, "both", END_OF_ARGS]
+    values = [True, *(DEFAULT_VALUES | {"end": 0.5}).values(), END_OF_ARGS]
     assert read_settings(p, values) == Settings(start=0.6, end=0.9)

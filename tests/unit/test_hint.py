@@ -44,9 +44,10 @@ def test_the_grids_are_the_rules(shape: UNetShape, size: tuple[int, int]) -> Non
 
 
 def test_a_pass_alone_and_two_by_name() -> None:
-    (alone,) = hint(1024, 1024)
+    by_two = {"factor": 2, "deep_factor": 1}
+    (alone,) = hint(1024, 1024, **by_two)
     assert alone.startswith("1024×1024: 128×128 → 64×64 tokens (by 2). A step will be ")
-    first, hires = hint(512, 512, Hires(True, 2))
+    first, hires = hint(512, 512, Hires(True, 2), **by_two)
     assert first == "First pass, 512×512: nothing is pooled"
     assert hires == f"Hires pass, {alone}"
 

@@ -11,7 +11,7 @@ from lib_todo import Settings, SettingsError
 from lib_todo.hosts.webui import preset_choice
 from lib_todo.hosts.webui.arguments import OVERRIDES, read_settings
 from lib_todo.hosts.webui.infotext import from_infotext, to_infotext
-from lib_todo.presets import PRESETS
+from lib_todo.settings import PRESETS
 
 
 def made(name: str, **values: Any) -> Settings:
@@ -33,7 +33,7 @@ def test_the_defaults_are_balanced() -> None:
 @pytest.mark.parametrize("name", list(PRESETS))
 def test_a_request_names_one_and_single_values_go_before_it(name: str) -> None:
     api = types.SimpleNamespace(is_api=True)
-    others = [0.0, 0.0, 8]
+    others = list(vars(made("fast")).values())[1:]
     assert read_settings(api, [{"preset": name, "threshold": 17}, *others]) == made(
         name, threshold=17
     )

@@ -23,7 +23,7 @@ BELOW = (SMALL, 4096, 4096, Reason.BELOW_THRESHOLD)
 def count(report: Report, layers: range, *what: object, calls: int = 1) -> None:
     for _ in range(calls):
         for index in layers:
-            report.count(LAYERS[index], *what)
+            report.count(LAYERS[index], *what, step=report.position.current_step)
 
 
 def steps_told(*told: tuple, pool: bool = True) -> tuple[int, int]:
@@ -32,7 +32,7 @@ def steps_told(*told: tuple, pool: bool = True) -> tuple[int, int]:
     for arguments in told:
         report.progress(*arguments)
         if pool:
-            report.count(LAYERS[0], *POOLED)
+            count(report, range(1), *POOLED)
     return report.steps
 
 
@@ -113,7 +113,7 @@ def test_only_steps_in_which_something_was_pooled() -> None:
     report = Report()
     for step in range(20):
         report.progress(step, 20)
-        report.count(LAYERS[0], *(POOLED if step < 7 else BELOW))
+        count(report, range(1), *(POOLED if step < 7 else BELOW))
     assert report.steps == (7, 20)
 
 
@@ -145,7 +145,7 @@ def test_half_of_a_second_order_sampling() -> None:
     report = Report()
     for call in range(39):
         report.progress(call, 39, "first", 20)
-        report.count(LAYERS[0], *(POOLED if call < 20 else BELOW))
+        count(report, range(1), *(POOLED if call < 20 else BELOW))
     assert report.steps == (10, 20)
 
 

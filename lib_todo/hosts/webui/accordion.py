@@ -76,11 +76,11 @@ def _preset_at_first(controls: dict[str, Any]) -> str:
 
 
 def _fill(preset: str) -> list[Any]:
-    values = preset_choice.values_of(preset) if preset in preset_choice.names() else {}
-    return [
-        gr.update(value=on_page(BY_NAME[name], values[name])) if name in values else gr.update()
-        for name in NAMES
-    ]
+    """Every control's value; none is changed by `custom`."""
+    if preset not in preset_choice.names():
+        return [gr.update() for _ in NAMES]
+    values = {name: BY_NAME[name].default for name in NAMES} | preset_choice.values_of(preset)
+    return [gr.update(value=on_page(BY_NAME[name], values[name])) for name in NAMES]
 
 
 def _preset_shown(*shown: Any) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...presets import PRESETS
-from ...settings import BY_NAME, FIELDS, SettingsError
+from ...settings import BY_NAME, FIELDS, PRESETS, SettingsError
 
 PRESET = "preset"
 CUSTOM = "custom"
@@ -16,8 +15,9 @@ HELP = (
     "close keeps nearest to the picture without ToDo, fast saves most, balanced lies between, "
     "paper is the published method; custom: a setting below differs from all of them."
 )
-# what any preset says, and so what choosing one sets
-SAID = tuple(dict.fromkeys(name for bundle in PRESETS.values() for name in bundle))
+# where and how to pool goes with any preset; the rest is what a preset decides
+_KEPT = ("enabled", "method", "start", "end", "passes")
+DECIDED = tuple(field.name for field in FIELDS if field.name not in _KEPT)
 
 
 def names() -> list[str]:
@@ -33,7 +33,7 @@ def values_of(name: Any) -> dict[str, Any]:
     """
     if not isinstance(name, str) or name not in PRESETS:
         raise SettingsError(PRESET, name, "one of " + ", ".join(PRESETS))
-    return {field: PRESETS[name].get(field, BY_NAME[field].default) for field in SAID}
+    return {field: PRESETS[name].get(field, BY_NAME[field].default) for field in DECIDED}
 
 
 def expanded(values: Mapping[str, Any]) -> dict[str, Any]:
