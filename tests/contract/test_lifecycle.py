@@ -30,9 +30,11 @@ def host() -> Iterator[Any]:
 
 
 @pytest.fixture
-def lifecycle(host: Any) -> Any:
+def lifecycle(host: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """No seconds are told, which differ from run to run."""
     from lib_todo.hosts.webui import lifecycle
 
+    monkeypatch.setattr(lifecycle.telling, "in_words", lambda *seconds: "")
     return lifecycle
 
 
@@ -305,6 +307,35 @@ def test_a_host_that_asks_values_has_the_report_outside_of_images(
     # of a list, the host would write one item without asking
     assert not isinstance(data, list)
     assert report() is data() is None
+
+
+def test_seconds_a_step_and_the_gain_over_an_earlier_generation_without(
+    host: Any, model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lib_todo.hosts.webui import lifecycle, pace
+
+    now = [0.0]
+    monkeypatch.setattr(lifecycle, "_pace", pace.Pace(lambda: now[0]))
+
+    def taking(seconds: float) -> Any:
+        def call(height: int, width: int) -> torch.Tensor:
+            now[0] += seconds
+            return model(height, width)
+
+        return call
+
+    first = process_images_inner(Processing(taking(2), lifecycle), *ON).comments
+    assert first.startswith("ToDo (128×128, 2 s a step): ")
+    process_images_inner(Processing(taking(3), lifecycle), False)
+    other = process_images_inner(Processing(taking(2), lifecycle, cfg_scale=1), *ON).comments
+    assert "without ToDo" not in other
+    p = Processing(taking(1), lifecycle, calls_per_step=2)
+    processed = process_images_inner(p, *ON)
+    assert processed.comments.startswith(
+        "ToDo (128×128, 2 s a step, 3 times as fast as without ToDo): "
+    )
+    (data,) = processed.extra_generation_params["ToDo report JSON"]["generations"]
+    assert data["seconds_a_step"] == {"first": {"with_todo": 2, "without_todo": 6}}
 
 
 def test_calls_before_the_sampler_are_in_no_step(lifecycle: Any, model: Any) -> None:

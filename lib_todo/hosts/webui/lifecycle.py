@@ -11,13 +11,14 @@ from ...downsampling import token_downsampling
 from ...interception import active
 from ...report import Report
 from ...settings import Settings, SettingsError
-from . import options, refusal, series, telling
+from . import options, pace, refusal, series, telling
 from .arguments import read_settings
 
 # the attribute of the host's processing object that holds its Generation
 GENERATION = "todo_generation"
 
 _running: list[Generation] = []
+_pace = pace.Pace()
 
 
 class Generation:
@@ -31,6 +32,8 @@ class Generation:
         self.downsampling = (
             self.series.run(settings) if self.series else token_downsampling(settings)
         )
+        # of each pass: what its steps may be compared with, and the evaluations in one
+        self.shapes: dict[str, tuple[pace.Shape, float]] = {}
         # the lines under the image, which later tiles of the same image replace
         self.shown: list[str] = self.series.shown if self.series else []
 
@@ -129,6 +132,7 @@ def on_denoiser_call(params: Any) -> None:
 
     `params.sampling_step` lags by one from the second step on; the denoiser's own count is exact.
     """
+    _note_pace(params)
     if not _running:
         return
     generation, denoiser = _running[-1], params.denoiser
@@ -136,8 +140,23 @@ def on_denoiser_call(params: Any) -> None:
     if denoiser.p is not p:
         generation.report.position.pause()
         return
-    pass_name = "hires" if getattr(p, "is_hr_pass", False) else "first"
-    generation.report.progress(denoiser.step, denoiser.total_steps, pass_name, denoiser.steps)
+    generation.report.progress(denoiser.step, denoiser.total_steps, _pass(p), denoiser.steps)
+
+
+def _pass(p: Any) -> str:
+    return "hires" if getattr(p, "is_hr_pass", False) else "first"
+
+
+def _note_pace(params: Any) -> None:
+    """Time every generation's steps, also those without ToDo: they are what ours compare with."""
+    denoiser = params.denoiser
+    p = denoiser.p
+    mine = _running[-1] if _running and _running[-1].owner() is p else None
+    shape = pace.shape_of(params)
+    pooled = mine is not None and mine.settings.enabled
+    _pace.evaluation(p, denoiser.step, _pass(p), shape, pooled)
+    if mine is not None:
+        mine.shapes[_pass(p)] = shape, pace.evaluations_a_step(denoiser)
 
 
 def _after_sampling(p: Any, generation: Generation) -> None:
@@ -148,7 +167,8 @@ def _after_sampling(p: Any, generation: Generation) -> None:
     telling.write_infotext(p, settings, done)
     for line in generation.shown:
         p.comments.pop(line, None)
-    told = telling.line(p, settings, done), telling.data(p, settings, done)
+    paces = {name: _pace_of(p, generation, name) for name in generation.shapes}
+    told = telling.line(p, settings, done, paces), telling.data(p, settings, done, paces)
     if generation.series is None:
         generation.shown[:] = [told[0]]
     else:
@@ -159,6 +179,13 @@ def _after_sampling(p: Any, generation: Generation) -> None:
             p.comment(line)
         if telling.host_asks_values():
             _write_info(p.extra_generation_params, generation)
+
+
+def _pace_of(p: Any, generation: Generation, pass_name: str) -> telling.PassPace:
+    """Seconds a step of that pass, and of a pass like it without ToDo."""
+    shape, evaluations = generation.shapes[pass_name]
+    found = _pace.seconds(p, pass_name), _pace.without(shape)
+    return tuple(seconds and seconds * evaluations for seconds in found)
 
 
 def _write_info(params: dict[str, Any], generation: Generation) -> None:

@@ -12,6 +12,10 @@ from ...settings import Settings
 from ...wording import generation_line, nothing_pooled
 from . import prediction
 from .infotext import JSON_KEY, REPORT_KEY, USED_KEY, Written, to_infotext
+from .pace import in_words
+
+# seconds a step with ToDo and, of a pass like it, without; None where not measured
+PassPace = tuple["float | None", "float | None"]
 
 
 class InfoText(Written):
@@ -100,20 +104,26 @@ def _outer(p: Any) -> Iterator[Any]:
         frame = frame.f_back
 
 
-def line(p: Any, settings: Settings, done: Report) -> str:
+def line(p: Any, settings: Settings, done: Report, paces: Mapping[str, PassPace]) -> str:
     """What was done, for people."""
     if not done.tallies and not done.steps[1]:
         return nothing_pooled("no step was run")
     if not done.tallies:
         return nothing_pooled(prediction.why_no_layer(p))
-    heads = {name: f"{width}×{height}" for name, (width, height) in prediction.sizes(p).items()}
+    heads = {}
+    for name, (width, height) in prediction.sizes(p).items():
+        told = in_words(*paces.get(name, (None, None)))
+        heads[name] = ", ".join(filter(None, [f"{width}×{height}", told]))
     return generation_line(done, settings.threshold, heads)
 
 
-def data(p: Any, settings: Settings, done: Report) -> dict[str, Any]:
+def data(p: Any, settings: Settings, done: Report, paces: Mapping[str, PassPace]) -> dict[str, Any]:
     """The same for programs."""
     return {
         "settings": vars(settings),
         "sizes": {name: list(size) for name, size in prediction.sizes(p).items()},
+        "seconds_a_step": {
+            name: dict(zip(("with_todo", "without_todo"), found)) for name, found in paces.items()
+        },
         **done.to_dict(),
     }
