@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from ..plan import Grid
 from ..settings import Settings
 from .architectures import UNetShape
+from .rates import Rates
 from .unet import ATTENTION, ELEMENTWISE, Operation, unet_operations
 
 # how many times longer an operation of attention takes than one of a matrix product: as much on
@@ -16,17 +17,25 @@ ATTENTION_WEIGHTS = (1.0, 3.0)
 FLOPS_PER_BYTE = 50
 
 
-def speedup(shape: UNetShape, latent: Grid, settings: Settings) -> tuple[float, float]:
+def speedup(
+    shape: UNetShape, latent: Grid, settings: Settings, rates: Rates | None = None
+) -> tuple[float, float]:
     """The least and the greatest speed-up to expect of one evaluation that is pooled.
 
     Args:
         shape: the U-Net's.
         latent: (height, width); an eighth of the image's pixels.
         settings: what is pooled.
+        rates: the machine's, with which the two are one; None where it was not measured.
     """
-    dense = unet_operations(shape, latent, None, batch=2)
-    pooled = unet_operations(shape, latent, settings, batch=2)
-    found = [_cost(dense, weight) / _cost(pooled, weight) for weight in ATTENTION_WEIGHTS]
+    itemsize = 2 if rates is None else rates.itemsize
+    dense = unet_operations(shape, latent, None, batch=2, itemsize=itemsize)
+    pooled = unet_operations(shape, latent, settings, batch=2, itemsize=itemsize)
+    if rates is None:
+        weights = [(weight, FLOPS_PER_BYTE) for weight in ATTENTION_WEIGHTS]
+    else:
+        weights = [(rates.products / rates.attention, rates.products / rates.bytes)]
+    found = [_cost(dense, *weight) / _cost(pooled, *weight) for weight in weights]
     return min(found), max(found)
 
 
@@ -36,11 +45,12 @@ def over_window(step: float, start: float, end: float) -> float:
     return 1 / (1 - share + share / step)
 
 
-def _cost(operations: Iterable[Operation], attention_weight: float) -> float:
+def _cost(operations: Iterable[Operation], attention: float, byte: float) -> float:
+    """In operations of a matrix product: what one of attention and one byte weigh."""
     total = 0.0
     for operation in operations:
         if operation.kind == ELEMENTWISE:
-            total += operation.bytes * FLOPS_PER_BYTE
+            total += operation.bytes * byte
         else:
-            total += operation.flops * (attention_weight if operation.kind == ATTENTION else 1)
+            total += operation.flops * (attention if operation.kind == ATTENTION else 1)
     return total

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
+import threading
 import types
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lib_todo.cost.architectures import SHAPES, UNetShape
+from lib_todo.cost.rates import Rates, measure
 from lib_todo.cost.speedup import over_window, speedup
 from lib_todo.hosts.webui.hint import Hires, lines
 from lib_todo.plan import latent_grid, layer_factor, level_grid, pooled_grid
@@ -108,6 +112,57 @@ def test_larger_images_gain_more_and_nothing_pooled_gains_nothing(shape: UNetSha
     assert speedup(shape, (256, 256), Settings(factor=1, deep_factor=1)) == (1, 1)
 
 
+# docs/performance.md: the paper's rule on a U-Net call of SD 1.x, by processor time
+MEASURED = {768: 1.38, 1024: 1.52, 1536: 2.53, 2048: 3.79}
+
+
+@pytest.mark.parametrize(("pixels", "measured"), list(MEASURED.items()))
+def test_what_was_measured_lies_in_the_range(pixels: int, measured: float) -> None:
+    settings = Settings.from_preset("paper")
+    least, most = speedup(SD15, latent_grid(pixels, pixels), settings)
+    assert least <= measured <= most
+
+
+def test_a_measured_machine_gives_one_figure() -> None:
+    latent, settings = (128, 128), Settings(factor=2, deep_factor=1)
+    least, most = speedup(SD15, latent, settings, Rates(3e11, 1e11, 1e10, 4))
+    assert least == most
+    slower = speedup(SD15, latent, settings, Rates(3e11, 0.5e11, 1e10, 4))
+    assert slower > (least, most)
+    told = lines(SD15, 1024, 1024, Hires(), {}, Rates(3e11, 1e11, 1e10, 4))
+    assert " about " in told[0]
+
+
+def test_the_rates_of_this_machine() -> None:
+    found = measure(torch.device("cpu"), torch.float32)
+    assert min(found.products, found.attention, found.bytes) > 1e6
+    assert found.itemsize == 4
+
+
+def test_rates_are_kept_by_device_and_never_measured_beside_a_generation(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from lib_todo.hosts.webui import machine
+
+    lock = threading.Lock()
+    devices = types.SimpleNamespace(device=torch.device("cpu"), dtype=torch.float16)
+    modules = types.ModuleType("modules")
+    modules.devices = devices
+    call_queue = types.SimpleNamespace(queue_lock=lock)
+    for name, part in {"modules": modules, "modules.call_queue": call_queue}.items():
+        monkeypatch.setitem(sys.modules, name, part)
+    monkeypatch.setattr(machine, "FILE", tmp_path / "rates.json")
+    assert machine.rates() is None
+    with lock, pytest.raises(machine.BusyError):
+        machine.measure_now()
+    made = machine.measure_now()
+    assert machine.rates() == made
+    assert not lock.locked()
+    for broken in ("", "[]", '{"cpu, float32": {"products": 1}}'):
+        machine.FILE.write_text(broken)
+        assert machine.rates() is None
+
+
 anything = st.none() | st.booleans() | st.floats() | st.text(max_size=8) | st.lists(st.integers())
 
 
@@ -134,8 +189,9 @@ def test_the_route_answers_checks_and_is_silent_without_a_model(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fastapi, testing = pytest.importorskip("fastapi"), pytest.importorskip("fastapi.testclient")
-    from lib_todo.hosts.webui import checkpoint, routes
+    from lib_todo.hosts.webui import checkpoint, machine, routes
 
+    monkeypatch.setattr(machine, "rates", lambda: None)
     app = fastapi.FastAPI()
     routes.add(app)
     client = testing.TestClient(app)

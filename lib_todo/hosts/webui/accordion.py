@@ -10,13 +10,14 @@ from modules.infotext_utils import PasteField
 from modules.ui_components import InputAccordion
 
 from ...settings import BY_NAME, FIELDS, Field
-from . import preset_choice
+from . import machine, preset_choice
 from .arguments import END_OF_ARGS, choices_on_page, from_page, on_page
 from .paste import PasteKey
 from .routes import HINT
 
 # the settings that have a control below the head, in its order
 NAMES = tuple(field.name for field in FIELDS[1:])
+MEASURE = "Measure this machine, for a figure instead of a range"
 HEAD = "ToDo: faster high resolution"
 
 
@@ -42,6 +43,8 @@ def build(script: Any) -> list[Any]:
         ):
             for name in NAMES:
                 controls[name] = _control(BY_NAME[name], script.elem_id(name))
+        measure = gr.Button(MEASURE, size="sm", elem_id=script.elem_id("measure"))
+        measure.click(fn=_measure, inputs=[], outputs=[measure], show_progress=False)
         end = gr.Textbox(
             END_OF_ARGS, label=END_OF_ARGS, visible=False, elem_id=script.elem_id("end_of_args")
         )
@@ -90,6 +93,16 @@ def _preset_shown(*shown: Any) -> str:
 
 def _preset_pasted(values: dict[str, Any]) -> str | None:
     return preset_choice.name_of(values) if values["enabled"] else None
+
+
+def _measure() -> Any:
+    """Queued, since only then the page shows the warning."""
+    try:
+        machine.measure_now()
+    except machine.BusyError as error:
+        gr.Warning(str(error))
+        return gr.update()
+    return gr.update(value="Measure this machine again")
 
 
 def _hint_html() -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...cost.architectures import UNetShape
+from ...cost.rates import Rates
 from ...cost.speedup import over_window, speedup
 from ...plan import latent_grid, pass_wanted, pooled_grid
 from ...settings import BY_NAME, FIELDS, Settings, SettingsError
@@ -41,13 +42,19 @@ class Hires:
 
 
 def lines(
-    shape: UNetShape | None, width: int, height: int, hires: Hires, values: Mapping[str, Any]
+    shape: UNetShape | None,
+    width: int,
+    height: int,
+    hires: Hires,
+    values: Mapping[str, Any],
+    rates: Rates | None = None,
 ) -> list[str]:
     """The hint, a line for each pass; the first says so where nothing will be gained.
 
     Args:
         shape: the loaded checkpoint's; None where its layers cannot be pooled.
         values: what the controls show, by the names of the settings.
+        rates: the machine's; None where it was not measured.
     """
     try:
         for name in values:
@@ -64,7 +71,7 @@ def lines(
         return ["Nothing to gain: Start and End are the same, so no step is pooled"]
     sizes = {"first": (width, height), "hires": hires.size(width, height)}
     known = {name: size for name, size in sizes.items() if size}
-    told = {name: _told(shape, name, size, settings) for name, size in known.items()}
+    told = {name: _told(shape, name, size, settings, rates) for name, size in known.items()}
     heads = {
         name: f"{NAMES[name]}, {size[0]}×{size[1]}" if len(known) > 1 else f"{size[0]}×{size[1]}"
         for name, size in known.items()
@@ -75,7 +82,7 @@ def lines(
     return found
 
 
-def _told(shape: UNetShape, name: str, size: Size, settings: Settings) -> str:
+def _told(shape: UNetShape, name: str, size: Size, settings: Settings, rates: Rates | None) -> str:
     """What is pooled in the pass, and what it brings; empty where nothing is."""
     if not pass_wanted(name, settings.passes):
         return ""
@@ -90,7 +97,7 @@ def _told(shape: UNetShape, name: str, size: Size, settings: Settings) -> str:
         "{1}×{0} → {3}×{2} tokens (by {4:g})".format(*grid, *pooled_grid(grid, factor), factor)
         for grid, factor in pooled.items()
     ]
-    least, most = speedup(shape, latent_grid(*size), settings)
+    least, most = speedup(shape, latent_grid(*size), settings, rates)
     text = f"{', '.join(grids)}. A step will be {_range(least, most)} times as fast"
     if (settings.start, settings.end) != (0, 1):
         whole = (over_window(step, settings.start, settings.end) for step in (least, most))

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
-from . import checkpoint, hint
+from . import checkpoint, hint, machine
 
 HINT = "/todo/hint"
 LONGEST_SIDE = 65536
@@ -54,5 +54,6 @@ async def answer_hint(asked: HintAsked) -> dict[str, Any]:
         asked.height,
         hint.Hires(**vars(asked.hires)),
         asked.values,
+        machine.rates(),
     )
     return {"lines": lines}
