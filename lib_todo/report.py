@@ -104,6 +104,8 @@ class Report(Counts):
         super().__init__()
         self.passes: dict[str, Counts] = {}
         self.position = Position()
+        # by sampler, None where nobody told it: for how many steps a phase was held, 0 for good
+        self.held: dict[str | None, int] = {}
         self._steps_seen: set[Step] = set()
         self._steps_pooled: set[Step] = set()
         self._serials: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
@@ -152,6 +154,10 @@ class Report(Counts):
         if reason is None and step is not None:
             self._steps_pooled.add(step)
 
+    def phase_held(self, sampler: str | None, steps: int) -> None:
+        """Note that a moving phase was held for `steps` steps in a row (0: it did not move)."""
+        self.held[sampler] = steps
+
     @property
     def steps(self) -> tuple[int, int]:
         """Steps in which something was pooled, and all steps; (0, 0) without any progress."""
@@ -180,6 +186,9 @@ class Report(Counts):
         return {
             "layers": self.layers,
             "steps": {"pooled": pooled, "seen": seen},
+            "phase_held": [
+                {"sampler": sampler, "steps": steps} for sampler, steps in self.held.items()
+            ],
             "grids": self.to_list(),
             "passes": {
                 name: {

@@ -44,7 +44,7 @@ REPLACED = "self-attention is replaced by another extension"
 def line(report: Report, threshold: int | None, where: str) -> str:
     """One line for people; see `Report.line`."""
     if report.pooled:
-        return f"ToDo: {_pooled(report, report.steps)}"
+        return f"ToDo: {_pooled(report, report.steps, report.held)}"
     return nothing_pooled(_why_nothing(report, threshold, where))
 
 
@@ -64,7 +64,7 @@ def generation_line(report: Report, threshold: int, heads: Mapping[str, str]) ->
     for name, counts in report.passes.items():
         head = f" ({heads[name]})" if heads.get(name) else ""
         if counts.pooled:
-            text = _pooled(counts, report.steps_of(name))
+            text = _pooled(counts, report.steps_of(name), report.held)
         else:
             text = f"nothing was pooled: {_why_nothing(counts, threshold, '')}"
         told.append((PASSES[name], head, text))
@@ -91,7 +91,7 @@ def layers(count: int) -> str:
     return f"{count} layer" if count == 1 else f"{count} layers"
 
 
-def _pooled(counts: Counts, steps: tuple[int, int]) -> str:
+def _pooled(counts: Counts, steps: tuple[int, int], held: Mapping[str | None, int]) -> str:
     parts = [
         f"{before} → {after} keys in {len(tally.layers)}"
         for (before, after), tally in sorted(counts.pooled.items(), reverse=True)
@@ -105,7 +105,14 @@ def _pooled(counts: Counts, steps: tuple[int, int]) -> str:
         for reason, tally in counts.left_alone.items()
         if reason in UNEXPECTED
     ]
+    notes += [_held(sampler, count) for sampler, count in held.items()]
     return f"{told} ({'; '.join(notes)})" if notes else told
+
+
+def _held(sampler: str | None, steps: int) -> str:
+    """That a moving phase was held, for whose sake."""
+    whose = f"for {sampler}" if sampler else "since the sampler is not known"
+    return f"phase held for {steps} steps {whose}" if steps else f"phase fixed {whose}"
 
 
 def _why_nothing(counts: Counts, threshold: int | None, where: str) -> str:

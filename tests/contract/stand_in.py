@@ -71,6 +71,7 @@ class Processing:
 
     def __init__(self, model: Any, lifecycle: Any, **given: Any) -> None:
         self.width = self.height = 128
+        self.sampler_name = "Euler"
         self.steps, self.calls_per_step, self.n_iter = 4, 1, 1
         self.enable_hr = self.is_hr_pass = self.is_api = False
         self.hr_upscale_to_x = self.hr_upscale_to_y = self.truncate_x = self.truncate_y = 0

@@ -11,7 +11,7 @@ from ...downsampling import token_downsampling
 from ...interception import active
 from ...report import Report
 from ...settings import Settings, SettingsError
-from . import options, pace, refusal, series, telling
+from . import options, pace, prediction, refusal, series, telling
 from .arguments import read_settings
 
 # the attribute of the host's processing object that holds its Generation
@@ -140,6 +140,7 @@ def on_denoiser_call(params: Any) -> None:
     if denoiser.p is not p:
         generation.report.position.pause()
         return
+    generation.report.position.sampler = prediction.sampler_of(p)
     generation.report.progress(denoiser.step, denoiser.total_steps, _pass(p), denoiser.steps)
 
 

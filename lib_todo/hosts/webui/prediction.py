@@ -31,6 +31,12 @@ def sizes(p: Any) -> dict[str, Size]:
     return found
 
 
+def sampler_of(p: Any) -> str | None:
+    """The name of the sampler of the pass that runs now."""
+    hires = getattr(p, "is_hr_pass", False) and getattr(p, "hr_sampler_name", None)
+    return hires or getattr(p, "sampler_name", None)
+
+
 def unet_of(model: Any) -> Any:
     """The U-Net of the host's model (Forge and reForge keep it elsewhere); None if unknown."""
     patcher = getattr(getattr(model, "forge_objects", None), "unet", None)
