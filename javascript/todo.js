@@ -81,9 +81,11 @@
         const hint = field(`script_${tab}_todo_hint`, ".todo-hint");
         if (!hint || !hint.offsetParent) return;
         const state = readState(tab, hint.dataset.names.split(" "));
+        const measured = root.gradioApp().querySelector(`#script_${tab}_todo_measure`);
+        const question = `${state} ${measured && measured.textContent}`;
         const last = asked[tab];
-        if (last && last.state === state && Date.now() - last.time < ASK_AGAIN_MS) return;
-        const now = {state, time: Date.now()};
+        if (last && last.question === question && Date.now() - last.time < ASK_AGAIN_MS) return;
+        const now = {question, time: Date.now()};
         asked[tab] = now;
         const text = state ? await ask(`.${hint.dataset.route}`, state) : "";
         // a later question has been put meanwhile
