@@ -22,6 +22,7 @@ WORDS = {
     Reason.MASKED: "masked or with additional tokens",
     Reason.FUSED: "fused projections",
     Reason.OTHER_VALUES: "with values of their own",
+    Reason.REPLACED: "replaced by another node",
     Reason.NOT_SELF_ATTENTION: "not self-attention over the image",
 }
 NO_LAYER = "no such layer seen"
