@@ -35,39 +35,53 @@ def converter() -> ModuleType:
     return module
 
 
-def load() -> tuple[model_patcher.ModelPatcher, sd.CLIP, sd.VAE]:
-    """MODEL, CLIP and VAE."""
+def weights() -> tuple[ModuleType, dict[str, torch.Tensor]]:
+    """The converter, and all weights under their ldm names."""
     convert = converter()
-    weights = {name: weight.float() for name, weight in convert.to_ldm(MODEL).items()}
-    config = Demo(detect_unet_config(weights, UNET))
+    return convert, {name: weight.float() for name, weight in convert.to_ldm(MODEL).items()}
+
+
+def unet_config() -> dict[str, Any]:
+    """The U-Net's configuration as ComfyUI reads it off the weights."""
+    return config_of(weights()[1]).unet_config
+
+
+def config_of(state: dict[str, torch.Tensor]) -> Demo:
+    """ComfyUI's description of the model."""
+    config = Demo(detect_unet_config(state, UNET))
     config.set_inference_dtype(torch.float32, None)
     config.latent_format.scale_factor = _json("vae")["scaling_factor"]
-    return _unet(config, weights), _clip(config, weights), _vae(convert, weights)
+    return config
+
+
+def load() -> tuple[model_patcher.ModelPatcher, sd.CLIP, sd.VAE]:
+    """MODEL, CLIP and VAE."""
+    convert, state = weights()
+    config = config_of(state)
+    return _unet(config, state), _clip(config, state), _vae(convert, state)
 
 
 def _json(part: str) -> dict[str, Any]:
     return json.loads((MODEL / part / "config.json").read_text("utf-8"))
 
 
-def _unet(config: Demo, weights: dict) -> model_patcher.ModelPatcher:
-    model = config.get_model(weights, UNET, device="cpu")
-    model.load_model_weights(dict(weights), UNET)
+def _unet(config: Demo, state: dict) -> model_patcher.ModelPatcher:
+    model = config.get_model(state, UNET, device="cpu")
+    model.load_model_weights(dict(state), UNET)
     cpu = torch.device("cpu")
     return model_patcher.ModelPatcher(model, load_device=cpu, offload_device=cpu)
 
 
-def _clip(config: Demo, weights: dict) -> sd.CLIP:
-    state = {name: weight for name, weight in weights.items() if name.startswith(TEXT)}
-    target: ClipTarget = config.clip_target(state)
+def _clip(config: Demo, state: dict) -> sd.CLIP:
+    text = {name: weight for name, weight in state.items() if name.startswith(TEXT)}
+    target: ClipTarget = config.clip_target(text)
     return sd.CLIP(
         target,
-        state_dict=config.process_clip_state_dict(state),
+        state_dict=config.process_clip_state_dict(text),
         model_options={"clip_l_model_config": _json("text_encoder")},
     )
 
 
-def _vae(convert: ModuleType, weights: dict) -> sd.VAE:
-    state = {
-        name.removeprefix(VAE): weight for name, weight in weights.items() if name.startswith(VAE)
-    }
-    return sd.VAE(sd=state, config=convert._vae_yaml(_json("vae")))
+def _vae(convert: ModuleType, state: dict) -> sd.VAE:
+    vae = {name.removeprefix(VAE): weight for name, weight in state.items() if name.startswith(VAE)}
+    return sd.VAE(sd=vae, config=convert._vae_yaml(_json("vae")))

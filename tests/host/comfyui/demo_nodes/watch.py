@@ -53,6 +53,8 @@ def _note(layer: str, role: str) -> Any:
                 "queries": _queries.tokens.shape[1],
                 "tokens": tokens.shape[1],
                 "positions": positions(tokens[0], _queries.tokens[0]),
+                # of the other half of the prompts where cond and uncond come in one batch
+                "last_positions": positions(tokens[-1], _queries.tokens[-1]),
             }
         )
 
