@@ -13,23 +13,16 @@ os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 import torch
 from rich.console import Console
 
-from benchmarks import (
-    calibration,
-    calls,
-    generations,
-    layer,
-    machine,
-    overhead,
-    plots,
-    quality,
-    report,
-)
 from benchmarks.arguments import RESULTS, parse
-from benchmarks.bench import Bench, shown_progress
-from benchmarks.painter import Checkpoint, Painter
-from benchmarks.peers import Folders
-from benchmarks.store import OtherConditionsError, Store
-from benchmarks.timing import keep_freed_memory
+from benchmarks.models.hires import Checkpoint, HiresPipeline
+from benchmarks.output import pages, plots
+from benchmarks.output.tables import all_tables
+from benchmarks.parts import calibration, calls, generations, layer, overhead, quality
+from benchmarks.peers.methods import Folders
+from benchmarks.running import machine
+from benchmarks.running.bench import Bench, shown_progress
+from benchmarks.running.store import OtherConditionsError, Store
+from benchmarks.running.timing import keep_freed_memory
 from lib_todo import Settings
 
 
@@ -56,11 +49,11 @@ def main() -> None:
             raise SystemExit(str(error)) from None
         store.save()
     if "report" in args.parts:
-        tables = report.tables(store)
+        tables = all_tables(store)
         pictures = plots.draw(store, args.out)
-        Console().print(report.as_text(tables))
+        Console().print(pages.as_text(tables))
         if args.docs:
-            report.renew(args.docs, tables)
+            pages.renew(args.docs, tables)
         Console().print(*[f"wrote {path}" for path in (store.path, *pictures)], sep="\n")
 
 
@@ -100,11 +93,11 @@ def _measure_pictures(bench: Bench, args: argparse.Namespace, parts: list[str]) 
         for part in ("quality", "generation"):
             bench.store.note(part, f"no checkpoint in {args.checkpoint}")
         return
-    painter = Painter(Checkpoint(args.checkpoint, args.native, args.steps), bench.device)
+    pipeline = HiresPipeline(Checkpoint(args.checkpoint, args.native, args.steps), bench.device)
     if "quality" in parts:
-        quality.measure(bench, painter, args.seeds, args.enlargements, args.variants)
+        quality.measure(bench, pipeline, args.seeds, args.enlargements, args.variants)
     if "generations" in parts:
-        generations.measure_pipeline(bench, painter, args.enlargements)
+        generations.measure_pipeline(bench, pipeline, args.enlargements)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import attentions, layer, quality
-from benchmarks.painter import STEPS
-from benchmarks.peers import (
+from benchmarks.models import attention_backends
+from benchmarks.models.hires import STEPS
+from benchmarks.models.unets import CONFIGS
+from benchmarks.parts import layer, quality
+from benchmarks.peers.names import (
     ALL,
     DENSE,
     DIFFUSERS,
@@ -23,8 +25,7 @@ from benchmarks.peers import (
     REFERENCE,
     TODO,
 )
-from benchmarks.timing import CLOCKS
-from benchmarks.unet import CONFIGS
+from benchmarks.running.timing import CLOCKS
 from lib_todo import Settings, SettingsError
 from lib_todo.settings import METHODS
 
@@ -74,7 +75,10 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
         help="of layers and U-Net calls; all without it",
     )
     parser.add_argument(
-        "--attentions", nargs="+", choices=attentions.NAMES, help="of U-Net calls; all without it"
+        "--attentions",
+        nargs="+",
+        choices=attention_backends.NAMES,
+        help="of U-Net calls; all without it",
     )
     parser.add_argument("--threshold", type=int, default=Settings().threshold)
     parser.add_argument("--reference", type=Path, help="folder of the authors' ImprovedTokenMerge")

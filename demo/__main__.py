@@ -7,15 +7,15 @@ from collections.abc import Sequence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; gives its exit status."""
-    from demo.options import parse
+    """Run the command; returns its exit status."""
+    from demo.command.options import parse
 
     options = parse(argv)
     # diffusers takes seconds to import: only once the options are known to be good
-    from demo.quiet import silence_libraries
+    from demo.comparison.library_logging import silence_libraries
 
     silence_libraries()
-    from demo.command import run
+    from demo.command.run import run
 
     return run(options)
 

@@ -6,31 +6,35 @@ from typing import Any
 
 import torch
 
+from .evaluation import Evaluation, Lanes
 from .interception import active, calls, contexts, vetoes
 from .interception.families import Family
+from .phase import FIXED, Phase
 from .plan import Grid, decide
 from .pooling import pool_tokens
+from .position import Moment
 from .reasons import Reason
 from .report import Report
+from .samplers import rule_for
 from .settings import Settings
 
 
 class token_downsampling:  # noqa: N801  a context manager, named as one is used
     """Pool the keys and values of the U-Net's self-attention inside a `with` (arXiv 2402.13573).
 
-        with token_downsampling(Settings(factor=2)) as report:
-            report.progress(step, total)        # before each step, if start or end matter
-            model(...)
+        with token_downsampling(Settings()) as report:
+            image = pipe(prompt, width=1024, height=1024).images[0]
         print(report.line())
 
-    Every family of `interception.families` that is imported when it is entered takes part. It
-    nests: the inner one's settings hold inside, also where they are disabled; then the outer ones
-    come back. Entering the same object again goes on with the same report. Only the context
-    (thread or asyncio task) that entered it is concerned. On leaving, whatever was raised, the
-    classes are as they were.
+    Every family of `interception.families` that is imported when it is entered takes part. Steps
+    are told apart by the timesteps that the model is called with; a host that knows better says
+    `report.progress(step, total)` before each evaluation. It nests: the inner one's settings hold
+    inside, also where they are disabled; then the outer ones come back. Entering the same object
+    again goes on with the same report. Only the context (thread or asyncio task) that entered it is
+    concerned. On leaving, whatever was raised, the classes are as they were.
 
     Args:
-        settings: what to pool; `Settings()` is automatic.
+        settings: what to pool; `Settings()` is the preset `balanced`.
 
     Raises:
         TypeError: settings of another type.
@@ -43,17 +47,13 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
         self.enabled = settings.enabled
         self.report = Report()
         self._entries: list[active.Entry] = []
-        self._grids: list[tuple[Grid | None, Any]] = []
-        # of the model's evaluation that is under way: the transformers called so far, the largest
-        # grid among them, and what the position had been told when it began
-        self._called: set[int] = set()
-        self._largest: Grid = (0, 0)
-        self._evaluation = 0
+        self._lanes = Lanes()
 
     def __enter__(self) -> Report:
         if self.enabled:
             calls.install(self)
         self._entries.append(active.enter(self))
+        self._lanes = Lanes()
         self.report.position.expect_sampling()
         return self.report
 
@@ -62,72 +62,129 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
         if self.enabled:
             calls.uninstall(self)
 
+    def enter_model(self, model: Any, timestep: Any) -> None:
+        """Note that a whole model is called at `timestep`, a number or a tensor of them."""
+        lane = self._lanes.open()
+        moment = self.report.position.moment
+        if moment is None:
+            value = _as_number(timestep)
+            if value is not None:
+                lane.clock.see(value)
+                moment = Moment(
+                    sampling=lane.clock.sampling,
+                    step=lane.clock.step,
+                    fraction=lane.clock.fraction,
+                    sampler=lane.sampler,
+                )
+        lane.evaluations.append(Evaluation(moment, model))
+
+    def leave_model(self) -> None:
+        """Undo the last enter_model."""
+        self._lanes.now.evaluations.pop()
+
+    def begin_sampling(self, sampler: str) -> None:
+        """Note that a scheduler of the class named `sampler` was set to new timesteps."""
+        lane = self._lanes.open()
+        lane.sampler = sampler
+        lane.clock.expect_sampling()
+
     def enter_transformer(self, transformer: Any, grid: Grid | None) -> None:
         """Note that a spatial transformer over `grid` is called (None: its grid is unknown)."""
-        self._grids.append((grid, transformer))
-        evaluation = self.report.position.evaluation
-        if id(transformer) in self._called or self._evaluation != evaluation:
-            # a new evaluation, perhaps at another size or of another model
-            self._called.clear()
-            self._largest = (0, 0)
-            self._evaluation = evaluation
-        self._called.add(id(transformer))
-        if grid and grid[0] * grid[1] > self._largest[0] * self._largest[1]:
-            self._largest = grid
+        self._evaluation(transformer).enter(transformer, grid)
 
     def leave_transformer(self) -> None:
         """Undo the last enter_transformer."""
-        self._grids.pop()
+        self._evaluation().leave()
+
+    def _evaluation(self, transformer: Any = None) -> Evaluation:
+        """The evaluation that is under way; a loose transformer may begin a new one."""
+        lane = self._lanes.now
+        if lane.evaluations:
+            return lane.evaluations[-1]
+        position = self.report.position
+        if transformer is not None and lane.loose.is_over(transformer, position.evaluation):
+            lane.loose = Evaluation(position.moment)
+            lane.loose.told = position.evaluation
+        return lane.loose
 
     def arguments_for(
         self, family: Family, layer: Any, args: tuple, kwargs: dict
     ) -> tuple[tuple, dict]:
         """The arguments to call the attention `layer` with, pooled where the rule says so."""
-        if not self._grids or self._grids[-1][0] is None:
+        evaluation = self._evaluation()
+        grid = evaluation.grid
+        if grid is None:
             return args, kwargs
-        grid, transformer = self._grids[-1]
         given = dict(zip(family.parameters, args), **kwargs)
         x, context = (given.get(name) for name in family.parameters[:2])
-        copies = contexts.count_key_grids(x, context, grid, layer, transformer)
+        copies = contexts.count_key_grids(x, context, grid, layer, evaluation.transformer)
+        moment = evaluation.moment or Moment()
         if not copies:
-            reason = contexts.why_not_this_grid(x, context, grid, layer, transformer)
-            self.report.count(layer, grid, x.shape[1], x.shape[1], reason)
+            reason = contexts.why_not_this_grid(x, context, grid, layer, evaluation.transformer)
+            if reason is Reason.OTHER_GRID:
+                evaluation.see_self_attention(grid)
+            self.report.count(layer, grid, x.shape[1], x.shape[1], reason, moment.shown_step)
             return args, kwargs
+        evaluation.see_self_attention(grid)
         before = copies * grid[0] * grid[1]
-        factor, reason = self._decide(family, layer, grid, given)
+        factor, reason = self._decide(family, layer, grid, evaluation.largest, moment, given)
         source = x if context is None else context
         pooled = source
         if reason is None:
-            pooled = self._pool(source, grid, copies, factor)
+            phase = self._phase(layer, factor, moment)
+            pooled = self._pool(source, grid, copies, factor, phase)
             if pooled is source:
                 reason = Reason.FACTOR_ONE
-        self.report.count(layer, grid, before, pooled.shape[1], reason)
+        self.report.count(layer, grid, before, pooled.shape[1], reason, moment.shown_step)
         if reason is not None:
             return args, kwargs
         changed = {family.parameters[1]: pooled}
         value = given.get("value")
         if value is not None:
             changed["value"] = (
-                pooled if value is source else self._pool(value, grid, copies, factor)
+                pooled if value is source else self._pool(value, grid, copies, factor, phase)
             )
         return contexts.with_changed(family, args, kwargs, changed)
 
     def _decide(
-        self, family: Family, layer: Any, grid: Grid, given: dict
+        self,
+        family: Family,
+        layer: Any,
+        grid: Grid,
+        largest: Grid,
+        moment: Moment,
+        given: dict[str, Any],
     ) -> tuple[float, Reason | None]:
         """The factor, and why the layer is left alone (None: it is not)."""
         reason = vetoes.first(layer, before_the_rule=True)
         if reason is not None:
             return 1, reason
-        factor, reason = decide(grid, self._largest, self.settings, self.report.position)
+        factor, reason = decide(grid, largest, self.settings, moment)
         if reason is None:
             reason = vetoes.first(layer) or contexts.why_keys_are_not_ours(family, layer, given)
         return (1, reason) if reason is not None else (factor, None)
 
-    def _pool(self, tokens: torch.Tensor, grid: Grid, copies: int, factor: float) -> torch.Tensor:
+    def _phase(self, layer: Any, factor: float, moment: Moment) -> Phase:
+        if not self.settings.moves or moment.step is None:
+            return FIXED
+        hold = rule_for(moment.sampler).hold
+        return self._lanes.now.phases.phase(layer, moment.sampling, moment.step, factor, hold)
+
+    def _pool(
+        self, tokens: torch.Tensor, grid: Grid, copies: int, factor: float, phase: Phase
+    ) -> torch.Tensor:
         if copies == 1:
-            return pool_tokens(tokens, grid, factor, self.settings.method)
+            return pool_tokens(tokens, grid, factor, self.settings.method, phase)
         batch, _, width = tokens.shape
         apart = tokens.reshape(batch * copies, grid[0] * grid[1], width)
-        pooled = pool_tokens(apart, grid, factor, self.settings.method)
+        pooled = pool_tokens(apart, grid, factor, self.settings.method, phase)
         return tokens if pooled is apart else pooled.reshape(batch, -1, width)
+
+
+def _as_number(timestep: Any) -> float | None:
+    """A timestep as one number, of a batch its largest; None where it is none."""
+    if isinstance(timestep, torch.Tensor):
+        if timestep.numel() == 0 or timestep.is_meta:
+            return None
+        return float(timestep.max() if timestep.numel() > 1 else timestep)
+    return float(timestep) if isinstance(timestep, (int, float)) else None

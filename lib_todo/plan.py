@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
-from .position import Position
+from .position import Moment
 from .reasons import Reason
 from .settings import Settings
 
 Grid = tuple[int, int]
 # an autoencoder of Stable Diffusion makes one latent of 8 × 8 pixels
 PIXELS_PER_LATENT = 8
+MAX_FACTOR = 8
 
 
 def auto_factor(tokens: int, threshold: int) -> int:
@@ -19,20 +21,49 @@ def auto_factor(tokens: int, threshold: int) -> int:
     floor(sqrt(tokens) / threshold + 0.5), in integers so that no rounding can tip it. It gives the
     authors' 2, 3 and 4 at 1024, 1536 and 2048 pixels of SD 1.x (arXiv 2402.13573).
     """
-    return max(1, (math.isqrt(4 * tokens) + threshold) // (2 * threshold))
+    return scaled_factor(tokens, threshold, 1)
+
+
+def scaled_factor(tokens: int, threshold: int, scale: float) -> int:
+    """The whole factor, at least 1 and at most MAX_FACTOR, nearest to `scale` times the ratio.
+
+    The ratio is sqrt(tokens) / threshold: how many times larger a grid is than the model's own.
+    floor(scale · ratio + 0.5), by comparing squares of whole numbers, so that no rounding can tip
+    it: the largest n with (2n - 1)² · threshold² <= 4 · scale² · tokens.
+    """
+    part = Fraction(scale).limit_denominator(1000)
+    room = 4 * part.numerator**2 * tokens // (part.denominator * threshold) ** 2
+    return min(max(1, (math.isqrt(room) + 1) // 2), MAX_FACTOR)
+
+
+def takes_part(grid: Grid, largest: Grid, settings: Settings) -> bool:
+    """Whether the layer is larger than what the model was trained on.
+
+    The threshold is the trained grid of the largest level. A picture larger than that is too large
+    at every level by the same ratio, so with a `deep_scale` every level takes part. With 0 each
+    level is measured against the threshold itself, as in the paper.
+    """
+    measured = largest if settings.deep_scale and _size(largest) > _size(grid) else grid
+    return _size(measured) > settings.threshold**2
 
 
 def layer_factor(grid: Grid, largest: Grid, settings: Settings) -> float:
     """The factor per axis for a layer of `grid` in a pass whose largest grid is `largest`.
 
-    1 leaves the layer alone. Grids are (height, width) in tokens.
+    1 leaves the layer alone. Grids are (height, width) in tokens. How the automatic factors were
+    chosen: by the error of the final latents on a small model with six subjects, and by the time of
+    a U-Net's call (docs/performance.md). That the sampler averages over the phases does not depend
+    on the model; how far that carries does, and no real Stable Diffusion weights were at hand.
     """
-    tokens = grid[0] * grid[1]
-    if tokens <= settings.threshold**2:
+    if not takes_part(grid, largest, settings):
         return 1
-    is_largest = tokens >= largest[0] * largest[1]
-    wanted = settings.factor if is_largest else settings.deep_factor
-    return wanted if wanted else auto_factor(tokens, settings.threshold)
+    if _size(grid) >= _size(largest):
+        return settings.factor or scaled_factor(_size(grid), settings.threshold, settings.scale)
+    if settings.deep_factor:
+        return settings.deep_factor
+    if settings.deep_scale:
+        return scaled_factor(_size(largest), settings.threshold, settings.deep_scale)
+    return auto_factor(_size(grid), settings.threshold)
 
 
 def pooled_grid(grid: Grid, factor: float) -> Grid:
@@ -43,13 +74,13 @@ def pooled_grid(grid: Grid, factor: float) -> Grid:
     return tuple(max(1, math.floor(side / factor + 0.5)) for side in grid)
 
 
-def in_window(step: int, total: int, start: float, end: float) -> bool:
-    """Whether `step` of `total` (counted from 0) lies in [start, end) of the pass.
+def in_window(fraction: float, start: float, end: float) -> bool:
+    """Whether an evaluation that has `fraction` of its pass behind it lies in [start, end)."""
+    return start <= fraction < end or (fraction >= 1 and start < end == 1)
 
-    Samplers that run past their own count (Restart, adaptive ones) stay in their last step.
-    """
-    fraction = min(max(step, 0), total - 1) / total
-    return start <= fraction < end
+
+def _size(grid: Grid) -> int:
+    return grid[0] * grid[1]
 
 
 def pass_wanted(pass_name: str, passes: str) -> bool:
@@ -58,7 +89,7 @@ def pass_wanted(pass_name: str, passes: str) -> bool:
 
 
 def decide(
-    grid: Grid, largest: Grid, settings: Settings, position: Position
+    grid: Grid, largest: Grid, settings: Settings, moment: Moment
 ) -> tuple[float, Reason | None]:
     """The factor for a self-attention layer, and why it is left alone (None: it is pooled).
 
@@ -66,18 +97,19 @@ def decide(
         grid: the layer's (height, width) in tokens.
         largest: the largest grid of the evaluation that is under way.
         settings: what was asked for.
-        position: where the sampling is.
+        moment: where the evaluation stands in its sampling. Where nobody knows how far it is, every
+            step is inside the window.
     """
-    if grid[0] * grid[1] <= settings.threshold**2:
+    if not takes_part(grid, largest, settings):
         return 1, Reason.BELOW_THRESHOLD
     factor = layer_factor(grid, largest, settings)
     if factor == 1:
         return 1, Reason.FACTOR_ONE
-    if position.foreign_evaluation:
+    if moment.foreign:
         return 1, Reason.OTHER_GENERATION
-    if not pass_wanted(position.pass_name, settings.passes):
+    if not pass_wanted(moment.pass_name, settings.passes):
         return 1, Reason.OTHER_PASS
-    if not in_window(position.step, position.total, settings.start, settings.end):
+    if moment.fraction is not None and not in_window(moment.fraction, settings.start, settings.end):
         return 1, Reason.OUTSIDE_WINDOW
     return factor, None
 

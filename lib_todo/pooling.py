@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
+from .phase import FIXED, PHASED_METHODS, Phase
 from .plan import Grid, pooled_grid
 from .settings import METHODS, SettingsError
 
 
 def pool_tokens(
-    tokens: torch.Tensor, grid: Grid, factor: float, method: str = "nearest"
+    tokens: torch.Tensor,
+    grid: Grid,
+    factor: float,
+    method: str = "nearest",
+    phase: Phase = FIXED,
 ) -> torch.Tensor:
     """Downsample the tokens of an image (arXiv 2402.13573, section 3).
 
@@ -24,22 +31,21 @@ def pool_tokens(
             cell of a row or column is smaller; a fractional one resamples to the rounded size.
         method: `nearest` (the lattice `::f`, top left, as in the paper), `nearest-exact` (the
             token at the middle of each cell), `average`, `max`, `bilinear`.
+        phase: (row, column), each from 0 to ceil(factor) - 1: how many places further the token is
+            taken, for `nearest` and `nearest-exact`; see `phase.phase_order`. With a whole factor
+            and `nearest`, cell i of a row takes token min(i·f + column, w - 1); with a fractional
+            one, token floor((i + column / ceil(f)) · w / w').
 
     Returns:
-        `[b, h'·w', c]`; the very same tensor where the grid does not get smaller.
+        `[b, h'·w', c]`, of the same shape for every phase; the very same tensor where the grid does
+        not get smaller.
 
     Raises:
-        SettingsError: factor below 1, NaN or infinite; an unknown method.
+        SettingsError: factor below 1, NaN or infinite; an unknown method; a phase outside of the
+            cell, or any but (0, 0) for a method that has none.
         ValueError: tokens that are not `[b, h·w, c]` for the grid.
     """
-    if (
-        isinstance(factor, bool)
-        or not isinstance(factor, (int, float))
-        or not 1 <= factor < math.inf
-    ):
-        raise SettingsError("factor", factor, "a finite number of at least 1")
-    if method not in METHODS:
-        raise SettingsError("method", method, "one of " + ", ".join(METHODS))
+    _check(factor, method, phase)
     height, width = grid
     if tokens.ndim != 3 or tokens.shape[1] != height * width or height < 1 or width < 1:
         raise ValueError(
@@ -50,33 +56,83 @@ def pool_tokens(
     if small == (height, width):
         return tokens
     image = rearrange(tokens, "b (h w) c -> b h w c", h=height)
-    return rearrange(_POOLS[method](image, small, factor), "b h w c -> b (h w) c")
+    if method in PHASED_METHODS:
+        pooled = _take(image, small, factor, method, phase)
+    else:
+        pooled = _POOLS[method](image, small, factor)
+    return rearrange(pooled, "b h w c -> b (h w) c")
 
 
-def _nearest(image: torch.Tensor, small: Grid, factor: float) -> torch.Tensor:
-    if factor == int(factor):
-        # a strided view: the rearrange that follows is the only copy
-        return image[:, :: int(factor), :: int(factor)]
-    rows, columns = ([i * n // m for i in range(m)] for n, m in zip(image.shape[1:3], small))
-    return _pick(image, rows, columns)
+def _check(factor: float, method: str, phase: Phase) -> None:
+    if (
+        isinstance(factor, bool)
+        or not isinstance(factor, (int, float))
+        or not 1 <= factor < math.inf
+    ):
+        raise SettingsError("factor", factor, "a finite number of at least 1")
+    if method not in METHODS:
+        raise SettingsError("method", method, "one of " + ", ".join(METHODS))
+    last = math.ceil(factor) - 1 if method in PHASED_METHODS else 0
+    if any(not 0 <= place <= last for place in phase):
+        raise SettingsError(
+            "phase", phase, f"two whole numbers from 0 to {last} for {method} by {factor:g}"
+        )
 
 
-def _nearest_exact(image: torch.Tensor, small: Grid, factor: float) -> torch.Tensor:
-    rows, columns = (_cell_middles(n, m, factor) for n, m in zip(image.shape[1:3], small))
-    return _pick(image, rows, columns)
+def _take(
+    image: torch.Tensor, small: Grid, factor: float, method: str, phase: Phase
+) -> torch.Tensor:
+    """One token of each cell."""
+    sides = image.shape[1:3]
+    if method == "nearest" and factor == int(factor):
+        whole = int(factor)
+        if all(-(-(side - place) // whole) == n for side, place, n in zip(sides, phase, small)):
+            # a strided view: the rearrange that follows is the only copy
+            return image[:, phase[0] :: whole, phase[1] :: whole]
+    rows, columns = (
+        _index(side, n, factor, method, place, image.device)
+        for side, n, place in zip(sides, small, phase)
+    )
+    return image.index_select(1, rows).index_select(2, columns)
 
 
-def _cell_middles(side: int, small: int, factor: float) -> list[int]:
-    if factor == int(factor):
-        starts = range(0, side, int(factor))
-        return [start + min(int(factor), side - start) // 2 for start in starts]
-    return [(2 * i + 1) * side // (2 * small) for i in range(small)]
+def token_places(side: int, small: int, factor: float, method: str, place: int) -> list[int]:
+    """Which of the `side` tokens along an axis each of the `small` cells takes."""
+    cells = math.ceil(factor)
+    if factor != int(factor):
+        if method == "nearest-exact":
+            # from the middle of the cell on, and round again
+            place = 2 * place + cells if 2 * place < cells else 2 * place - cells
+        else:
+            place = 2 * place
+        return [
+            min((2 * cells * i + place) * side // (2 * cells * small), side - 1)
+            for i in range(small)
+        ]
+    starts = range(0, side, cells)
+    if method == "nearest":
+        return [min(start + place, side - 1) for start in starts]
+    if place == 0:
+        return [start + min(cells, side - start) // 2 for start in starts]
+    return [min(start + (cells // 2 + place) % cells, side - 1) for start in starts]
 
 
-def _pick(image: torch.Tensor, rows: list[int], columns: list[int]) -> torch.Tensor:
-    row_index = torch.tensor(rows, device=image.device)
-    column_index = torch.tensor(columns, device=image.device)
-    return image.index_select(1, row_index).index_select(2, column_index)
+def _index(
+    side: int, small: int, factor: float, method: str, place: int, device: torch.device
+) -> torch.Tensor:
+    if _get_current_dispatch_mode() is not None:
+        # a tensor made while the model is traced or exported belongs to that trace
+        return torch.tensor(token_places(side, small, factor, method, place), device=device)
+    return _kept_index(side, small, factor, method, place, device)
+
+
+@functools.lru_cache(maxsize=512)
+def _kept_index(
+    side: int, small: int, factor: float, method: str, place: int, device: torch.device
+) -> torch.Tensor:
+    """Kept: copying it to the device would make every layer of every step wait."""
+    with torch.inference_mode(False):
+        return torch.tensor(token_places(side, small, factor, method, place), device=device)
 
 
 def _average(image: torch.Tensor, small: Grid, factor: float) -> torch.Tensor:
@@ -110,8 +166,6 @@ def _bilinear(image: torch.Tensor, small: Grid, factor: float) -> torch.Tensor:
 
 
 _POOLS = {
-    "nearest": _nearest,
-    "nearest-exact": _nearest_exact,
     "average": _average,
     "max": _max,
     "bilinear": _bilinear,

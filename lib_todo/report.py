@@ -60,9 +60,18 @@ class Report:
         self._steps_seen.add(self.position.current_step)
 
     def count(
-        self, layer: object, grid: Grid, before: int, after: int, reason: Reason | None
+        self,
+        layer: object,
+        grid: Grid,
+        before: int,
+        after: int,
+        reason: Reason | None,
+        step: Step | None = None,
     ) -> None:
-        """Note one call of `layer`; `reason` says why it was left alone (None: it was pooled)."""
+        """Note one call of `layer`; `reason` says why it was left alone (None: it was pooled).
+
+        `step` is the one that the user would count it to, None where that is not known.
+        """
         serial = self._serials.get(layer)
         if serial is None:
             serial = self._serials[layer] = next(self._serial)
@@ -72,8 +81,8 @@ class Report:
             tally = self.tallies[key] = Tally()
         tally.layers.add(serial)
         tally.calls += 1
-        if reason is None and self.position.current_step is not None:
-            self._steps_pooled.add(self.position.current_step)
+        if reason is None and step is not None:
+            self._steps_pooled.add(step)
 
     @property
     def pooled(self) -> dict[tuple[int, int], Tally]:

@@ -8,6 +8,8 @@ import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .phase import MOVING, PHASE_CHOICES, PHASED_METHODS
+
 METHODS = ("nearest", "nearest-exact", "average", "max", "bilinear")
 PASSES = ("both", "first", "hires")
 
@@ -83,7 +85,8 @@ class Field:
             ok = self._is_number_in_range(value)
         if not ok:
             raise SettingsError(self.name, value, self.allowed)
-        return self.kind(value)
+        # MOVING as the default is told from one that somebody asked for
+        return value if value is MOVING else self.kind(value)
 
     def _is_number_in_range(self, value: Any) -> bool:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -136,6 +139,31 @@ FIELDS = (
         step=1,
     ),
     Field(
+        "scale",
+        float,
+        1.5,
+        "Automatic factor, times the ratio",
+        "The automatic factor is the ratio of the picture's grid to the threshold, times this, "
+        "rounded. 1 is the paper's.",
+        infotext="ToDo scale",
+        minimum=0.125,
+        maximum=4,
+        step=0.125,
+    ),
+    Field(
+        "deep_scale",
+        float,
+        1.0,
+        "The same for deeper layers",
+        "Each level is compared with its own trained grid. 0 compares all of them with the "
+        "threshold, as the paper does.",
+        infotext="ToDo deep scale",
+        minimum=0.125,
+        maximum=4,
+        step=0.125,
+        zero_means="by the threshold, as in the paper",
+    ),
+    Field(
         "method",
         str,
         "nearest",
@@ -143,6 +171,16 @@ FIELDS = (
         "How tokens are pooled; nearest is the paper's and fastest.",
         infotext="ToDo method",
         choices=METHODS,
+    ),
+    Field(
+        "phase",
+        str,
+        MOVING,
+        "Phase",
+        "moving takes other tokens in each step, at no cost and a tenth of the error; fixed is the "
+        "paper's. For nearest and nearest-exact.",
+        infotext="ToDo phase",
+        choices=PHASE_CHOICES,
     ),
     Field(
         "start",
@@ -178,23 +216,47 @@ FIELDS = (
 )
 BY_NAME = {field.name: field for field in FIELDS}
 
+# bundles of ordinary values, by name; what a bundle does not say has its default
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {"scale": 1.0, "deep_scale": 0.0, "phase": "fixed"},
+    "close": {"scale": 1.0, "deep_scale": 0.0},
+    "balanced": {},
+    "fast": {"threshold": 32, "scale": 1.0, "deep_scale": 0.625},
+}
+
+
+def preset_values(name: Any) -> dict[str, Any]:
+    """The values of a preset.
+
+    Raises:
+        SettingsError: no preset of that name.
+    """
+    if not isinstance(name, str) or name not in PRESETS:
+        raise SettingsError("preset", name, "one of " + ", ".join(PRESETS))
+    return PRESETS[name]
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What to pool, where and when; checked on construction.
+    """What to pool, where and when; checked on construction. The defaults are `balanced`'s.
 
-    `factor` and `deep_factor` are per axis (0: automatic, see plan.auto_factor); `threshold` is a
-    side in tokens; `start` and `end` are fractions of the steps of a pass, `start` included and
-    `end` not; `passes` says which passes of hires fix.
+    `factor` and `deep_factor` are per axis (0: automatic, by `scale` and `deep_scale`, see
+    plan.layer_factor); `threshold` is a side in tokens, the trained grid of the largest level;
+    `phase` says whether the tokens taken move from step to step; `start` and `end` are fractions of
+    the steps of a pass, `start` included and `end` not; `passes` says which passes of hires fix.
 
-    Raises SettingsError for whatever the table FIELDS does not allow, and for start > end.
+    Raises SettingsError for whatever the table FIELDS does not allow, for start > end, and for a
+    phase that is asked to move with a method that takes whole cells.
     """
 
     enabled: bool = True
     factor: float = 0.0
     deep_factor: float = 0.0
     threshold: int = 64
+    scale: float = 1.5
+    deep_scale: float = 1.0
     method: str = "nearest"
+    phase: str = MOVING
     start: float = 0.0
     end: float = 1.0
     passes: str = "both"
@@ -204,6 +266,16 @@ class Settings:
             object.__setattr__(self, field.name, field.check(getattr(self, field.name)))
         if self.start > self.end:
             raise SettingsError("start", self.start, f"no greater than end ({self.end:g})")
+        has_phase = self.method in PHASED_METHODS
+        if not has_phase and self.phase == MOVING and self.phase is not MOVING:
+            raise SettingsError(
+                "phase", str(self.phase), f"fixed, or left out, with the method {self.method}"
+            )
+
+    @property
+    def moves(self) -> bool:
+        """Whether other tokens are taken in each step."""
+        return self.phase == MOVING and self.method in PHASED_METHODS
 
     @classmethod
     def from_mapping(
@@ -211,12 +283,23 @@ class Settings:
     ) -> Settings:
         """Settings from names and values, over `base` (defaults where it says nothing).
 
+        `preset` among the values names a bundle (presets.PRESETS) that the others override:
+        `{"preset": "fast", "end": 0.8}`.
+
         Raises SettingsError for an unknown name too.
         """
+        values = dict(values)
+        bundle = preset_values(values.pop("preset")) if "preset" in values else {}
         for name in values:
             if name not in BY_NAME:
-                raise SettingsError("name of a setting", name, "one of " + ", ".join(BY_NAME))
-        return cls(**{**(base or {}), **values})
+                allowed = "one of " + ", ".join(["preset", *BY_NAME])
+                raise SettingsError("name of a setting", name, allowed)
+        return cls(**{**(base or {}), **bundle, **values})
+
+    @classmethod
+    def from_preset(cls, preset: str, **values: Any) -> Settings:
+        """Settings of a named preset, with single values over it."""
+        return cls.from_mapping({"preset": preset, **values})
 
     @classmethod
     def from_args(cls, args: Sequence[Any]) -> Settings:
@@ -234,6 +317,9 @@ class Settings:
             )
         names = list(BY_NAME)
         positional = dict(zip(names, args))
+        if positional.get("phase") == MOVING:
+            # a page sends the default of every control; it does not ask for it
+            positional["phase"] = MOVING
         if args and isinstance(args[0], Mapping):
             del positional[names[0]]
             return cls.from_mapping(args[0], base=positional)

@@ -18,6 +18,15 @@ class Run(Protocol):
 
     enabled: bool
 
+    def enter_model(self, model: Any, timestep: Any) -> None:
+        """Note that a whole model is called at `timestep`, a number or a tensor of them."""
+
+    def leave_model(self) -> None:
+        """Undo the last enter_model."""
+
+    def begin_sampling(self, sampler: str) -> None:
+        """Note that a scheduler of the class named `sampler` was set to new timesteps."""
+
     def enter_transformer(self, transformer: Any, grid: Grid | None) -> None:
         """Note that a spatial transformer over `grid` is called (None: its grid is unknown)."""
 

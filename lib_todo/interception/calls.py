@@ -1,4 +1,4 @@
-"""How a call is caught: `__call__` of a class is replaced while somebody uses it.
+"""How a call is caught: a method of a class is replaced while somebody uses it.
 
 The *call* is intercepted, never `forward`: hosts and other extensions replace `forward` on classes
 and on instances in mid-generation, while PyTorch always finds `__call__` on the class. Undoing is
@@ -7,6 +7,7 @@ deleting that attribute again; no model object is ever touched.
 
 from __future__ import annotations
 
+import functools
 import threading
 import weakref
 from collections.abc import Callable
@@ -16,12 +17,14 @@ import torch
 
 from . import active
 from .families import FAMILIES, Family
+from .schedulers import scheduler_classes
 
 _lock = threading.Lock()
-# our calls that stand in a class: the class, and what it had of its own before
-_installed: dict[Callable, tuple[type, Any]] = {}
+# where a call of ours stands: the class, the method's name, and what it had of its own before
+_Stand = tuple[type, str, Any]
+_installed: dict[Callable, _Stand] = {}
 # dead calls of ours that others keep beneath their own; mostly empty
-_stale_calls: weakref.WeakKeyDictionary[Callable, tuple[type, Any]] = weakref.WeakKeyDictionary()
+_stale_calls: weakref.WeakKeyDictionary[Callable, _Stand] = weakref.WeakKeyDictionary()
 _users: list[object] = []
 _ABSENT = object()
 
@@ -32,7 +35,11 @@ def install(user: object) -> None:
         _users.append(user)
         try:
             _restore_stale_calls()
+            for scheduler in scheduler_classes():
+                _set(scheduler, "set_timesteps", _intercept_schedule, None)
             for family in FAMILIES:
+                for cls in family.model_classes():
+                    _set_call(cls, _intercept_model, family)
                 for cls in family.transformer_classes():
                     _set_call(cls, _intercept_transformer, family)
                 for cls in family.attention_classes():
@@ -65,6 +72,31 @@ def _run_of(call: Callable) -> active.Run | None:
     return run if run is not None and run.enabled and call in _installed else None
 
 
+def _intercept_schedule(original: Callable, _: None) -> Callable:
+    @functools.wraps(original)
+    def set_timesteps(self: Any, *args: Any, **kwargs: Any) -> Any:
+        run = _run_of(set_timesteps)
+        if run is not None:
+            run.begin_sampling(type(self).__name__)
+        return original(self, *args, **kwargs)
+
+    return set_timesteps
+
+
+def _intercept_model(original: Callable, family: Family) -> Callable:
+    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
+        run = _run_of(__call__)
+        if run is None:
+            return original(self, *args, **kwargs)
+        run.enter_model(self, args[1] if len(args) > 1 else kwargs.get(family.timestep))
+        try:
+            return original(self, *args, **kwargs)
+        finally:
+            run.leave_model()
+
+    return __call__
+
+
 def _intercept_transformer(original: Callable, family: Family) -> Callable:
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
         run = _run_of(__call__)
@@ -92,12 +124,22 @@ def _intercept_attention(original: Callable, family: Family) -> Callable:
 
 
 def _set_call(cls: type, intercept: Callable[[Callable, Family], Callable], family: Family) -> None:
+    _set(cls, "__call__", intercept, family)
+
+
+def _set(
+    cls: type, name: str, intercept: Callable[[Callable, Any], Callable], family: Family | None
+) -> None:
     """Have `cls` call ours, unless it does: by another family's row, or from an outer entry."""
-    if any(cls is known or cls.__call__ is call for call, (known, _) in _installed.items()):
+    original = getattr(cls, name)
+    if any(
+        original is call or (known is cls and method == name)
+        for call, (known, method, _) in _installed.items()
+    ):
         return
-    call = intercept(cls.__call__, family)
-    _installed[call] = cls, cls.__dict__.get("__call__", _ABSENT)
-    cls.__call__ = call
+    call = intercept(original, family)
+    _installed[call] = cls, name, cls.__dict__.get(name, _ABSENT)
+    setattr(cls, name, call)
 
 
 def _remove_user(user: object) -> None:
@@ -121,11 +163,11 @@ def _restore_stale_calls() -> None:
     What someone wrapped meanwhile shows again when that wrapper is undone. It would then stay for
     good, and one more with each generation.
     """
-    for call, (cls, before) in reversed(list(_stale_calls.items())):
-        if cls.__dict__.get("__call__") is not call:
+    for call, (cls, name, before) in reversed(list(_stale_calls.items())):
+        if cls.__dict__.get(name) is not call:
             continue
         del _stale_calls[call]
         if before is _ABSENT:
-            del cls.__call__
+            delattr(cls, name)
         else:
-            cls.__call__ = before
+            setattr(cls, name, before)

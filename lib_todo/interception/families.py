@@ -15,73 +15,116 @@ DIFFUSERS_PARAMETERS = ("hidden_states", "encoder_hidden_states", "attention_mas
 LDM_ATTENTIONS = ("CrossAttention", "MemoryEfficientCrossAttention")
 
 
+# a class: its module and its name
+Place = tuple[str, str]
+
+
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """A pair of classes: the spatial transformer that gets `[b, c, h, w]`, and its attention.
+    """The classes of one program: whole models, the spatial transformers in them, the attention.
 
-    `parameters` are the names of the attention's arguments in order: the tokens first, then the
-    context that keys and values are computed from. Where one of `must_be_unset` is given, keys are
-    not simply the context's, and the call is left alone.
+    `models` are called with the noisy latents and the timestep, as their first two arguments, of
+    which `timestep` is the second's name: the U-Net, and ControlNet's where it is a class of its
+    own. `transformers` get `[b, c, h, w]`. `parameters` are the names of the attention's arguments
+    in order: the tokens first, then the context that keys and values are computed from. Where one
+    of `must_be_unset` is given, keys are not simply the context's, and the call is left alone.
     """
 
     name: str
-    transformer_module: str
-    transformer: str
-    attention_module: str
-    attentions: tuple[str, ...]
+    models: tuple[Place, ...]
+    timestep: str
+    transformers: tuple[Place, ...]
+    attentions: tuple[Place, ...]
     parameters: tuple[str, ...]
     must_be_unset: tuple[str, ...] = ("mask",)
 
+    def model_classes(self) -> Iterator[type]:
+        return _classes(self.models)
+
     def transformer_classes(self) -> Iterator[type]:
-        return _classes(self.transformer_module, (self.transformer,))
+        return _classes(self.transformers)
 
     def attention_classes(self) -> Iterator[type]:
-        return _classes(self.attention_module, self.attentions)
+        return _classes(self.attentions)
 
 
-def _classes(module_name: str, names: tuple[str, ...]) -> Iterator[type]:
-    """The classes of that module, each once; none where nobody has imported it."""
-    module = sys.modules.get(module_name)
-    found = {getattr(module, name, None): None for name in names}
+def _classes(places: tuple[Place, ...]) -> Iterator[type]:
+    """The classes of those modules, each once; none where nobody has imported the module."""
+    found = {getattr(sys.modules.get(module), name, None): None for module, name in places}
     return (cls for cls in found if isinstance(cls, type))
 
 
-def _one_module(name: str, module: str, **rest) -> Family:
-    return Family(name, module, "SpatialTransformer", module, **rest)
+def _ldm_like(
+    name: str,
+    model: Place,
+    module: str,
+    attentions: tuple[str, ...] = ("CrossAttention",),
+    parameters: tuple[str, ...] = COMFY_PARAMETERS,
+    **rest: tuple[str, ...],
+) -> Family:
+    return Family(
+        name,
+        models=(model,),
+        timestep="timesteps",
+        transformers=((module, "SpatialTransformer"),),
+        attentions=tuple((module, attention) for attention in attentions),
+        parameters=parameters,
+        **rest,
+    )
+
+
+def _diffusers_models() -> tuple[Place, ...]:
+    unets, controlnets = "diffusers.models.unets", "diffusers.models.controlnets"
+    return (
+        (f"{unets}.unet_2d_condition", "UNet2DConditionModel"),
+        (f"{unets}.unet_motion_model", "UNetMotionModel"),
+        (f"{unets}.unet_spatio_temporal_condition", "UNetSpatioTemporalConditionModel"),
+        (f"{unets}.unet_3d_condition", "UNet3DConditionModel"),
+        (f"{controlnets}.controlnet", "ControlNetModel"),
+        (f"{controlnets}.controlnet_union", "ControlNetUnionModel"),
+        (f"{controlnets}.controlnet_xs", "UNetControlNetXSModel"),
+    )
 
 
 FAMILIES = (
-    _one_module(
-        "ldm", "ldm.modules.attention", attentions=LDM_ATTENTIONS, parameters=LDM_PARAMETERS
+    _ldm_like(
+        "ldm",
+        ("ldm.modules.diffusionmodules.openaimodel", "UNetModel"),
+        "ldm.modules.attention",
+        LDM_ATTENTIONS,
+        LDM_PARAMETERS,
     ),
-    _one_module(
+    _ldm_like(
         "sgm",
+        ("sgm.modules.diffusionmodules.openaimodel", "UNetModel"),
         "sgm.modules.attention",
-        attentions=LDM_ATTENTIONS,
-        parameters=SGM_PARAMETERS,
+        LDM_ATTENTIONS,
+        SGM_PARAMETERS,
         must_be_unset=("mask", "additional_tokens", "n_times_crossframe_attn_in_self"),
     ),
-    _one_module(
-        "forge", "backend.nn.unet", attentions=("CrossAttention",), parameters=COMFY_PARAMETERS
-    ),
-    _one_module(
+    _ldm_like("forge", ("backend.nn.unet", "IntegratedUNet2DConditionModel"), "backend.nn.unet"),
+    _ldm_like(
         "ldm_patched",
+        ("ldm_patched.ldm.modules.diffusionmodules.openaimodel", "UNetModel"),
         "ldm_patched.ldm.modules.attention",
-        attentions=("CrossAttention",),
-        parameters=COMFY_PARAMETERS,
     ),
-    _one_module(
+    _ldm_like(
         "comfy",
+        ("comfy.ldm.modules.diffusionmodules.openaimodel", "UNetModel"),
         "comfy.ldm.modules.attention",
-        attentions=("CrossAttention",),
-        parameters=COMFY_PARAMETERS,
     ),
     Family(
         "diffusers",
-        "diffusers.models.transformers.transformer_2d",
-        "Transformer2DModel",
-        "diffusers.models.attention_processor",
-        attentions=("Attention",),
+        models=_diffusers_models(),
+        timestep="timestep",
+        transformers=(
+            ("diffusers.models.transformers.transformer_2d", "Transformer2DModel"),
+            (
+                "diffusers.models.transformers.transformer_temporal",
+                "TransformerSpatioTemporalModel",
+            ),
+        ),
+        attentions=(("diffusers.models.attention_processor", "Attention"),),
         parameters=DIFFUSERS_PARAMETERS,
         must_be_unset=("attention_mask",),
     ),

@@ -24,7 +24,7 @@ def sampler(tiny_model: Path) -> Any:
     """The demo's sampler over that model."""
     import torch
 
-    from demo.models import Source, load
-    from demo.sampling import Sampler
+    from demo.comparison.loading import Source, load
+    from demo.comparison.sampling import Sampler
 
     return Sampler(load(Source(str(tiny_model)), "cpu", torch.float32))

@@ -21,9 +21,10 @@ pytest.importorskip("gradio", reason="needs requirements/demo.txt")
 import gradio
 import gradio_client
 
-from demo import app, app_run
-from demo.app_page import build_page, has_wipe
-from demo.ticket import CancelledError, Ticket
+from demo.app import __main__ as app
+from demo.app import generator as generators
+from demo.app.cancellation import Cancellation, CancelledError
+from demo.app.page import build_page, has_wipe
 from lib_todo.settings import FIELDS
 
 CHROMIUM = shutil.which("chromium")
@@ -112,14 +113,14 @@ def test_a_bad_value_is_an_error_that_names_it(ask: Callable[..., Any]) -> None:
 
 
 def test_the_page_offers_every_setting_of_a_pass() -> None:
-    from demo.app_page import TODO_FIELDS
+    from demo.app.page import TODO_FIELDS
 
     # a picture has no passes to choose from: only its last one is compared
     assert {*TODO_FIELDS, "enabled", "passes"} == {field.name for field in FIELDS}
 
 
-def test_the_authors_presets() -> None:
-    values = app_run.preset_values(1536)
+def test_the_papers_sizes() -> None:
+    values = generators.paper_size_values(1536)
     assert set(values) <= set(VALUES)
     assert (values["width"], values["todo_factor"], values["tome_ratio"]) == (1536, 3, 0.89)
 
@@ -127,7 +128,7 @@ def test_the_authors_presets() -> None:
 def test_one_at_a_time_and_cancelled_while_waiting(
     sampler: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    generator = app_run.Generator(sampler)
+    generator = generators.Generator(sampler)
     running, go_on, order = threading.Event(), threading.Event(), []
 
     def slow(title: str, *_: Any) -> None:
@@ -135,21 +136,21 @@ def test_one_at_a_time_and_cancelled_while_waiting(
         running.set()
         assert go_on.wait(PATIENCE)
 
-    def second(ticket: Ticket) -> None:
+    def second(cancellation: Cancellation) -> None:
         try:
-            generator.generate(ticket, VALUES, lambda *_: order.append("second"))
+            generator.generate(cancellation, VALUES, lambda *_: order.append("second"))
         except CancelledError:
             order.append("cancelled")
 
-    ticket = Ticket()
+    cancellation = Cancellation()
     threads = [
-        threading.Thread(target=generator.generate, args=(Ticket(), VALUES, slow)),
-        threading.Thread(target=second, args=(ticket,)),
+        threading.Thread(target=generator.generate, args=(Cancellation(), VALUES, slow)),
+        threading.Thread(target=second, args=(cancellation,)),
     ]
     threads[0].start()
     assert running.wait(PATIENCE)
     threads[1].start()
-    ticket.cancel()
+    cancellation.cancel()
     go_on.set()
     for thread in threads:
         thread.join(PATIENCE)
@@ -158,15 +159,15 @@ def test_one_at_a_time_and_cancelled_while_waiting(
 
 
 def test_cancelled_while_it_runs_it_stops_at_the_next_step(sampler: Any) -> None:
-    ticket, told = Ticket(), []
+    cancellation, told = Cancellation(), []
 
     def cancel(title: str, done: int, total: int) -> None:
         told.append(done)
         if done == 2:
-            ticket.cancel()
+            cancellation.cancel()
 
     with pytest.raises(CancelledError):
-        app_run.Generator(sampler).generate(ticket, VALUES, cancel)
+        generators.Generator(sampler).generate(cancellation, VALUES, cancel)
     assert told[-1] == 2
 
 

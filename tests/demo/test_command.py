@@ -13,11 +13,11 @@ from PIL import Image
 
 pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 
-from demo import models
 from demo.__main__ import main
-from demo.models import Source
-from demo.pictures import parameters, side_by_side
-from demo.recipe import OptionError, Recipe
+from demo.comparison import loading
+from demo.comparison.loading import Source
+from demo.comparison.pictures import parameters, side_by_side
+from demo.comparison.recipe import OptionError, Recipe
 
 ROOT = Path(__file__).parents[2]
 SMALL = "--hires-from 64 --hires-to 128x96 --steps 4 --strength 0.5 --seed 7".split()
@@ -78,7 +78,7 @@ def test_interrupted_it_writes_nothing(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("demo.sampling.Sampler.last_pass", interrupted)
+    monkeypatch.setattr("demo.comparison.sampling.Sampler.last_pass", interrupted)
     status = main(["--model", str(tiny_model), *SMALL, "--output", str(tmp_path / "out")])
     assert status == 130
     assert "interrupted; nothing was written" in capsys.readouterr().out
@@ -86,33 +86,33 @@ def test_interrupted_it_writes_nothing(
 
 
 def test_a_single_file_with_the_embedded_models_architecture(tmp_path: Path) -> None:
-    if not models.BUILT_IN_FOLDER.exists():
+    if not loading.BUILT_IN_FOLDER.exists():
         pytest.skip("demo/model is not in this checkout")
     import torch
 
     from demo.training.convert import convert
 
-    path = convert(models.BUILT_IN_FOLDER, tmp_path)
-    pipe = models.load(Source(str(path), str(models.BUILT_IN_FOLDER)), "cpu", torch.float32)
-    built_in = models.load(Source(), "cpu", torch.float32)
+    path = convert(loading.BUILT_IN_FOLDER, tmp_path)
+    pipe = loading.load(Source(str(path), str(loading.BUILT_IN_FOLDER)), "cpu", torch.float32)
+    built_in = loading.load(Source(), "cpu", torch.float32)
     for part in ("unet", "vae", "text_encoder"):
         wanted = getattr(built_in, part).state_dict()
         got = getattr(pipe, part).state_dict()
         assert wanted.keys() == got.keys()
         for name, weight in wanted.items():
             torch.testing.assert_close(got[name], weight)
-    config = str(models.BUILT_IN_FOLDER)
-    assert models.load(Source(str(path), config), "cpu", torch.bfloat16).dtype == torch.bfloat16
+    config = str(loading.BUILT_IN_FOLDER)
+    assert loading.load(Source(str(path), config), "cpu", torch.bfloat16).dtype == torch.bfloat16
 
 
 def test_the_dtype_asked_for(tiny_model: Path) -> None:
     import torch
 
     for dtype in (torch.float32, torch.bfloat16):
-        assert models.load(Source(str(tiny_model)), "cpu", dtype).dtype == dtype
-    assert models.choose_dtype("auto", "cpu") == torch.float32
-    assert models.choose_dtype("auto", "cuda:1") == torch.float16
-    assert models.choose_dtype("bfloat16", "cuda") == torch.bfloat16
+        assert loading.load(Source(str(tiny_model)), "cpu", dtype).dtype == dtype
+    assert loading.choose_dtype("auto", "cpu") == torch.float32
+    assert loading.choose_dtype("auto", "cuda:1") == torch.float16
+    assert loading.choose_dtype("bfloat16", "cuda") == torch.bfloat16
 
 
 def test_a_file_of_another_architecture_is_told(tmp_path: Path, tiny_model: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_file_of_another_architecture_is_told(tmp_path: Path, tiny_model: Path
     path = tmp_path / "other.safetensors"
     save_file({"weight": torch.zeros(3)}, path)
     with pytest.raises(OptionError, match="cannot be loaded"):
-        models.load(Source(str(path), str(tiny_model)), "cpu", torch.float32)
+        loading.load(Source(str(path), str(tiny_model)), "cpu", torch.float32)
 
 
 def test_side_by_side_shows_every_picture() -> None:

@@ -10,11 +10,11 @@ import torch
 
 pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 
-from demo.compare import Comparison, compare
-from demo.measure import KeyCounter, LevelKeys
-from demo.methods import Baseline, ToDo, ToMe, matching_ratio
-from demo.models import largest_grid, native_grid
-from demo.recipe import OptionError, Recipe
+from demo.comparison.compare import Comparison, compare
+from demo.comparison.loading import largest_grid, native_grid
+from demo.comparison.measure import KeyCounter, LevelKeys
+from demo.comparison.methods import Baseline, ToDo, ToMe, matching_ratio
+from demo.comparison.recipe import OptionError, Recipe
 from lib_todo import Settings
 
 RECIPE = Recipe("a fox", seed=3, steps=4, width=128, height=96, first=(64, 64), strength=0.5)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo import metrics
+from demo.comparison import metrics
 
 
 def picture(seed: int, width: int = 6, height: int = 5) -> Image.Image:

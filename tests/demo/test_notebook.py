@@ -14,7 +14,7 @@ pytest.importorskip("ipykernel", reason="needs requirements/demo.txt")
 import nbclient
 import nbformat
 
-from demo.models import BUILT_IN_FOLDER
+from demo.comparison.loading import BUILT_IN_FOLDER
 
 NOTEBOOK = Path(__file__).parents[2] / "demo" / "comparison.ipynb"
 # a run of a minute and more becomes one of seconds

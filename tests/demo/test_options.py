@@ -10,8 +10,9 @@ import pytest
 
 pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 
-from demo import options, presets
-from demo.methods import Baseline, ToDo, ToMe
+from demo.command import options
+from demo.comparison import defaults
+from demo.comparison.methods import Baseline, ToDo, ToMe
 from lib_todo import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(autouse=True)
 def _built_in(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The embedded model need not be in the checkout to parse options."""
-    monkeypatch.setattr("demo.models.BUILT_IN_FOLDER", tiny_model)
+    monkeypatch.setattr("demo.comparison.loading.BUILT_IN_FOLDER", tiny_model)
 
 
 def parse(line: str = "") -> options.Options:
@@ -42,10 +43,10 @@ def test_another_models_defaults(tiny_model: Path) -> None:
     ("side", "factor", "ratio", "stride"),
     [(1024, 2, 0.75, 2), (1536, 3, 0.89, 3), (2048, 4, 0.9375, 4)],
 )
-def test_the_authors_presets(
+def test_the_papers_sizes(
     tiny_model: Path, side: int, factor: int, ratio: float, stride: int
 ) -> None:
-    parsed = parse(f"--model {tiny_model} --preset {side}")
+    parsed = parse(f"--model {tiny_model} --paper-size {side}")
     assert parsed.recipe.size == (side, side)
     baseline, todo, tome = parsed.methods(64, (side // 8, side // 8))
     assert baseline == Baseline()
@@ -53,8 +54,8 @@ def test_the_authors_presets(
     assert tome == ToMe(ratio, stride)
 
 
-def test_what_is_given_goes_before_the_preset(tiny_model: Path) -> None:
-    parsed = parse(f"--model {tiny_model} --preset 2048 --todo-factor 3 --width 1024")
+def test_a_given_option_overrides_the_papers(tiny_model: Path) -> None:
+    parsed = parse(f"--model {tiny_model} --paper-size 2048 --todo-factor 3 --width 1024")
     assert parsed.recipe.size == (1024, 2048)
     assert parsed.methods(64, (256, 128))[1].todo.factor == 3
 
@@ -80,7 +81,7 @@ def test_hires_sizes() -> None:
     [
         ("--width 100", "multiple of 8"),
         ("--height 8192", "from 64 to 4096"),
-        ("--hires-from 1024", "larger than the finished"),
+        ("--hires-from 1024", "larger than the final"),
         ("--hires-from big", "hires-from must be a side"),
         ("--hires-to 256 --width 256", "leave out width"),
         ("--steps 0", "steps must be from 1"),
@@ -98,7 +99,7 @@ def test_hires_sizes() -> None:
         ("--tome-stride 1", "tome-stride must be"),
         ("--tome-max-downsample 3", "invalid choice"),
         ("--methods todo hypertile", "invalid choice"),
-        ("--preset 640", "invalid choice"),
+        ("--paper-size 640", "invalid choice"),
         ("--device cuda:99x", "not available"),
         ("--device toaster", "not available"),
         ("--model nonsense", "neither"),
@@ -134,7 +135,7 @@ def test_a_bad_option_is_told_before_diffusers_is_imported() -> None:
     assert done.stderr.endswith("steps must be from 1 to 1000, not 0\n")
 
 
-def test_presets_name_only_what_the_command_has() -> None:
+def test_defaults_name_only_what_the_command_has() -> None:
     known = vars(options.build_parser().parse_args([]))
-    for values in (presets.BUILT_IN, presets.OTHER, *presets.PRESETS.values()):
+    for values in (defaults.BUILT_IN, defaults.SD1, *defaults.PAPER_SIZES.values()):
         assert set(values) <= set(known)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.unet import CONFIGS, build_diffusers, inputs_for
+from benchmarks.models.unets import CONFIGS, build_diffusers, inputs_for
 from lib_todo import Settings, token_downsampling
 from lib_todo.cost.architectures import SHAPES
 from lib_todo.cost.attention import attention_flops, layer_costs

@@ -1,0 +1,1 @@
+"""What the methods run on: U-Nets with random weights, and a real checkpoint."""

@@ -1,0 +1,1 @@
+"""What the results become: tables, plots, targets met or missed, predictions."""

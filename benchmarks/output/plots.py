@@ -1,0 +1,177 @@
+"""Plots of the results: speed-up and memory by size, speed-up by error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("agg")
+import matplotlib.pyplot as plt
+
+from benchmarks.output import trade_off
+from benchmarks.peers.names import DENSE, FLOOR, IDEAL, TODO, TODO_BY
+from benchmarks.running.store import Store
+from benchmarks.running.timing import Spread, ratio
+
+_DPI = 110
+# so that ToDo stands out and the bounds stay in the background
+_OURS = "crimson"
+_REDS = ("lightcoral", "indianred", "darkred")
+_OTHERS = ("tab:blue", "tab:orange", "tab:green", "tab:purple", "tab:brown", "tab:cyan")
+_STYLES: dict[str, dict[str, Any]] = {
+    TODO: {"color": _OURS, "linewidth": 3, "marker": "o"},
+    **{
+        name: {"color": red, "linewidth": 1.5, "marker": "."}
+        for name, red in zip(TODO_BY, _REDS, strict=True)
+    },
+    IDEAL: {"color": "black", "linewidth": 1, "linestyle": "--"},
+    FLOOR: {"color": "black", "linewidth": 1, "linestyle": ":"},
+    DENSE: {"color": "tab:gray", "linewidth": 1},
+}
+_PLAIN = {"linewidth": 1.5, "marker": "."}
+
+
+def draw(store: Store, folder: Path) -> list[Path]:
+    """The pictures that there are numbers for, as PNG files in `folder`."""
+    drawn = []
+    by_model: dict[tuple[str, str], dict[int, dict[str, Any]]] = {}
+    for (implementation, architecture, size), methods in store.groups("unet").items():
+        by_model.setdefault((implementation, architecture), {})[int(size)] = methods
+    for (implementation, architecture), sizes in by_model.items():
+        stem = (
+            f"{architecture}-{implementation}".replace(", ", "-")
+            .replace(" ", "-")
+            .replace(".", "")
+            .lower()
+        )
+        speed = _speed_ups(sizes)
+        if speed:
+            path = folder / f"speed-{stem}.png"
+            label = "times faster than dense"
+            _lines(
+                path,
+                f"One U-Net call, {architecture} ({implementation})",
+                "pixels a side",
+                label,
+                speed,
+            )
+            drawn.append(path)
+        memory = _peaks(sizes)
+        if memory:
+            path = folder / f"memory-{stem}.png"
+            title = f"Peak memory of one U-Net call, {architecture} ({implementation})"
+            _lines(path, title, "pixels a side", "MiB beyond the weights", memory)
+            drawn.append(path)
+    layers = _layer_speed_ups(store)
+    if layers:
+        drawn.append(_layer_picture(folder / "speed-layers.png", layers))
+    trades = {times: trade_off.both(store, times) for times in trade_off.enlargements(store)}
+    if trades := {times: points for times, points in trades.items() if len(points) > 1}:
+        native = store.conditions("quality")["native"]
+        drawn.append(_trade_picture(folder / "speed-error.png", trades, native))
+    return drawn
+
+
+Series = dict[str, list[tuple[int, Spread]]]
+
+
+def _speed_ups(sizes: dict[int, dict[str, Any]]) -> Series:
+    series: Series = {}
+    for size, methods in sorted(sizes.items()):
+        base = methods.get(DENSE, {}).get("seconds")
+        for name, point in methods.items():
+            if base and point.get("seconds") and name != DENSE:
+                series.setdefault(name, []).append((size, ratio(base, point["seconds"])))
+    return series
+
+
+def _peaks(sizes: dict[int, dict[str, Any]]) -> Series:
+    series: Series = {}
+    for size, methods in sorted(sizes.items()):
+        for name, point in methods.items():
+            if "peak_bytes" in point:
+                value = point["peak_bytes"] / 2**20
+                series.setdefault(name, []).append((size, Spread(value, value, value, 1)))
+    return series
+
+
+def _layer_speed_ups(store: Store) -> dict[str, Series]:
+    found: dict[str, Series] = {}
+    for (name, kernel, side), methods in store.groups("layer").items():
+        base = methods.get(DENSE, {}).get("seconds")
+        for method, point in methods.items():
+            if base and point.get("seconds") and method in ("ToDo nearest", IDEAL, FLOOR):
+                series = found.setdefault(f"{name} ({kernel})", {})
+                label = TODO if method == "ToDo nearest" else method
+                pair = (int(side), ratio(base, point["seconds"]))
+                series.setdefault(label, []).append(pair)
+    return {name: series for name, series in found.items() if max(map(len, series.values())) > 1}
+
+
+def _plot(axes: Any, series: Series) -> None:
+    axes.set_prop_cycle(color=_OTHERS)
+    for name, points in series.items():
+        points = sorted(points, key=lambda pair: pair[0])
+        x, spreads = zip(*points)
+        y = [spread.median for spread in spreads]
+        below = [spread.median - spread.low for spread in spreads]
+        above = [spread.high - spread.median for spread in spreads]
+        style = _STYLES.get(name, _PLAIN)
+        axes.errorbar(x, y, yerr=(below, above), label=name, capsize=3, **style)
+    axes.set_xticks(sorted({x for points in series.values() for x, _ in points}))
+    axes.grid(alpha=0.3)
+
+
+def _lines(path: Path, title: str, x_label: str, y_label: str, series: Series) -> None:
+    figure, axes = plt.subplots(figsize=(7, 4.2))
+    _plot(axes, series)
+    axes.set_ylim(bottom=0)
+    axes.set(title=title, xlabel=x_label, ylabel=y_label)
+    axes.legend(fontsize="small", ncols=2)
+    _save(figure, path)
+
+
+def _trade_picture(path: Path, trades: dict[int, trade_off.Trade], native: int) -> Path:
+    figure, panels = plt.subplots(1, len(trades), figsize=(6 * len(trades), 3.8), squeeze=False)
+    for axes, (times, points) in zip(panels[0], trades.items()):
+        for name, (error, speed) in points.items():
+            ours = name in trade_off.OURS
+            axes.plot(error, speed, "o", color=_OURS if ours else _OTHERS[0], markersize=9)
+            # ours to the left, where no other method has room
+            place = {"xytext": (-9 if ours else 9, -4), "ha": "right" if ours else "left"}
+            label = name.replace(" factor ", " by ")
+            axes.annotate(label, (error, speed), textcoords="offset points", **place)
+        axes.margins(x=0.3, y=0.15)
+        axes.set(
+            title=f"Faster against further off, at {times} times the model's own size",
+            xlabel=f"squared error of the latents (a model of {native} px at {times * native})",
+            ylabel=f"times faster ({trade_off.ARCHITECTURE}, {times * trade_off.NATIVE} px)",
+            xscale="log",
+        )
+        axes.grid(alpha=0.3)
+    _save(figure, path)
+    return path
+
+
+def _layer_picture(path: Path, layers: dict[str, Series]) -> Path:
+    figure, panels = plt.subplots(
+        1, len(layers), figsize=(2 + 3 * len(layers), 3.4), sharey=True, squeeze=False
+    )
+    for axes, (name, series) in zip(panels[0], layers.items()):
+        _plot(axes, series)
+        axes.set_title(name, fontsize="small")
+        axes.set_xlabel("tokens a side")
+    # the floor is many times faster than the rest
+    panels[0][0].set(ylabel="times faster than dense", yscale="log")
+    panels[0][0].legend(fontsize="small")
+    _save(figure, path)
+    return path
+
+
+def _save(figure: Any, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.tight_layout()
+    figure.savefig(path, dpi=_DPI)
+    plt.close(figure)

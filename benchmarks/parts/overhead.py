@@ -1,0 +1,64 @@
+"""What the interception costs a layer that passes through: microseconds of Python."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from benchmarks.running.bench import Bench
+from benchmarks.running.store import Store
+from benchmarks.running.timing import Spread
+from lib_todo import Settings, token_downsampling
+
+CALLS = 2000
+# a block has two attentions; both are intercepted, and the transformer around them
+ATTENTIONS = 2
+
+
+def measure(bench: Bench) -> None:
+    """Seconds a call of a spatial transformer with its self- and cross-attention, doing nothing."""
+    from diffusers.models.transformers.transformer_2d import Transformer2DModel
+
+    side, channels, heads = 16, 64, 8
+    transformer = Transformer2DModel(
+        heads, channels // heads, in_channels=channels, norm_num_groups=8, cross_attention_dim=32
+    )
+    block = transformer.transformer_blocks[0]
+    image = torch.zeros(1, channels, side, side)
+    tokens = torch.zeros(1, side * side, channels)
+    prompt = torch.zeros(1, 77, 32)
+    # the real classes' calls with nothing inside: what is left is the calling
+    for attention in (block.attn1, block.attn2):
+        attention.forward = lambda x, **_: x
+
+    def inside(_: torch.Tensor) -> None:
+        block.attn1(tokens, encoder_hidden_states=None, attention_mask=None)
+        block.attn2(tokens, encoder_hidden_states=prompt, attention_mask=None)
+
+    transformer.forward = inside
+
+    @contextlib.contextmanager
+    def intercepted() -> Iterator[Any]:
+        with token_downsampling(Settings()):
+            yield lambda: transformer(image)
+
+    methods = {
+        "plain": lambda: contextlib.nullcontext(lambda: transformer(image)),
+        "intercepted": intercepted,
+    }
+    bench.interleave(("overhead",), methods, repeats=CALLS)
+
+
+def added(store: Store) -> Spread | None:
+    """Seconds that the interception adds to a layer that passes through; None if not measured."""
+    plain, intercepted = (
+        store.under("overhead", name).get((), {}).get("seconds", {})
+        for name in ("plain", "intercepted")
+    )
+    shared = [name for name in plain if name in intercepted]
+    if not shared:
+        return None
+    return Spread.of((intercepted[name] - plain[name]) / ATTENTIONS for name in shared)

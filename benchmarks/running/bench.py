@@ -1,0 +1,155 @@
+"""What every part of the benchmark shares: device, clock, rounds, results, progress, budget."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from benchmarks.peers.names import THIRD_PARTY
+from benchmarks.running.store import Store
+from benchmarks.running.timing import next_round, peak_bytes, timed
+
+Call = Callable[[], Any]
+# makes a context manager that holds the method and yields the call to measure
+Method = Callable[[], AbstractContextManager[Call]]
+Methods = dict[str, Method]
+# seconds of a call below which each method has a call to warm up
+SHORT = 1.0
+
+
+@dataclasses.dataclass
+class Bench:
+    """One run of the benchmark.
+
+    `deadline` is in seconds of time.monotonic; no round starts after it.
+    """
+
+    store: Store
+    device: torch.device
+    dtype: torch.dtype
+    clock: str
+    rounds: int
+    deadline: float
+    progress: Progress
+
+    @property
+    def out_of_time(self) -> bool:
+        return time.monotonic() > self.deadline
+
+    def interleave(
+        self,
+        key: tuple[str, ...],
+        methods: Methods,
+        repeats: int = 1,
+    ) -> None:
+        """Time each method's call, in rounds, until each has its rounds or time is up.
+
+        A method that joins later is measured in rounds of its own; one that fails, see `attempt`,
+        has had its rounds.
+
+        Args:
+            key: the point's name without the method's.
+            repeats: calls in one measurement, for short ones; the seconds are of one call.
+        """
+        done = {name: len(self.store.seconds(*key, name)) for name in methods}
+        total = self.rounds * len(methods)
+        task = self.progress.add_task(" ".join(key), total=total, completed=sum(done.values()))
+        while (names := next_round(done, self.rounds, seed=0)) and not self.out_of_time:
+            number = self._rounds_so_far(key) + 1
+            for name in names:
+
+                def measure(call: Call, name: str = name, number: int = number) -> None:
+                    seconds = timed(_repeated(call, repeats), self.device, self.clock)
+                    self.store.seconds(*key, name)[str(number)] = seconds / repeats
+
+                worked = self.attempt((*key, name, "time"), name, methods[name], measure)
+                done[name] = done[name] + 1 if worked else self.rounds
+                self.progress.advance(task)
+            self.store.save()
+
+    def _rounds_so_far(self, key: tuple[str, ...]) -> int:
+        rounds = [r for point in self.store.under(*key).values() for r in point.get("seconds", {})]
+        return max(map(int, rounds), default=0)
+
+    def attempt(
+        self, note: tuple[str, ...], name: str, method: Method, measure: Callable[[Call], None]
+    ) -> bool:
+        """Measure a method's call; whether that worked.
+
+        A failure of other people's code, or for want of memory, is noted, and the comparison goes
+        on without it. Raised is what fails of our own, and what fails when the method lets go: a
+        model that is left changed is not measured on.
+
+        Args:
+            note: the note's name; one of an earlier failure goes when it works.
+            measure: what to do with the call while the method holds.
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                measure(stack.enter_context(method()))
+            except Exception as error:
+                if name not in THIRD_PARTY and not _is_want_of_memory(error):
+                    raise
+                self.store.note(" | ".join(note), f"{type(error).__name__}: {error}")
+                return False
+        self.store.forget(" | ".join(note))
+        return True
+
+    def warm_up(self, key: tuple[str, ...], methods: Methods) -> None:
+        """A call that is not timed, of a method that has runs to come; of all where it is short."""
+        for name, method in methods.items():
+            if len(self.store.seconds(*key, name)) >= self.rounds:
+                continue
+            if self.out_of_time:
+                return
+            took: list[float] = []
+            self.attempt(
+                (*key, name, "time"),
+                name,
+                method,
+                lambda call, took=took: took.append(timed(call, self.device)),
+            )
+            if took and took[0] > SHORT:
+                return
+
+    def memory(self, key: tuple[str, ...], methods: Methods) -> None:
+        """The peak of each method's call where there is none yet."""
+        task = self.progress.add_task(" ".join((*key, "memory")), total=len(methods))
+        for name, method in methods.items():
+            point = self.store.point(*key, name)
+            if "peak_bytes" not in point and not self.out_of_time:
+
+                def measure(call: Call, point: dict[str, Any] = point) -> None:
+                    point["peak_bytes"] = peak_bytes(call, self.device)
+
+                self.attempt((*key, name, "memory"), name, method, measure)
+                self.store.save()
+            self.progress.advance(task)
+
+
+def _is_want_of_memory(error: Exception) -> bool:
+    """PyTorch has a class for a GPU's; a CPU's allocator has but the words."""
+    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
+
+
+def _repeated(call: Call, times: int) -> Call:
+    def run() -> None:
+        for _ in range(times):
+            call()
+
+    return run
+
+
+@contextlib.contextmanager
+def shown_progress() -> Iterator[Progress]:
+    """A bar for each group of measurements."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn()) as progress:
+        yield progress

@@ -1,0 +1,131 @@
+"""The results in one JSON file, written after every measurement, so that a run can be resumed."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from benchmarks.running.timing import Times
+
+
+class OtherConditionsError(ValueError):
+    """Results of two machines, or of one under two conditions, would be mixed."""
+
+
+class Store:
+    """Named measurements with what describes them.
+
+    `{"machine": {...}, "conditions": {...}, "notes": {...}, "points": {...}}`, the last three by
+    key: the parts of a point's name joined by " | ", the first of them the benchmark's part.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.data: dict[str, Any] = {"machine": {}, "conditions": {}, "notes": {}, "points": {}}
+        if path.exists():
+            self.data |= json.loads(path.read_text())
+
+    def set_machine(self, machine: dict[str, Any]) -> None:
+        """Say what is measured on.
+
+        Raises:
+            OtherConditionsError: the file holds another machine's results; two are never mixed.
+        """
+        if self.data["points"]:
+            self._refuse_other("these results were", self.data["machine"], machine)
+        self.data["machine"] = machine
+
+    def set_conditions(self, *part: str, **conditions: Any) -> None:
+        """Say with what a part is measured, beside the machine.
+
+        Args:
+            part: the first parts of its points' keys.
+
+        Raises:
+            OtherConditionsError: the file holds results of others; two are never mixed.
+        """
+        name = " | ".join(part)
+        if any(any(point.values()) for point in self.under(*part).values()):
+            self._refuse_other(f"{name} was", self.conditions(*part), conditions)
+        self.data["conditions"][name] = conditions
+
+    def conditions(self, *part: str) -> dict[str, Any]:
+        """With what the part was measured; empty where it was not."""
+        return self.data["conditions"].get(" | ".join(part), {})
+
+    def _refuse_other(self, what: str, before: dict[str, Any], now: dict[str, Any]) -> None:
+        for name in {**before, **now}:
+            if before.get(name) != now.get(name):
+                raise OtherConditionsError(
+                    f"{self.path}: {what} measured with {name.replace('_', ' ')} "
+                    f"{before.get(name)}, not {now.get(name)}; name another --out or remove it"
+                )
+
+    def point(self, *key: str) -> dict[str, Any]:
+        """The point of that name, for changing; made where there is none."""
+        return self.data["points"].setdefault(" | ".join(key), {})
+
+    def seconds(self, *key: str) -> Times:
+        """The point's times, for adding to."""
+        return self.point(*key).setdefault("seconds", {})
+
+    def under(self, *prefix: str) -> dict[tuple[str, ...], dict[str, Any]]:
+        """Points whose key starts with `prefix`, by the rest of their key."""
+        found = {}
+        for text, point in self.data["points"].items():
+            key = tuple(text.split(" | "))
+            if key[: len(prefix)] == prefix:
+                found[key[len(prefix) :]] = point
+        return found
+
+    def groups(self, part: str) -> dict[tuple[str, ...], dict[str, dict[str, Any]]]:
+        """The part's points with times or a peak, by group in the groups' order, then by method."""
+        found: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}
+        for key, point in self.under(part).items():
+            if point.get("seconds") or "peak_bytes" in point:
+                found.setdefault(key[:-1], {})[key[-1]] = point
+        return dict(sorted(found.items(), key=lambda group: _by_number(group[0])))
+
+    def note(self, name: str, text: str) -> None:
+        """Why something was left out.
+
+        Args:
+            name: parts of the key that its points would have, in their order; with another part
+                that no key has, the note stays until it is taken back.
+        """
+        self.data["notes"][name] = text
+
+    def forget(self, name: str) -> None:
+        """Take back a note, if there is one."""
+        self.data["notes"].pop(name, None)
+
+    def left_out(self) -> dict[str, str]:
+        """The notes on what no run has measured, be it before or since."""
+        points = self.data["points"].items()
+        measured = [key.split(" | ") for key, point in points if any(point.values())]
+        return {
+            name: text
+            for name, text in self.data["notes"].items()
+            if not any(_in_order(name.split(" | "), key) for key in measured)
+        }
+
+    def save(self) -> None:
+        """Write the file; whole or not at all."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = self.path.with_suffix(".new")
+        new.write_text(json.dumps(self.data, indent=1, ensure_ascii=False) + "\n")
+        new.replace(self.path)
+
+
+def _by_number(key: tuple[str, ...]) -> list[tuple[int, str]]:
+    """For sorting: words by the alphabet, numbers, also inside of words, by what they count."""
+    parts = [part for text in key for part in re.split(r"(\d+)", text)]
+    return [(int(part) if part.isdigit() else 0, part) for part in parts]
+
+
+def _in_order(parts: list[str], key: list[str]) -> bool:
+    """Whether all parts are in the key, in their order."""
+    rest = iter(key)
+    return all(part in rest for part in parts)

@@ -1,0 +1,1 @@
+"""`python -m demo.app`: the same comparison as a page in the browser."""

@@ -1,0 +1,61 @@
+"""The app: `python -m demo.app` shows the baseline and a method side by side in a browser."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from demo.comparison.loading import BUILT_IN, DTYPES, Source, choose_device, choose_dtype, load
+from demo.comparison.recipe import OptionError
+
+PORT = 7860
+MOST_WAITING = 16
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Load the model and serve the app until it is stopped; returns the exit status."""
+    parser = _build_parser()
+    args = parser.parse_args(argv)
+    try:
+        source, device = Source(args.model, args.config), choose_device(args.device)
+    except OptionError as error:
+        parser.error(str(error))
+    # gradio and diffusers take seconds to import: only once the options are known to be good
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    from demo.comparison.library_logging import silence_libraries
+
+    silence_libraries()
+    from demo.app.page import build_page
+    from demo.comparison import defaults
+    from demo.comparison.sampling import Sampler
+
+    print(f"Loading {source.model} on {device}", flush=True)
+    try:
+        pipe = load(source, device, choose_dtype(args.dtype, device))
+    except OptionError as error:
+        parser.exit(1, f"error: {error}\n")
+    initial = defaults.BUILT_IN if source.model == BUILT_IN else defaults.SD1
+    page = build_page(Sampler(pipe), source.model, initial)
+    # gradio 3 and gradio 6 both run one generation at a time by default
+    page.queue(max_size=MOST_WAITING)
+    page.launch(server_name=args.host, server_port=args.port, share=False)
+    return 0
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m demo.app", description=__doc__)
+    parser.add_argument("--model", default=BUILT_IN, help="as for python -m demo")
+    parser.add_argument("--config", default="", help="as for python -m demo")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--dtype", default="auto", choices=["auto", *DTYPES])
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
+    )
+    parser.add_argument("--port", type=int, default=PORT)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

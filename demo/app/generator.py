@@ -1,0 +1,83 @@
+"""What the app's Generate button runs; nothing here knows gradio."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from demo.app.cancellation import Cancellation
+from demo.comparison import defaults
+from demo.comparison.compare import Comparison, OnProgress, compare
+from demo.comparison.loading import largest_grid, native_grid
+from demo.comparison.methods import Baseline, Method, ToDo, ToMe, matching_ratio
+from demo.comparison.pictures import caption
+from demo.comparison.recipe import Recipe
+from demo.comparison.sampling import Sampler
+from lib_todo import Settings
+
+RECIPE_FIELDS = ("prompt", "negative_prompt", "seed", "steps", "guidance", "width", "height")
+
+
+class Generator:
+    """Compares the baseline with one method on one pipeline, one generation at a time."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._sampler = sampler
+        self._lock = threading.Lock()
+        self.native_grid = native_grid(sampler.unet)
+
+    def generate(
+        self, cancellation: Cancellation, values: Mapping[str, Any], on_progress: OnProgress
+    ) -> Comparison:
+        """The baseline and the method that the page's values ask for.
+
+        Raises:
+            OptionError, SettingsError: a value that cannot be used.
+            CancelledError: the user cancelled while it waited or ran.
+        """
+        recipe = _recipe(values)
+        method = self._method(values, recipe)
+
+        def check_and_report(title: str, done: int, total: int) -> None:
+            cancellation.check()
+            on_progress(title, done, total)
+
+        with self._lock:
+            cancellation.check()
+            return compare(self._sampler, recipe, [Baseline(), method], 1, check_and_report)
+
+    def _method(self, values: Mapping[str, Any], recipe: Recipe) -> Method:
+        todo = Settings(**defaults.with_prefix("todo_", values))
+        if values["method"] == "todo":
+            return ToDo(todo)
+        given = defaults.with_prefix("tome_", values)
+        tome = {name: value for name, value in given.items() if value}
+        largest = largest_grid(self._sampler.unet, recipe, self._sampler.pipe.vae_scale_factor)
+        ratio = matching_ratio(largest, todo, tome.get("stride", 0))
+        return ToMe(**{"ratio": ratio, **tome})
+
+
+def paper_size_values(side: int) -> dict[str, Any]:
+    """What the page's inputs are set to by the paper's settings for a side in pixels."""
+    first = int(defaults.SD1["hires_from"])
+    return {**defaults.PAPER_SIZES[side], "first_width": first, "first_height": first}
+
+
+def figures(comparison: Comparison) -> str:
+    """The figures of each method as Markdown, then ToDo's own report."""
+    paragraphs = [
+        f"**{result.method.title}**: " + " · ".join(caption(result))
+        for result in comparison.results
+    ]
+    paragraphs += [result.runs[0].report_line for result in comparison.results]
+    return "\n\n".join(filter(None, paragraphs))
+
+
+def _recipe(values: Mapping[str, Any]) -> Recipe:
+    first = (values["first_width"], values["first_height"]) if values["first_width"] else None
+    return Recipe(
+        first=first,
+        strength=values["strength"],
+        **{name: values[name] for name in RECIPE_FIELDS},
+    )

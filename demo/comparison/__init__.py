@@ -1,0 +1,1 @@
+"""What the command, the app and the notebook share: one picture by each method, measured."""

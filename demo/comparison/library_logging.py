@@ -1,0 +1,19 @@
+"""What diffusers and transformers print, which would break into the demo's progress bar."""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+
+def silence_libraries() -> None:
+    """Errors only, and no loading bars. Call it before diffusers is imported: the import warns."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+    # tomesd and single-file loading use what newer libraries deprecate
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    diffusers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()

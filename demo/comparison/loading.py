@@ -1,0 +1,137 @@
+"""Load a text-to-image pipeline: the built-in model, a folder, a hub name or a single file."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from demo.comparison.recipe import OptionError, Recipe
+from lib_todo.plan import Grid, level_grid
+
+BUILT_IN = "built-in"
+BUILT_IN_FOLDER = Path(__file__).parents[1] / "model"
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+# the first of diffusers' names for a part that only SDXL's checkpoints have
+SDXL_KEY = "conditioner.embedders.1."
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where a model is: a diffusers folder, a hub name or a checkpoint file; checked.
+
+    `config` is a diffusers folder of the same architecture as a single file; without it diffusers
+    asks the hub.
+
+    Raises OptionError.
+    """
+
+    model: str = BUILT_IN
+    config: str = ""
+
+    def __post_init__(self) -> None:
+        if self.config and not (self.is_file and _is_pipeline_folder(Path(self.config))):
+            raise OptionError(
+                f"config {self.config!r}: only for a .safetensors file, and a diffusers folder "
+                "with a model_index.json"
+            )
+        if self.is_file:
+            _check_file(self.path)
+        elif self.path.exists() or self.model == BUILT_IN:
+            if not _is_pipeline_folder(self.path):
+                raise OptionError(f"model {str(self.path)!r}: there is no model_index.json in it")
+        elif not HUB_NAME.fullmatch(self.model):
+            raise OptionError(
+                f"model {self.model!r}: neither {BUILT_IN!r}, a folder, a .safetensors file "
+                "nor a hub name such as owner/name"
+            )
+
+    @property
+    def path(self) -> Path:
+        """Where it is on disk, if it is a file or folder."""
+        return BUILT_IN_FOLDER if self.model == BUILT_IN else Path(self.model).expanduser()
+
+    @property
+    def is_file(self) -> bool:
+        return self.path.suffix == ".safetensors"
+
+
+def _is_pipeline_folder(path: Path) -> bool:
+    return (path / "model_index.json").is_file()
+
+
+def _check_file(path: Path) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            file.keys()
+    except (OSError, SafetensorError) as error:
+        raise OptionError(f"model {str(path)!r} cannot be read: {error}") from error
+
+
+def choose_device(name: str) -> str:
+    """The device of that name; "auto" takes a GPU where there is one. Raises OptionError."""
+    has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.mps.is_available()}
+    if name == "auto":
+        return next(device for device in ("cuda", "mps", "cpu") if has[device])
+    if not has.get(name.split(":")[0]):
+        raise OptionError(f"device {name!r} is not available here")
+    return name
+
+
+def choose_dtype(name: str, device: str) -> torch.dtype:
+    """The dtype of that name; "auto" is float16 on CUDA, else float32."""
+    if name == "auto":
+        name = "float16" if device.startswith("cuda") else "float32"
+    return DTYPES[name]
+
+
+def load(source: Source, device: str, dtype: torch.dtype) -> Any:
+    """The pipeline on `device`. Raises OptionError where it cannot be loaded."""
+    try:
+        pipe = _load_file(source, dtype) if source.is_file else _load_folder(source, dtype)
+    except Exception as error:
+        # diffusers raises errors of many kinds for a broken file or folder
+        raise OptionError(f"model {source.model!r} cannot be loaded: {error}") from error
+    if not hasattr(pipe, "unet"):
+        raise OptionError(f"model {source.model!r} has no U-Net: {type(pipe).__name__}")
+    return pipe.to(device)
+
+
+def _load_folder(source: Source, dtype: torch.dtype) -> Any:
+    from diffusers import AutoPipelineForText2Image
+
+    where = str(source.path) if source.path.exists() else source.model
+    return AutoPipelineForText2Image.from_pretrained(where, dtype=dtype)
+
+
+def _load_file(source: Source, dtype: torch.dtype) -> Any:
+    from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+    from safetensors import safe_open
+
+    with safe_open(source.path, framework="pt") as file:
+        is_sdxl = any(key.startswith(SDXL_KEY) for key in file.keys())  # noqa: SIM118
+    cls = StableDiffusionXLPipeline if is_sdxl else StableDiffusionPipeline
+    options = {"config": source.config} if source.config else {}
+    return cls.from_single_file(str(source.path), torch_dtype=dtype, **options)
+
+
+def first_attention_level(unet: torch.nn.Module) -> int:
+    """How many times the latent is halved before the first self-attention."""
+    return next(i for i, kind in enumerate(unet.config.down_block_types) if "CrossAttn" in kind)
+
+
+def native_grid(unet: torch.nn.Module) -> int:
+    """The side, in tokens, of the largest self-attention grid at the size it was trained on."""
+    return max(1, unet.config.sample_size >> first_attention_level(unet))
+
+
+def largest_grid(unet: torch.nn.Module, recipe: Recipe, scale: int) -> Grid:
+    """The largest self-attention grid of the final picture, `scale` pixels to a latent's."""
+    latent = recipe.height // scale, recipe.width // scale
+    return level_grid(latent, 1 << first_attention_level(unet))

@@ -1,0 +1,102 @@
+"""One call of a model, and what is remembered from one call to the next."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+from typing import Any
+
+from .phase import PhaseCounter
+from .plan import Grid
+from .position import Moment, TimestepClock
+
+
+class Evaluation:
+    """A call of a whole model that is under way: its transformers, grids and place in the sampling.
+
+    Where no such call was seen (a model of a class that the table does not know), transformers
+    called one after another are taken for one evaluation, until one of them is called again.
+    """
+
+    def __init__(self, moment: Moment | None = None, model: Any = None) -> None:
+        self.moment = moment
+        self.model = model
+        self.largest: Grid = (0, 0)
+        self.told = 0
+        self._grids: list[tuple[Grid | None, Any]] = []
+        self._called: set[int] = set()
+
+    @property
+    def grid(self) -> Grid | None:
+        """The grid of the transformer that is being called, None where it is unknown."""
+        return self._grids[-1][0] if self._grids else None
+
+    @property
+    def transformer(self) -> Any:
+        """The transformer that is being called."""
+        return self._grids[-1][1]
+
+    def enter(self, transformer: Any, grid: Grid | None) -> None:
+        """Note that a transformer over `grid` is called."""
+        self._grids.append((grid, transformer))
+        self._called.add(id(transformer))
+
+    def leave(self) -> None:
+        """Undo the last enter."""
+        self._grids.pop()
+
+    def is_over(self, transformer: Any, told: int) -> bool:
+        """Whether calling `transformer` begins another evaluation, where no model's call tells."""
+        return not self._grids and (id(transformer) in self._called or self.told != told)
+
+    def see_self_attention(self, grid: Grid) -> None:
+        """Note a layer's grid: the largest one with self-attention is the first level."""
+        if grid[0] * grid[1] > self.largest[0] * self.largest[1]:
+            self.largest = grid
+
+
+class Lane:
+    """What one thread or asyncio task remembers between its calls of a model."""
+
+    def __init__(self) -> None:
+        self.clock = TimestepClock()
+        self.phases = PhaseCounter()
+        self.sampler: str | None = None
+        self.told_sampling: int | None = None
+        self.evaluations: list[Evaluation] = []
+        self.loose = Evaluation()
+
+
+class Lanes:
+    """The lanes of a run, one for each thread or asyncio task that calls a model in it.
+
+    A call of a model never waits for another task, so within a call the lane is always the same.
+    """
+
+    def __init__(self) -> None:
+        self._lanes: weakref.WeakKeyDictionary[Any, Lane] = weakref.WeakKeyDictionary()
+        self._calls = threading.local()
+
+    def open(self) -> Lane:
+        """The lane of whoever runs now."""
+        owner = _task() or threading.current_thread()
+        lane = self._lanes.get(owner)
+        if lane is None:
+            lane = self._lanes[owner] = Lane()
+        self._calls.lane = lane
+        return lane
+
+    @property
+    def now(self) -> Lane:
+        """The lane of the call that this thread is in."""
+        lane = getattr(self._calls, "lane", None)
+        return lane if lane is not None and lane.evaluations else self.open()
+
+
+def _task() -> asyncio.Task | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        # no event loop runs in this thread
+        return None

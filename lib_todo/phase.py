@@ -1,0 +1,88 @@
+"""The moving lattice: from which corner of each cell the tokens are taken, step by step.
+
+A grid downsampled by f has f² polyphase components. The paper's ToDo takes the same one in every
+step, so what the other tokens would have answered is missing in the same way each time. Taking
+another one in each step lets the sampler average over them, at the same cost.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import weakref
+from typing import Any
+
+# (row, column): which of a cell's ceil(factor) places along each axis
+Phase = tuple[int, int]
+# the paper's: the top left token of each cell
+FIXED: Phase = (0, 0)
+
+# methods that take one token of each cell, and so have a choice of which
+PHASED_METHODS = ("nearest", "nearest-exact")
+
+
+class _Default(str):
+    """A text that can be told, by identity, from an equal one that somebody wrote."""
+
+    __slots__ = ()
+
+
+MOVING = _Default("moving")
+PHASE_CHOICES = (MOVING, "fixed")
+
+
+@functools.lru_cache(maxsize=256)
+def phase_order(factor: float) -> tuple[Phase, ...]:
+    """All phases of a factor, in the order in which steps take them; each once.
+
+    ceil(factor)² of them: along the diagonal, and then along the next one. Rows and columns are
+    visited evenly, whatever part of a round a sampling has steps for. Where a cell has a stride
+    that is coprime to its side and nearer to the golden section, the diagonal is walked by that
+    stride, so that neighbouring steps lie further apart (5, 7 and 8). docs/performance.md has the
+    figures of other orders.
+
+    Args:
+        factor: per axis, 1 or more.
+    """
+    side = math.ceil(factor)
+    golden = side * (3 - math.sqrt(5)) / 2
+    strides = [n for n in range(1, side + 1) if math.gcd(n, side) == 1]
+    stride = min(strides, key=lambda n: (abs(n - golden), n))
+    return tuple(
+        (stride * place % side, (stride * place + shift) % side)
+        for shift in range(side)
+        for place in range(side)
+    )
+
+
+class PhaseCounter:
+    """Which phase each layer has come to, by the steps in which that very layer was pooled.
+
+    Not by the sampler's own number: where others skip the U-Net or its deep blocks in every second
+    step, that number would visit half of the phases.
+    """
+
+    def __init__(self) -> None:
+        # of each layer: the sampling, its last step, and how many steps before that one
+        self._seen: weakref.WeakKeyDictionary[Any, tuple[int, int, int]] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    def phase(self, layer: Any, sampling: int, step: int, factor: float, hold: int) -> Phase:
+        """The layer's phase in this step; the same one however often it is asked in the step.
+
+        Args:
+            layer: the attention module.
+            sampling: its number; a new one begins anew.
+            step: what tells one step from the next.
+            factor: per axis.
+            hold: for how many steps in a row a phase is kept, at least 1.
+        """
+        last_sampling, last_step, count = self._seen.get(layer, (None, None, -1))
+        if last_sampling != sampling:
+            count = -1
+        if (last_sampling, last_step) != (sampling, step):
+            count += 1
+            self._seen[layer] = sampling, step, count
+        order = phase_order(factor)
+        return order[count // hold % len(order)]
