@@ -50,17 +50,14 @@ class ToDo(io.ComfyNode):
 
     @classmethod
     def validate_inputs(
-        cls,
-        factor: float = 0,
-        deep_factor: float = 0,
-        start: float = 0,
-        end: float = 1,
+        cls, factor: float = 0, deep_factor: float = 0, start: float = 0, end: float = 1
     ) -> bool | str:
-        """What ComfyUI's own bounds cannot say: gaps in a range, and one input by another."""
+        """What ComfyUI's own bounds cannot say: gaps in a range, and one input by another.
+
+        It reports the text for each of these inputs, so no others are among them.
+        """
         try:
-            settings_of(
-                {"factor": factor, "deep_factor": deep_factor, "start": start, "end": end}
-            )
+            settings_of({"factor": factor, "deep_factor": deep_factor, "start": start, "end": end})
         except SettingsError as error:
             return str(error)
         return True

@@ -84,12 +84,18 @@ class SampleWrapper:
     def __call__(
         self, executor: Any, noise: Any, latent: Any, sampler: Any, sigmas: Any, *args, **kwargs
     ) -> Any:
-        sampling = Sampling(self.settings, sigmas.tolist())
+        sampling = Sampling(self.settings, sigmas.tolist(), name_of(sampler))
         # these options are this sampling's own copy, and reach every thread of it
         executor.class_obj.model_options[TRANSFORMER_OPTIONS][SAMPLING] = sampling
         result = executor(noise, latent, sampler, sigmas, *args, **kwargs)
         self.tell(sampling)
         return result
+
+
+def name_of(sampler: Any) -> str | None:
+    """A sampler's name as the page shows it, such as "dpmpp_2m"; None for one of another kind."""
+    function = getattr(getattr(sampler, "sampler_function", None), "__name__", None)
+    return function.removeprefix("sample_").removesuffix("_function") if function else None
 
 
 def prepare_evaluation(

@@ -8,10 +8,13 @@ from collections.abc import Collection, Hashable, Sequence
 
 import torch
 
+from ...phase import FIXED, Phase, PhaseCounter
 from ...plan import Grid, decide
 from ...pooling import pool_tokens
+from ...position import Moment
 from ...reasons import Reason
 from ...report import Report
+from ...samplers import rule_for
 from ...settings import Settings
 from .schedule import step_of
 
@@ -21,15 +24,17 @@ class Layer:
 
 
 class Sampling:
-    """From a sampler's start to its end: the report, and the layers seen.
+    """From a sampler's start to its end: the report, the phases, and the layers seen.
 
     The model's calls may come from several threads at once, one for each GPU.
     """
 
-    def __init__(self, settings: Settings, sigmas: Sequence[float]) -> None:
+    def __init__(self, settings: Settings, sigmas: Sequence[float], sampler: str | None) -> None:
         self.settings = settings
         self.sigmas = sigmas
         self.report = Report()
+        self.report.position.sampler = sampler
+        self.phases = PhaseCounter()
         self.latent: Grid | None = None
         self.lock = threading.RLock()
         self._layers: dict[Hashable, Layer] = {}
@@ -49,18 +54,21 @@ class Sampling:
             replaced: the places whose self-attention another node replaces in this call.
         """
         with self.lock:
-            step = step_of(sigma, self.sigmas)
+            # a sampler that adds noise on its way goes back a little; its steps still go on
+            step = max(step_of(sigma, self.sigmas), self.report.position.step)
             self.report.progress(step, max(1, len(self.sigmas) - 1))
+            moment = self.report.position.moment
             if self.latent is None or latent[0] * latent[1] > self.latent[0] * self.latent[1]:
                 self.latent = latent
-        return Evaluation(self, replaced)
+        return Evaluation(self, moment, replaced)
 
 
 @dataclasses.dataclass
 class Evaluation:
-    """One call of the U-Net: the largest grid so far, and whose attention is replaced."""
+    """One call of the U-Net: when, the largest grid so far, and whose attention is replaced."""
 
     sampling: Sampling
+    moment: Moment
     replaced: Collection[Hashable]
     largest: Grid = (0, 0)
 
@@ -84,18 +92,19 @@ class Evaluation:
         if grid[0] * grid[1] > self.largest[0] * self.largest[1]:
             self.largest = grid
         with self.sampling.lock:
+            layer = self.sampling.layer(place)
             factor, reason = self._decide(place, grid, queries, context, value)
             keys = context
             if reason is None:
-                keys = self._pool(context, grid, factor)
+                phase = self._phase(layer, factor)
+                keys = self._pool(context, grid, factor, phase)
                 if keys is context:
                     reason = Reason.FACTOR_ONE
-            layer = self.sampling.layer(place)
-            before = context.shape[1]
-            self.sampling.report.count(layer, grid, before, keys.shape[1], reason)
+            before, shown = context.shape[1], self.moment.shown_step
+            self.sampling.report.count(layer, grid, before, keys.shape[1], reason, shown)
         if reason is not None:
             return context, value
-        return keys, keys if value is context else self._pool(value, grid, factor)
+        return keys, keys if value is context else self._pool(value, grid, factor, phase)
 
     def _decide(
         self,
@@ -110,11 +119,18 @@ class Evaluation:
             reason = Reason.REPLACED
         if reason is not None:
             return 1, reason
-        position = self.sampling.report.position
-        return decide(grid, self.largest, self.sampling.settings, position)
+        return decide(grid, self.largest, self.sampling.settings, self.moment)
 
-    def _pool(self, tokens: torch.Tensor, grid: Grid, factor: float) -> torch.Tensor:
-        return pool_tokens(tokens, grid, factor, self.sampling.settings.method)
+    def _phase(self, layer: Layer, factor: float) -> Phase:
+        moment, hold = self.moment, rule_for(self.moment.sampler).hold
+        if not self.sampling.settings.moves or not hold:
+            return FIXED
+        return self.sampling.phases.phase(layer, moment.sampling, moment.step, factor, hold)
+
+    def _pool(
+        self, tokens: torch.Tensor, grid: Grid, factor: float, phase: Phase
+    ) -> torch.Tensor:
+        return pool_tokens(tokens, grid, factor, self.sampling.settings.method, phase)
 
 
 def why_not_ours(

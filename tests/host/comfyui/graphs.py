@@ -12,7 +12,7 @@ Step = tuple[str, Mapping[str, Any]]
 
 SAMPLER, SAVED_LATENT, SAVED_IMAGE = "sampler", "latent", "image"
 # the demo's model has its own resolution in its first layers: 32×32 tokens at 256 pixels
-TODO: Step = ("ToDo", {"threshold": 16, "factor": 2})
+TODO: Step = ("ToDo", {"threshold": 16, "factor": 2, "deep_factor": 1})
 LAST_MODEL = "chain"
 
 
