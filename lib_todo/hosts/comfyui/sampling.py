@@ -127,9 +127,7 @@ class Evaluation:
             return FIXED
         return self.sampling.phases.phase(layer, moment.sampling, moment.step, factor, hold)
 
-    def _pool(
-        self, tokens: torch.Tensor, grid: Grid, factor: float, phase: Phase
-    ) -> torch.Tensor:
+    def _pool(self, tokens: torch.Tensor, grid: Grid, factor: float, phase: Phase) -> torch.Tensor:
         return pool_tokens(tokens, grid, factor, self.sampling.settings.method, phase)
 
 

@@ -29,9 +29,7 @@ def test_each_step_takes_one_whole_lattice(
     assert {call["queries"] for call in calls} == {grid[0] * grid[1]}
     assert len({call["tokens"] for call in calls}) == 1, "the number of keys moves with the phase"
     phases = [phase_of(call["positions"], grid, factor) for call in calls]
-    for evaluation, of_one in groupby(
-        zip(calls, phases), key=lambda pair: pair[0]["evaluation"]
-    ):
+    for evaluation, of_one in groupby(zip(calls, phases), key=lambda pair: pair[0]["evaluation"]):
         assert len({phase for _, phase in of_one}) == 1, f"phases mixed in {evaluation}"
     assert len(set(phases)) == 4, "four steps, four phases"
     assert all(call["positions"] == call["last_positions"] for call in calls)
