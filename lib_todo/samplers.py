@@ -3,8 +3,9 @@
 A sampler averages over what changes from one evaluation to the next. An explicit multistep method
 extrapolates from its last evaluations by large coefficients of alternating sign: it amplifies what
 changes. For such ones the phase is held for some steps or stays, and the automatic factors are the
-paper's. LCM averages over nothing, so its factors are the paper's too. Error of the final latents, as a ratio to the paper's ToDo with the same sampler, factor 2,
-twice the native size, 16 steps at a denoising strength of 0.6 (docs/lattice.md has all samplers):
+paper's. LCM averages over nothing, so its factors are the paper's too. Error of the final latents,
+as a ratio to the paper's ToDo with the same sampler, factor 2, twice the native size, 16 steps at a
+denoising strength of 0.6 (docs/lattice.md has all samplers):
 
     sampler           moving   held for 2   held for 3
     LMS               9        0.8 to 1.3   0.8 to 1.7
