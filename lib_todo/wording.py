@@ -23,6 +23,7 @@ WORDS = {
     Reason.MASKED: "masked or with additional tokens",
     Reason.FUSED: "with fused projections",
     Reason.OTHER_VALUES: "with values of their own",
+    Reason.REPLACED: "replaced by another node",
     Reason.NOT_SELF_ATTENTION: "not self-attention over the image",
 }
 REMEDIES = {

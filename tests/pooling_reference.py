@@ -8,6 +8,9 @@ from fractions import Fraction
 
 import torch
 
+# PyTorch 2.1, A1111's, averages, interpolates and compares float16 on a GPU alone
+FLOAT16 = () if torch.__version__.startswith("2.1.") else (torch.float16,)
+
 Token = list[float]
 Image = list[list[Token]]
 

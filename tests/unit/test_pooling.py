@@ -27,7 +27,8 @@ factors = (
     | st.sampled_from([1.5, 2.5, 1.01, 1.2, 7.5])
 )
 methods = st.sampled_from(METHODS)
-dtypes = st.sampled_from(list(TOLERANCE))
+DTYPES = [torch.float32, *reference.FLOAT16, torch.bfloat16]
+dtypes = st.sampled_from(DTYPES)
 
 
 def random_tokens(grid: Grid, batch: int = 2, width: int = 3, **options: Any) -> torch.Tensor:
@@ -141,7 +142,7 @@ def test_gradients_flow(method: str, grid: Grid, factor: float) -> None:
     assert torch.autograd.gradcheck(lambda t: pool_tokens(t, grid, factor, method), (tokens,))
 
 
-@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("factor", [2, 1.5])
 def test_gradients_flow_in_every_dtype(dtype: torch.dtype, method: str, factor: float) -> None:

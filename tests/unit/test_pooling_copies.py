@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_flatten
 
 from lib_todo import pool_tokens
 from lib_todo.plan import Grid
@@ -29,8 +29,10 @@ class Allocations(TorchDispatchMode):
         self, func: Any, types: Iterable[type], args: tuple = (), kwargs: dict | None = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        old = {memory(leaf) for leaf in tree_leaves((args, kwargs)) if is_tensor(leaf)}
-        new = [leaf for leaf in tree_leaves(result) if is_tensor(leaf) and memory(leaf) not in old]
+        given, _ = tree_flatten((args, kwargs))
+        made, _ = tree_flatten(result)
+        old = {memory(leaf) for leaf in given if is_tensor(leaf)}
+        new = [leaf for leaf in made if is_tensor(leaf) and memory(leaf) not in old]
         self.found += [(str(func), leaf.untyped_storage().nbytes()) for leaf in new]
         return result
 
