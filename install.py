@@ -1,15 +1,21 @@
-"""Run by the WebUI at start: makes sure einops is there, and nothing else."""
+"""Run by the WebUI at start: makes sure einops is there, and nothing else.
+
+ComfyUI-Manager runs it too, after it has installed the dependencies itself; there it does nothing.
+"""
 
 from __future__ import annotations
 
 import importlib
 
-import launch
+try:
+    import launch
+except ImportError:
+    launch = None
 
 
 def main() -> None:
     """Install einops if it is missing; never upgrade, since hosts pin it. One line on failure."""
-    if launch.is_installed("einops"):
+    if launch is None or launch.is_installed("einops"):
         return
     reason = "the WebUI was told to install nothing"
     try:

@@ -76,7 +76,7 @@ class PhaseCounter:
             sampling: its number; a new one begins anew.
             step: what tells one step from the next.
             factor: per axis.
-            hold: for how many steps in a row a phase is kept, at least 1.
+            hold: for how many steps in a row a phase is kept; 0 keeps the first one.
         """
         last_sampling, last_step, count = self._seen.get(layer, (None, None, -1))
         if last_sampling != sampling:
@@ -85,4 +85,4 @@ class PhaseCounter:
             count += 1
             self._seen[layer] = sampling, step, count
         order = phase_order(factor)
-        return order[count // hold % len(order)]
+        return order[count // hold % len(order)] if hold else order[0]

@@ -20,6 +20,7 @@ class Reason(enum.Enum):
     MASKED = "masked"
     FUSED = "fused_projections"
     OTHER_VALUES = "other_values"
+    REPLACED = "replaced"
     NOT_SELF_ATTENTION = "not_self_attention"
 
 
@@ -33,5 +34,6 @@ UNEXPECTED = frozenset(
         Reason.MASKED,
         Reason.FUSED,
         Reason.OTHER_VALUES,
+        Reason.REPLACED,
     }
 )

@@ -43,8 +43,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if reason is None:
         return
     for item in items:
-        # those of Forge and reForge have WebUIs of their own
-        if item.path.is_relative_to(HERE) and "forge_kind" not in item.fixturenames:
+        # those of Forge and reForge have WebUIs of their own, and ComfyUI is none
+        elsewhere = "forge_kind" in item.fixturenames or item.path.is_relative_to(HERE / "comfyui")
+        if item.path.is_relative_to(HERE) and not elsewhere:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 

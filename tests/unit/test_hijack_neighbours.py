@@ -73,7 +73,7 @@ def test_the_older_extension_keeps_a_layer_it_pools(
     both, report = answers(model, settings)
     assert torch.equal(both, alone)
     assert list(report.left_alone) == [Reason.OLDER_EXTENSION]
-    assert report.line().endswith(f"{WORDS[Reason.OLDER_EXTENSION]} (1 layers)")
+    assert report.line().endswith(f": 1 layer {WORDS[Reason.OLDER_EXTENSION]}")
 
 
 @pytest.mark.parametrize("how", ["it rests", "it is off"])

@@ -1,137 +1,205 @@
-"""The live hint (javascript/todo.js, run by node) against the same cases as the Python rule."""
+"""The hint: the library's own rule and costs in words, for whatever a page may ask."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import shutil
-import subprocess
+import sys
+import threading
+import types
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lib_todo import Settings
-from lib_todo.cost.attention import ARCHITECTURES, layer_costs, work_left
+from lib_todo.cost.architectures import SHAPES, UNetShape
+from lib_todo.cost.rates import Rates, measure
+from lib_todo.cost.speedup import over_window, speedup
+from lib_todo.hosts.webui.hint import Hires, lines
+from lib_todo.plan import latent_grid, layer_factor, level_grid, pooled_grid
+from lib_todo.settings import FIELDS, Settings
 
-HERE = Path(__file__).resolve().parent
-CASES = json.loads((HERE.parent / "plan_cases.json").read_text())
-TABLE = {
-    name: [dataclasses.asdict(level) for level in levels] for name, levels in ARCHITECTURES.items()
-}
-SIZES = [(512, 512), (768, 512), (1024, 1024), (520, 328), (1000, 200), (1536, 2048), (2048, 2048)]
-OFF = {"enabled": False}
-
-pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
-
-
-def run(*calls: tuple[Any, ...]) -> list[Any]:
-    """What todo.js's functions return for the calls, each (name, *arguments)."""
-    done = subprocess.run(
-        ["node", str(HERE / "run_hint.js")],
-        input=json.dumps(calls),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout)
+SD15, SDXL = SHAPES["SD 1.x"], SHAPES["SDXL"]
+SIZES = [(512, 512), (1024, 1024), (1024, 768), (520, 328), (1536, 2048), (4096, 4096)]
 
 
-def settings_of(case: dict[str, Any]) -> dict[str, Any]:
-    return {**dataclasses.asdict(Settings()), **case["settings"]}
+def hint(
+    width: int,
+    height: int,
+    hires: Hires | None = None,
+    shape: UNetShape | None = SD15,
+    **values: Any,
+) -> list[str]:
+    return lines(shape, width, height, hires or Hires(), values)
 
 
-def state(width: int, height: int, hires: dict[str, Any] = OFF, **settings: Any) -> dict[str, Any]:
-    """A tab's state, as the script reads it from the page."""
-    known = dataclasses.asdict(Settings(**settings))
-    return {"width": width, "height": height, "hires": hires, "settings": known}
+@pytest.mark.parametrize("shape", [SD15, SDXL], ids=["SD 1.x", "SDXL"])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_the_grids_are_the_rules(shape: UNetShape, size: tuple[int, int]) -> None:
+    text = "\n".join(hint(*size, shape=shape))
+    largest = level_grid(latent_grid(*size), shape.levels[0].downscale)
+    for level in shape.levels:
+        grid = level_grid(latent_grid(*size), level.downscale)
+        factor = layer_factor(grid, largest, Settings())
+        left = pooled_grid(grid, factor)
+        told = f"{grid[1]}×{grid[0]} → {left[1]}×{left[0]} tokens (by {factor:g})"
+        assert (told in text) == (factor > 1)
 
 
-def test_same_factors_and_grids_as_the_table() -> None:
-    flat = [
-        (max(case["expected"], key=lambda e: e["grid"][0] * e["grid"][1])["grid"], expected, case)
-        for case in CASES
-        for expected in case["expected"]
+def test_a_pass_alone_and_two_by_name() -> None:
+    by_two = {"factor": 2, "deep_factor": 1}
+    (alone,) = hint(1024, 1024, **by_two)
+    assert alone.startswith("1024×1024: 128×128 → 64×64 tokens (by 2). A step will be ")
+    first, hires = hint(512, 512, Hires(True, 2), **by_two)
+    assert first == "First pass, 512×512: nothing is pooled"
+    assert hires == f"Hires pass, {alone}"
+
+
+def test_the_size_of_the_hires_pass_is_the_hosts() -> None:
+    sizes = [
+        Hires(True, *given).size(512, 328)
+        for given in ((1.55, 0, 0), (1.55, 1000, 0), (1.55, 0, 1000), (1.55, 1000, 800))
     ]
-    factors = run(*[("layerFactor", e["grid"], top, settings_of(case)) for top, e, case in flat])
-    assert factors == [expected["factor"] for _, expected, _ in flat]
-    pooled = run(*[("pooledGrid", e["grid"], e["factor"]) for _, e, _ in flat])
-    assert pooled == [expected["pooled"] for _, expected, _ in flat]
+    assert sizes == [(793, 508), (1000, 640), (1560, 1000), (1000, 800)]
+    assert Hires().size(512, 328) is None
+
+
+def test_nothing_to_gain_comes_first_with_what_would_help() -> None:
+    first, *_ = hint(512, 512)
+    assert first.startswith("Nothing to gain. With these settings, from about ")
+    size = first.split("about ")[1].split(" ")[0]
+    width, height = map(int, size.split("×"))
+    assert "Nothing" not in hint(width, height)[0]
+    assert "Nothing" in hint(width - 64, height - 64)[0]
+    assert hint(1024, 1024, passes="hires")[0] == (
+        "Nothing to gain. Passes is hires, and hires fix is off"
+    )
+    assert hint(1024, 1024, start=0.5, end=0.5)[0].startswith("Nothing to gain: Start and End")
+    assert hint(1024, 1024, shape=None)[0].startswith("Nothing to gain: this model has no")
 
 
 @pytest.mark.parametrize(
-    "settings", [Settings(), Settings(factor=2.5, threshold=20, deep_factor=1)]
+    ("values", "named"),
+    [
+        ({"threshold": 16.5}, "threshold = 16.5"),
+        ({"threshold": None}, "threshold = None"),
+        ({"factor": "0.5"}, "factor = 0.5"),
+        ({"start": 0.8, "end": 0.2}, "start = 0.8"),
+        ({"new": 1}, "'new'"),
+    ],
 )
-def test_same_costs_as_python(settings: Settings) -> None:
-    known = dataclasses.asdict(settings)
-    points = [(name, *size) for name in TABLE for size in SIZES]
-    answers = run(*[("layerCosts", TABLE[name], w, h, known) for name, w, h in points])
-    for (name, width, height), answer in zip(points, answers):
-        costs = layer_costs(name, width, height, settings)
-        assert [tuple(a["grid"]) for a in answer] == [cost.grid for cost in costs]
-        assert [tuple(a["pooled"]) for a in answer] == [cost.pooled for cost in costs]
-        assert [a["dense"] for a in answer] == [cost.dense_flops for cost in costs]
-        assert [a["left"] for a in answer] == [cost.pooled_flops for cost in costs]
+def test_what_will_be_refused_is_named_before(values: dict[str, Any], named: str) -> None:
+    (told,) = hint(1024, 1024, **values)
+    assert told.startswith("This will be refused. ToDo: ")
+    assert named in told
 
 
-def test_hires_size_is_the_hosts() -> None:
-    scaled = {"enabled": True, "scale": 1.55, "x": 0, "y": 0}
-    sizes = run(
-        ("hiresSize", 512, 328, {"enabled": False}),
-        ("hiresSize", 512, 328, scaled),
-        ("hiresSize", 512, 328, {**scaled, "x": 1000}),
-        ("hiresSize", 512, 328, {**scaled, "y": 1000}),
-        ("hiresSize", 512, 328, {**scaled, "x": 1000, "y": 800}),
-    )
-    assert sizes == [None, [793, 508], [1000, 640], [1560, 1000], [1000, 800]]
+def test_start_and_end_count() -> None:
+    whole, part = hint(1024, 1024)[0], hint(1024, 1024, start=0.9)[0]
+    assert whole != part
+    assert "the whole pass" in part
+    assert over_window(2, 0, 1) == 2
+    assert over_window(2, 0.5, 1) == pytest.approx(1 / 0.75)
+    assert over_window(2, 0.5, 0.5) == 1
 
 
-def test_the_text_says_what_is_pooled_and_what_is_left() -> None:
-    (lines,) = run(("hintLines", TABLE, state(1024, 768)))
-    left = round(100 * work_left(layer_costs("SD 1.x, 2.x", 1024, 768, Settings())))
-    assert lines == [
-        "SD 1.x, 2.x at 1024×768: 128×96 → 64×48 tokens (by 2); "
-        f"about {left}% of the self-attention work is left",
-        "SDXL at 1024×768: nothing to pool, no layer has more than 64×64 tokens",
-    ]
+@pytest.mark.parametrize("shape", [SD15, SDXL], ids=["SD 1.x", "SDXL"])
+def test_larger_images_gain_more_and_nothing_pooled_gains_nothing(shape: UNetShape) -> None:
+    gains = [speedup(shape, (side, side), Settings(factor=2)) for side in (160, 192, 256, 512)]
+    assert all(1 < least <= most for least, most in gains)
+    assert gains == sorted(gains)
+    assert speedup(shape, (256, 256), Settings(factor=1, deep_factor=1)) == (1, 1)
 
 
-def test_the_text_follows_the_passes() -> None:
-    hires = {"enabled": True, "scale": 2, "x": 0, "y": 0}
-    both, first, only_hires, none, empty = run(
-        ("hintLines", TABLE, state(512, 512, hires)),
-        ("hintLines", TABLE, state(512, 512, hires, passes="first")),
-        ("hintLines", TABLE, state(512, 512, hires, passes="hires")),
-        ("hintLines", TABLE, state(512, 512, passes="hires")),
-        ("hintLines", TABLE, state(1024, 1024, start=0.5, end=0.5)),
-    )
-    assert len(both) == 4
-    assert (first, only_hires) == (both[:2], both[2:])
-    assert none == ["Nothing is pooled: hires fix is off, and only its pass is chosen"]
-    assert empty == ["Nothing is pooled: the start is the end"]
+# docs/performance.md: the paper's rule on a U-Net call of SD 1.x, by processor time
+MEASURED = {768: 1.38, 1024: 1.52, 1536: 2.53, 2048: 3.79}
 
 
-def test_a_factor_of_one_is_told_apart_from_the_threshold() -> None:
-    (lines,) = run(("hintLines", TABLE, state(1024, 1024, factor=1)))
-    assert lines[0] == "SD 1.x, 2.x at 1024×1024: nothing is pooled by a factor of 1"
+@pytest.mark.parametrize(("pixels", "measured"), list(MEASURED.items()))
+def test_what_was_measured_lies_in_the_range(pixels: int, measured: float) -> None:
+    settings = Settings.from_preset("paper")
+    least, most = speedup(SD15, latent_grid(pixels, pixels), settings)
+    assert least <= measured <= most
 
 
-def test_a_factor_that_will_be_refused_is_named_before() -> None:
-    bad = state(1024, 1024)
-    bad["settings"]["factor"] = 0.5
-    assert run(("hintLines", TABLE, bad)) == [["A factor must be 0 (automatic) or at least 1"]]
-    bad["settings"].update(factor=0, deep_factor=0.5)
-    assert run(("hintLines", TABLE, bad)) == [["A factor must be 0 (automatic) or at least 1"]]
+def test_a_measured_machine_gives_one_figure() -> None:
+    latent, settings = (128, 128), Settings(factor=2, deep_factor=1)
+    least, most = speedup(SD15, latent, settings, Rates(3e11, 1e11, 1e10, 4))
+    assert least == most
+    slower = speedup(SD15, latent, settings, Rates(3e11, 0.5e11, 1e10, 4))
+    assert slower > (least, most)
+    told = lines(SD15, 1024, 1024, Hires(), {}, Rates(3e11, 1e11, 1e10, 4))
+    assert " about " in told[0]
 
 
-def test_a_start_after_the_end_is_named_before() -> None:
-    bad = state(1024, 1024)
-    bad["settings"].update(start=0.8, end=0.2)
-    assert run(("hintLines", TABLE, bad)) == [["The start must be no greater than the end"]]
+def test_the_rates_of_this_machine() -> None:
+    found = measure(torch.device("cpu"), torch.float32)
+    assert min(found.products, found.attention, found.bytes) > 1e6
+    assert found.itemsize == 4
 
 
-def test_so_little_above_the_threshold_that_the_automatic_factor_is_one() -> None:
-    (lines,) = run(("hintLines", TABLE, state(1024, 1032)))
-    assert lines[1] == (
-        "SDXL at 1024×1032: nothing to pool, no layer has many more than 64×64 tokens"
-    )
+def test_rates_are_kept_by_device_and_never_measured_beside_a_generation(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from lib_todo.hosts.webui import machine
+
+    lock = threading.Lock()
+    devices = types.SimpleNamespace(device=torch.device("cpu"), dtype=torch.float16)
+    modules = types.ModuleType("modules")
+    modules.devices = devices
+    call_queue = types.SimpleNamespace(queue_lock=lock)
+    for name, part in {"modules": modules, "modules.call_queue": call_queue}.items():
+        monkeypatch.setitem(sys.modules, name, part)
+    monkeypatch.setattr(machine, "FILE", tmp_path / "rates.json")
+    assert machine.rates() is None
+    with lock, pytest.raises(machine.BusyError):
+        machine.measure_now()
+    made = machine.measure_now()
+    assert machine.rates() == made
+    assert not lock.locked()
+    for broken in ("", "[]", '{"cpu, float32": {"products": 1}}'):
+        machine.FILE.write_text(broken)
+        assert machine.rates() is None
+
+
+anything = st.none() | st.booleans() | st.floats() | st.text(max_size=8) | st.lists(st.integers())
+
+
+@given(
+    width=st.integers(1, 65536),
+    height=st.integers(1, 65536),
+    hires=st.builds(
+        Hires,
+        st.booleans(),
+        st.floats(0, 64),
+        st.integers(0, 65536),
+        st.integers(0, 65536),
+    ),
+    values=st.dictionaries(st.sampled_from([f.name for f in FIELDS] + ["other"]), anything),
+    shape=st.sampled_from([SD15, SDXL, None]),
+)
+def test_whatever_is_asked_is_answered(
+    width: int, height: int, hires: Hires, values: dict[str, Any], shape: UNetShape | None
+) -> None:
+    assert all(lines(shape, width, height, hires, values))
+
+
+def test_the_route_answers_checks_and_is_silent_without_a_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fastapi, testing = pytest.importorskip("fastapi"), pytest.importorskip("fastapi.testclient")
+    from lib_todo.hosts.webui import checkpoint, machine, routes
+
+    monkeypatch.setattr(machine, "rates", lambda: None)
+    app = fastapi.FastAPI()
+    routes.add(app)
+    client = testing.TestClient(app)
+    asked = {"width": 1024, "height": 1024, "values": {"factor": "2"}}
+    monkeypatch.setitem(sys.modules, "modules.sd_models", None)
+    assert client.post(routes.HINT, json=asked).json() == {"lines": []}
+    monkeypatch.setattr(checkpoint, "loaded", types.SimpleNamespace)
+    monkeypatch.setattr(checkpoint, "shape_of", lambda model: SD15)
+    assert client.post(routes.HINT, json=asked).json() == {"lines": hint(1024, 1024, factor=2)}
+    for bad in ({"width": 0}, {"width": "wide"}, {"height": 10**9}, {"hires": {"scale": -1}}):
+        assert client.post(routes.HINT, json=asked | bad).status_code == 422

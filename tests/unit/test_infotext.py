@@ -14,6 +14,9 @@ from lib_todo import Settings, SettingsError
 from lib_todo.hosts.webui.infotext import OWN_KEYS, from_infotext, to_infotext
 from lib_todo.settings import FIELDS
 
+# a text that names no preset is an older version's
+PAPER = Settings.from_preset("paper")
+
 factors = st.just(0.0) | st.floats(1, 8)
 fractions = st.floats(0, 1)
 all_settings = st.builds(
@@ -22,6 +25,8 @@ all_settings = st.builds(
     factor=factors,
     deep_factor=factors,
     threshold=st.integers(1, 512),
+    scale=st.floats(0.125, 4),
+    deep_scale=st.just(0.0) | st.floats(0.125, 4),
     method=st.sampled_from(["nearest", "nearest-exact", "average", "max", "bilinear"]),
     passes=st.sampled_from(["both", "first", "hires"]),
 )
@@ -56,13 +61,17 @@ def test_round_trip_through_the_hosts_text(settings: Settings) -> None:
 @given(settings=all_settings)
 def test_the_factor_always_the_others_only_when_not_default(settings: Settings) -> None:
     default = Settings()
-    wanted = {"ToDo factor"}
+    wanted = {"ToDo preset", "ToDo factor"}
     if settings.deep_factor != default.deep_factor:
         wanted.add("ToDo deep factor")
     if settings.threshold != default.threshold:
         wanted.add("ToDo threshold")
     if settings.method != default.method:
         wanted.add("ToDo method")
+    if settings.scale != default.scale:
+        wanted.add("ToDo scale")
+    if settings.deep_scale != default.deep_scale:
+        wanted.add("ToDo deep scale")
     if (settings.start, settings.end) != (0, 1):
         wanted.add("ToDo steps")
     if settings.passes != default.passes:
@@ -81,6 +90,7 @@ def test_in_words() -> None:
         passes="hires",
     )
     assert to_infotext(settings) == {
+        "ToDo preset": "custom",
         "ToDo factor": "2.5",
         "ToDo deep factor": "2",
         "ToDo threshold": "32",
@@ -88,8 +98,12 @@ def test_in_words() -> None:
         "ToDo steps": "0.2-0.8",
         "ToDo pass": "hires",
     }
-    assert to_infotext(Settings()) == {"ToDo factor": "0"}
-    assert to_infotext(Settings(end=1e-05)) == {"ToDo factor": "0", "ToDo steps": "0-0.00001"}
+    assert to_infotext(Settings()) == {"ToDo preset": "balanced", "ToDo factor": "automatic"}
+    assert to_infotext(Settings(end=1e-05)) == {
+        "ToDo preset": "custom",
+        "ToDo factor": "automatic",
+        "ToDo steps": "0-0.00001",
+    }
 
 
 def test_every_field_but_the_box_has_a_key() -> None:
@@ -98,6 +112,9 @@ def test_every_field_but_the_box_has_a_key() -> None:
         "deep_factor": 2,
         "threshold": 32,
         "method": "max",
+        "scale": 2.5,
+        "deep_scale": 0,
+        "phase": "fixed",
         "start": 0.5,
         "end": 0.5,
         "passes": "first",
@@ -119,7 +136,7 @@ def test_without_our_key_only_the_box_is_unticked() -> None:
 
 def test_what_the_text_leaves_out_had_its_default() -> None:
     assert from_infotext({"ToDo factor": "2"}) == {
-        **dataclasses.asdict(Settings()),
+        **dataclasses.asdict(PAPER),
         "enabled": True,
         "factor": 2,
     }
@@ -127,13 +144,15 @@ def test_what_the_text_leaves_out_had_its_default() -> None:
 
 def test_the_older_extensions_keys_are_understood() -> None:
     params = {"ToDo factor": "2", "ToDo factor2": "3", "ToDo disable after": "0.6"}
-    assert Settings(**from_infotext(params)) == Settings(factor=2, deep_factor=3, end=0.6)
+    assert Settings(**from_infotext(params)) == dataclasses.replace(
+        PAPER, factor=2, deep_factor=3, end=0.6
+    )
 
 
 def test_values_may_come_as_numbers() -> None:
     """The API parses nothing, and other tools write what they like."""
     params = {"ToDo factor": 2.0, "ToDo threshold": 32, "ToDo disable after": 1}
-    assert Settings(**from_infotext(params)) == Settings(factor=2, threshold=32)
+    assert Settings(**from_infotext(params)) == dataclasses.replace(PAPER, factor=2, threshold=32)
 
 
 @pytest.mark.parametrize("text", ["0.2-0.8", " 0.2 - 0.8 ", "0.20-.8"])
@@ -194,7 +213,7 @@ def test_a_value_that_the_host_takes_for_a_size_is_refused(key: str) -> None:
 def test_the_older_ends_and_the_own_start_must_agree_too() -> None:
     """An own key wins over the older one that says the same."""
     params = {"ToDo factor": "2", "ToDo disable after": "0.1", "ToDo steps": "0.5-1"}
-    assert Settings(**from_infotext(params)) == Settings(factor=2, start=0.5)
+    assert Settings(**from_infotext(params)) == dataclasses.replace(PAPER, factor=2, start=0.5)
 
 
 @given(

@@ -10,7 +10,7 @@ import pytest
 from ldm_models import image, run, spatial_transformer, text
 from torch import nn
 
-from lib_todo import Report, Settings, token_downsampling
+from lib_todo import Report, Settings, token_downsampling, wording
 from lib_todo.reasons import Reason
 from lib_todo.wording import WORDS
 
@@ -23,7 +23,7 @@ BELOW = (SMALL, 4096, 4096, Reason.BELOW_THRESHOLD)
 def count(report: Report, layers: range, *what: object, calls: int = 1) -> None:
     for _ in range(calls):
         for index in layers:
-            report.count(LAYERS[index], *what)
+            report.count(LAYERS[index], *what, step=report.position.current_step)
 
 
 def steps_told(*told: tuple, pool: bool = True) -> tuple[int, int]:
@@ -32,7 +32,7 @@ def steps_told(*told: tuple, pool: bool = True) -> tuple[int, int]:
     for arguments in told:
         report.progress(*arguments)
         if pool:
-            report.count(LAYERS[0], *POOLED)
+            count(report, range(1), *POOLED)
     return report.steps
 
 
@@ -113,7 +113,7 @@ def test_only_steps_in_which_something_was_pooled() -> None:
     report = Report()
     for step in range(20):
         report.progress(step, 20)
-        report.count(LAYERS[0], *(POOLED if step < 7 else BELOW))
+        count(report, range(1), *(POOLED if step < 7 else BELOW))
     assert report.steps == (7, 20)
 
 
@@ -145,7 +145,7 @@ def test_half_of_a_second_order_sampling() -> None:
     report = Report()
     for call in range(39):
         report.progress(call, 39, "first", 20)
-        report.count(LAYERS[0], *(POOLED if call < 20 else BELOW))
+        count(report, range(1), *(POOLED if call < 20 else BELOW))
     assert report.steps == (10, 20)
 
 
@@ -180,7 +180,7 @@ def test_batches_of_one_step_are_told_apart_by_entering_again() -> None:
             report.progress(0, 1)
             run(model, image(4, 4), text())
     assert report.steps == (3, 3)
-    assert report.line().endswith("3 of 3 steps")
+    assert "3 of 3 steps" in report.line()
 
 
 def test_without_any_progress_no_steps_are_claimed() -> None:
@@ -299,7 +299,7 @@ def test_nothing_pooled_for_another_reason(reason: Reason) -> None:
     report = Report()
     count(report, range(6, 16), *BELOW)
     count(report, range(6), LARGE, 16384, 16384, reason)
-    assert report.line(64) == f"ToDo: nothing was pooled: {WORDS[reason]} (6 layers)"
+    assert report.line(64) == f"ToDo: nothing was pooled: 6 layers {WORDS[reason]}"
 
 
 def test_nothing_pooled_for_two_reasons() -> None:
@@ -307,9 +307,66 @@ def test_nothing_pooled_for_two_reasons() -> None:
     count(report, range(2), LARGE, 16384, 16384, Reason.HYPERTILE)
     count(report, range(2, 5), LARGE, 16384, 16384, Reason.OUTSIDE_WINDOW)
     assert report.line() == (
-        f"ToDo: nothing was pooled: {WORDS[Reason.HYPERTILE]} (2 layers), "
-        f"{WORDS[Reason.OUTSIDE_WINDOW]} (3 layers)"
+        f"ToDo: nothing was pooled: 2 layers {WORDS[Reason.HYPERTILE]}, "
+        f"3 layers {WORDS[Reason.OUTSIDE_WINDOW]}"
     )
+
+
+# the line of a generation, pass by pass
+
+
+def two_passes() -> Report:
+    report = Report()
+    for step in range(20):
+        report.progress(step, 20)
+        count(report, range(16), *BELOW)
+    for step in range(10):
+        report.progress(step, 10, "hires")
+        count(report, range(10), *(POOLED if step < 5 else (*POOLED[:2], *POOLED[1:2], OUTSIDE)))
+        count(report, range(10, 16), *BELOW)
+    return report
+
+
+OUTSIDE = Reason.OUTSIDE_WINDOW
+
+
+def test_each_pass_by_its_name_and_size() -> None:
+    heads = {"first": "512×512", "hires": "1024×1024, 0.83 s a step"}
+    assert wording.generation_line(two_passes(), 64, heads) == (
+        "ToDo: first pass (512×512): nothing was pooled: no layer has more than 64×64 tokens; "
+        "hires pass (1024×1024, 0.83 s a step): 16384 → 4096 keys in 10 of 16 self-attention "
+        "layers, 5 of 10 steps"
+    )
+
+
+def test_one_pass_needs_no_name() -> None:
+    report = Report()
+    count(report, range(10), *POOLED)
+    expected = "ToDo (1024×1024): 16384 → 4096 keys in 10 of 10 self-attention layers"
+    assert wording.generation_line(report, 64, {"first": "1024×1024"}) == expected
+
+
+@pytest.mark.parametrize("reason", list(wording.REMEDIES))
+def test_nothing_pooled_comes_with_what_would_help(reason: Reason) -> None:
+    report = Report()
+    count(report, range(6, 16), *BELOW)
+    count(report, range(6), LARGE, 16384, 16384, reason)
+    assert wording.generation_line(report, 64, {}).endswith(f". {wording.REMEDIES[reason]}")
+
+
+def test_every_reason_has_words_and_no_two_the_same() -> None:
+    assert set(WORDS) == set(Reason)
+    assert len(set(WORDS.values())) == len(Reason)
+
+
+def test_the_sums_of_the_passes_are_the_report() -> None:
+    report = two_passes()
+    merged: dict = {}
+    for counts in report.passes.values():
+        for key, tally in counts.tallies.items():
+            merged[key] = merged.get(key, 0) + tally.calls
+    assert merged == {key: tally.calls for key, tally in report.tallies.items()}
+    assert (report.steps_of("first"), report.steps_of("hires")) == ((0, 20), (5, 10))
 
 
 # JSON
@@ -322,7 +379,12 @@ def test_as_json() -> None:
     report.progress(1, 2)
     count(report, range(10, 16), *BELOW)
     count(report, range(2), LARGE, 77, 77, Reason.NOT_SELF_ATTENTION)
-    assert json.loads(json.dumps(report.to_dict())) == {
+    written = json.loads(json.dumps(report.to_dict()))
+    assert written.pop("passes") == {
+        "first": {"steps": written["steps"], "grids": written["grids"]}
+    }
+    assert written == {
+        "phase_held": [],
         "layers": 16,
         "steps": {"pooled": 1, "seen": 2},
         "grids": [

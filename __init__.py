@@ -1,0 +1,12 @@
+"""ComfyUI imports this file and finds the node ToDo here; for everyone else it does nothing.
+
+Tests import it without a package, and other programs without ComfyUI.
+"""
+
+import sys
+
+if __package__ and "comfy" in sys.modules:
+    from .lib_todo.hosts.comfyui.extension import comfy_entrypoint
+
+    WEB_DIRECTORY = "lib_todo/hosts/comfyui/web"
+    __all__ = ["WEB_DIRECTORY", "comfy_entrypoint"]

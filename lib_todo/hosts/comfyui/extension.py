@@ -1,0 +1,36 @@
+"""What ComfyUI loads: the list of nodes, or why this ComfyUI is too old for them."""
+
+from __future__ import annotations
+
+from comfyui_version import __version__ as comfyui
+
+NEEDED = "0.11.0"
+
+
+def require(version: str) -> None:
+    """Raise ImportError unless ComfyUI is at least that version."""
+    if _numbers(comfyui) < _numbers(version):
+        raise ImportError(f"ToDo: ComfyUI {version} or newer is needed; this is {comfyui}")
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".") if part.isdigit()]
+
+
+require(NEEDED)
+
+from comfy_api.latest import ComfyExtension, io  # noqa: E402  older ones lack what these import
+
+from .node import ToDo  # noqa: E402
+
+
+class ToDoExtension(ComfyExtension):
+    """The nodes of this folder."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return [ToDo]
+
+
+async def comfy_entrypoint() -> ToDoExtension:
+    """ComfyUI calls this when it starts."""
+    return ToDoExtension()

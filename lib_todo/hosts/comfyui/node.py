@@ -1,0 +1,75 @@
+"""The node ToDo: a model goes in, one that is faster at high resolution comes out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+from comfy_api.latest import io
+
+from ...settings import SettingsError
+from ...wording import nothing_pooled
+from .forecast import shape_of
+from .inputs import inputs, settings_of
+from .patch import apply
+from .telling import Teller
+
+
+class ToDo(io.ComfyNode):
+    """Token downsampling of a model's self-attention."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ToDo",
+            display_name="ToDo (Token Downsampling)",
+            category="model/patch/unet",
+            description=(
+                "Faster images above the size that the model was trained on, for SD 1.x, SD 2.x "
+                "and SDXL: self-attention looks at fewer keys and values. Put it between the "
+                "model and the sampler. Bypass it to switch it off."
+            ),
+            search_aliases=[
+                "token downsampling",
+                "token merging",
+                "speed up",
+                "faster",
+                "high resolution",
+                "hires fix",
+                "ToMe",
+            ],
+            inputs=[
+                io.Model.Input("model", tooltip="An SD 1.x, SD 2.x or SDXL model."),
+                *inputs(),
+            ],
+            outputs=[
+                io.Model.Output(tooltip="The model with ToDo; the one that came in stays as it is.")
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def validate_inputs(
+        cls, factor: float = 0, deep_factor: float = 0, start: float = 0, end: float = 1
+    ) -> bool | str:
+        """What ComfyUI's own bounds cannot say: gaps in a range, and one input by another.
+
+        It reports the text for each of these inputs, so no others are among them.
+        """
+        try:
+            settings_of({"factor": factor, "deep_factor": deep_factor, "start": start, "end": end})
+        except SettingsError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def execute(cls, model: Any, **values: Any) -> io.NodeOutput:
+        """The model with ToDo. Raises SettingsError."""
+        settings = settings_of(values)
+        unet = model.get_model_object("diffusion_model")
+        if not isinstance(unet, UNetModel):
+            why = f"{type(unet).__name__} has no layers of the kind; SD 1.x, 2.x and SDXL have"
+            Teller(cls.hidden.unique_id, None).say(nothing_pooled(why))
+            return io.NodeOutput(model)
+        shape = shape_of(model.model.model_config.unet_config)
+        return io.NodeOutput(apply(model, settings, Teller(cls.hidden.unique_id, shape)))

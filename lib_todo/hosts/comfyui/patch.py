@@ -1,0 +1,129 @@
+"""ToDo on a clone of a model: the patch of its self-attention, and the wrappers around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from ...settings import Settings
+from .sampling import Evaluation, Sampling
+
+# names in ComfyUI's transformer_options, which every layer of a sampling gets
+SAMPLING = "todo_sampling"
+EVALUATION = "todo_evaluation"
+WRAPPERS_KEY = "todo"
+# comfy.patcher_extension.WrappersMP's names
+OUTER_SAMPLE, APPLY_MODEL = "outer_sample", "apply_model"
+TRANSFORMER_OPTIONS = "transformer_options"
+ATTN1_PATCH = "attn1_patch"
+GRID_KEY = "activations_shape"
+GRID_SINCE = "0.3.28"
+
+Tell = Callable[[Sampling], None]
+
+
+class KeysPatch:
+    """The attn1 patch: hands self-attention pooled tokens for its keys and values.
+
+    It holds no state of its own, since clones share it; a sampling brings its own.
+    """
+
+    # reads what changes from call to call: compiled, each change would be a graph of its own
+    @torch.compiler.disable
+    def __call__(
+        self, n: torch.Tensor, context: torch.Tensor, value: torch.Tensor, options: dict[str, Any]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        evaluation: Evaluation | None = options.get(EVALUATION)
+        if evaluation is None:
+            return n, context, value
+        if GRID_KEY not in options:
+            raise RuntimeError(
+                f"ToDo: ComfyUI {GRID_SINCE} or newer is needed: this one does not tell a layer's "
+                f"grid ({GRID_KEY})"
+            )
+        grid = tuple(options[GRID_KEY][-2:])
+        place = (*options.get("block", ("", 0)), options.get("block_index", 0))
+        return n, *evaluation.pool(place, grid, n, context, value)
+
+
+def apply(model: Any, settings: Settings, tell: Tell) -> Any:
+    """A clone of the model that pools by these settings; an earlier ToDo on it is taken off.
+
+    Args:
+        model: ComfyUI's ModelPatcher.
+        settings: what to pool; disabled, only the earlier one is taken off.
+        tell: called after each sampling.
+    """
+    patched = model.clone()
+    remove(patched)
+    if settings.enabled:
+        patched.set_model_attn1_patch(KeysPatch())
+        patched.add_wrapper_with_key(OUTER_SAMPLE, WRAPPERS_KEY, SampleWrapper(settings, tell))
+        patched.add_wrapper_with_key(APPLY_MODEL, WRAPPERS_KEY, prepare_evaluation)
+    return patched
+
+
+def remove(model: Any) -> None:
+    """Take ToDo off this model; clones that have it keep it."""
+    patches = model.model_options[TRANSFORMER_OPTIONS].get("patches", {})
+    if ATTN1_PATCH in patches:
+        patches[ATTN1_PATCH] = [p for p in patches[ATTN1_PATCH] if not isinstance(p, KeysPatch)]
+    for kind in (OUTER_SAMPLE, APPLY_MODEL):
+        model.remove_wrappers_with_key(kind, WRAPPERS_KEY)
+
+
+class SampleWrapper:
+    """Around one whole sampling: gives it a state of its own, and has told what happened."""
+
+    def __init__(self, settings: Settings, tell: Tell) -> None:
+        self.settings = settings
+        self.tell = tell
+
+    def __call__(
+        self, executor: Any, noise: Any, latent: Any, sampler: Any, sigmas: Any, *args, **kwargs
+    ) -> Any:
+        sampling = Sampling(self.settings, sigmas.tolist(), name_of(sampler))
+        # these options are this sampling's own copy, and reach every thread of it
+        executor.class_obj.model_options[TRANSFORMER_OPTIONS][SAMPLING] = sampling
+        result = executor(noise, latent, sampler, sigmas, *args, **kwargs)
+        self.tell(sampling)
+        return result
+
+
+def name_of(sampler: Any) -> str | None:
+    """A sampler's name as the page shows it, such as "dpmpp_2m"; None for one of another kind."""
+    function = getattr(getattr(sampler, "sampler_function", None), "__name__", None)
+    return function.removeprefix("sample_").removesuffix("_function") if function else None
+
+
+def prepare_evaluation(
+    executor: Any,
+    x: torch.Tensor,
+    t: torch.Tensor,
+    c_concat: Any = None,
+    c_crossattn: Any = None,
+    control: Any = None,
+    transformer_options: dict[str, Any] | None = None,
+    **kwargs: Any,
+) -> Any:
+    """Around one call of the U-Net: says where the sampling is, and puts our patch last.
+
+    It stands outside of a compiled model, and reads sigma once for all layers: that makes a GPU
+    wait.
+    """
+    options = dict(transformer_options or {})
+    sampling: Sampling | None = options.get(SAMPLING)
+    if sampling is not None:
+        replaced = frozenset(options.get("patches_replace", {}).get("attn1", {}))
+        sigma = float(options["sigmas"].max())
+        options[EVALUATION] = sampling.begin_evaluation(sigma, tuple(x.shape[-2:]), replaced)
+        options["patches"] = with_ours_last(options.get("patches", {}))
+    return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+
+
+def with_ours_last(patches: dict[str, list]) -> dict[str, list]:
+    """The patches, ours behind all others on self-attention: it sees what they made of a call."""
+    ours_last = sorted(patches.get(ATTN1_PATCH, ()), key=lambda p: isinstance(p, KeysPatch))
+    return {**patches, ATTN1_PATCH: ours_last}

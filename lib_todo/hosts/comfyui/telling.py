@@ -1,0 +1,73 @@
+"""What happened, said under the node and in the console."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from ...cost.architectures import UNetShape
+from ...plan import PIXELS_PER_LATENT, Grid
+from ...settings import Settings
+from .forecast import speed_up
+from .sampling import Sampling
+
+log = logging.getLogger(__name__)
+
+
+def line(sampling: Sampling, shape: UNetShape | None) -> str:
+    """What one sampling did: the size, what was pooled or why nothing, the expected speed-up."""
+    where = size_in_words(sampling.latent)
+    told = sampling.report.line(sampling.settings.threshold, f"at {where}")
+    if not sampling.report.pooled or sampling.latent is None:
+        return told
+    told = told.replace("ToDo: ", f"ToDo at {where}: ", 1)
+    if shape is None:
+        return told
+    return f"{told}; {expected(shape, sampling.latent, sampling.settings)}"
+
+
+def size_in_words(latent: Grid | None) -> str:
+    """Width × height in pixels."""
+    height, width = latent or (0, 0)
+    return f"{width * PIXELS_PER_LATENT}×{height * PIXELS_PER_LATENT}"
+
+
+def expected(shape: UNetShape, latent: Grid, settings: Settings) -> str:
+    """The speed-up of a pooled step, as the cost model expects it."""
+    return f"a pooled step's U-Net should be {speed_up(shape, latent, settings):.2f} times as fast"
+
+
+class Teller:
+    """Says what each sampling did: a line in the console, and all of a run's under the node."""
+
+    def __init__(self, node_id: str | None, shape: UNetShape | None) -> None:
+        self.node_id = node_id
+        self.shape = shape
+        self._run: str | None = None
+        self._lines: list[str] = []
+
+    def __call__(self, sampling: Sampling) -> None:
+        self.say(line(sampling, self.shape))
+
+    def say(self, text: str) -> None:
+        """Log the text, and show it under the node below what it said earlier in this run."""
+        log.info(text)
+        run = _run_id()
+        if run != self._run:
+            self._run, self._lines = run, []
+        self._lines.append(text)
+        if self.node_id is not None:
+            _server().send_progress_text("\n".join(self._lines), self.node_id)
+
+
+def _run_id() -> str | None:
+    from comfy_execution.utils import get_executing_context
+
+    context = get_executing_context()
+    return context.prompt_id if context else None
+
+
+def _server() -> Any:
+    from server import PromptServer
+
+    return PromptServer.instance

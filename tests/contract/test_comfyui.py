@@ -1,0 +1,190 @@
+"""The part for ComfyUI with stand-ins for it: what needs no ComfyUI to be checked."""
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib_todo import Settings
+from lib_todo.hosts.comfyui import patch
+from lib_todo.hosts.comfyui.forecast import shape_of, speed_up
+from lib_todo.hosts.comfyui.sampling import Sampling
+from lib_todo.hosts.comfyui.schedule import step_of
+from lib_todo.phase import phase_order
+
+SIGMAS = (14.6, 6.0, 2.0, 0.5, 0.0)
+SETTINGS = Settings(threshold=4, factor=2, deep_factor=1)
+SDXL = {
+    "model_channels": 320,
+    "channel_mult": [1, 2, 4],
+    "transformer_depth": [0, 0, 2, 2, 10, 10],
+    "context_dim": 2048,
+}
+
+
+class Patcher:
+    """ComfyUI's ModelPatcher, as far as it is used."""
+
+    def __init__(self) -> None:
+        self.model_options = {"transformer_options": {}}
+        self.wrappers: dict[tuple[str, str], list] = {}
+
+    def clone(self) -> Patcher:
+        other = Patcher()
+        patches = self.model_options["transformer_options"].get("patches", {})
+        other.model_options["transformer_options"]["patches"] = {
+            name: list(of_kind) for name, of_kind in patches.items()
+        }
+        other.wrappers = {key: list(of_kind) for key, of_kind in self.wrappers.items()}
+        return other
+
+    def set_model_attn1_patch(self, function: object) -> None:
+        patches = self.model_options["transformer_options"].setdefault("patches", {})
+        patches["attn1_patch"] = [*patches.get("attn1_patch", []), function]
+
+    def add_wrapper_with_key(self, kind: str, key: str, wrapper: object) -> None:
+        self.wrappers.setdefault((kind, key), []).append(wrapper)
+
+    def remove_wrappers_with_key(self, kind: str, key: str) -> None:
+        self.wrappers.pop((kind, key), None)
+
+    @property
+    def attn1(self) -> list:
+        return self.model_options["transformer_options"].get("patches", {}).get("attn1_patch", [])
+
+
+def call(
+    sampling: Sampling, sigma: float = 14.6, replaced: tuple = (), side: int = 8, batch: int = 1
+) -> torch.Tensor:
+    """The context that the patch makes of a grid of numbered tokens; the model's whole way."""
+    seen = []
+
+    def model(x, t, c_concat, c_crossattn, control, options, **kwargs):
+        options |= {"activations_shape": [batch, 3, side, side], "block": ("input", 1)}
+        tokens = torch.arange(side * side).float().reshape(1, -1, 1).expand(batch, -1, 3)
+        n, context, value = patch.KeysPatch()(tokens, tokens, tokens, options)
+        assert n is tokens and value is context
+        seen.append(context)
+
+    options = {
+        patch.SAMPLING: sampling,
+        "sigmas": torch.tensor([sigma]),
+        "patches_replace": {"attn1": dict.fromkeys(replaced, print)},
+    }
+    latent = torch.zeros(batch, 4, side, side)
+    patch.prepare_evaluation(model, latent, None, None, None, None, options)
+    assert patch.EVALUATION not in options, "the caller's own options stay as they are"
+    return seen[0]
+
+
+@pytest.mark.parametrize(
+    ("sigma", "step"),
+    [(14.6, 0), (14.6 * (1 + 1e-6), 0), (20.0, 0), (7.0, 0), (6.0, 1), (2.0, 2), (0.5, 3), (0, 3)],
+)
+def test_step_by_sigma(sigma: float, step: int) -> None:
+    assert step_of(sigma, SIGMAS) == step
+
+
+def test_step_where_sigmas_rise() -> None:
+    assert [step_of(sigma, SIGMAS[::-1]) for sigma in (0.0, 0.5, 1.0, 2.0, 6.0)] == [0, 1, 1, 2, 3]
+
+
+@given(st.lists(st.floats(0.01, 100), min_size=1, max_size=50, unique=True))
+def test_each_sigma_of_a_schedule_is_its_own_step(found: list[float]) -> None:
+    sigmas = sorted({round(sigma, 2) for sigma in found}, reverse=True)
+    if all(a > b * 1.001 for a, b in zip(sigmas, sigmas[1:])):
+        assert [step_of(s, [*sigmas, 0.0]) for s in sigmas] == list(range(len(sigmas)))
+
+
+def test_steps_take_the_phases_in_order_and_a_step_keeps_one() -> None:
+    sampling = Sampling(SETTINGS, SIGMAS, "euler")
+    first = [int(call(sampling, sigma)[0, 0, 0]) for sigma in (14.6, 14.6, 6.0, 2.0, 0.5)]
+    expected = [row * 8 + column for row, column in phase_order(2)]
+    assert first == [expected[0], *expected]
+
+
+def test_a_replaced_block_is_left_alone_and_said() -> None:
+    for replaced in (("input", 1), ("input", 1, 0)):
+        sampling = Sampling(SETTINGS, SIGMAS, "euler")
+        assert call(sampling, replaced=(replaced,)).shape[1] == 64
+        assert "replaced by another node" in sampling.report.line()
+
+
+def test_threads_share_the_phase_and_are_counted_whole() -> None:
+    sampling = Sampling(SETTINGS, SIGMAS, "euler")
+    found: list[torch.Tensor] = []
+    for sigma in SIGMAS[:-1]:
+        threads = [
+            threading.Thread(target=lambda s=sigma: found.append(call(sampling, s)))
+            for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len({int(context[0, 0, 0]) for context in found[-4:]}) == 1
+    assert sum(tally.calls for tally in sampling.report.pooled.values()) == 16
+
+
+def test_no_grid_names_the_version_needed() -> None:
+    sampling = Sampling(SETTINGS, SIGMAS, "euler")
+    options = {patch.EVALUATION: sampling.begin_evaluation(1.0, (8, 8), frozenset())}
+    tokens = torch.zeros(1, 64, 3)
+    with pytest.raises(RuntimeError, match=r"ComfyUI 0\.3\.28 or newer"):
+        patch.KeysPatch()(tokens, tokens, tokens, options)
+
+
+def test_without_a_sampling_nothing_changes() -> None:
+    tokens = torch.zeros(1, 64, 3)
+    assert all(out is tokens for out in patch.KeysPatch()(tokens, tokens, tokens, {}))
+
+
+def test_the_last_node_counts_and_others_stay() -> None:
+    model = Patcher()
+    model.set_model_attn1_patch(print)
+    once = patch.apply(model, SETTINGS, print)
+    twice = patch.apply(once, Settings(), print)
+    assert model.attn1 == [print] and not model.wrappers
+    assert len(once.attn1) == len(twice.attn1) == 2
+    (wrapper,) = twice.wrappers[patch.OUTER_SAMPLE, patch.WRAPPERS_KEY]
+    assert wrapper.settings == Settings()
+
+
+def test_each_sampling_has_a_state_of_its_own_and_is_told() -> None:
+    told: list[Sampling] = []
+    wrapper = patch.SampleWrapper(SETTINGS, told.append)
+    for _ in range(2):
+        guider = SimpleNamespace(model_options={"transformer_options": {}})
+        executor = _Executor(guider)
+        sampler = SimpleNamespace(sampler_function=SimpleNamespace(__name__="sample_lms"))
+        wrapper(executor, None, None, sampler, torch.tensor(SIGMAS), seed=1)
+        assert guider.model_options["transformer_options"][patch.SAMPLING] is told[-1]
+    assert told[0] is not told[1]
+    assert told[0].report.position.sampler == "lms"
+
+
+class _Executor:
+    def __init__(self, guider: object) -> None:
+        self.class_obj = guider
+
+    def __call__(self, *args: object, **kwargs: object) -> None:
+        assert kwargs == {"seed": 1}
+
+
+def test_ours_is_put_last() -> None:
+    ours = patch.KeysPatch()
+    assert patch.with_ours_last({"attn1_patch": [ours, print]})["attn1_patch"] == [print, ours]
+
+
+def test_forecast_by_architecture() -> None:
+    shape = shape_of(SDXL)
+    assert shape is not None
+    assert speed_up(shape, (128, 128), Settings.from_preset("paper")) == 1
+    speeds = [speed_up(shape, (side, side), Settings()) for side in (160, 192, 256)]
+    assert 1 < speeds[0] < speeds[1] < speeds[2] < 4
+    assert shape_of({**SDXL, "transformer_depth": [0, 0, 2, 2, 4, 4]}) is None

@@ -1,0 +1,166 @@
+"""Start a real ComfyUI on the CPU and talk to it; its folder is only read."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import requests
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+DEMO_NODES = Path(__file__).resolve().parent / "demo_nodes"
+START_SECONDS = 180
+PROMPT_SECONDS = 300
+STOP_SECONDS = 10
+ARGUMENTS = (
+    "--cpu --listen 127.0.0.1 --disable-api-nodes --database-url sqlite:///:memory: "
+    "--use-pytorch-cross-attention --disable-auto-launch"
+).split()
+
+Graph = dict[str, dict[str, Any]]
+
+
+class HostError(RuntimeError):
+    """ComfyUI did not start, or a run ended with an error."""
+
+
+class ComfyHost:
+    """One running ComfyUI with the test nodes; use it as a context manager."""
+
+    def __init__(
+        self, folder: Path, python: Path, data: Path, port: int, *, with_todo: bool = True
+    ) -> None:
+        self.folder = folder
+        self.python = python
+        self.data = data
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.with_todo = with_todo
+        self.log_path = data / "comfyui.log"
+        self._log: IO[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> ComfyHost:
+        self._lay_out_data()
+        self._log = self.log_path.open("ab")
+        self._process = subprocess.Popen(
+            self._command(),
+            cwd=self.folder,
+            env=self._environment(),
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            self._wait_until_up()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop the host by its process id, and whatever it started."""
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGTERM)
+            try:
+                self._process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+        self._process = None
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+    def log_text(self) -> str:
+        """Everything that the host has printed so far."""
+        return self.log_path.read_text("utf-8", "replace")
+
+    def queue(self, graph: Graph) -> requests.Response:
+        """POST /prompt, whatever the answer is."""
+        return requests.post(f"{self.url}/prompt", json={"prompt": graph}, timeout=30)
+
+    def run(self, graph: Graph) -> Mapping[str, Any]:
+        """The history entry of a run that worked. Raises HostError with what went wrong."""
+        answer = self.queue(graph)
+        if answer.status_code != 200:
+            raise HostError(f"{answer.status_code}: {answer.text}")
+        entry = self._wait_for(answer.json()["prompt_id"])
+        if entry["status"]["status_str"] != "success":
+            errors = [m[1] for m in entry["status"]["messages"] if m[0] == "execution_error"]
+            raise HostError("; ".join(e["exception_message"] for e in errors) or str(entry))
+        return entry
+
+    def file(self, entry: Mapping[str, Any], node: str, kind: str) -> bytes:
+        """The first file of that kind ("images", "latents") that a node of the run saved."""
+        where = entry["outputs"][node][kind][0]
+        return (self.data / "output" / where["subfolder"] / where["filename"]).read_bytes()
+
+    def forget(self) -> None:
+        """Begin a new record of what the self-attention layers are handed."""
+        requests.delete(f"{self.url}/tests/calls", timeout=30).raise_for_status()
+
+    def record(self) -> dict[str, Any]:
+        """{"calls": [...], "sigmas": [...]} since `forget`; see demo_nodes/watch.py."""
+        answer = requests.get(f"{self.url}/tests/calls", timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+    def free_memory(self) -> None:
+        """Have every node run again the next time: the host forgets what it has cached."""
+        body = {"unload_models": True, "free_memory": True}
+        requests.post(f"{self.url}/free", json=body, timeout=30).raise_for_status()
+
+    def _lay_out_data(self) -> None:
+        nodes = self.data / "custom_nodes"
+        nodes.mkdir(parents=True)
+        (nodes / "demo_nodes").symlink_to(DEMO_NODES)
+        if self.with_todo:
+            (nodes / "sd-webui-todo").symlink_to(REPOSITORY)
+
+    def _command(self) -> list[str]:
+        where = ["--port", str(self.port), "--base-directory", str(self.data)]
+        return [str(self.python), "main.py", *ARGUMENTS, *where]
+
+    def _environment(self) -> dict[str, str]:
+        env = dict(os.environ)
+        # a user's own packages must not reach the host under test
+        for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"):
+            env.pop(name, None)
+        return env | {"HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+
+    def _wait_until_up(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self._process is None or self._process.poll() is not None:
+                break
+            try:
+                if requests.get(f"{self.url}/system_stats", timeout=5).ok:
+                    return
+            except requests.RequestException:
+                time.sleep(0.3)
+        raise HostError("ComfyUI did not start:\n" + self.log_text()[-3000:])
+
+    def _wait_for(self, prompt_id: str) -> dict[str, Any]:
+        deadline = time.monotonic() + PROMPT_SECONDS
+        while time.monotonic() < deadline:
+            history = requests.get(f"{self.url}/history/{prompt_id}", timeout=30).json()
+            if prompt_id in history:
+                return history[prompt_id]
+            time.sleep(0.05)
+        raise HostError(f"no end of the run in {PROMPT_SECONDS} s:\n" + self.log_text()[-3000:])

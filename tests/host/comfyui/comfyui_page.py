@@ -1,0 +1,93 @@
+"""ComfyUI's page in chromium: load a workflow, find a node by search, run, read a node's text."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from comfyui_host import ComfyHost, Graph
+from playwright.sync_api import Page, sync_playwright
+
+ARGUMENTS = (
+    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
+    "--disable-sync --no-first-run"
+).split()
+LOAD_MS = 120_000
+RUN_MS = 120_000
+TEXT_WIDGET = "$$node-text-preview"
+
+
+def chromium() -> str | None:
+    """The browser: what SD_WEBUI_CHROMIUM names, or a chromium on the path."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return os.environ.get("SD_WEBUI_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+
+
+@contextmanager
+def open_page(host: ComfyHost) -> Iterator[ComfyPage]:
+    """The page of a fresh user, its dialogs closed."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1500, "height": 850})
+        page.goto(host.url, timeout=LOAD_MS)
+        page.wait_for_function("window.app?.graph && window.app.canvas", timeout=LOAD_MS)
+        page.wait_for_timeout(2000)
+        page.keyboard.press("Escape")
+        yield ComfyPage(page)
+        browser.close()
+
+
+class ComfyPage:
+    """What the tests do on the page."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def load(self, graph: Graph) -> None:
+        """Put a workflow in API format on the canvas, its nodes arranged."""
+        self.page.evaluate("graph => app.loadApiJson(graph, 'test')", graph)
+        self.page.evaluate("app.graph.arrange(); app.canvas.ds.reset()")
+
+    def add_by_search(self, text: str, node: str) -> None:
+        """Double-click the canvas, type, and take the first node found."""
+        self.page.mouse.dblclick(1150, 720)
+        self.page.keyboard.type(text, delay=20)
+        self.page.get_by_text(node, exact=False).first.wait_for(timeout=10_000)
+        self.page.keyboard.press("Enter")
+        self.page.wait_for_function("app.graph._nodes.some(n => n.type === 'ToDo')", timeout=10_000)
+
+    def lead_through(self, kind: str, source: str, target: str) -> None:
+        """Connect source → a node of that kind → target by their model slots."""
+        self.page.evaluate(
+            """([kind, source, target]) => {
+                const of = type => app.graph._nodes.find(n => n.type === type);
+                const slot = n => n.inputs.findIndex(i => i.name === 'model');
+                of(source).connect(0, of(kind), slot(of(kind)));
+                of(kind).connect(0, of(target), slot(of(target)));
+            }""",
+            [kind, source, target],
+        )
+
+    def set_widgets(self, kind: str, values: dict[str, Any]) -> None:
+        """Set a node's widgets by their names."""
+        self.page.evaluate(
+            """([kind, values]) => {
+                const node = app.graph._nodes.find(n => n.type === kind);
+                for (const w of node.widgets) if (w.name in values) w.value = values[w.name];
+            }""",
+            [kind, values],
+        )
+
+    def run(self) -> None:
+        """Queue the workflow."""
+        self.page.evaluate("app.queuePrompt(0)")
+
+    def text_under(self, kind: str) -> str:
+        """What a run wrote under the node, once it is there."""
+        find = f"app.graph._nodes.find(n => n.type === '{kind}')?.widgets"
+        find += f".find(w => w.name === '{TEXT_WIDGET}')?.value"
+        self.page.wait_for_function(find, timeout=RUN_MS)
+        return self.page.evaluate(find)

@@ -1,0 +1,87 @@
+"""The demo's model, a small relative of SD 1.x, from its folder into ComfyUI's objects."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from comfy import model_base, model_patcher, sd, supported_models
+from comfy.model_detection import detect_unet_config
+from comfy.supported_models_base import ClipTarget
+
+DEMO = Path(__file__).resolve().parents[4] / "demo"
+MODEL = DEMO / "model"
+UNET, VAE, TEXT = "model.diffusion_model.", "first_stage_model.", "cond_stage_model."
+
+
+class Demo(supported_models.SD15):
+    """The demo's U-Net: SD 1.x's anatomy with four heads and v-prediction."""
+
+    unet_extra_config = {"num_heads": 4, "num_head_channels": -1}  # noqa: RUF012
+
+    def model_type(self, state_dict: dict, prefix: str = "") -> model_base.ModelType:
+        return model_base.ModelType.V_PREDICTION
+
+
+def converter() -> ModuleType:
+    """demo/training/convert.py by its path: the repository must not be on sys.path here."""
+    spec = importlib.util.spec_from_file_location("demo_convert", DEMO / "training" / "convert.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def weights() -> tuple[ModuleType, dict[str, torch.Tensor]]:
+    """The converter, and all weights under their ldm names."""
+    convert = converter()
+    return convert, {name: weight.float() for name, weight in convert.to_ldm(MODEL).items()}
+
+
+def unet_config() -> dict[str, Any]:
+    """The U-Net's configuration as ComfyUI reads it off the weights."""
+    return config_of(weights()[1]).unet_config
+
+
+def config_of(state: dict[str, torch.Tensor]) -> Demo:
+    """ComfyUI's description of the model."""
+    config = Demo(detect_unet_config(state, UNET))
+    config.set_inference_dtype(torch.float32, None)
+    config.latent_format.scale_factor = _json("vae")["scaling_factor"]
+    return config
+
+
+def load() -> tuple[model_patcher.ModelPatcher, sd.CLIP, sd.VAE]:
+    """MODEL, CLIP and VAE."""
+    convert, state = weights()
+    config = config_of(state)
+    return _unet(config, state), _clip(config, state), _vae(convert, state)
+
+
+def _json(part: str) -> dict[str, Any]:
+    return json.loads((MODEL / part / "config.json").read_text("utf-8"))
+
+
+def _unet(config: Demo, state: dict) -> model_patcher.ModelPatcher:
+    model = config.get_model(state, UNET, device="cpu")
+    model.load_model_weights(dict(state), UNET)
+    cpu = torch.device("cpu")
+    return model_patcher.ModelPatcher(model, load_device=cpu, offload_device=cpu)
+
+
+def _clip(config: Demo, state: dict) -> sd.CLIP:
+    text = {name: weight for name, weight in state.items() if name.startswith(TEXT)}
+    target: ClipTarget = config.clip_target(text)
+    return sd.CLIP(
+        target,
+        state_dict=config.process_clip_state_dict(text),
+        model_options={"clip_l_model_config": _json("text_encoder")},
+    )
+
+
+def _vae(convert: ModuleType, state: dict) -> sd.VAE:
+    vae = {name.removeprefix(VAE): weight for name, weight in state.items() if name.startswith(VAE)}
+    return sd.VAE(sd=vae, config=convert._vae_yaml(_json("vae")))

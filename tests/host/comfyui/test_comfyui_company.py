@@ -1,0 +1,107 @@
+"""Beside core nodes that patch the same model, before ours in the chain and after it.
+
+By hand: the latent is bitwise that of the other node beside a node that takes every second token
+of every second row itself. Left alone: bitwise that of the other node where the two touch the same
+call, and the line says so.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from comfyui_host import ComfyHost, Graph
+from graphs import SAMPLER, Step, text2image
+from lattice import counts, latent
+
+TODO: Step = ("ToDo", {"threshold": 16, "factor": 2, "deep_factor": 1, "phase": "fixed"})
+BY_HAND: Step = ("ByHand", {})
+FREEU: Step = ("FreeU", {"b1": 1.3, "b2": 1.4, "s1": 0.9, "s2": 0.2})
+FREEU_V2: Step = ("FreeU_V2", FREEU[1])
+SAG: Step = ("SelfAttentionGuidance", {"scale": 0.5, "blur_sigma": 2.0})
+PAG: Step = ("PerturbedAttentionGuidance", {"scale": 3.0})
+TOME: Step = ("TomePatchModel", {"ratio": 0.3})
+SHRINK: Step = (
+    "PatchModelAddDownscale",
+    {
+        "block_number": 2,
+        "downscale_factor": 2.0,
+        "start_percent": 0.0,
+        "end_percent": 0.35,
+        "downscale_after_skip": True,
+        "downscale_method": "bicubic",
+        "upscale_method": "bicubic",
+    },
+)
+HYPERTILE: Step = (
+    "HyperTile",
+    {"tile_size": 128, "swap_size": 2, "max_depth": 0, "scale_depth": False},
+)
+IMAGE_PROMPT: Step = ("PromptReplaced", {})
+RESCALE: Step = ("RescaleCFG", {"multiplier": 0.7})
+BY_HAND_CASES = {
+    "FreeU": FREEU,
+    "FreeU V2": FREEU_V2,
+    "SAG": SAG,
+    "PAG": PAG,
+    "ToMe": TOME,
+    "Deep Shrink": SHRINK,
+    "image prompt": IMAGE_PROMPT,
+    "RescaleCFG": RESCALE,
+}
+
+
+def ordered(ours: Step, other: Step, ours_first: bool) -> Graph:
+    return text2image(*((ours, other) if ours_first else (other, ours)))
+
+
+@pytest.mark.parametrize("ours_first", [True, False], ids=["before it", "after it"])
+@pytest.mark.parametrize("name", list(BY_HAND_CASES))
+def test_as_by_hand(comfyui: ComfyHost, name: str, ours_first: bool) -> None:
+    other = BY_HAND_CASES[name]
+    found = latent(comfyui, ordered(TODO, other, ours_first))
+    # by hand it stands last, as ours does wherever its node is
+    assert torch.equal(found, latent(comfyui, text2image(other, BY_HAND)))
+    assert not torch.equal(found, latent(comfyui, text2image(BY_HAND)))
+
+
+@pytest.mark.parametrize("ours_first", [True, False], ids=["before it", "after it"])
+def test_hypertile_keeps_its_layers(comfyui: ComfyHost, ours_first: bool) -> None:
+    found = latent(comfyui, ordered(TODO, HYPERTILE, ours_first))
+    assert torch.equal(found, latent(comfyui, text2image(HYPERTILE)))
+    assert "ToDo: nothing was pooled: left to HyperTile (3 layers)" in comfyui.log_text()
+
+
+def test_the_line_names_the_block_that_pag_has(comfyui: ComfyHost) -> None:
+    before = len(comfyui.log_text())
+    latent(comfyui, text2image(("ToDo", {**TODO[1], "deep_factor": 2}), PAG))
+    assert "1 replaced by another node" in comfyui.log_text()[before:]
+
+
+def test_controlnet_keeps_its_own_layers(comfyui: ComfyHost) -> None:
+    with_ours, by_hand = (controlled(step) for step in (TODO, BY_HAND))
+    found = latent(comfyui, with_ours)
+    assert torch.equal(found, latent(comfyui, by_hand))
+    assert not torch.equal(found, latent(comfyui, text2image(TODO)))
+
+
+def controlled(step: Step) -> Graph:
+    graph = text2image(step)
+    graph["net"] = {"class_type": "DemoControlNet", "inputs": {}}
+    picture = {"width": 256, "height": 256, "batch_size": 1, "color": 0x8040C0}
+    graph["hint"] = {"class_type": "EmptyImage", "inputs": picture}
+    inputs = {"control_net": ["net", 0], "image": ["hint", 0], "strength": 1.0}
+    inputs |= {"positive": ["positive", 0], "negative": ["negative", 0]}
+    inputs |= {"start_percent": 0.0, "end_percent": 1.0}
+    graph["control"] = {"class_type": "ControlNetApplyAdvanced", "inputs": inputs}
+    graph[SAMPLER]["inputs"] |= {"positive": ["control", 0], "negative": ["control", 1]}
+    return graph
+
+
+@pytest.mark.parametrize("ours_first", [True, False], ids=["before it", "after it"])
+def test_compiled(comfyui: ComfyHost, ours_first: bool) -> None:
+    compiled: Step = ("TorchCompileModel", {"backend": "inductor"})
+    eager = latent(comfyui, text2image(TODO))
+    comfyui.forget()
+    found = latent(comfyui, ordered(TODO, compiled, ours_first))
+    assert torch.allclose(found, eager, atol=2e-2)
+    assert (1024, 256) in counts(comfyui.record())

@@ -1,0 +1,111 @@
+"""Tokens and their positions in a real ComfyUI, counted by hooks on the layers' projections."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+import pytest
+from comfyui_host import ComfyHost
+from graphs import SAMPLER, TODO, hires, text2image
+from lattice import counts, grid_of, phase_of, pooled_calls
+
+LONG_PROMPT = "a fox on a beach " * 90
+SIZES = {"even": (256, 256), "odd": (264, 200), "wide": (328, 136)}
+
+
+def fixed(**changed: object) -> tuple:
+    return "ToDo", {**TODO[1], "phase": "fixed", **changed}
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES.values(), ids=list(SIZES))
+@pytest.mark.parametrize("factor", [2, 3])
+def test_each_step_takes_one_whole_lattice(
+    comfyui: ComfyHost, width: int, height: int, factor: int
+) -> None:
+    todo = ("ToDo", {**TODO[1], "factor": factor})
+    comfyui.run(text2image(todo, width=width, height=height))
+    calls = list(pooled_calls(comfyui.record()))
+    grid = (height // 8, width // 8)
+    assert {call["queries"] for call in calls} == {grid[0] * grid[1]}
+    assert len({call["tokens"] for call in calls}) == 1, "the number of keys moves with the phase"
+    phases = [phase_of(call["positions"], grid, factor) for call in calls]
+    for evaluation, of_one in groupby(zip(calls, phases), key=lambda pair: pair[0]["evaluation"]):
+        assert len({phase for _, phase in of_one}) == 1, f"phases mixed in {evaluation}"
+    assert len(set(phases)) == 4, "four steps, four phases"
+    assert all(call["positions"] == call["last_positions"] for call in calls)
+
+
+def test_smaller_levels_are_whole(comfyui: ComfyHost) -> None:
+    comfyui.run(text2image(TODO))
+    assert counts(comfyui.record()) == {(1024, 256), (256, 256), (64, 64)}
+
+
+def test_fixed_is_the_papers_lattice(comfyui: ComfyHost) -> None:
+    comfyui.run(text2image(fixed(), width=264, height=200))
+    found = {
+        phase_of(call["positions"], grid_of(call["queries"], 264, 200), 2)
+        for call in pooled_calls(comfyui.record())
+    }
+    assert found == {(0, 0)}
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["one batch", "apart"])
+def test_cond_and_uncond_share_the_phase(comfyui: ComfyHost, apart: bool) -> None:
+    graph = text2image(TODO)
+    if apart:
+        # prompts of lengths too different to be put in one batch
+        graph["positive"]["inputs"]["text"] = LONG_PROMPT
+    comfyui.run(graph)
+    record = comfyui.record()
+    assert len(record["sigmas"]) == (8 if apart else 4)
+    by_sigma: dict[float, set] = {}
+    for call in pooled_calls(record):
+        phase = phase_of(call["positions"], (32, 32), 2)
+        by_sigma.setdefault(record["sigmas"][call["evaluation"]], set()).add(phase)
+    assert [len(phases) for phases in by_sigma.values()] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("sampler", ["dpm_2", "dpmpp_sde"])
+def test_evaluations_of_a_step_share_the_phase(comfyui: ComfyHost, sampler: str) -> None:
+    comfyui.run(text2image(TODO, sampler_name=sampler))
+    record = comfyui.record()
+    # the last step of these samplers is one evaluation of Euler's
+    steps = [0, 0, 1, 1, 2, 2, 3]
+    assert len(record["sigmas"]) == len(steps)
+    phases: dict[int, set] = {}
+    for call in pooled_calls(record):
+        phase = phase_of(call["positions"], (32, 32), 2)
+        phases.setdefault(steps[call["evaluation"]], set()).add(phase)
+    assert [len(found) for found in phases.values()] == [1, 1, 1, 1]
+    assert len(set().union(*phases.values())) == 4
+
+
+def test_window_in_steps(comfyui: ComfyHost) -> None:
+    comfyui.run(text2image(("ToDo", {**TODO[1], "start": 0.25, "end": 0.75})))
+    assert {call["evaluation"] for call in pooled_calls(comfyui.record())} == {1, 2}
+
+
+def test_two_samplers_with_one_model(comfyui: ComfyHost) -> None:
+    comfyui.run(hires(TODO))
+    record = comfyui.record()
+    assert counts(record) == {(256, 256), (64, 64), (16, 16), (1024, 256)}
+    first, second = record["sigmas"][:4], record["sigmas"][4:]
+    assert len(second) == 4 and first[0] > second[0]
+    phases = [phase_of(c["positions"], (32, 32), 2) for c in pooled_calls(record)]
+    assert phases[0] == (0, 0), "the second sampler begins its round anew"
+
+
+def test_a_second_run_is_the_same_where_the_nodes_are_cached(comfyui: ComfyHost) -> None:
+    graph = text2image(TODO)
+    comfyui.run(graph)
+    first = comfyui.record()
+    comfyui.forget()
+    graph[SAMPLER]["inputs"]["seed"] = 2
+    comfyui.run(graph)
+    second = comfyui.record()
+    assert [c["positions"] for c in first["calls"]] == [c["positions"] for c in second["calls"]]
+
+
+def test_the_last_of_two_counts(comfyui: ComfyHost) -> None:
+    comfyui.run(text2image(fixed(factor=4), fixed(factor=2)))
+    assert counts(comfyui.record()) == {(1024, 256), (256, 256), (64, 64)}
