@@ -8,8 +8,8 @@ from fractions import Fraction
 
 import torch
 
-# PyTorch 2.1, A1111's, averages, interpolates and compares float16 on a GPU alone
-FLOAT16 = () if torch.__version__.startswith("2.1.") else (torch.float16,)
+# A1111's: on the CPU it does not average float16, nor take nearest-exact of bfloat16
+IS_TORCH_2_1 = torch.__version__.startswith("2.1.")
 
 Token = list[float]
 Image = list[list[Token]]
