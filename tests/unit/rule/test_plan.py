@@ -24,7 +24,7 @@ from lib_todo.plan import (
     pooled_grid,
 )
 
-CASES = json.loads((Path(__file__).parents[1] / "plan_cases.json").read_text("utf-8"))
+CASES = json.loads((Path(__file__).parents[2] / "plan_cases.json").read_text("utf-8"))
 
 sides = st.integers(1, 600)
 grids = st.tuples(sides, sides)
