@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from settings_of import paper
 
-from lib_todo import Settings
 from lib_todo.cost.attention import ARCHITECTURES, layer_costs
 from lib_todo.plan import (
     Grid,
@@ -24,7 +24,7 @@ from lib_todo.plan import (
     pooled_grid,
 )
 
-CASES = json.loads((Path(__file__).parents[1] / "plan_cases.json").read_text("utf-8"))
+CASES = json.loads((Path(__file__).parents[2] / "plan_cases.json").read_text("utf-8"))
 
 sides = st.integers(1, 600)
 grids = st.tuples(sides, sides)
@@ -41,7 +41,7 @@ def is_nearest_whole(whole: int, tokens: int, threshold: int) -> bool:
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
 def test_shared_table(case: dict[str, Any]) -> None:
-    settings = Settings(**case["settings"])
+    settings = paper(**case["settings"])
     if "architecture" in case:
         costs = layer_costs(case["architecture"], case["width"], case["height"], settings)
         grids_seen = [cost.grid for cost in costs]
@@ -104,7 +104,7 @@ def test_automatic_brings_a_square_back_nearest_to_the_threshold(side: int, thre
 def test_which_factor_a_layer_takes(
     grid: Grid, larger: Grid, factor: float, deep_factor: float, threshold: int
 ) -> None:
-    settings = Settings(factor=factor, deep_factor=deep_factor, threshold=threshold)
+    settings = paper(factor=factor, deep_factor=deep_factor, threshold=threshold)
     tokens = math.prod(grid)
     for largest, wanted in ((grid, factor), (larger, deep_factor)):
         if largest is larger and math.prod(larger) <= tokens:
@@ -120,7 +120,7 @@ def test_which_factor_a_layer_takes(
 def test_a_layer_of_the_largest_size_in_another_shape_takes_factor(
     grid: Grid, factor: float, deep_factor: float, threshold: int
 ) -> None:
-    settings = Settings(factor=factor, deep_factor=deep_factor, threshold=threshold)
+    settings = paper(factor=factor, deep_factor=deep_factor, threshold=threshold)
     turned = grid[::-1]
     assert layer_factor(turned, grid, settings) == layer_factor(grid, grid, settings)
 
