@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pooling_reference as reference
 import torch
 from diffusers import (
     AutoencoderKL,
@@ -24,6 +25,8 @@ from transformers import (
     CLIPTextModelWithProjection,
     CLIPTokenizer,
 )
+
+from lib_todo.plan import level_grid
 
 TEXT_WIDTH = 16
 TOKEN_LENGTH = 77
@@ -214,3 +217,15 @@ def pooled_by_hand(
     finally:
         for handle in handles:
             handle.remove()
+
+
+def by_loops(latent: tuple[int, int], downscale: int, factor: float, method: str = "nearest"):
+    """Pools the tokens of the level at 1/`downscale` and leaves every other level's alone."""
+    grid = level_grid(latent, downscale)
+
+    def pool(tokens: torch.Tensor) -> torch.Tensor | None:
+        if tokens.shape[1] != grid[0] * grid[1]:
+            return None
+        return reference.pool(tokens, grid, factor, method).to(tokens.dtype)
+
+    return pool

@@ -123,3 +123,11 @@ def keys_computed(*models: nn.Module) -> Iterator[list[tuple[int, int]]]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+def keys_over(model: SpatialTransformer, side: int) -> int:
+    """How many keys the model's only self-attention layer computes for a square grid."""
+    with keys_computed(model) as seen:
+        run(model, image(side, side), text())
+    ((_, count),) = seen
+    return count
