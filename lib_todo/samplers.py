@@ -15,8 +15,8 @@ denoising strength of 0.6 (docs/lattice.md has all samplers):
     LCM                   0.3 to 0.6                (1.5 by 3 and 2, which balanced takes)
     all others            0.02 to 0.3
 
-One to three seeds each. Holding works or fails by where its boundaries fall among the last steps, so
-LMS and DEIS, and IPNDM by kinship, stay fixed: never worse than the paper's.
+One to three seeds each. Holding works or fails by where its boundaries fall among the last steps,
+so LMS and DEIS, and IPNDM by kinship, stay fixed: never worse than the paper's.
 """
 
 from __future__ import annotations
