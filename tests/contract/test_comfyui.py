@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -97,7 +98,7 @@ def test_step_where_sigmas_rise() -> None:
 @given(st.lists(st.floats(0.01, 100), min_size=1, max_size=50, unique=True))
 def test_each_sigma_of_a_schedule_is_its_own_step(found: list[float]) -> None:
     sigmas = sorted({round(sigma, 2) for sigma in found}, reverse=True)
-    if all(a > b * 1.001 for a, b in zip(sigmas, sigmas[1:])):
+    if all(a > b * 1.001 for a, b in pairwise(sigmas)):
         assert [step_of(s, [*sigmas, 0.0]) for s in sigmas] == list(range(len(sigmas)))
 
 
