@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -93,7 +94,10 @@ class ComfyHost:
 
     def queue(self, graph: Graph) -> requests.Response:
         """POST /prompt, whatever the answer is."""
-        return requests.post(f"{self.url}/prompt", json={"prompt": graph}, timeout=30)
+        # json.dumps writes NaN, which requests' own would refuse
+        body = json.dumps({"prompt": graph})
+        header = {"Content-Type": "application/json"}
+        return requests.post(f"{self.url}/prompt", data=body, headers=header, timeout=30)
 
     def run(self, graph: Graph) -> Mapping[str, Any]:
         """The history entry of a run that worked. Raises HostError with what went wrong."""

@@ -33,7 +33,7 @@ def test_all_but_model_and_preset_are_advanced(info: dict) -> None:
         ({"factor": 0.5}, ["factor", "0.5", "from 1 to 8"]),
         ({"start": 0.9, "end": 0.1}, ["start", "0.9", "no greater than end (0.1)"]),
         ({"end": float("nan")}, ["end", "nan", "from 0 to 1"]),
-        ({"threshold": -1}, ["threshold", "-1"]),
+        ({"threshold": 600}, ["threshold", "600"]),
         ({"method": "median"}, ["method", "median", "nearest"]),
         ({"preset": "quick"}, ["preset", "quick", "balanced"]),
     ],
