@@ -7,7 +7,8 @@ from lib_todo.reasons import Reason
 Call = tuple[tuple, dict[str, str]]
 Case = tuple[Call, Call]
 
-# the tables name what is passed: x, its pooled tokens x↓, and so on; see the fixture `given` of test_signatures.py
+# the tables name what is passed: x, its pooled tokens x↓, and so on; the fixture `given` of
+# test_signatures.py has them
 
 
 def same(*args: str, **kwargs: str) -> Call:
