@@ -1,4 +1,4 @@
-"""Small diffusers models and pipelines with random weights, and how many keys they compute."""
+"""Small diffusers models and pipelines with random weights."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
+from self_attention import self_attentions
 from torch import nn
 from transformers import (
     CLIPTextConfig,
@@ -172,31 +173,6 @@ def run_unet(model: UNet2DConditionModel, height: int, width: int) -> torch.Tens
         "time_ids": torch.ones(2, 6),
     }
     return model(latent, 500, text, added_cond_kwargs=conditions).sample
-
-
-def self_attentions(model: nn.Module) -> list[nn.Module]:
-    """Every block's first attention, in the model's order."""
-    return [layer for name, layer in model.named_modules() if name.endswith(".attn1")]
-
-
-@contextmanager
-def keys_computed(model: nn.Module) -> Iterator[list[tuple[int, int]]]:
-    """(queries, keys) of every self-attention call, counted at its projections, in order."""
-    queries: list[int] = []
-    seen: list[tuple[int, int]] = []
-    handles = []
-    for layer in self_attentions(model):
-        handles += [
-            layer.to_q.register_forward_pre_hook(lambda _, x: queries.append(x[0].shape[1])),
-            layer.to_k.register_forward_pre_hook(
-                lambda _, x: seen.append((queries[-1], x[0].shape[1]))
-            ),
-        ]
-    try:
-        yield seen
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from diffusers.models.attention_processor import (
 )
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from diffusers_models import by_loops
+from self_attention import keys_computed, self_attentions
 from settings_of import paper
 
 from lib_todo import token_downsampling
@@ -60,7 +61,7 @@ def test_any_shape_factor_and_method(
 def test_both_levels_by_their_own_factor() -> None:
     model, _ = UNETS["SD 1.x"]
     settings = paper(factor=4, deep_factor=2, threshold=4)
-    with token_downsampling(settings) as report, models.keys_computed(model) as seen:
+    with token_downsampling(settings) as report, keys_computed(model) as seen:
         models.run_unet(model, 16, 16)
     assert sorted(set(seen)) == [(64, 16), (256, 16)]
     assert {key: len(tally.layers) for key, tally in report.pooled.items()} == {
@@ -103,7 +104,7 @@ def test_every_attention_processor(cls: type, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(attention_processor, "xformers", types.SimpleNamespace(ops=ops))
     model = models.unet()
     model.set_attn_processor(cls(slice_size=1) if cls is SlicedAttnProcessor else cls())
-    layer, calls = models.self_attentions(model)[0], []
+    layer, calls = self_attentions(model)[0], []
     handle = layer.register_forward_hook(
         lambda _, args, kwargs, out: calls.append((args[0], out)), with_kwargs=True
     )
@@ -151,7 +152,7 @@ def test_a_masked_call_passes_through() -> None:
 def test_a_control_nets_layers_are_pooled_too() -> None:
     control = models.randomised(ControlNetModel.from_unet(models.unet()))
     latent, text = torch.randn(2, 4, 16, 16), torch.randn(2, 5, models.TEXT_WIDTH)
-    with token_downsampling(paper(threshold=8)) as report, models.keys_computed(control) as seen:
+    with token_downsampling(paper(threshold=8)) as report, keys_computed(control) as seen:
         control(latent, 500, text, controlnet_cond=torch.randn(2, 3, 128, 128))
     assert seen == [(256, 64), (64, 64), (64, 64)]
     assert report.layers == 3

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from ldm_models import image, keys_computed, keys_over, run, spatial_transformer, text
+from ldm_models import image, keys_over, run, spatial_transformer, text
+from self_attention import keys_computed
 from settings_of import paper
 
 from lib_todo import Report, Settings, token_downsampling

@@ -14,6 +14,7 @@ import diffusers_models as models
 from diffusers import AutoPipelineForImage2Image, HeunDiscreteScheduler
 from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
 from diffusers_models import by_loops
+from self_attention import keys_computed, self_attentions
 from settings_of import paper
 
 from lib_todo import token_downsampling
@@ -58,9 +59,9 @@ def test_an_sdxl_pipeline(tmp_path: Path) -> None:
 
 def keys_by_step(pipe: Any, **options: Any) -> list[int]:
     """The keys of the first layer, one number for each evaluation of the model."""
-    with models.keys_computed(pipe.unet) as seen:
+    with keys_computed(pipe.unet) as seen:
         generate(pipe, **options)
-    return [keys for _, keys in seen[:: len(models.self_attentions(pipe.unet))]]
+    return [keys for _, keys in seen[:: len(self_attentions(pipe.unet))]]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ def test_image_to_image_counts_its_own_steps(pipe: Any) -> None:
     image_pipe.set_progress_bar_config(disable=True)
     picture = torch.rand(1, 3, 128, 96, generator=torch.Generator().manual_seed(0))
     with token_downsampling(paper(factor=2, threshold=8, end=0.5)) as report:
-        with models.keys_computed(pipe.unet) as seen:
+        with keys_computed(pipe.unet) as seen:
             image_pipe(
                 PROMPT,
                 image=picture,

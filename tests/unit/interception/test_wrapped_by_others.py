@@ -8,7 +8,8 @@ from typing import Any
 import leftovers
 import pytest
 from ldm.modules.attention import CrossAttention, SpatialTransformer
-from ldm_models import image, keys_computed, keys_over, run, spatial_transformer, text
+from ldm_models import image, keys_over, run, spatial_transformer, text
+from self_attention import keys_computed
 from settings_of import paper
 
 from lib_todo import token_downsampling
