@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from types import SimpleNamespace
 
@@ -97,7 +98,7 @@ def test_step_where_sigmas_rise() -> None:
 @given(st.lists(st.floats(0.01, 100), min_size=1, max_size=50, unique=True))
 def test_each_sigma_of_a_schedule_is_its_own_step(found: list[float]) -> None:
     sigmas = sorted({round(sigma, 2) for sigma in found}, reverse=True)
-    if all(a > b * 1.001 for a, b in zip(sigmas, sigmas[1:])):
+    if all(a > b * 1.001 for a, b in itertools.pairwise(sigmas)):
         assert [step_of(s, [*sigmas, 0.0]) for s in sigmas] == list(range(len(sigmas)))
 
 
