@@ -36,10 +36,10 @@ def phase_order(factor: float) -> tuple[Phase, ...]:
     """All phases of a factor, in the order in which steps take them; each once.
 
     ceil(factor)² of them: along the diagonal, and then along the next one. Rows and columns are
-    visited evenly, whatever part of a round a sampling has steps for. Where a cell has a stride
-    that is coprime to its side and nearer to the golden section, the diagonal is walked by that
-    stride, so that neighbouring steps lie further apart (5, 7 and 8). docs/performance.md has the
-    figures of other orders.
+    visited evenly, whatever part of a round a sampling has steps for. It erred least of the orders
+    tried for 2 and 3, and was among the two best for 4 (docs/lattice.md). Where a stride is coprime
+    to the cell's side and near the golden section (5, 7, 8), the diagonal is walked by it, so that
+    neighbouring steps lie further apart; no figure chose that.
 
     Args:
         factor: per axis, 1 or more.

@@ -35,7 +35,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "deep_scale": 1.0,
         "phase": MOVING,
     },
-    "fast": {**_AUTOMATIC, "threshold": 32, "scale": 1.0, "deep_scale": 0.625, "phase": MOVING},
+    "fast": {**_AUTOMATIC, "threshold": 32, "scale": 1.0, "deep_scale": 0.5, "phase": MOVING},
 }
 
 

@@ -81,6 +81,22 @@ class ComfyPage:
             [kind, values],
         )
 
+    def show(self, kind: str) -> None:
+        """Bring a node to the middle of the canvas, once the run has ended."""
+        self.page.get_by_text("0 active").wait_for(timeout=RUN_MS)
+        self.page.evaluate(
+            """kind => {
+                const node = app.graph._nodes.find(n => n.type === kind);
+                node.pos = [40, 420];
+                app.extensionManager.setting.set('Comfy.Minimap.Visible', false);
+                app.canvas.ds.scale = 0.85;
+                app.canvas.ds.offset = [60, 60];
+                app.canvas.setDirty(true, true);
+            }""",
+            kind,
+        )
+        self.page.wait_for_timeout(1500)
+
     def run(self) -> None:
         """Queue the workflow."""
         self.page.evaluate("app.queuePrompt(0)")

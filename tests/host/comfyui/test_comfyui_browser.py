@@ -22,6 +22,6 @@ def test_found_by_search_wired_and_run(comfyui: ComfyHost, tmp_path: Path) -> No
         page.set_widgets("ToDo", TODO[1])
         page.run()
         text = page.text_under("ToDo")
-        page.page.wait_for_timeout(2000)
+        page.show("ToDo")
         page.page.screenshot(path=pictures / "comfyui.png")
     assert "1024 → 256 keys in 3 of 10 self-attention layers, 4 of 4 steps" in text

@@ -31,17 +31,20 @@ def watch(unet: nn.Module) -> None:
             module.to_v.register_forward_pre_hook(_note(name, "values"))
 
 
+@torch.compiler.disable
 def _note_sigma(module: nn.Module, args: tuple, kwargs: dict) -> None:
     options = kwargs.get("transformer_options") or {}
     if "sigmas" in options:
         SIGMAS.append(float(options["sigmas"][0]))
 
 
+@torch.compiler.disable
 def _note_queries(module: nn.Module, args: tuple) -> None:
     _queries.tokens = args[0]
 
 
 def _note(layer: str, role: str) -> Any:
+    @torch.compiler.disable
     def hook(module: nn.Module, args: tuple) -> None:
         tokens = args[0]
         CALLS.append(

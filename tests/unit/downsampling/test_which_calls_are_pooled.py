@@ -9,6 +9,7 @@ import pytest
 import torch
 from ldm.modules.attention import CrossAttention, SpatialTransformer
 from ldm_models import WIDTH, image, spatial_transformer, text
+from settings_of import paper
 
 from lib_todo import Report, Settings, token_downsampling
 from lib_todo.hosts.webui import other_extensions
@@ -65,7 +66,7 @@ def by_loops(given_tokens: torch.Tensor, factor: float, method: str = "nearest")
     return reference.pool(given_tokens, GRID, factor, method).to(given_tokens.dtype)
 
 
-BY_TWO = Settings(factor=2, threshold=4)
+BY_TWO = paper(factor=2, threshold=4)
 
 
 @pytest.mark.parametrize("name", ["attn1", "attn2"])
@@ -96,7 +97,7 @@ def test_several_grids_side_by_side_are_pooled_each(
     """
     case, x = Given(), tokens()
     grids = [x.clone(), *(tokens() for _ in range(copies - 1))]
-    settings = Settings(factor=factor, threshold=4, method=method)
+    settings = paper(factor=factor, threshold=4, method=method)
     got = case.call(settings, x, context=torch.cat(grids, dim=1))
     pooled = [by_loops(grid, factor, method) for grid in grids]
     torch.testing.assert_close(got, case.layer(x, context=torch.cat(pooled, dim=1)))

@@ -19,16 +19,21 @@ DEFAULTS = {
     "factor": 0.0,
     "deep_factor": 0.0,
     "threshold": 64,
+    "scale": 1.5,
+    "deep_scale": 1.0,
     "method": "nearest",
+    "phase": "moving",
     "start": 0.0,
     "end": 1.0,
     "passes": "both",
 }
 FACTORS = ("factor", "deep_factor")
 FRACTIONS = ("start", "end")
-NUMBERS = (*FACTORS, "threshold", *FRACTIONS)
+SCALES = ("scale", "deep_scale")
+NUMBERS = (*FACTORS, "threshold", *SCALES, *FRACTIONS)
 CHOICES = {
     "method": ("nearest", "nearest-exact", "average", "max", "bilinear"),
+    "phase": ("moving", "fixed"),
     "passes": ("both", "first", "hires"),
 }
 # what a message must say is allowed
@@ -37,6 +42,9 @@ ALLOWED = {
     "factor": "0 (automatic) or a number from 1 to 8",
     "deep_factor": "0 (automatic) or a number from 1 to 8",
     "threshold": "a whole number from 1 to 512",
+    "scale": "a number from 0.125 to 4",
+    "deep_scale": "0 (by the threshold, as in the paper) or a number from 0.125 to 4",
+    "phase": "one of moving, fixed",
     "method": "one of nearest, nearest-exact, average, max, bilinear",
     "start": "a number from 0 to 1",
     "end": "a number from 0 to 1",
@@ -46,6 +54,8 @@ ALLOWED = {
 ACCEPTED = [
     *[(name, value) for name in FACTORS for value in (0, 0.0, 1, 1.0, 1.25, 2, 7.999, 8, 8.0)],
     *[("threshold", value) for value in (1, 2, 64, 64.0, 511, 512, 512.0)],
+    *[(name, value) for name in SCALES for value in (0.125, 1, 1.5, 4, 4.0)],
+    ("deep_scale", 0),
     *[("start", value) for value in (0, 0.0, 5e-324, 0.5, 1, 1.0)],
     *[("end", value) for value in (0, 0.0, 0.5, math.nextafter(1, 0), 1, 1.0)],
     *[(name, value) for name, values in CHOICES.items() for value in values],
@@ -59,6 +69,8 @@ OUT_OF_BOUNDS = [
         for value in (-1, -0.5, 5e-324, 0.5, math.nextafter(1, 0), math.nextafter(8, 9), 9, 10**400)
     ],
     *[("threshold", value) for value in (-64, -1, 0, 0.0, 0.5, 1.5, 63.999, 513, 512.5, 10**400)],
+    ("scale", 0),
+    *[(name, value) for name in SCALES for value in (-1, 0.1, math.nextafter(4, 5), 5, 10**400)],
     *[
         (name, value)
         for name in FRACTIONS
@@ -92,6 +104,8 @@ UNKNOWN_NAME = [
     ("method", "bicubic"),
     ("method", ""),
     ("method", "both"),
+    ("phase", "Moving"),
+    ("phase", "still"),
     ("passes", "second"),
     ("passes", "First"),
     ("passes", "both,first"),
@@ -190,6 +204,8 @@ def test_numbers_are_taken_exactly_when_the_issue_says_so(name: str, value: Any)
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if name in FACTORS:
         allowed = number and (value == 0 or 1 <= value <= 8)
+    elif name in SCALES:
+        allowed = number and (0.125 <= value <= 4 or (name == "deep_scale" and value == 0))
     elif name in FRACTIONS:
         allowed = number and 0 <= value <= 1
     else:

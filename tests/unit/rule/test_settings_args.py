@@ -10,14 +10,20 @@ from hypothesis import strategies as st
 
 from lib_todo import Settings, SettingsError
 
-NAMES = ["enabled", "factor", "deep_factor", "threshold", "method", "start", "end", "passes"]
-POSITIONAL = [False, 2.5, 3, 32, "max", 0.25, 0.75, "hires"]
+NAMES = [
+    *("enabled", "factor", "deep_factor", "threshold", "scale", "deep_scale", "method", "phase"),
+    *("start", "end", "passes"),
+]
+POSITIONAL = [False, 2.5, 3, 32, 1.25, 0.5, "max", "fixed", 0.25, 0.75, "hires"]
 WANTED = Settings(
     enabled=False,
     factor=2.5,
     deep_factor=3,
     threshold=32,
+    scale=1.25,
+    deep_scale=0.5,
     method="max",
+    phase="fixed",
     start=0.25,
     end=0.75,
     passes="hires",
@@ -52,7 +58,10 @@ def test_what_an_object_leaves_out_comes_from_the_values_after_it() -> None:
         factor=4,
         deep_factor=3,
         threshold=32,
+        scale=1.25,
+        deep_scale=0.5,
         method="max",
+        phase="fixed",
         start=0.25,
         end=0.75,
         passes="first",
@@ -69,7 +78,7 @@ def test_too_many_values(first: Any) -> None:
         Settings.from_args([first, *POSITIONAL[1:], "surplus"])
     text = str(caught.value)
     assert text.startswith("ToDo: args = [")
-    assert "at most 8 values" in text
+    assert "at most 11 values" in text
     assert all(name in text for name in NAMES)
 
 

@@ -17,9 +17,10 @@ from ldm.modules.attention import (
     SpatialTransformer,
 )
 from ldm_models import image, keys_computed, run, spatial_transformer, text
+from settings_of import paper
 from torch import nn
 
-from lib_todo import Settings, token_downsampling
+from lib_todo import token_downsampling
 from lib_todo.interception.calls import undo_all
 from lib_todo.reasons import Reason
 
@@ -31,7 +32,7 @@ CLASSES = (
     nn.Module,
 )
 MODEL = spatial_transformer()
-BY_TWO = Settings(factor=2, threshold=4)
+BY_TWO = paper(factor=2, threshold=4)
 DENSE, HALF = 36, 9
 
 
@@ -81,7 +82,7 @@ def test_inside_only_the_call_of_three_classes_is_another() -> None:
 
 def test_disabled_touches_nothing_at_all() -> None:
     before = state()
-    with token_downsampling(Settings(enabled=False)):
+    with token_downsampling(paper(enabled=False)):
         assert state() == before
 
 
@@ -121,8 +122,8 @@ def test_raised_through_two_levels_of_nesting() -> None:
     with (
         pytest.raises(Interrupted),
         token_downsampling(BY_TWO),
-        token_downsampling(Settings(factor=3, threshold=4)),
-        token_downsampling(Settings(enabled=False)),
+        token_downsampling(paper(factor=3, threshold=4)),
+        token_downsampling(paper(enabled=False)),
     ):
         raise Interrupted
     assert state() == before
@@ -206,7 +207,7 @@ def test_others_wrap_inside_and_stay(cls: type) -> None:
     called.clear()
 
     # what is left of the first time must not act a second time beside the new one
-    with token_downsampling(Settings(factor=2, threshold=4)) as report:
+    with token_downsampling(paper(factor=2, threshold=4)) as report:
         assert keys() == HALF
         run(MODEL, image(2, 2), text())
     assert called
@@ -235,7 +236,7 @@ def test_deeper_layers_stay_deeper_where_others_wrapped_and_stayed(cls: type) ->
     with token_downsampling(BY_TWO):
         cls.__call__ = counting(cls.__call__)[0]
     with (
-        token_downsampling(Settings(factor=2, deep_factor=4, threshold=4)),
+        token_downsampling(paper(factor=2, deep_factor=4, threshold=4)),
         keys_computed(large, small) as seen,
     ):
         for _ in range(2):

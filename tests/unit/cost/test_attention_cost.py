@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ldm.modules.attention import CrossAttention, SpatialTransformer
 from ldm_models import unet
+from settings_of import paper
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -49,8 +50,8 @@ SDXL = {
 }
 SDXL_DEPTHS = {640: 2, 1280: 10}
 CASES = [
-    (1024, 1024, Settings()),
-    (1536, 512, Settings(factor=3, deep_factor=1.5, threshold=20)),
+    (1024, 1024, paper()),
+    (1536, 512, paper(factor=3, deep_factor=1.5, threshold=20)),
 ]
 
 
@@ -127,7 +128,7 @@ def test_operations_of_the_real_layer(queries: int, keys: int, channels: int) ->
 
 
 def test_sdxl_at_2048_by_hand() -> None:
-    costs = layer_costs("SDXL", 2048, 2048, Settings())
+    costs = layer_costs("SDXL", 2048, 2048, paper())
     # 10 layers of 16384 tokens by 640, 4096 keys left; 60 layers of 4096 tokens by 1280
     assert [cost.dense_flops for cost in costs] == [7_408_818_585_600, 8_375_186_227_200]
     assert [cost.pooled_flops for cost in costs] == [2_053_531_238_400, 8_375_186_227_200]
@@ -156,7 +157,7 @@ sizes = st.integers(8, 320).map(lambda n: 8 * n)
 def test_pooling_never_costs_more(
     name: str, width: int, height: int, factor: float, deep_factor: float, threshold: int
 ) -> None:
-    settings = Settings(factor=factor, deep_factor=deep_factor, threshold=threshold)
+    settings = paper(factor=factor, deep_factor=deep_factor, threshold=threshold)
     costs = layer_costs(name, width, height, settings)
     assert len(costs) == len(ARCHITECTURES[name])
     for cost in costs:

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ldm.modules.attention import CrossAttention
 from ldm_models import Pool, image, keys_computed, run, run_explicitly, spatial_transformer, text
+from settings_of import paper
 
-from lib_todo import Settings, token_downsampling
+from lib_todo import token_downsampling
 from lib_todo.plan import Grid
 from lib_todo.settings import METHODS
 
@@ -33,7 +34,7 @@ def by_loops(grid: Grid, factor: float, method: str = "nearest") -> Pool:
 )
 def test_any_grid_factor_and_method(height: int, width: int, factor: float, method: str) -> None:
     x, context = image(height, width), text()
-    with token_downsampling(Settings(factor=factor, threshold=1, method=method)):
+    with token_downsampling(paper(factor=factor, threshold=1, method=method)):
         got = run(MODEL, x, context)
     # one token is no more than the threshold allows
     by = factor if height * width > 1 else 1
@@ -46,7 +47,7 @@ def test_any_grid_factor_and_method(height: int, width: int, factor: float, meth
 def test_every_block_of_a_transformer(depth: int, use_linear: bool) -> None:
     model = spatial_transformer(depth, use_linear)
     x, context = image(6, 9), text()
-    with token_downsampling(Settings(factor=2, threshold=4)) as report:
+    with token_downsampling(paper(factor=2, threshold=4)) as report:
         got = run(model, x, context)
     torch.testing.assert_close(got, run_explicitly(model, x, context, by_loops((6, 9), 2)))
     assert not torch.allclose(got, run(model, x, context), atol=1e-3)
@@ -59,7 +60,7 @@ def test_every_block_of_a_transformer(depth: int, use_linear: bool) -> None:
 )
 def test_automatic(height: int, width: int, factor: int) -> None:
     x, context = image(height, width), text()
-    with token_downsampling(Settings(threshold=8)):
+    with token_downsampling(paper(threshold=8)):
         got = run(MODEL, x, context)
     wanted = run_explicitly(MODEL, x, context, by_loops((height, width), factor))
     torch.testing.assert_close(got, wanted)
@@ -67,7 +68,7 @@ def test_automatic(height: int, width: int, factor: int) -> None:
 
 def test_keys_are_counted_as_they_are_computed() -> None:
     with (
-        token_downsampling(Settings(factor=2.5, threshold=4)) as report,
+        token_downsampling(paper(factor=2.5, threshold=4)) as report,
         keys_computed(MODEL) as seen,
     ):
         run(MODEL, image(7, 11), text())
@@ -81,7 +82,7 @@ def test_in_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     model = spatial_transformer().to(torch.bfloat16)
     x, context = image(6, 6).bfloat16(), text().bfloat16()
     with (
-        token_downsampling(Settings(factor=2, threshold=4, method="average")),
+        token_downsampling(paper(factor=2, threshold=4, method="average")),
         keys_computed(model) as seen,
     ):
         got = run(model, x, context)
@@ -94,7 +95,7 @@ def test_gradients_flow_through_a_pooled_layer() -> None:
     model = spatial_transformer()
     model.transformer_blocks[0].checkpoint = False
     x, context = image(6, 6).requires_grad_(), text()
-    with token_downsampling(Settings(factor=2, threshold=4)):
+    with token_downsampling(paper(factor=2, threshold=4)):
         run(model, x, context).square().sum().backward()
     again = x.detach().clone().requires_grad_()
     kept = [row * 6 + column for row in (0, 2, 4) for column in (0, 2, 4)]
@@ -113,7 +114,7 @@ def test_the_host_may_replace_the_classs_forward_in_mid_generation(
         seen.append((x.shape[1], (x if context is None else context).shape[1]))
         return original(self, x, context, mask)
 
-    with token_downsampling(Settings(factor=2, threshold=4)):
+    with token_downsampling(paper(factor=2, threshold=4)):
         run(MODEL, image(6, 6), text())
         monkeypatch.setattr(CrossAttention, "forward", optimised)
         run(MODEL, image(6, 6), text())
@@ -130,7 +131,7 @@ def test_an_instances_forward_gets_the_pooled_tokens() -> None:
         seen.append((args, kwargs)) or original(x, *args, **kwargs)
     )
     x, context = image(6, 6), text()
-    with token_downsampling(Settings(factor=2, threshold=4)):
+    with token_downsampling(paper(factor=2, threshold=4)):
         got = run(model, x, context)
     assert len(seen) == 1
     layer.forward = original
@@ -143,7 +144,7 @@ def test_hooks_of_others_still_run_and_see_the_pooled_tokens() -> None:
     handle = model.transformer_blocks[0].attn1.register_forward_pre_hook(
         lambda _, args, kwargs: seen.append(kwargs["context"].shape), with_kwargs=True
     )
-    with token_downsampling(Settings(factor=3, threshold=4)):
+    with token_downsampling(paper(factor=3, threshold=4)):
         run(model, image(6, 6), text())
     handle.remove()
     assert seen == [(2, 4, 32)]

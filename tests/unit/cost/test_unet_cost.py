@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 import torch
+from settings_of import paper
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.models.unets import CONFIGS, build_diffusers, inputs_for
@@ -20,8 +21,8 @@ pytest.importorskip("diffusers")
 BATCH, ITEMSIZE = 2, 4
 CASES = [
     ((1024, 1024), None),
-    ((1536, 1024), Settings()),
-    ((1000, 776), Settings(factor=3, threshold=32, deep_factor=1.5)),
+    ((1536, 1024), paper()),
+    ((1000, 776), paper(factor=3, threshold=32, deep_factor=1.5)),
 ]
 
 
@@ -32,7 +33,7 @@ def unet(request: pytest.FixtureRequest) -> tuple[str, torch.nn.Module]:
 
 def call(name: str, model: torch.nn.Module, size: tuple[int, int], settings: Settings | None):
     inputs = inputs_for(name, *size, batch=BATCH, device=torch.device("meta"))
-    with token_downsampling(settings or Settings(enabled=False)) as report, torch.no_grad():
+    with token_downsampling(settings or paper(enabled=False)) as report, torch.no_grad():
         model(**inputs)
     return report
 
@@ -77,7 +78,7 @@ def test_the_whole_unet(unet, size: tuple[int, int], settings: Settings | None) 
 
     # the hint's table: the same keys, in as many layers
     table = "SDXL" if name == "SDXL" else "SD 1.x, 2.x"
-    costs = layer_costs(table, *size, settings or Settings(factor=1, deep_factor=1))
+    costs = layer_costs(table, *size, settings or paper(factor=1, deep_factor=1))
     expected: Counter[tuple[int, int]] = Counter()
     for cost in costs:
         expected[cost.pooled_keys, cost.level.channels] += cost.level.layers

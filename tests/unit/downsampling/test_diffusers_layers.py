@@ -29,8 +29,9 @@ from diffusers.models.attention_processor import (
     XFormersAttnProcessor,
 )
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
+from settings_of import paper
 
-from lib_todo import Settings, token_downsampling
+from lib_todo import token_downsampling
 from lib_todo.hosts.diffusers import StepProgress
 from lib_todo.plan import level_grid, pooled_grid
 from lib_todo.settings import METHODS
@@ -64,7 +65,7 @@ def test_any_shape_factor_and_method(
     name: str, latent: tuple[int, int], factor: float, method: str
 ) -> None:
     model, downscale = UNETS[name]
-    settings = Settings(factor=factor, deep_factor=1, threshold=2, method=method)
+    settings = paper(factor=factor, deep_factor=1, threshold=2, method=method)
     with token_downsampling(settings) as report:
         got = models.run_unet(model, *latent)
     with models.pooled_by_hand(model, by_loops(latent, downscale, factor, method)):
@@ -77,7 +78,7 @@ def test_any_shape_factor_and_method(
 
 def test_both_levels_by_their_own_factor() -> None:
     model, _ = UNETS["SD 1.x"]
-    settings = Settings(factor=4, deep_factor=2, threshold=4)
+    settings = paper(factor=4, deep_factor=2, threshold=4)
     with token_downsampling(settings) as report, models.keys_computed(model) as seen:
         models.run_unet(model, 16, 16)
     assert sorted(set(seen)) == [(64, 16), (256, 16)]
@@ -86,7 +87,7 @@ def test_both_levels_by_their_own_factor() -> None:
 
 def test_at_its_native_size_nothing_changes() -> None:
     model, _ = UNETS["SD 1.x"]
-    with token_downsampling(Settings(threshold=8)) as report:
+    with token_downsampling(paper(threshold=8)) as report:
         got = models.run_unet(model, 8, 8)
     assert torch.equal(got, models.run_unet(model, 8, 8))
     assert report.line(8) == "ToDo: nothing was pooled: no layer has more than 8×8 tokens"
@@ -120,7 +121,7 @@ def test_every_attention_processor(cls: type, monkeypatch: pytest.MonkeyPatch) -
     handle = layer.register_forward_hook(
         lambda _, args, kwargs, out: calls.append((args[0], out)), with_kwargs=True
     )
-    with token_downsampling(Settings(factor=2, deep_factor=1, threshold=2)):
+    with token_downsampling(paper(factor=2, deep_factor=1, threshold=2)):
         got = models.run_unet(model, 10, 7)
     handle.remove()
     with models.pooled_by_hand(model, by_loops((10, 7), 1, 2)):
@@ -134,10 +135,10 @@ def test_fused_projections_pass_through_and_are_told() -> None:
     model = models.unet()
     model.fuse_qkv_projections()
     wanted = models.run_unet(model, 16, 16)
-    with token_downsampling(Settings(threshold=8)) as report:
+    with token_downsampling(paper(threshold=8)) as report:
         got = models.run_unet(model, 16, 16)
     assert torch.equal(got, wanted)
-    assert report.line() == "ToDo: nothing was pooled: fused projections (3 layers)"
+    assert report.line() == "ToDo: nothing was pooled: 7 layers with fused projections"
 
 
 def test_a_masked_call_passes_through() -> None:
@@ -150,7 +151,7 @@ def test_a_masked_call_passes_through() -> None:
         mid_block_type=None,
     )
     wanted = model(latent, 500, text, **masks).sample
-    with token_downsampling(Settings(threshold=8)) as report:
+    with token_downsampling(paper(threshold=8)) as report:
         got = model(latent, 500, text, **masks).sample
     assert torch.equal(got, wanted)
     assert "masked" in report.line()
@@ -159,7 +160,7 @@ def test_a_masked_call_passes_through() -> None:
 def test_a_control_nets_layers_are_pooled_too() -> None:
     control = models.randomised(ControlNetModel.from_unet(models.unet()))
     latent, text = torch.randn(2, 4, 16, 16), torch.randn(2, 5, models.TEXT_WIDTH)
-    with token_downsampling(Settings(threshold=8)) as report, models.keys_computed(control) as seen:
+    with token_downsampling(paper(threshold=8)) as report, models.keys_computed(control) as seen:
         control(latent, 500, text, controlnet_cond=torch.randn(2, 3, 128, 128))
     assert seen == [(256, 64), (64, 64), (64, 64)]
     assert report.layers == 3
@@ -167,7 +168,7 @@ def test_a_control_nets_layers_are_pooled_too() -> None:
 
 def test_nothing_is_left_on_the_classes() -> None:
     model, _ = UNETS["SD 1.x"]
-    with pytest.raises(RuntimeError), token_downsampling(Settings(threshold=8)):
+    with pytest.raises(RuntimeError), token_downsampling(paper(threshold=8)):
         assert "__call__" in vars(Attention)
         assert "__call__" in vars(Transformer2DModel)
         model(torch.randn(2, 5, 16, 16), 500, torch.randn(2, 5, models.TEXT_WIDTH))
@@ -195,7 +196,7 @@ def generate(pipe: Any, steps: int = 4, **options: Any) -> torch.Tensor:
 
 
 def test_a_pipeline_needs_only_the_with(pipe: Any) -> None:
-    with token_downsampling(Settings(factor=2, threshold=8)):
+    with token_downsampling(paper(factor=2, threshold=8)):
         got = generate(pipe)
     with models.pooled_by_hand(pipe.unet, by_loops((16, 12), 1, 2)):
         torch.testing.assert_close(got, generate(pipe))
@@ -204,7 +205,7 @@ def test_a_pipeline_needs_only_the_with(pipe: Any) -> None:
 
 def test_an_sdxl_pipeline(tmp_path: Path) -> None:
     pipe = models.sdxl_pipeline(tmp_path)
-    with token_downsampling(Settings(factor=2, threshold=4)):
+    with token_downsampling(paper(factor=2, threshold=4)):
         got = generate(pipe)
     with models.pooled_by_hand(pipe.unet, by_loops((16, 12), 2, 2)):
         torch.testing.assert_close(got, generate(pipe))
@@ -233,7 +234,7 @@ WHOLE, POOLED = 192, 48
 def test_windows_in_every_call_of_the_pipeline(
     pipe: Any, start: float, end: float, wanted: list[int]
 ) -> None:
-    settings = Settings(factor=2, threshold=8, start=start, end=end)
+    settings = paper(factor=2, threshold=8, start=start, end=end)
     with token_downsampling(settings) as report:
         progress = StepProgress(report)
         for _ in range(2):
@@ -242,7 +243,7 @@ def test_windows_in_every_call_of_the_pipeline(
 
 
 def test_one_step_calls_are_counted_one_by_one(pipe: Any) -> None:
-    with token_downsampling(Settings(threshold=8)) as report:
+    with token_downsampling(paper(threshold=8)) as report:
         for _ in range(3):
             generate(pipe, steps=1, callback_on_step_end=StepProgress(report))
     assert report.steps == (3, 3)
@@ -257,7 +258,7 @@ def test_a_call_after_one_that_was_broken_off_starts_at_its_first_step(pipe: Any
                 raise KeyboardInterrupt
             return kwargs
 
-    with token_downsampling(Settings(factor=2, threshold=8, end=0.5)) as report:
+    with token_downsampling(paper(factor=2, threshold=8, end=0.5)) as report:
         progress = StepProgress(report)
         with pytest.raises(KeyboardInterrupt):
             generate(pipe, callback_on_step_end=MultiPipelineCallbacks([progress, Stop()]))
@@ -269,7 +270,7 @@ def test_image_to_image_counts_its_own_steps(pipe: Any) -> None:
     image_pipe = AutoPipelineForImage2Image.from_pipe(pipe)
     image_pipe.set_progress_bar_config(disable=True)
     picture = torch.rand(1, 3, 128, 96, generator=torch.Generator().manual_seed(0))
-    with token_downsampling(Settings(factor=2, threshold=8, end=0.5)) as report:
+    with token_downsampling(paper(factor=2, threshold=8, end=0.5)) as report:
         with models.keys_computed(pipe.unet) as seen:
             image_pipe(
                 PROMPT,
@@ -287,14 +288,14 @@ def test_image_to_image_counts_its_own_steps(pipe: Any) -> None:
 def test_a_second_order_scheduler_counts_the_users_steps(pipe: Any) -> None:
     pipe = type(pipe)(**{**pipe.components, "scheduler": HeunDiscreteScheduler(steps_offset=1)})
     pipe.set_progress_bar_config(disable=True)
-    with token_downsampling(Settings(factor=2, threshold=8, end=0.5)) as report:
+    with token_downsampling(paper(factor=2, threshold=8, end=0.5)) as report:
         keys = keys_by_step(pipe, callback_on_step_end=StepProgress(report))
     assert keys == [POOLED] * 4 + [WHOLE] * 3
     assert report.steps == (2, 4)
 
 
 def test_only_the_wanted_pass(pipe: Any) -> None:
-    with token_downsampling(Settings(factor=2, threshold=8, passes="hires")) as report:
+    with token_downsampling(paper(factor=2, threshold=8, passes="hires")) as report:
         first = keys_by_step(pipe, callback_on_step_end=StepProgress(report))
         hires = keys_by_step(pipe, callback_on_step_end=StepProgress(report, "hires"))
     assert (first, hires) == ([WHOLE] * 4, [POOLED] * 4)

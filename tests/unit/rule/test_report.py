@@ -8,9 +8,10 @@ import weakref
 
 import pytest
 from ldm_models import image, run, spatial_transformer, text
+from settings_of import paper
 from torch import nn
 
-from lib_todo import Report, Settings, token_downsampling, wording
+from lib_todo import Report, token_downsampling, wording
 from lib_todo.reasons import Reason
 from lib_todo.wording import WORDS
 
@@ -173,7 +174,7 @@ def test_one_step_passes_are_told_apart() -> None:
 
 
 def test_batches_of_one_step_are_told_apart_by_entering_again() -> None:
-    downsampling = token_downsampling(Settings(factor=2, threshold=2))
+    downsampling = token_downsampling(paper(factor=2, threshold=2))
     model = spatial_transformer()
     for _ in range(3):
         with downsampling as report:
@@ -418,7 +419,7 @@ def test_as_json() -> None:
 
 def test_a_real_run_as_json() -> None:
     model = spatial_transformer(depth=2)
-    with token_downsampling(Settings(factor=1.5, threshold=4)) as report:
+    with token_downsampling(paper(factor=1.5, threshold=4)) as report:
         report.progress(0, 1)
         run(model, image(6, 7), text())
     written = json.loads(json.dumps(report.to_dict()))
@@ -438,7 +439,7 @@ def test_a_real_run_as_json() -> None:
 
 def test_no_module_is_kept_alive() -> None:
     model = spatial_transformer()
-    downsampling = token_downsampling(Settings(factor=2, threshold=2))
+    downsampling = token_downsampling(paper(factor=2, threshold=2))
     with downsampling as report:
         run(model, image(4, 4), text())
         dead = [weakref.ref(module) for module in model.modules()]
@@ -452,7 +453,7 @@ def test_no_module_is_kept_alive() -> None:
 def test_no_module_is_kept_alive_by_one_that_broke_off() -> None:
     model = spatial_transformer()
     handle = model.transformer_blocks[0].ff.register_forward_pre_hook(lambda *_: 1 / 0)
-    downsampling = token_downsampling(Settings(factor=2, threshold=2))
+    downsampling = token_downsampling(paper(factor=2, threshold=2))
     with downsampling as report:
         with pytest.raises(ZeroDivisionError):
             run(model, image(4, 4), text())

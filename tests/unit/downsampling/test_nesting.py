@@ -7,14 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 from ldm_models import image, keys_computed, run, spatial_transformer, text
+from settings_of import paper
 
 from lib_todo import Report, Settings, token_downsampling
 from lib_todo.interception.active import current
 
 MODEL = spatial_transformer()
-BY_TWO = Settings(factor=2, threshold=4)
-BY_THREE = Settings(factor=3, threshold=4)
-DISABLED = Settings(enabled=False)
+BY_TWO = paper(factor=2, threshold=4)
+BY_THREE = paper(factor=3, threshold=4)
+DISABLED = paper(enabled=False)
 DENSE, HALF, THIRD = 36, 9, 4
 
 
@@ -72,7 +73,7 @@ def test_three_deep() -> None:
 
 
 def test_the_inner_has_its_own_progress() -> None:
-    windowed = Settings(factor=2, threshold=4, start=0.5)
+    windowed = paper(factor=2, threshold=4, start=0.5)
     with token_downsampling(windowed) as outer:
         outer.progress(0, 2)
         with token_downsampling(windowed) as inner:

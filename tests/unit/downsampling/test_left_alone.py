@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from ldm_models import image, run, spatial_transformer, text
+from settings_of import paper
 
 from lib_todo import Report, Settings, token_downsampling
 from lib_todo.reasons import Reason
@@ -26,47 +27,43 @@ def paused(report: Report) -> None:
 
 CASES = [
     pytest.param(
-        Settings(factor=2, threshold=10), at(0, 1), Reason.BELOW_THRESHOLD, id="at threshold"
+        paper(factor=2, threshold=10), at(0, 1), Reason.BELOW_THRESHOLD, id="at threshold"
+    ),
+    pytest.param(paper(factor=8, threshold=512), at(0, 1), Reason.BELOW_THRESHOLD, id="below it"),
+    pytest.param(paper(factor=1, threshold=2), at(0, 1), Reason.FACTOR_ONE, id="factor 1"),
+    pytest.param(paper(threshold=9), at(0, 1), Reason.FACTOR_ONE, id="automatic 1"),
+    pytest.param(paper(factor=1.01, threshold=2), at(0, 1), Reason.FACTOR_ONE, id="hardly above 1"),
+    pytest.param(
+        paper(factor=2, threshold=2, start=0.5), at(9, 20), Reason.OUTSIDE_WINDOW, id="too early"
     ),
     pytest.param(
-        Settings(factor=8, threshold=512), at(0, 1), Reason.BELOW_THRESHOLD, id="below it"
-    ),
-    pytest.param(Settings(factor=1, threshold=2), at(0, 1), Reason.FACTOR_ONE, id="factor 1"),
-    pytest.param(Settings(threshold=9), at(0, 1), Reason.FACTOR_ONE, id="automatic 1"),
-    pytest.param(
-        Settings(factor=1.01, threshold=2), at(0, 1), Reason.FACTOR_ONE, id="hardly above 1"
+        paper(factor=2, threshold=2, end=0.5), at(10, 20), Reason.OUTSIDE_WINDOW, id="too late"
     ),
     pytest.param(
-        Settings(factor=2, threshold=2, start=0.5), at(9, 20), Reason.OUTSIDE_WINDOW, id="too early"
-    ),
-    pytest.param(
-        Settings(factor=2, threshold=2, end=0.5), at(10, 20), Reason.OUTSIDE_WINDOW, id="too late"
-    ),
-    pytest.param(
-        Settings(factor=2, threshold=2, start=0.3, end=0.3),
+        paper(factor=2, threshold=2, start=0.3, end=0.3),
         at(6, 20),
         Reason.OUTSIDE_WINDOW,
         id="empty window",
     ),
     pytest.param(
-        Settings(factor=2, threshold=2, end=0.9),
+        paper(factor=2, threshold=2, end=0.9),
         at(40, 20),
         Reason.OUTSIDE_WINDOW,
         id="past the end",
     ),
     pytest.param(
-        Settings(factor=2, threshold=2, passes="hires"),
+        paper(factor=2, threshold=2, passes="hires"),
         at(0, 20),
         Reason.OTHER_PASS,
         id="first pass",
     ),
     pytest.param(
-        Settings(factor=2, threshold=2, passes="first"),
+        paper(factor=2, threshold=2, passes="first"),
         at(0, 20, "hires"),
         Reason.OTHER_PASS,
         id="hires pass",
     ),
-    pytest.param(Settings(factor=2, threshold=2), paused, Reason.OTHER_GENERATION, id="paused"),
+    pytest.param(paper(factor=2, threshold=2), paused, Reason.OTHER_GENERATION, id="paused"),
 ]
 
 
@@ -89,12 +86,12 @@ def test_bitwise_the_same_and_told_why(
 @pytest.mark.parametrize(
     ("settings", "progress"),
     [
-        (Settings(factor=2, threshold=9), at(0, 1)),
-        (Settings(factor=2, threshold=2, start=0.5), at(10, 20)),
-        (Settings(factor=2, threshold=2, end=0.5), at(9, 20)),
-        (Settings(factor=2, threshold=2), at(40, 20)),
-        (Settings(factor=2, threshold=2, passes="hires"), at(0, 20, "hires")),
-        (Settings(factor=2, threshold=2, passes="first"), at(0, 20)),
+        (paper(factor=2, threshold=9), at(0, 1)),
+        (paper(factor=2, threshold=2, start=0.5), at(10, 20)),
+        (paper(factor=2, threshold=2, end=0.5), at(9, 20)),
+        (paper(factor=2, threshold=2), at(40, 20)),
+        (paper(factor=2, threshold=2, passes="hires"), at(0, 20, "hires")),
+        (paper(factor=2, threshold=2, passes="first"), at(0, 20)),
     ],
 )
 def test_on_the_other_side_of_each_edge_it_is_pooled(
@@ -109,14 +106,14 @@ def test_on_the_other_side_of_each_edge_it_is_pooled(
 
 def test_disabled_is_bitwise_the_same_and_counts_nothing() -> None:
     x, context = image(10, 10), text()
-    with token_downsampling(Settings(enabled=False, factor=2, threshold=2)) as report:
+    with token_downsampling(paper(enabled=False, factor=2, threshold=2)) as report:
         inside = run(MODEL, x, context)
     assert torch.equal(inside, run(MODEL, x, context))
     assert report.tallies == {}
 
 
 def test_progress_is_never_counted_from_calls() -> None:
-    with token_downsampling(Settings(factor=2, threshold=2, end=0.5)) as report:
+    with token_downsampling(paper(factor=2, threshold=2, end=0.5)) as report:
         report.progress(0, 4)
         for _ in range(7):
             run(MODEL, image(10, 10), text())
@@ -128,7 +125,7 @@ def test_progress_is_never_counted_from_calls() -> None:
 
 
 def test_after_a_pause_progress_goes_on() -> None:
-    with token_downsampling(Settings(factor=2, threshold=2)) as report:
+    with token_downsampling(paper(factor=2, threshold=2)) as report:
         paused(report)
         report.progress(1, 4)
         run(MODEL, image(10, 10), text())
@@ -138,6 +135,6 @@ def test_after_a_pause_progress_goes_on() -> None:
 def test_off_after_on_is_bitwise_the_same() -> None:
     x, context = image(10, 10), text()
     without = run(MODEL, x, context)
-    with token_downsampling(Settings(factor=2, threshold=2)):
+    with token_downsampling(paper(factor=2, threshold=2)):
         assert not torch.equal(run(MODEL, x, context), without)
     assert torch.equal(run(MODEL, x, context), without)

@@ -18,9 +18,10 @@ from ldm_models import (
     text,
     unet,
 )
+from settings_of import paper
 from torch import nn
 
-from lib_todo import Settings, token_downsampling
+from lib_todo import token_downsampling
 from lib_todo.reasons import Reason
 
 Keys = list[tuple[int, int]]
@@ -53,7 +54,7 @@ def test_without_it_every_level_is_dense(models: list[nn.Module]) -> None:
 
 
 def test_factor_for_the_largest_and_deep_factor_for_the_rest(models: list[nn.Module]) -> None:
-    with token_downsampling(Settings(factor=4, deep_factor=2, threshold=4)) as report:
+    with token_downsampling(paper(factor=4, deep_factor=2, threshold=4)) as report:
         assert evaluate(models[0], 32) == at_level(32, 8, 8, 4, 4)
     assert report.layers == 10
     assert {key: len(t.layers) for key, t in report.pooled.items()} == {
@@ -67,21 +68,21 @@ def test_factor_for_the_largest_and_deep_factor_for_the_rest(models: list[nn.Mod
 
 
 def test_automatic_by_level(models: list[nn.Module]) -> None:
-    with token_downsampling(Settings(threshold=8)):
+    with token_downsampling(paper(threshold=8)):
         assert evaluate(models[0], 32) == at_level(32, 8, 8, 8, 4)
 
 
 def test_one_of_the_two_may_be_one(models: list[nn.Module]) -> None:
-    with token_downsampling(Settings(factor=1, deep_factor=2, threshold=4)):
+    with token_downsampling(paper(factor=1, deep_factor=2, threshold=4)):
         assert evaluate(models[0], 16) == at_level(16, 16, 4, 4, 2)
-    with token_downsampling(Settings(factor=2, deep_factor=1, threshold=4)):
+    with token_downsampling(paper(factor=2, deep_factor=1, threshold=4)):
         assert evaluate(models[0], 16) == at_level(16, 8, 8, 4, 2)
 
 
 def test_the_size_goes_up_and_down_in_one_with(models: list[nn.Module]) -> None:
     """Hires fix and the next batch: the largest grid is that of the evaluation, not of all."""
     model = models[0]
-    with token_downsampling(Settings(factor=4, deep_factor=2, threshold=4)):
+    with token_downsampling(paper(factor=4, deep_factor=2, threshold=4)):
         for side in (16, 32, 16, 8, 32):
             expected = {
                 32: at_level(32, 8, 8, 4, 4),
@@ -97,7 +98,7 @@ def test_an_evaluation_that_broke_off_does_not_count_for_the_next(models: list[n
     def fail(*_: object) -> None:
         raise RuntimeError
 
-    with token_downsampling(Settings(factor=4, deep_factor=2, threshold=4)):
+    with token_downsampling(paper(factor=4, deep_factor=2, threshold=4)):
         handle = model.middle_block.register_forward_pre_hook(fail)
         with pytest.raises(RuntimeError):
             evaluate(model, 32)
@@ -107,7 +108,7 @@ def test_an_evaluation_that_broke_off_does_not_count_for_the_next(models: list[n
 
 def test_another_model_at_a_smaller_size(models: list[nn.Module]) -> None:
     """A hires checkpoint of its own, then the next batch's first pass with the first model."""
-    with token_downsampling(Settings(factor=4, deep_factor=2, threshold=4)) as report:
+    with token_downsampling(paper(factor=4, deep_factor=2, threshold=4)) as report:
         for step, (model, side) in enumerate([(models[0], 32), (models[1], 16)]):
             report.progress(0, 1, ("hires", "first")[step])
             expected = {32: at_level(32, 8, 8, 4, 4), 16: at_level(16, 4, 4, 4, 2)}[side]
@@ -115,7 +116,7 @@ def test_another_model_at_a_smaller_size(models: list[nn.Module]) -> None:
 
 
 def test_another_model_after_entering_again(models: list[nn.Module]) -> None:
-    downsampling = token_downsampling(Settings(factor=4, deep_factor=2, threshold=4))
+    downsampling = token_downsampling(paper(factor=4, deep_factor=2, threshold=4))
     with downsampling:
         evaluate(models[0], 32)
     with downsampling:
@@ -126,7 +127,7 @@ def test_two_models_in_one_evaluation_share_the_largest() -> None:
     """ControlNet's own layers run before the U-Net's, over the same grids."""
     layers = [spatial_transformer() for _ in range(4)]
     with (
-        token_downsampling(Settings(factor=4, deep_factor=2, threshold=4)) as report,
+        token_downsampling(paper(factor=4, deep_factor=2, threshold=4)) as report,
         keys_computed(*layers) as seen,
     ):
         for step in range(2):
@@ -148,7 +149,7 @@ LAYERS = [[spatial_transformer() for _ in range(2)] for _ in range(3)]
 def test_any_order_of_models_and_sizes(evaluations: list[tuple[int, int, int]]) -> None:
     """Each evaluation told of by progress, and run once or twice (split cond and uncond)."""
     seen, wanted = [], []
-    with token_downsampling(Settings(factor=3, deep_factor=2, threshold=2)) as report:
+    with token_downsampling(paper(factor=3, deep_factor=2, threshold=2)) as report:
         for step, (number, side, times) in enumerate(evaluations):
             report.progress(step, len(evaluations))
             model = LAYERS[number]

@@ -8,14 +8,15 @@ import pytest
 import torch
 from ldm.modules.attention import CrossAttention
 from ldm_models import image, run, spatial_transformer, text
+from settings_of import paper
 
 from lib_todo import Report, Settings, token_downsampling
 from lib_todo.hosts.webui import other_extensions
 from lib_todo.reasons import Reason
 from lib_todo.wording import WORDS
 
-BY_TWO = Settings(factor=2, threshold=4)
-BELOW = Settings(factor=2, threshold=64)
+BY_TWO = paper(factor=2, threshold=4)
+BELOW = paper(factor=2, threshold=64)
 GRID = (6, 8)
 
 other_extensions.register()
@@ -59,7 +60,7 @@ def answers(model: Any, settings: Settings | None) -> tuple[torch.Tensor, Report
     """The transformer's answer to fixed noise, with these settings or without ToDo."""
     torch.manual_seed(1)
     x, context = image(*GRID), text()
-    with token_downsampling(settings or Settings(enabled=False)) as report:
+    with token_downsampling(settings or paper(enabled=False)) as report:
         return run(model, x, context), report
 
 
