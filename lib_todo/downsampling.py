@@ -131,18 +131,19 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
         if grid is None:
             return args, kwargs
         given = dict(zip(family.parameters, args), **kwargs)
-        x, context = (given.get(name) for name in family.parameters[:2])
+        x: Any = given.get(family.parameters[0])
+        context: Any = given.get(family.parameters[1])
         copies = contexts.count_key_grids(x, context, grid, layer, evaluation.transformer)
         moment = evaluation.moment
         if not copies:
-            reason = contexts.why_not_this_grid(x, context, grid, layer, evaluation.transformer)
-            if reason is Reason.OTHER_GRID:
+            why_not = contexts.why_not_this_grid(x, context, grid, layer, evaluation.transformer)
+            if why_not is Reason.OTHER_GRID:
                 evaluation.see_self_attention(grid)
-            self.report.count(layer, grid, x.shape[1], x.shape[1], reason, moment.shown_step)
+            self.report.count(layer, grid, x.shape[1], x.shape[1], why_not, moment.shown_step)
             return args, kwargs
         evaluation.see_self_attention(grid)
         before = copies * grid[0] * grid[1]
-        factor, reason = self._decide(family, layer, evaluation, given)
+        factor, reason = self._decide(family, layer, grid, evaluation, given)
         source = x if context is None else context
         pooled = source
         if reason is None:
@@ -162,15 +163,18 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
         return contexts.with_changed(family, args, kwargs, changed)
 
     def _decide(
-        self, family: Family, layer: Any, evaluation: Evaluation, given: dict[str, Any]
+        self,
+        family: Family,
+        layer: Any,
+        grid: Grid,
+        evaluation: Evaluation,
+        given: dict[str, Any],
     ) -> tuple[float, Reason | None]:
         """The factor, and why the layer is left alone (None: it is not)."""
         reason = vetoes.first(layer, before_the_rule=True)
         if reason is not None:
             return 1, reason
-        factor, reason = decide(
-            evaluation.grid, evaluation.largest, evaluation.settings, evaluation.moment
-        )
+        factor, reason = decide(grid, evaluation.largest, evaluation.settings, evaluation.moment)
         if reason is None:
             reason = vetoes.first(layer) or contexts.why_keys_are_not_ours(family, layer, given)
         return (1, reason) if reason is not None else (factor, None)

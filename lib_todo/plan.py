@@ -71,7 +71,8 @@ def pooled_grid(grid: Grid, factor: float) -> Grid:
     if factor == int(factor):
         whole = int(factor)
         return -(-grid[0] // whole), -(-grid[1] // whole)
-    return tuple(max(1, math.floor(side / factor + 0.5)) for side in grid)
+    height, width = (max(1, math.floor(side / factor + 0.5)) for side in grid)
+    return height, width
 
 
 def in_window(fraction: float, start: float, end: float) -> bool:

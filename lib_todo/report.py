@@ -126,8 +126,7 @@ class Report(Counts):
         Raises:
             ValueError: total below 1, a negative step, or an unknown pass.
         """
-        self.position.advance(step, total, pass_name, shown_steps)
-        self._steps_seen.add(self.position.current_step)
+        self._steps_seen.add(self.position.advance(step, total, pass_name, shown_steps))
 
     def count(
         self,

@@ -102,7 +102,7 @@ def _intercept_transformer(original: Callable, family: Family) -> Callable:
         run = _run_of(__call__)
         if run is None:
             return original(self, *args, **kwargs)
-        x = args[0] if args else kwargs.get(family.parameters[0])
+        x: Any = args[0] if args else kwargs.get(family.parameters[0])
         is_image = isinstance(x, torch.Tensor) and x.ndim == 4
         run.enter_transformer(self, (x.shape[2], x.shape[3]) if is_image else None)
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Hashable, Sequence, Set
 
 import torch
 
@@ -43,9 +43,7 @@ class Sampling:
         """The layer at that place of the U-Net, the same one each time."""
         return self._layers.setdefault(place, Layer())
 
-    def begin_evaluation(
-        self, sigma: float, latent: Grid, replaced: Collection[Hashable]
-    ) -> Evaluation:
+    def begin_evaluation(self, sigma: float, latent: Grid, replaced: Set[Hashable]) -> Evaluation:
         """Note that the U-Net is called on a latent of that size.
 
         Args:
@@ -57,7 +55,7 @@ class Sampling:
             # a sampler that adds noise on its way goes back a little; its steps still go on
             step = max(step_of(sigma, self.sigmas), self.report.position.step)
             self.report.progress(step, max(1, len(self.sigmas) - 1))
-            moment = self.report.position.moment
+            moment = self.report.position.moment or Moment()
             if self.latent is None or latent[0] * latent[1] > self.latent[0] * self.latent[1]:
                 self.latent = latent
         return Evaluation(self, moment, replaced)
@@ -69,7 +67,7 @@ class Evaluation:
 
     sampling: Sampling
     moment: Moment
-    replaced: Collection[Hashable]
+    replaced: Set[Hashable]
     largest: Grid = (0, 0)
 
     def pool(
@@ -123,7 +121,7 @@ class Evaluation:
 
     def _phase(self, layer: Layer, factor: float) -> Phase:
         moment, hold = self.moment, rule_for(self.moment.sampler).hold
-        if not self.sampling.settings.moves or not hold:
+        if not self.sampling.settings.moves or not hold or moment.step is None:
             return FIXED
         return self.sampling.phases.phase(layer, moment.sampling, moment.step, factor, hold)
 
