@@ -38,7 +38,7 @@ def main() -> None:
         description = machine.describe(device, dtype)
         memory = "kept" if keep_freed_memory() else "given back"
         how = {"clock": args.clock, "freed_memory": memory}
-        settings = Settings(threshold=args.threshold)
+        settings = Settings.from_preset("paper", threshold=args.threshold)
         try:
             store.set_machine({**description, **how})
             with shown_progress() as progress, torch.inference_mode():

@@ -27,7 +27,7 @@ from benchmarks.peers.names import (
 )
 from benchmarks.running.timing import CLOCKS
 from lib_todo import Settings, SettingsError
-from lib_todo.settings import METHODS
+from lib_todo.settings import BY_NAME, METHODS
 
 DESCRIPTION = "What ToDo saves and costs, beside its peers and bounds, on this machine."
 BUILT_IN = Path(__file__).parent.parent / "demo" / "model"
@@ -80,7 +80,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
         choices=attention_backends.NAMES,
         help="of U-Net calls; all without it",
     )
-    parser.add_argument("--threshold", type=int, default=Settings().threshold)
+    parser.add_argument("--threshold", type=int, default=BY_NAME["threshold"].default)
     parser.add_argument("--reference", type=Path, help="folder of the authors' ImprovedTokenMerge")
     parser.add_argument("--older", type=Path, help="folder of sd-webui-token-downsampling")
     parser.add_argument("--webui", type=Path, help="folder of AUTOMATIC1111's WebUI, for HyperTile")
@@ -121,7 +121,7 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     except SettingsError as error:
         parser.error(f"--native {args.native}: {error}")
     try:
-        Settings(threshold=args.threshold)
+        Settings.from_preset("paper", threshold=args.threshold)
     except SettingsError as error:
         parser.error(f"--threshold {args.threshold}: {error}")
     for name in args.variants or ():

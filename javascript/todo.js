@@ -1,122 +1,15 @@
-// The live hint below the sliders: what will be pooled at the chosen size, and how much work is left.
-// The rule here is lib_todo/plan.py's and lib_todo/cost.py's; tests/unit/test_hint.py runs both over
-// the same cases. The table of architectures comes with the page, from the hint's own element.
+// The accordion's live hint: asks the server what will be pooled, and shows what it answers.
+// The rule is the server's alone (lib_todo/plan.py). Without the route nothing is shown.
 (function (root) {
     "use strict";
 
-    const PIXELS_PER_LATENT = 8;
-    const NUMBERS = ["factor", "deep_factor", "threshold", "start", "end"];
-
-    function autoFactor(tokens, threshold) {
-        return Math.max(1, Math.floor(Math.sqrt(tokens) / threshold + 0.5));
-    }
-
-    function layerFactor(grid, largest, settings) {
-        const tokens = grid[0] * grid[1];
-        if (tokens <= settings.threshold ** 2) return 1;
-        const isLargest = tokens >= largest[0] * largest[1];
-        const wanted = isLargest ? settings.factor : settings.deep_factor;
-        return wanted || autoFactor(tokens, settings.threshold);
-    }
-
-    function pooledGrid(grid, factor) {
-        if (Number.isInteger(factor)) return grid.map((side) => Math.ceil(side / factor));
-        return grid.map((side) => Math.max(1, Math.floor(side / factor + 0.5)));
-    }
-
-    function levelGrid(latent, downscale) {
-        let grid = latent;
-        for (; downscale > 1; downscale /= 2) grid = grid.map((side) => Math.ceil(side / 2));
-        return grid;
-    }
-
-    function attentionFlops(queries, keys, channels) {
-        return 4 * channels * (queries * channels + keys * channels + queries * keys);
-    }
-
-    // What each level of an architecture costs in one pass: grids, factor, dense and pooled operations.
-    function layerCosts(levels, width, height, settings) {
-        const latent = [height, width].map((side) => Math.floor(side / PIXELS_PER_LATENT));
-        const grids = levels.map((level) => levelGrid(latent, level.downscale));
-        return levels.map((level, index) => {
-            const grid = grids[index];
-            const factor = layerFactor(grid, grids[0], settings);
-            const pooled = pooledGrid(grid, factor);
-            const tokens = grid[0] * grid[1];
-            const keys = pooled[0] * pooled[1];
-            return {
-                grid, factor, pooled,
-                dense: level.layers * attentionFlops(tokens, tokens, level.channels),
-                left: level.layers * attentionFlops(tokens, keys, level.channels),
-            };
-        });
-    }
-
-    function workLeft(costs) {
-        const sum = (key) => costs.reduce((total, cost) => total + cost[key], 0);
-        return sum("left") / sum("dense");
-    }
-
-    // The size of the hires pass, as the host works it out; null without hires fix.
-    function hiresSize(width, height, hires) {
-        if (!hires.enabled) return null;
-        const {scale, x, y} = hires;
-        if (!x && !y) return [Math.floor(width * scale), Math.floor(height * scale)];
-        if (!y) return [x, Math.floor((x * height) / width)];
-        if (!x) return [Math.floor((y * width) / height), y];
-        return [x, y];
-    }
-
-    function sides(grid) {
-        return `${grid[1]}×${grid[0]}`;
-    }
-
-    // One line for one architecture and pass, for people.
-    function describe(name, levels, size, settings) {
-        const costs = layerCosts(levels, size[0], size[1], settings);
-        const pooled = costs.filter((cost) => cost.factor > 1);
-        const where = `${name} at ${size[0]}×${size[1]}`;
-        if (!pooled.length) {
-            const limit = `${settings.threshold}×${settings.threshold} tokens`;
-            if (costs[0].grid[0] * costs[0].grid[1] <= settings.threshold ** 2) {
-                return `${where}: nothing to pool, no layer has more than ${limit}`;
-            }
-            return settings.factor === 0
-                ? `${where}: nothing to pool, no layer has many more than ${limit}`
-                : `${where}: nothing is pooled by a factor of 1`;
-        }
-        const grids = pooled.map((c) => `${sides(c.grid)} → ${sides(c.pooled)} tokens (by ${c.factor})`);
-        const percent = Math.max(1, Math.round(100 * workLeft(costs)));
-        return `${where}: ${grids.join(", ")}; about ${percent}% of the self-attention work is left`;
-    }
-
-    // Why the generation will be refused with an error; null if it will not. The number boxes keep
-    // every other value within its bounds.
-    function refusal(settings) {
-        const tooSmall = [settings.factor, settings.deep_factor].some((factor) => factor > 0 && factor < 1);
-        if (tooSmall) return "A factor must be 0 (automatic) or at least 1";
-        return settings.start > settings.end ? "The start must be no greater than the end" : null;
-    }
-
-    // All lines of the hint for a tab's state.
-    function hintLines(architectures, state) {
-        const {settings} = state;
-        const refused = refusal(settings);
-        if (refused) return [refused];
-        const hires = hiresSize(state.width, state.height, state.hires);
-        const passes = [["first", [state.width, state.height]], ["hires", hires]];
-        const wanted = passes.filter(([name, size]) => size && ["both", name].includes(settings.passes));
-        if (!wanted.length) return ["Nothing is pooled: hires fix is off, and only its pass is chosen"];
-        if (settings.start === settings.end) return ["Nothing is pooled: the start is the end"];
-        return wanted.flatMap(([, size]) =>
-            Object.entries(architectures).map(([name, levels]) => describe(name, levels, size, settings)));
-    }
-
-    // Everything below reads the page; a missing element gives null and an empty hint.
+    const CLOCK_MS = 500;
+    // another checkpoint changes the answer without changing a control
+    const ASK_AGAIN_MS = 4000;
+    const asked = {};
 
     function field(id, selector) {
-        const element = root.gradioApp().querySelector(`#${id} ${selector}`);
-        return element || null;
+        return root.gradioApp().querySelector(`#${id} ${selector}`);
     }
 
     function number(id) {
@@ -130,11 +23,12 @@
         return Boolean(box && box.checked);
     }
 
-    function readSettings(tab) {
-        const settings = Object.fromEntries(NUMBERS.map((name) => [name, number(`script_${tab}_todo_${name}`)]));
-        const passes = field(`script_${tab}_todo_passes`, "input");
-        settings.passes = passes && passes.value;
-        return Object.values(settings).includes(null) || !passes ? null : settings;
+    // A control's value, whatever kind it is; undefined where the page has none of it.
+    function shown(id) {
+        if (field(id, "input[type=checkbox]")) return checked(id);
+        if (field(id, "input[type=number]")) return number(id);
+        const input = field(id, "input");
+        return input ? input.value : undefined;
     }
 
     // "Resize by" works from the picture, whose size the host writes as "512x384" into its own line;
@@ -142,8 +36,8 @@
     function readSize(tab) {
         const by = root.gradioApp().querySelector("#img2img_tab_resize_by");
         if (tab === "img2img" && by && by.style.display === "block") {
-            const shown = field("img2img_scale_resolution_preview", ".resolution");
-            const match = shown ? /^(\d+)x(\d+)$/.exec(shown.textContent.trim()) : null;
+            const resolution = field("img2img_scale_resolution_preview", ".resolution");
+            const match = resolution ? /^(\d+)x(\d+)$/.exec(resolution.textContent.trim()) : null;
             const scale = number("img2img_scale");
             return match && scale ? [1, 2].map((side) => Math.floor(match[side] * scale)) : null;
         }
@@ -161,18 +55,41 @@
         };
     }
 
-    function refresh(tab) {
+    // The tab's state as the route wants it, in JSON; null where the page lacks something.
+    function readState(tab, names) {
+        const size = readSize(tab);
+        const values = {};
+        for (const name of names) values[name] = shown(`script_${tab}_todo_${name}`);
+        if (!size || Object.values(values).includes(undefined)) return null;
+        return JSON.stringify({width: size[0], height: size[1], hires: readHires(tab), values});
+    }
+
+    async function ask(route, state) {
+        try {
+            const answer = await fetch(route, {
+                method: "POST",
+                headers: {"Content-Type": "application/json"},
+                body: state,
+            });
+            return answer.ok ? (await answer.json()).lines.join("\n") : "";
+        } catch {
+            return "";
+        }
+    }
+
+    async function refresh(tab) {
         const hint = field(`script_${tab}_todo_hint`, ".todo-hint");
         if (!hint || !hint.offsetParent) return;
-        const settings = readSettings(tab);
-        const size = readSize(tab);
-        let lines = [];
-        if (settings && size) {
-            const state = {width: size[0], height: size[1], hires: readHires(tab), settings};
-            lines = hintLines(JSON.parse(hint.dataset.architectures), state);
-        }
-        const text = lines.join("\n");
-        if (hint.textContent === text) return;
+        const state = readState(tab, hint.dataset.names.split(" "));
+        const measured = root.gradioApp().querySelector(`#script_${tab}_todo_measure`);
+        const question = `${state} ${measured && measured.textContent}`;
+        const last = asked[tab];
+        if (last && last.question === question && Date.now() - last.time < ASK_AGAIN_MS) return;
+        const now = {question, time: Date.now()};
+        asked[tab] = now;
+        const text = state ? await ask(`.${hint.dataset.route}`, state) : "";
+        // a later question has been put meanwhile
+        if (asked[tab] !== now || hint.textContent === text) return;
         hint.textContent = text;
     }
 
@@ -180,14 +97,25 @@
         ["txt2img", "img2img"].forEach(refresh);
     }
 
-    if (typeof module !== "undefined" && module.exports) {
-        module.exports = {layerFactor, pooledGrid, layerCosts, workLeft, hiresSize, hintLines};
-        return;
+    // The host ticks the box of an accordion that is opened, until the box itself was clicked; so
+    // the settings could not be read without switching ToDo on. An event that is no mouse's
+    // tells the host's own handler so and leaves the box as it is. Ticking opens, to show them.
+    function openWithoutTicking(tab) {
+        const id = `script_${tab}_todo_enabled`;
+        const box = root.gradioApp().querySelector(`#${id}-visible-checkbox`);
+        const label = field(id, ".label-wrap");
+        if (!box || !label) return;
+        box.dispatchEvent(new Event("click"));
+        box.addEventListener("input", () => {
+            if (box.checked && !label.classList.contains("open")) label.click();
+        });
     }
+
     root.onUiLoaded(() => {
+        ["txt2img", "img2img"].forEach(openWithoutTicking);
         root.gradioApp().addEventListener("input", refreshAll);
         root.gradioApp().addEventListener("change", refreshAll);
         // paste, the swap button and other scripts set values without any event
-        setInterval(refreshAll, 500);
+        setInterval(refreshAll, CLOCK_MS);
     });
-})(typeof window === "undefined" ? globalThis : window);
+})(window);

@@ -5,5 +5,5 @@ from .pooling import pool_tokens
 from .report import Report
 from .settings import Settings, SettingsError
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 __all__ = ["Report", "Settings", "SettingsError", "pool_tokens", "token_downsampling"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from .evaluation import Evaluation, Lanes
+from .evaluation import Evaluation, Lanes, caller
 from .interception import active, calls, contexts, vetoes
 from .interception.families import Family
 from .phase import FIXED, Phase
@@ -15,7 +18,6 @@ from .pooling import pool_tokens
 from .position import Moment
 from .reasons import Reason
 from .report import Report
-from .samplers import rule_for
 from .settings import Settings
 
 
@@ -38,6 +40,7 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
 
     Raises:
         TypeError: settings of another type.
+        RuntimeError: entered while another thread or task is inside.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -47,13 +50,20 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
         self.enabled = settings.enabled
         self.report = Report()
         self._entries: list[active.Entry] = []
+        self._owner: Callable[[], Any] = lambda: None
         self._lanes = Lanes()
 
     def __enter__(self) -> Report:
+        if self._entries and self._owner() is not caller():
+            raise RuntimeError(
+                "ToDo: this token_downsampling is in use in another thread or task; give each one "
+                "of its own: they can share the Settings"
+            )
         if self.enabled:
             calls.install(self)
+        self._owner = weakref.ref(caller())
         self._entries.append(active.enter(self))
-        self._lanes = Lanes()
+        self._lanes.forget()
         self.report.position.expect_sampling()
         return self.report
 
@@ -76,11 +86,13 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
                     fraction=lane.clock.fraction,
                     sampler=lane.sampler,
                 )
-        lane.evaluations.append(Evaluation(moment, model))
+        elif moment.sampler is None:
+            moment = dataclasses.replace(moment, sampler=lane.sampler)
+        self._lanes.evaluations.append(Evaluation(self.settings, moment, model))
 
     def leave_model(self) -> None:
         """Undo the last enter_model."""
-        self._lanes.now.evaluations.pop()
+        self._lanes.evaluations.pop()
 
     def begin_sampling(self, sampler: str) -> None:
         """Note that a scheduler of the class named `sampler` was set to new timesteps."""
@@ -98,14 +110,17 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
 
     def _evaluation(self, transformer: Any = None) -> Evaluation:
         """The evaluation that is under way; a loose transformer may begin a new one."""
-        lane = self._lanes.now
-        if lane.evaluations:
-            return lane.evaluations[-1]
+        if self._lanes.evaluations:
+            return self._lanes.evaluations[-1]
+        lane = self._lanes.open()
         position = self.report.position
-        if transformer is not None and lane.loose.is_over(transformer, position.evaluation):
-            lane.loose = Evaluation(position.moment)
-            lane.loose.told = position.evaluation
-        return lane.loose
+        loose = lane.loose
+        if loose is None or (
+            transformer is not None and loose.is_over(transformer, position.evaluation)
+        ):
+            loose = lane.loose = Evaluation(self.settings, position.moment)
+            loose.told = position.evaluation
+        return loose
 
     def arguments_for(
         self, family: Family, layer: Any, args: tuple, kwargs: dict
@@ -118,7 +133,7 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
         given = dict(zip(family.parameters, args), **kwargs)
         x, context = (given.get(name) for name in family.parameters[:2])
         copies = contexts.count_key_grids(x, context, grid, layer, evaluation.transformer)
-        moment = evaluation.moment or Moment()
+        moment = evaluation.moment
         if not copies:
             reason = contexts.why_not_this_grid(x, context, grid, layer, evaluation.transformer)
             if reason is Reason.OTHER_GRID:
@@ -127,11 +142,11 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
             return args, kwargs
         evaluation.see_self_attention(grid)
         before = copies * grid[0] * grid[1]
-        factor, reason = self._decide(family, layer, grid, evaluation.largest, moment, given)
+        factor, reason = self._decide(family, layer, evaluation, given)
         source = x if context is None else context
         pooled = source
         if reason is None:
-            phase = self._phase(layer, factor, moment)
+            phase = self._phase(layer, factor, evaluation)
             pooled = self._pool(source, grid, copies, factor, phase)
             if pooled is source:
                 reason = Reason.FACTOR_ONE
@@ -147,27 +162,28 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
         return contexts.with_changed(family, args, kwargs, changed)
 
     def _decide(
-        self,
-        family: Family,
-        layer: Any,
-        grid: Grid,
-        largest: Grid,
-        moment: Moment,
-        given: dict[str, Any],
+        self, family: Family, layer: Any, evaluation: Evaluation, given: dict[str, Any]
     ) -> tuple[float, Reason | None]:
         """The factor, and why the layer is left alone (None: it is not)."""
         reason = vetoes.first(layer, before_the_rule=True)
         if reason is not None:
             return 1, reason
-        factor, reason = decide(grid, largest, self.settings, moment)
+        factor, reason = decide(
+            evaluation.grid, evaluation.largest, evaluation.settings, evaluation.moment
+        )
         if reason is None:
             reason = vetoes.first(layer) or contexts.why_keys_are_not_ours(family, layer, given)
         return (1, reason) if reason is not None else (factor, None)
 
-    def _phase(self, layer: Any, factor: float, moment: Moment) -> Phase:
-        if not self.settings.moves or moment.step is None:
+    def _phase(self, layer: Any, factor: float, evaluation: Evaluation) -> Phase:
+        moment, hold = evaluation.moment, evaluation.rule.hold
+        if not self.settings.moves:
             return FIXED
-        hold = rule_for(moment.sampler).hold
+        if moment.step is None:
+            self.report.phase_held(None, 0)
+            return FIXED
+        if hold != 1:
+            self.report.phase_held(moment.sampler, hold)
         return self._lanes.now.phases.phase(layer, moment.sampling, moment.step, factor, hold)
 
     def _pool(

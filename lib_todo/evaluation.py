@@ -10,6 +10,8 @@ from typing import Any
 from .phase import PhaseCounter
 from .plan import Grid
 from .position import Moment, TimestepClock
+from .samplers import rule_for, settings_for
+from .settings import Settings
 
 
 class Evaluation:
@@ -19,9 +21,11 @@ class Evaluation:
     called one after another are taken for one evaluation, until one of them is called again.
     """
 
-    def __init__(self, moment: Moment | None = None, model: Any = None) -> None:
-        self.moment = moment
+    def __init__(self, settings: Settings, moment: Moment | None, model: Any = None) -> None:
+        self.moment = moment or Moment()
         self.model = model
+        self.rule = rule_for(self.moment.sampler, self.moment.told)
+        self.settings = settings_for(self.rule, settings)
         self.largest: Grid = (0, 0)
         self.told = 0
         self._grids: list[tuple[Grid | None, Any]] = []
@@ -63,9 +67,7 @@ class Lane:
         self.clock = TimestepClock()
         self.phases = PhaseCounter()
         self.sampler: str | None = None
-        self.told_sampling: int | None = None
-        self.evaluations: list[Evaluation] = []
-        self.loose = Evaluation()
+        self.loose: Evaluation | None = None
 
 
 class Lanes:
@@ -78,9 +80,20 @@ class Lanes:
         self._lanes: weakref.WeakKeyDictionary[Any, Lane] = weakref.WeakKeyDictionary()
         self._calls = threading.local()
 
+    def forget(self) -> None:
+        """Begin anew; calls that are under way go on."""
+        self._lanes.clear()
+
+    @property
+    def evaluations(self) -> list[Evaluation]:
+        """The models' calls that this thread is in, the innermost last."""
+        if not hasattr(self._calls, "evaluations"):
+            self._calls.evaluations = []
+        return self._calls.evaluations
+
     def open(self) -> Lane:
         """The lane of whoever runs now."""
-        owner = _task() or threading.current_thread()
+        owner = caller()
         lane = self._lanes.get(owner)
         if lane is None:
             lane = self._lanes[owner] = Lane()
@@ -90,8 +103,12 @@ class Lanes:
     @property
     def now(self) -> Lane:
         """The lane of the call that this thread is in."""
-        lane = getattr(self._calls, "lane", None)
-        return lane if lane is not None and lane.evaluations else self.open()
+        return self._calls.lane if self.evaluations else self.open()
+
+
+def caller() -> Any:
+    """Who runs now: an asyncio task, or a thread where there is none."""
+    return _task() or threading.current_thread()
 
 
 def _task() -> asyncio.Task | None:

@@ -36,10 +36,10 @@ def phase_order(factor: float) -> tuple[Phase, ...]:
     """All phases of a factor, in the order in which steps take them; each once.
 
     ceil(factor)² of them: along the diagonal, and then along the next one. Rows and columns are
-    visited evenly, whatever part of a round a sampling has steps for. Where a cell has a stride
-    that is coprime to its side and nearer to the golden section, the diagonal is walked by that
-    stride, so that neighbouring steps lie further apart (5, 7 and 8). docs/performance.md has the
-    figures of other orders.
+    visited evenly, whatever part of a round a sampling has steps for. It erred least of the orders
+    tried for 2 and 3, and was among the two best for 4 (docs/lattice.md). Where a stride is coprime
+    to the cell's side and near the golden section (5, 7, 8), the diagonal is walked by it, so that
+    neighbouring steps lie further apart; no figure chose that.
 
     Args:
         factor: per axis, 1 or more.
@@ -76,7 +76,7 @@ class PhaseCounter:
             sampling: its number; a new one begins anew.
             step: what tells one step from the next.
             factor: per axis.
-            hold: for how many steps in a row a phase is kept, at least 1.
+            hold: for how many steps in a row a phase is kept; 0 keeps the first one.
         """
         last_sampling, last_step, count = self._seen.get(layer, (None, None, -1))
         if last_sampling != sampling:
@@ -85,4 +85,4 @@ class PhaseCounter:
             count += 1
             self._seen[layer] = sampling, step, count
         order = phase_order(factor)
-        return order[count // hold % len(order)]
+        return order[count // hold % len(order)] if hold else order[0]

@@ -16,7 +16,8 @@ class Moment:
 
     `step` tells the sampler's steps apart, None where nobody knows them; `fraction` of the pass is
     behind, None likewise; `shown_step` is the step as the user counts it, None where that is not
-    known. `sampler` is its name where a host or a scheduler told it.
+    known. `sampler` is its name where a host or a scheduler told it. `told`: by a host or a
+    callback, not by the timesteps. `foreign`: it is another generation's.
     """
 
     pass_name: str = "first"
@@ -26,6 +27,7 @@ class Moment:
     shown_step: Step | None = None
     sampler: str | None = None
     foreign: bool = False
+    told: bool = False
 
 
 class Position:
@@ -96,6 +98,7 @@ class Position:
             self.current_step,
             self.sampler,
             self.foreign_evaluation,
+            told=True,
         )
 
 

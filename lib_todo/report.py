@@ -26,16 +26,86 @@ class Tally:
         self.calls += other.calls
 
 
-class Report:
+Key = tuple[Grid, int, int, "Reason | None"]
+
+
+class Counts:
+    """Calls by (grid, keys before, keys after, reason); the reason is None where pooled."""
+
+    def __init__(self) -> None:
+        self.tallies: dict[Key, Tally] = {}
+
+    def _add(self, key: Key, layer: int) -> None:
+        tally = self.tallies.get(key)
+        if tally is None:
+            tally = self.tallies[key] = Tally()
+        tally.layers.add(layer)
+        tally.calls += 1
+
+    @property
+    def pooled(self) -> dict[tuple[int, int], Tally]:
+        """Pooled calls by (keys before, keys after)."""
+        merged: dict[tuple[int, int], Tally] = {}
+        for (_, before, after, reason), tally in self.tallies.items():
+            if reason is None:
+                merged.setdefault((before, after), Tally()).add(tally)
+        return merged
+
+    @property
+    def left_alone(self) -> dict[Reason, Tally]:
+        """Self-attention calls left alone, by reason."""
+        merged: dict[Reason, Tally] = {}
+        for (_, _, _, reason), tally in self.tallies.items():
+            if reason is not None and reason is not Reason.NOT_SELF_ATTENTION:
+                merged.setdefault(reason, Tally()).add(tally)
+        return merged
+
+    @property
+    def layers(self) -> int:
+        """How many distinct self-attention layers were called."""
+        return len(set().union(*(tally.layers for _, tally in self._of_self_attention())))
+
+    @property
+    def largest_grid(self) -> Grid | None:
+        """The largest grid (height, width) of any self-attention layer called."""
+        grids = (grid for grid, _ in self._of_self_attention())
+        return max(grids, key=lambda grid: grid[0] * grid[1], default=None)
+
+    def _of_self_attention(self) -> list[tuple[Grid, Tally]]:
+        return [
+            (grid, tally)
+            for (grid, _, _, reason), tally in self.tallies.items()
+            if reason is not Reason.NOT_SELF_ATTENTION
+        ]
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """Every count in types that JSON knows."""
+        return [
+            {
+                "grid": list(grid),
+                "keys_before": before,
+                "keys_after": after,
+                "reason": reason.value if reason else None,
+                "layers": len(tally.layers),
+                "calls": tally.calls,
+            }
+            for (grid, before, after, reason), tally in self.tallies.items()
+        ]
+
+
+class Report(Counts):
     """What a `token_downsampling` did; `position` is where the sampling was said to be.
 
-    Counts are kept for every (grid, keys before, keys after, reason); the reason is None where the
-    tokens were pooled. Layers are distinct attention modules. No module is kept alive by it.
+    `passes` has the counts of each pass by its name, in the order in which they began. Layers are
+    distinct attention modules. No module is kept alive by it.
     """
 
     def __init__(self) -> None:
-        self.tallies: dict[tuple[Grid, int, int, Reason | None], Tally] = {}
+        super().__init__()
+        self.passes: dict[str, Counts] = {}
         self.position = Position()
+        # by sampler, None where nobody told it: for how many steps a phase was held, 0 for good
+        self.held: dict[str | None, int] = {}
         self._steps_seen: set[Step] = set()
         self._steps_pooled: set[Step] = set()
         self._serials: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
@@ -76,54 +146,30 @@ class Report:
         if serial is None:
             serial = self._serials[layer] = next(self._serial)
         key = (grid, before, after, reason)
-        tally = self.tallies.get(key)
-        if tally is None:
-            tally = self.tallies[key] = Tally()
-        tally.layers.add(serial)
-        tally.calls += 1
+        counts = self.passes.get(self.position.pass_name)
+        if counts is None:
+            counts = self.passes[self.position.pass_name] = Counts()
+        self._add(key, serial)
+        counts._add(key, serial)
         if reason is None and step is not None:
             self._steps_pooled.add(step)
 
-    @property
-    def pooled(self) -> dict[tuple[int, int], Tally]:
-        """Pooled calls by (keys before, keys after)."""
-        merged: dict[tuple[int, int], Tally] = {}
-        for (_, before, after, reason), tally in self.tallies.items():
-            if reason is None:
-                merged.setdefault((before, after), Tally()).add(tally)
-        return merged
-
-    @property
-    def left_alone(self) -> dict[Reason, Tally]:
-        """Self-attention calls left alone, by reason."""
-        merged: dict[Reason, Tally] = {}
-        for (_, _, _, reason), tally in self.tallies.items():
-            if reason is not None and reason is not Reason.NOT_SELF_ATTENTION:
-                merged.setdefault(reason, Tally()).add(tally)
-        return merged
-
-    @property
-    def layers(self) -> int:
-        """How many distinct self-attention layers were called."""
-        return len(set().union(*(tally.layers for _, tally in self._of_self_attention())))
-
-    @property
-    def largest_grid(self) -> Grid | None:
-        """The largest grid (height, width) of any self-attention layer called."""
-        grids = (grid for grid, _ in self._of_self_attention())
-        return max(grids, key=lambda grid: grid[0] * grid[1], default=None)
-
-    def _of_self_attention(self) -> list[tuple[Grid, Tally]]:
-        return [
-            (grid, tally)
-            for (grid, _, _, reason), tally in self.tallies.items()
-            if reason is not Reason.NOT_SELF_ATTENTION
-        ]
+    def phase_held(self, sampler: str | None, steps: int) -> None:
+        """Note that a moving phase was held for `steps` steps in a row (0: it did not move)."""
+        self.held[sampler] = steps
 
     @property
     def steps(self) -> tuple[int, int]:
         """Steps in which something was pooled, and all steps; (0, 0) without any progress."""
         return len(self._steps_pooled), len(self._steps_seen)
+
+    def steps_of(self, pass_name: str) -> tuple[int, int]:
+        """The same of one pass."""
+        pooled, seen = (
+            sum(name == pass_name for _, name, _ in steps)
+            for steps in (self._steps_pooled, self._steps_seen)
+        )
+        return pooled, seen
 
     def line(self, threshold: int | None = None, where: str = "") -> str:
         """One line for people.
@@ -140,15 +186,15 @@ class Report:
         return {
             "layers": self.layers,
             "steps": {"pooled": pooled, "seen": seen},
-            "grids": [
-                {
-                    "grid": list(grid),
-                    "keys_before": before,
-                    "keys_after": after,
-                    "reason": reason.value if reason else None,
-                    "layers": len(tally.layers),
-                    "calls": tally.calls,
-                }
-                for (grid, before, after, reason), tally in self.tallies.items()
+            "phase_held": [
+                {"sampler": sampler, "steps": steps} for sampler, steps in self.held.items()
             ],
+            "grids": self.to_list(),
+            "passes": {
+                name: {
+                    "steps": dict(zip(("pooled", "seen"), self.steps_of(name))),
+                    "grids": counts.to_list(),
+                }
+                for name, counts in self.passes.items()
+            },
         }

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from .reasons import UNEXPECTED, Reason
 
 if TYPE_CHECKING:
-    from .report import Report
+    from .report import Counts, Report
 
 WORDS = {
     Reason.BELOW_THRESHOLD: "below the threshold",
-    Reason.FACTOR_ONE: "factor 1",
-    Reason.OUTSIDE_WINDOW: "outside the step window",
-    Reason.OTHER_PASS: "other pass",
-    Reason.OTHER_GENERATION: "another generation",
-    Reason.OTHER_GRID: "not this grid",
+    Reason.FACTOR_ONE: "left whole by a factor of 1 (chosen, or automatic near the threshold)",
+    Reason.OUTSIDE_WINDOW: "outside the steps from Start to End",
+    Reason.OTHER_PASS: "in a pass that Passes leaves out",
+    Reason.OTHER_GENERATION: "outside the sampler's own steps",
+    Reason.OTHER_GRID: "with tokens that were merged or tiled before (token merging does that)",
     Reason.HYPERTILE: "left to HyperTile",
     Reason.OLDER_EXTENSION: "left to the older ToDo extension",
-    Reason.ATTENTION_MAP_READ: "read by self-attention guidance",
+    Reason.ATTENTION_MAP_READ: "left to self-attention guidance, which reads their attention map",
     Reason.MASKED: "masked or with additional tokens",
-    Reason.FUSED: "fused projections",
+    Reason.FUSED: "with fused projections",
     Reason.OTHER_VALUES: "with values of their own",
     Reason.REPLACED: "replaced by another node",
     Reason.NOT_SELF_ATTENTION: "not self-attention over the image",
 }
+REMEDIES = {
+    Reason.BELOW_THRESHOLD: "A larger image or a lower threshold would be pooled",
+    Reason.FACTOR_ONE: "A larger image or a factor of 2 would be pooled",
+    Reason.OUTSIDE_WINDOW: "Set Start lower or End higher",
+    Reason.OTHER_PASS: "Set Passes to both",
+    Reason.OTHER_GRID: "Switch that off to use ToDo",
+    Reason.HYPERTILE: "Switch HyperTile off to use ToDo",
+    Reason.OLDER_EXTENSION: "Switch the older extension off to use this one",
+    Reason.ATTENTION_MAP_READ: "Switch self-attention guidance off to use ToDo",
+    Reason.FUSED: "Unfuse the projections to use ToDo",
+}
+PASSES = {"first": "first pass", "hires": "hires pass"}
 NO_LAYER = "no such layer seen"
 REPLACED = "self-attention is replaced by another extension"
 
@@ -32,7 +45,7 @@ REPLACED = "self-attention is replaced by another extension"
 def line(report: Report, threshold: int | None, where: str) -> str:
     """One line for people; see `Report.line`."""
     if report.pooled:
-        return _pooled_line(report)
+        return f"ToDo: {_pooled(report, report.steps, report.held)}"
     return nothing_pooled(_why_nothing(report, threshold, where))
 
 
@@ -41,32 +54,77 @@ def nothing_pooled(why: str) -> str:
     return f"ToDo: nothing was pooled: {why}"
 
 
-def _pooled_line(report: Report) -> str:
+def generation_line(report: Report, threshold: int, heads: Mapping[str, str]) -> str:
+    """One line for people, pass by pass, with what would help where nothing was pooled at all.
+
+    Args:
+        threshold: the side in tokens, to name it where nothing was above it.
+        heads: what to say of each pass beside its counts, such as "512×512".
+    """
+    told = []
+    for name, counts in report.passes.items():
+        head = f" ({heads[name]})" if heads.get(name) else ""
+        if counts.pooled:
+            text = _pooled(counts, report.steps_of(name), report.held)
+        else:
+            text = f"nothing was pooled: {_why_nothing(counts, threshold, '')}"
+        told.append((PASSES[name], head, text))
+    if len(told) == 1:
+        _, head, text = told[0]
+        whole = f"ToDo{head}: {text}"
+    else:
+        whole = "ToDo: " + "; ".join(f"{name}{head}: {text}" for name, head, text in told)
+    remedy = "" if report.pooled else remedies(report)
+    return f"{whole}. {remedy}" if remedy else whole
+
+
+def remedies(counts: Counts) -> str:
+    """What would have helped, one sentence for each cause that can be helped."""
+    reasons = set(counts.left_alone)
+    if len(reasons) > 1:
+        # deeper layers are mostly below: what kept the large ones from being pooled counts
+        reasons.discard(Reason.BELOW_THRESHOLD)
+    return ". ".join(REMEDIES[reason] for reason in WORDS if reason in reasons & REMEDIES.keys())
+
+
+def layers(count: int) -> str:
+    """The number with its noun."""
+    return f"{count} layer" if count == 1 else f"{count} layers"
+
+
+def _pooled(counts: Counts, steps: tuple[int, int], held: Mapping[str | None, int]) -> str:
     parts = [
         f"{before} → {after} keys in {len(tally.layers)}"
-        for (before, after), tally in sorted(report.pooled.items(), reverse=True)
+        for (before, after), tally in sorted(counts.pooled.items(), reverse=True)
     ]
-    told = f"ToDo: {', '.join(parts)} of {report.layers} self-attention layers"
-    pooled, seen = report.steps
+    told = f"{', '.join(parts)} of {counts.layers} self-attention layers"
+    pooled, seen = steps
     if seen:
         told += f", {pooled} of {seen} steps"
     notes = [
         f"{len(tally.layers)} {WORDS[reason]}"
-        for reason, tally in report.left_alone.items()
+        for reason, tally in counts.left_alone.items()
         if reason in UNEXPECTED
     ]
+    notes += [_held(sampler, count) for sampler, count in held.items()]
     return f"{told} ({'; '.join(notes)})" if notes else told
 
 
-def _why_nothing(report: Report, threshold: int | None, where: str) -> str:
-    reasons = report.left_alone
+def _held(sampler: str | None, steps: int) -> str:
+    """That a moving phase was held, for whose sake."""
+    whose = f"for {sampler}" if sampler else "since the sampler is not known"
+    return f"phase held for {steps} steps {whose}" if steps else f"phase fixed {whose}"
+
+
+def _why_nothing(counts: Counts, threshold: int | None, where: str) -> str:
+    reasons = counts.left_alone
     if not reasons:
-        return REPLACED if report.tallies else NO_LAYER
+        return REPLACED if counts.tallies else NO_LAYER
     if set(reasons) == {Reason.BELOW_THRESHOLD}:
         limit = f"{threshold}×{threshold} tokens" if threshold else "the threshold"
         return " ".join(filter(None, [f"no layer has more than {limit}", where]))
     return ", ".join(
-        f"{WORDS[reason]} ({len(tally.layers)} layers)"
+        f"{layers(len(tally.layers))} {WORDS[reason]}"
         for reason, tally in reasons.items()
         if reason is not Reason.BELOW_THRESHOLD
     )

@@ -9,13 +9,21 @@ from modules import scripts
 
 try:
     from modules.script_callbacks import (
+        on_app_started,
         on_before_ui,
         on_cfg_denoiser,
         on_script_unloaded,
         on_ui_settings,
     )
 
-    from lib_todo.hosts.webui import accordion, lifecycle, options, other_extensions, xyz
+    from lib_todo.hosts.webui import (
+        accordion,
+        lifecycle,
+        options,
+        other_extensions,
+        routes,
+        xyz,
+    )
     from lib_todo.interception.calls import undo_all
 except ImportError as error:
     WHY_NOT = f"ToDo is switched off, since this WebUI lacks something it needs: {error}"
@@ -54,8 +62,19 @@ else:
         def postprocess(self, p: Any, processed: Any, *args: Any) -> None:
             lifecycle.finish(p, processed)
 
-    on_cfg_denoiser(lifecycle.on_denoiser_call)
+    def add_axes() -> None:
+        xyz.add_axes(scripts.scripts_data)
+
+    def app_started(demo: Any, app: Any) -> None:
+        accordion.hide_end_of_args([scripts.scripts_txt2img, scripts.scripts_img2img], "ToDo")
+        routes.add(app)
+
+    # a start with --nowebui asks neither for axes nor for options later on
+    add_axes()
+    options.register()
+    on_before_ui(add_axes)
     on_ui_settings(options.register)
-    on_before_ui(lambda: xyz.add_axes(scripts.scripts_data))
+    on_cfg_denoiser(lifecycle.on_denoiser_call)
+    on_app_started(app_started)
     on_script_unloaded(undo_all)
     other_extensions.register()

@@ -8,6 +8,9 @@ from fractions import Fraction
 
 import torch
 
+# A1111's: on the CPU it does not average float16, nor take nearest-exact of bfloat16
+IS_TORCH_2_1 = torch.__version__.startswith("2.1.")
+
 Token = list[float]
 Image = list[list[Token]]
 

@@ -11,17 +11,23 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
 from benchmarks.output import trade_off
-from benchmarks.peers.names import DENSE, FLOOR, IDEAL, TODO, TODO_BY
+from benchmarks.peers.names import DENSE, FLOOR, IDEAL, PRESETS, TODO, TODO_BY
 from benchmarks.running.store import Store
 from benchmarks.running.timing import Spread, ratio
 
 _DPI = 110
 # so that ToDo stands out and the bounds stay in the background
 _OURS = "crimson"
+_PAPER = "rosybrown"
+_PRESETS = ("orangered", "crimson", "darkmagenta")
 _REDS = ("lightcoral", "indianred", "darkred")
 _OTHERS = ("tab:blue", "tab:orange", "tab:green", "tab:purple", "tab:brown", "tab:cyan")
 _STYLES: dict[str, dict[str, Any]] = {
-    TODO: {"color": _OURS, "linewidth": 3, "marker": "o"},
+    TODO: {"color": _PAPER, "linewidth": 2, "marker": "."},
+    **{
+        name: {"color": red, "linewidth": width, "marker": "o"}
+        for name, red, width in zip(PRESETS, _PRESETS, (1.5, 3, 1.5), strict=True)
+    },
     **{
         name: {"color": red, "linewidth": 1.5, "marker": "."}
         for name, red in zip(TODO_BY, _REDS, strict=True)

@@ -124,7 +124,10 @@ def _predictions(store: Store) -> str:
         itemsize = getattr(torch, store.data["machine"]["precision"]).itemsize
         dense, pooled = (
             prediction.seconds(architecture, latent, settings, batch, itemsize, rate, attention)
-            for settings in (None, Settings(threshold=measured_with["threshold"]))
+            for settings in (
+                None,
+                Settings.from_preset("paper", threshold=measured_with["threshold"]),
+            )
         )
         measured, predicted = ratio(*times).median, dense / pooled
         row = [f"{predicted:.3f}", f"{measured:.3f}", f"{predicted / measured:.3f}"]

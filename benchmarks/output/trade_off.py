@@ -5,13 +5,13 @@ from __future__ import annotations
 import statistics
 from collections.abc import Collection
 
-from benchmarks.peers.names import DENSE, DIFFUSERS, TODO, TODO_BY
+from benchmarks.peers.names import DENSE, DIFFUSERS, PRESETS, TODO, TODO_BY
 from benchmarks.running.store import Store
 from benchmarks.running.timing import ratio
 
 # whose calls are held against the checkpoint's errors, and its own size in pixels
 ARCHITECTURE, NATIVE = "SD 1.x", 512
-OURS = (TODO, *TODO_BY)
+OURS = (TODO, *PRESETS, *TODO_BY)
 # by method, error and speed-up
 Trade = dict[str, tuple[float, float]]
 

@@ -24,7 +24,7 @@ def measure_pipeline(bench: Bench, pipeline: HiresPipeline, enlargements: list[i
     """The second pass of hires fix and the decoder, as `quality` runs them."""
     checkpoint = pipeline.checkpoint
     bench.store.set_conditions("generation", PIPELINE, **checkpoint.conditions())
-    settings = Settings(threshold=checkpoint.threshold)
+    settings = Settings.from_preset("paper", threshold=checkpoint.threshold)
     for times in enlargements:
         side = times * checkpoint.native
         start, case = pipeline.enlarged_first_pass(0, side), pipeline.case(side)

@@ -15,8 +15,9 @@ import torch
 from PIL import Image
 
 from benchmarks.models.hires import HiresPipeline
-from benchmarks.peers.names import DENSE, HIDIFFUSION, HYPERTILE, TODO_BY, TOMES
+from benchmarks.peers.names import DENSE, HIDIFFUSION, HYPERTILE, PRESETS, TODO_BY, TOMES
 from benchmarks.peers.tiles import tiled
+from benchmarks.peers.todo import at_native
 from benchmarks.peers.tome import tome
 from benchmarks.peers.windows import windowed
 from benchmarks.running.bench import Bench
@@ -27,6 +28,7 @@ from lib_todo.settings import METHODS
 
 # the WebUI's default tile of 256 pixels is half of what SD 1.x was trained on
 HYPERTILE_OF_NATIVE = 2
+MOVING_BY = (2, 3, 4, 6)
 # by name, what holds a method on the pipeline and yields ToDo's report where there is one
 Methods = dict[str, Callable[[], AbstractContextManager[Any]]]
 # by name, how far a picture is from dense's
@@ -34,10 +36,16 @@ MEASURES = {"psnr": psnr, "high_frequency": high_frequency_ratio}
 
 
 def variants(threshold: int, enlargement: int) -> dict[str, Settings]:
-    """What is compared at `enlargement` times the native size; deep layers pool from 3 on."""
-    automatic = Settings(threshold=threshold)
+    """What is compared at `enlargement` times the native size; deep layers pool from 3 on.
+
+    The library's presets, and the paper's settings with one thing changed: "moving" says that the
+    phase moves.
+    """
+    automatic = Settings.from_preset("paper", threshold=threshold)
     change = dataclasses.replace
     found = {f"ToDo {name}": change(automatic, method=name) for name in METHODS}
+    found |= {name: at_native(preset, threshold) for name, preset in PRESETS.items()}
+    found |= {f"ToDo moving {f}": change(automatic, factor=f, phase="moving") for f in MOVING_BY}
     if enlargement == 2:
         factors = (1.5, *TODO_BY.values())
         found |= {f"ToDo factor {f:g}": change(automatic, factor=f) for f in factors}

@@ -18,12 +18,13 @@ from benchmarks.peers.names import (
     HYPERTILE,
     IDEAL,
     OLDER,
+    PRESETS,
     REFERENCE,
     TODO,
     TODO_BY,
     TOMES,
 )
-from benchmarks.peers.todo import todo
+from benchmarks.peers.todo import preset, todo
 from benchmarks.peers.tome import tome
 
 
@@ -46,6 +47,7 @@ def available(kind: str, architecture: str, folders: Folders) -> tuple[dict[str,
     methods: dict[str, Method] = {
         DENSE: lambda case: contextlib.nullcontext(),
         TODO: todo(),
+        **{name: preset(of_library) for name, of_library in PRESETS.items()},
         **{name: todo(factor=factor) for name, factor in TODO_BY.items()},
         IDEAL: ideal,
         FLOOR: floor,

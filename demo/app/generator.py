@@ -15,6 +15,7 @@ from demo.comparison.pictures import caption
 from demo.comparison.recipe import Recipe
 from demo.comparison.sampling import Sampler
 from lib_todo import Settings
+from lib_todo.settings import BY_NAME
 
 RECIPE_FIELDS = ("prompt", "negative_prompt", "seed", "steps", "guidance", "width", "height")
 
@@ -48,7 +49,11 @@ class Generator:
             return compare(self._sampler, recipe, [Baseline(), method], 1, check_and_report)
 
     def _method(self, values: Mapping[str, Any], recipe: Recipe) -> Method:
-        todo = Settings(**defaults.with_prefix("todo_", values))
+        asked = defaults.with_prefix("todo_", values)
+        if asked.get("phase") == BY_NAME["phase"].default:
+            # the page sends every control; its default is nothing that anybody asked for
+            del asked["phase"]
+        todo = Settings(**asked)
         if values["method"] == "todo":
             return ToDo(todo)
         given = defaults.with_prefix("tome_", values)

@@ -15,7 +15,17 @@ from demo.comparison.sampling import Sampler
 from lib_todo import SettingsError
 from lib_todo.settings import BY_NAME
 
-TODO_FIELDS = ("factor", "deep_factor", "threshold", "method", "start", "end")
+TODO_FIELDS = (
+    "factor",
+    "deep_factor",
+    "threshold",
+    "scale",
+    "deep_scale",
+    "method",
+    "phase",
+    "start",
+    "end",
+)
 
 
 def build_page(sampler: Sampler, model: str, initial: dict[str, Any]) -> gr.Blocks:

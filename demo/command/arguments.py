@@ -77,7 +77,7 @@ def _add_picture(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_comparison(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--methods", nargs="+", choices=methods.NAMES, default=list(methods.NAMES))
+    group.add_argument("--methods", nargs="+", choices=methods.NAMES, default=list(methods.USUAL))
     group.add_argument(
         "--repeats",
         type=int,
@@ -87,7 +87,7 @@ def _add_comparison(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_todo(group: argparse._ArgumentGroup) -> None:
-    for name in ("factor", "deep_factor", "threshold", "start", "end"):
+    for name in ("factor", "deep_factor", "threshold", "scale", "deep_scale", "start", "end"):
         field = BY_NAME[name]
         default = "the model's own grid" if name == "threshold" else f"{field.default:g}"
         group.add_argument(
@@ -97,6 +97,7 @@ def _add_todo(group: argparse._ArgumentGroup) -> None:
             help=f"{field.allowed} (default: {default})",
         )
     group.add_argument("--todo-method", choices=METHODS)
+    group.add_argument("--todo-phase", choices=BY_NAME["phase"].choices)
 
 
 def _add_tome(group: argparse._ArgumentGroup) -> None:

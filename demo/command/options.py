@@ -44,8 +44,10 @@ class Options:
         todo = Settings(**{"threshold": native_grid, **self.todo})
         ratio = methods.matching_ratio(largest, todo, self.tome.get("stride", 0))
         tome = {"ratio": ratio, **self.tome}
+        paper = Settings.from_preset("paper", threshold=todo.threshold)
         made = {
             "baseline": methods.Baseline,
+            "paper": lambda: methods.ToDo(paper, "paper", "ToDo as in the paper"),
             "todo": lambda: methods.ToDo(todo),
             "tome": lambda: methods.ToMe(**tome),
         }

@@ -36,6 +36,7 @@ PAPER_SIZES: dict[int, dict[str, Any]] = {
         "todo_threshold": 64,
         "todo_factor": factor,
         "todo_deep_factor": 1.0,
+        "todo_phase": "fixed",
         "tome_ratio": ratio,
     }
     for size, factor, ratio in ((1024, 2.0, 0.75), (1536, 3.0, 0.89), (2048, 4.0, 0.9375))

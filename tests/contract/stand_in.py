@@ -22,8 +22,11 @@ class Options:
 
 
 class OptionInfo:
-    def __init__(self, default: Any, label: str, section: tuple[str, str]) -> None:
+    def __init__(
+        self, default: Any, label: str, section: tuple[str, str], category_id: str
+    ) -> None:
         self.default, self.label, self.section = default, label, section
+        self.category_id = category_id
 
 
 @contextmanager
@@ -68,6 +71,7 @@ class Processing:
 
     def __init__(self, model: Any, lifecycle: Any, **given: Any) -> None:
         self.width = self.height = 128
+        self.sampler_name = "Euler"
         self.steps, self.calls_per_step, self.n_iter = 4, 1, 1
         self.enable_hr = self.is_hr_pass = self.is_api = False
         self.hr_upscale_to_x = self.hr_upscale_to_y = self.truncate_x = self.truncate_y = 0

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import pytest
+from settings_of import paper
 from stand_ins import (
     HOSTS,
     Attention,
@@ -21,10 +22,10 @@ from stand_ins import (
     tokens,
 )
 
-from lib_todo import Report, Settings, token_downsampling
+from lib_todo import Report, token_downsampling
 
 LDM = "ldm.modules.attention"
-BY_TWO = Settings(factor=2, threshold=4)
+BY_TWO = paper(factor=2, threshold=4)
 
 
 def changed(*classes: type) -> list[type]:
@@ -152,7 +153,7 @@ def test_one_class_under_two_families_names(monkeypatch: pytest.MonkeyPatch) -> 
         {"backend.nn.unet": members, "ldm_patched.ldm.modules.attention": dict(members)},
     )
     small, large = ComfyTransformer(ComfyAttention()), ComfyTransformer(ComfyAttention())
-    with token_downsampling(Settings(factor=3, deep_factor=2, threshold=2)) as report:
+    with token_downsampling(paper(factor=3, deep_factor=2, threshold=2)) as report:
         large.args, small.args = (tokens(24),), (tokens(6),)
         large(image())
         small(image()[:, :, :2, :3])

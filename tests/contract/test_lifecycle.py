@@ -18,7 +18,9 @@ from lib_todo import Settings, SettingsError
 from lib_todo.interception import active
 
 attention = pytest.importorskip("ldm.modules.attention")
-ON = [{"threshold": 8}]
+# by hand, so that the automatic rule does not matter here
+BY_TWO = {"factor": 2, "deep_factor": 1}
+ON = [{"threshold": 8, **BY_TWO}]
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +30,11 @@ def host() -> Iterator[Any]:
 
 
 @pytest.fixture
-def lifecycle(host: Any) -> Any:
+def lifecycle(host: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """No seconds are told, which differ from run to run."""
     from lib_todo.hosts.webui import lifecycle
 
+    monkeypatch.setattr(lifecycle.telling, "in_words", lambda *seconds: "")
     return lifecycle
 
 
@@ -58,10 +62,17 @@ def test_pools_writes_infotext_and_line(lifecycle: Any, model: Any) -> None:
     p = Processing(model, lifecycle)
     processed = process_images_inner(p, *ON)
     assert (
-        processed.comments == "ToDo: 256 → 64 keys in 1 of 1 self-attention layers, 4 of 4 steps\n"
+        processed.comments
+        == "ToDo (128×128): 256 → 64 keys in 1 of 1 self-attention layers, 4 of 4 steps\n"
     )
     assert processed.extra_generation_params["ToDo report"] + "\n" == processed.comments
-    assert p.extra_generation_params == {"ToDo factor": "0", "ToDo threshold": "8"}
+    assert p.extra_generation_params == {
+        "ToDo preset": "custom",
+        "ToDo factor": "2",
+        "ToDo deep factor": "1",
+        "ToDo threshold": "8",
+        "ToDo used": "first 16×16 tokens by 2",
+    }
     assert clean()
 
 
@@ -97,16 +108,25 @@ def test_page_with_the_box_off_is_never_refused_but_a_request_is(
 
 
 def test_both_passes_count_and_each_can_be_chosen(lifecycle: Any, model: Any) -> None:
-    for passes, steps in (("both", "8 of 8"), ("first", "4 of 8"), ("hires", "4 of 8")):
+    for passes in ("both", "first", "hires"):
         p = Processing(model, lifecycle, enable_hr=True, hr_upscale_to_x=256, hr_upscale_to_y=256)
-        processed = process_images_inner(p, {"threshold": 8, "passes": passes})
-        assert f"{steps} steps" in processed.comments
-        assert ("1024 → 64" in processed.comments) == (passes != "first")
+        processed = process_images_inner(p, {"threshold": 8, **BY_TWO, "passes": passes})
+        first, hires = processed.comments.split("; ")
+        assert first.startswith("ToDo: first pass (128×128): ")
+        assert hires.startswith("hires pass (256×256): ")
+        assert ("256 → 64 keys in 1 of 1 self-attention layers, 4 of 4 steps" in first) == (
+            passes != "hires"
+        )
+        assert ("1024 → 256 keys in 1 of 1 self-attention layers, 4 of 4 steps" in hires) == (
+            passes != "first"
+        )
 
 
 def test_two_evaluations_a_step_count_as_one_step(lifecycle: Any, model: Any) -> None:
     p = Processing(model, lifecycle, calls_per_step=2)
-    assert "2 of 4 steps" in process_images_inner(p, {"threshold": 8, "end": 0.5}).comments
+    assert (
+        "2 of 4 steps" in process_images_inner(p, {"threshold": 8, **BY_TWO, "end": 0.5}).comments
+    )
 
 
 def test_batches_add_up_and_leave_one_line(lifecycle: Any, model: Any) -> None:
@@ -115,12 +135,19 @@ def test_batches_add_up_and_leave_one_line(lifecycle: Any, model: Any) -> None:
     assert next(iter(p.comments)).endswith("12 of 12 steps")
 
 
-def test_nothing_pooled_says_why_and_writes_no_infotext(lifecycle: Any, model: Any) -> None:
+def test_nothing_pooled_says_why_and_what_would_help(lifecycle: Any, model: Any) -> None:
+    """The image's text says that ToDo was on: pasted for hires fix, it must not be unticked."""
     p = Processing(model, lifecycle)
     processed = process_images_inner(p, True)
-    expected = "ToDo: nothing was pooled: no layer has more than 64×64 tokens at 128×128\n"
-    assert processed.comments == expected
-    assert not p.extra_generation_params
+    assert processed.comments == (
+        "ToDo (128×128): nothing was pooled: no layer has more than 64×64 tokens. "
+        "A larger image or a lower threshold would be pooled\n"
+    )
+    assert p.extra_generation_params == {
+        "ToDo preset": "balanced",
+        "ToDo factor": "automatic",
+        "ToDo used": "first nothing",
+    }
 
 
 def test_the_line_can_be_turned_off(
@@ -180,7 +207,7 @@ def test_generation_inside_sampling_has_its_own_settings(lifecycle: Any, model: 
     def nesting(height: int, width: int) -> torch.Tensor:
         if not inner_lines:
             inner_lines.append("")
-            for args in ([False], [{"threshold": 4}]):
+            for args in ([False], [{"threshold": 4, "factor": 4}]):
                 inner = Processing(model, lifecycle, steps=1)
                 inner_lines.append(process_images_inner(inner, *args).comments)
         return model(height, width)
@@ -209,14 +236,123 @@ def test_axes_override_and_cells_do_not_share_infotext(lifecycle: Any, model: An
 
     base = Processing(model, lifecycle)
     texts = []
-    for values in ({"factor": 2.0, "threshold": 8}, {"enabled": False}, {"threshold": 4}):
+    for values in (
+        {**BY_TWO, "threshold": 8},
+        {"enabled": False},
+        {**BY_TWO, "threshold": 4, "factor": 4},
+    ):
         cell = copy.copy(base)
         setattr(cell, OVERRIDES, values)
         process_images_inner(cell, False)
         texts.append(dict(cell.extra_generation_params))
-    assert texts[0] == {"ToDo factor": "2", "ToDo threshold": "8"}
+    assert texts[0] == {
+        "ToDo preset": "custom",
+        "ToDo factor": "2",
+        "ToDo deep factor": "1",
+        "ToDo threshold": "8",
+        "ToDo used": "first 16×16 tokens by 2",
+    }
     assert texts[1] == {}
-    assert texts[2] == {"ToDo factor": "0", "ToDo threshold": "4"}
+    assert texts[2] == {
+        "ToDo preset": "custom",
+        "ToDo factor": "4",
+        "ToDo deep factor": "1",
+        "ToDo threshold": "4",
+        "ToDo used": "first 16×16 tokens by 4",
+    }
+
+
+def test_tiles_of_one_image_are_told_in_one_line(lifecycle: Any, model: Any) -> None:
+    """SD upscale and Loopback process one object again and again, and build their own result."""
+    p = Processing(model, lifecycle)
+    for _ in range(3):
+        processed = process_images_inner(p, *ON)
+    told = "ToDo (128×128): 256 → 64 keys in 1 of 1 self-attention layers, 12 of 12 steps"
+    assert processed.extra_generation_params["ToDo report"] == told
+    (data,) = processed.extra_generation_params["ToDo report JSON"]["generations"]
+    assert (data["steps"], data["settings"]["threshold"]) == ({"pooled": 12, "seen": 12}, 8)
+    assert list(p.comments) == [told]
+
+
+def test_a_plots_first_result_tells_of_every_cell(lifecycle: Any, model: Any) -> None:
+    from lib_todo.hosts.webui.arguments import OVERRIDES
+
+    base = Processing(model, lifecycle)
+    results = []
+    for factor in (2, 4):
+        cell = copy.copy(base)
+        setattr(cell, OVERRIDES, {**BY_TWO, "threshold": 4, "factor": factor})
+        results.append(process_images_inner(cell, False))
+    first, second = results[0].extra_generation_params["ToDo report"].splitlines()
+    assert first.startswith("[factor 2] ToDo (128×128): 256 → 64 keys")
+    assert second.startswith("[factor 4] ToDo (128×128): 256 → 16 keys")
+    assert len(results[0].extra_generation_params["ToDo report JSON"]["generations"]) == 2
+
+
+def test_a_host_that_asks_values_has_the_report_outside_of_images(
+    lifecycle: Any, model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a script builds from the processing object has it; an image's own text has not."""
+
+    def create_infotext() -> None:
+        """Values may be callable."""
+
+    processing = types.SimpleNamespace(create_infotext=create_infotext)
+    monkeypatch.setitem(sys.modules, "modules.processing", processing)
+    p = Processing(model, lifecycle)
+    process_images_inner(p, *ON)
+    report = p.extra_generation_params["ToDo report"]
+    assert report.startswith("ToDo (128×128): 256 → 64 keys")
+    data = p.extra_generation_params["ToDo report JSON"]
+    # of a list, the host would write one item without asking
+    assert not isinstance(data, list)
+    assert report() is data() is None
+
+
+def test_seconds_a_step_and_the_gain_over_an_earlier_generation_without(
+    host: Any, model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lib_todo.hosts.webui import lifecycle, pace
+
+    now = [0.0]
+    monkeypatch.setattr(lifecycle, "_pace", pace.Pace(lambda: now[0]))
+
+    def taking(seconds: float) -> Any:
+        def call(height: int, width: int) -> torch.Tensor:
+            now[0] += seconds
+            return model(height, width)
+
+        return call
+
+    first = process_images_inner(Processing(taking(2), lifecycle), *ON).comments
+    assert first.startswith("ToDo (128×128, 2 s a step): ")
+    process_images_inner(Processing(taking(3), lifecycle), False)
+    other = process_images_inner(Processing(taking(2), lifecycle, cfg_scale=1), *ON).comments
+    assert "without ToDo" not in other
+    p = Processing(taking(1), lifecycle, calls_per_step=2)
+    processed = process_images_inner(p, *ON)
+    assert processed.comments.startswith(
+        "ToDo (128×128, 2 s a step, 3 times as fast as without ToDo): "
+    )
+    (data,) = processed.extra_generation_params["ToDo report JSON"]["generations"]
+    assert data["seconds_a_step"] == {"first": {"with_todo": 2, "without_todo": 6}}
+
+
+def test_calls_before_the_sampler_are_in_no_step(lifecycle: Any, model: Any) -> None:
+    """The img2img alternative test inverts the image first, inside `p.sample`."""
+    for window, expected in (({}, 5), ({"end": 0.5}, 2), ({"start": 0.5}, 2)):
+        p = Processing(model, lifecycle)
+        ordinary = p.sample
+
+        def inverting(ordinary: Any = ordinary) -> torch.Tensor:
+            model(16, 16)
+            return ordinary()
+
+        p.sample = inverting
+        processed = process_images_inner(p, {"threshold": 8, **BY_TWO, **window})
+        (data,) = processed.extra_generation_params["ToDo report JSON"]["generations"]
+        pooled = sum(grid["calls"] for grid in data["grids"] if grid["reason"] is None)
+        assert pooled == expected
 
 
 @pytest.mark.parametrize("args", [ON, [False], [{"threshold": 64}]])
@@ -242,10 +378,10 @@ def test_one_too_many_values_is_refused(lifecycle: Any, model: Any) -> None:
     from lib_todo.hosts.webui.arguments import END_OF_ARGS, read_settings
 
     p = Processing(model, lifecycle, is_api=True)
-    eight = [True, 2, 1, 64, "nearest", 0, 1, "both"]
-    assert read_settings(p, [*eight, END_OF_ARGS]) == Settings(factor=2, deep_factor=1)
-    with pytest.raises(SettingsError, match="at most 8 values"):
-        read_settings(p, [*eight, 9])
+    every = list(vars(Settings(factor=2, deep_factor=1)).values())
+    assert read_settings(p, [*every, END_OF_ARGS]) == Settings(factor=2, deep_factor=1)
+    with pytest.raises(SettingsError, match=f"at most {len(every)} values"):
+        read_settings(p, [*every, 9])
 
 
 @pytest.mark.parametrize("is_api", [False, True])

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from lib_todo import Settings
-from lib_todo.hosts.webui import prediction
+from lib_todo.hosts.webui import checkpoint, prediction
 
 openaimodel = pytest.importorskip("ldm.modules.diffusionmodules.openaimodel")
 
@@ -37,6 +37,8 @@ def processing(model: Any, width: int, height: int, **given: Any) -> Any:
     return types.SimpleNamespace(sd_model=wrapped, width=width, height=height, **given)
 
 
+PAPER = Settings.from_mapping({"preset": "paper"})
+BY_HAND = Settings(factor=1.5, deep_factor=1)
 SD15 = {"attention_resolutions": [4, 2, 1], "channel_mult": [1, 2, 4, 4]}
 SDXL = {"attention_resolutions": [4, 2], "channel_mult": [1, 2, 4]}
 
@@ -49,7 +51,7 @@ def test_finds_where_the_attention_is(shape: dict[str, Any], scales: list[int]) 
 @pytest.mark.parametrize("model", [None, object(), types.SimpleNamespace(joint_blocks=[])])
 def test_finds_none_in_other_models(model: Any) -> None:
     assert prediction.attention_downscales(model) == []
-    assert not prediction.can_pool(processing(model, 2048, 2048), Settings())
+    assert prediction.planned(processing(model, 2048, 2048), Settings()) == {"first": {}}
 
 
 def test_finds_the_unet_of_forge() -> None:
@@ -61,20 +63,20 @@ def test_finds_the_unet_of_forge() -> None:
 @pytest.mark.parametrize(
     ("shape", "side", "settings", "expected"),
     [
-        (SD15, 512, Settings(), False),
-        (SD15, 768, Settings(), True),
-        (SD15, 768, Settings(factor=1), False),
-        (SD15, 2048, Settings(factor=1), True),
-        (SD15, 2048, Settings(factor=1, deep_factor=1), False),
-        (SD15, 768, Settings(passes="hires"), False),
-        (SDXL, 1024, Settings(), False),
-        (SDXL, 2048, Settings(), True),
+        (SD15, 512, PAPER, {}),
+        (SD15, 1024, PAPER, {(128, 128): 2}),
+        (SD15, 1024, BY_HAND, {(128, 128): 1.5}),
+        (SD15, 1024, Settings(factor=1, deep_factor=1), {}),
+        (SD15, 1024, Settings(passes="hires"), {}),
+        (SDXL, 1024, PAPER, {}),
+        (SDXL, 2048, PAPER, {(128, 128): 2}),
     ],
 )
-def test_says_whether_anything_can_be_pooled(
-    shape: dict[str, Any], side: int, settings: Settings, expected: bool
+def test_says_what_will_be_pooled(
+    shape: dict[str, Any], side: int, settings: Settings, expected: dict[tuple[int, int], float]
 ) -> None:
-    assert prediction.can_pool(processing(unet(**shape), side, side), settings) is expected
+    told = prediction.planned(processing(unet(**shape), side, side), settings)
+    assert told == {"first": expected}
 
 
 def test_knows_the_size_of_each_pass() -> None:
@@ -112,3 +114,19 @@ def test_says_why_no_layer_was_called(
     monkeypatch.setitem(sys.modules, "modules.sd_unet", stand_in)
     p = types.SimpleNamespace(sd_model=types.SimpleNamespace(**model))
     assert prediction.why_no_layer(p).startswith(expected)
+
+
+@pytest.mark.parametrize(("shape", "depths"), [(SD15, (1, 1, 1, 0)), (SDXL, (0, 1, 1))])
+def test_reads_the_shape_of_the_loaded_checkpoint(
+    shape: dict[str, Any], depths: tuple[int, ...]
+) -> None:
+    model = processing(unet(**shape), 512, 512).sd_model
+    found = checkpoint.shape_of(model)
+    channels = tuple(32 * times for times in shape["channel_mult"])
+    assert (found.channels, found.depths, found.middle_depth) == (channels, depths, 1)
+    assert found.context_width == 8
+
+
+@pytest.mark.parametrize("model", [None, object(), types.SimpleNamespace(joint_blocks=[])])
+def test_another_model_has_no_such_shape(model: Any) -> None:
+    assert checkpoint.shape_of(processing(model, 512, 512).sd_model) is None

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from settings_of import paper
 from stand_ins import HOSTS, OptimisedAttention, Transformer, by_two, image, only, tokens
 
 from lib_todo import Report, Settings, token_downsampling
@@ -202,12 +203,12 @@ def assert_arrived(transformer: Transformer, wanted: Call, given: dict[str, Any]
             assert got is given[name]
 
 
-BY_TWO = Settings(factor=2, threshold=4)
+BY_TWO = paper(factor=2, threshold=4)
 LEFT_ALONE = (
-    Settings(factor=1, threshold=4),
-    Settings(factor=2, threshold=5),
-    Settings(factor=2, threshold=4, passes="hires"),
-    Settings(enabled=False),
+    paper(factor=1, threshold=4),
+    paper(factor=2, threshold=5),
+    paper(factor=2, threshold=4, passes="hires"),
+    paper(enabled=False),
 )
 
 
@@ -348,5 +349,5 @@ def test_a_transformer_inside_of_another_has_the_grid_to_itself(
     inner, outer = make("ldm"), make("ldm")
     inner.args = (tokens(4),)
     outer.call = lambda: (inner(torch.zeros(2, 8, 2, 2)), Transformer.call(outer))
-    report = run(outer, ((given["x"],), {}), Settings(factor=2, threshold=1))
+    report = run(outer, ((given["x"],), {}), paper(factor=2, threshold=1))
     assert list(report.tallies) == [((2, 2), 4, 1, None), ((4, 6), 24, 6, None)]

@@ -17,6 +17,7 @@ SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "todo.py"
 # what the extension takes from a host by name, and from where
 SURFACE = {
     "modules.script_callbacks": (
+        "on_app_started",
         "on_before_ui",
         "on_cfg_denoiser",
         "on_script_unloaded",
@@ -44,6 +45,8 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     gradio.shown = shown
     modules = types.ModuleType("modules")
     modules.scripts, modules.shared = scripts, types.ModuleType("modules.shared")
+    modules.shared.opts = types.SimpleNamespace(add_option=lambda name, info: None)
+    modules.shared.OptionInfo = lambda *args, **kwargs: None
     parts = {"modules": modules, "modules.scripts": scripts, "gradio": gradio}
     for module, names in SURFACE.items():
         parts[module] = types.ModuleType(module)

@@ -1,23 +1,24 @@
-"""The accordion in txt2img and img2img: its controls, in the order of the table of fields."""
+"""The accordion in txt2img and img2img: its controls, by the table of fields."""
 
 from __future__ import annotations
 
-import dataclasses
-import html
-import json
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 from modules.infotext_utils import PasteField
 from modules.ui_components import InputAccordion
 
-from ...cost.attention import ARCHITECTURES
-from ...settings import BY_NAME, FIELDS, Field, SettingsError
-from .arguments import END_OF_ARGS
-from .infotext import from_infotext
+from ...settings import BY_NAME, FIELDS, Field
+from . import machine, preset_choice
+from .arguments import END_OF_ARGS, choices_on_page, from_page, on_page
+from .paste import PasteKey
+from .routes import HINT
 
-# two to a row: with three, a slider's help is a word or two wide
-ROWS = (("factor", "deep_factor"), ("threshold",), ("start", "end"), ("method", "passes"))
+# the settings that have a control below the head, in its order
+NAMES = tuple(field.name for field in FIELDS[1:])
+MEASURE = "Measure this machine, for a figure instead of a range"
+HEAD = "ToDo: faster high resolution"
 
 
 def build(script: Any) -> list[Any]:
@@ -26,70 +27,124 @@ def build(script: Any) -> list[Any]:
     The last input is invisible and only marks the end: the host drops a request's surplus values
     without a word, and one value too many lands there, where it is seen.
     """
-    head = BY_NAME["enabled"]
-    with InputAccordion(False, label=head.label, elem_id=script.elem_id("enabled")) as enabled:
+    with InputAccordion(False, label=HEAD, elem_id=script.elem_id("enabled")) as enabled:
         controls = {"enabled": enabled}
-        for row in ROWS:
-            with gr.Row():
-                for name in row:
-                    controls[name] = _control(BY_NAME[name], script.elem_id(name))
+        preset = gr.Radio(
+            [*preset_choice.names(), preset_choice.CUSTOM],
+            value=lambda: _preset_at_first(controls),
+            label=preset_choice.LABEL,
+            info=preset_choice.HELP,
+            elem_id=script.elem_id("preset"),
+        )
         gr.HTML(_hint_html(), elem_id=script.elem_id("hint"))
+        with (
+            gr.Accordion("Advanced", open=False, elem_id=script.elem_id("advanced")),
+            gr.Row(elem_classes="todo-controls"),
+        ):
+            for name in NAMES:
+                controls[name] = _control(BY_NAME[name], script.elem_id(name))
+        measure = gr.Button(MEASURE, size="sm", elem_id=script.elem_id("measure"))
+        measure.click(fn=_measure, inputs=[], outputs=[measure], show_progress=False)
         end = gr.Textbox(
             END_OF_ARGS, label=END_OF_ARGS, visible=False, elem_id=script.elem_id("end_of_args")
         )
-    end.do_not_save_to_config = True
-    script.infotext_fields = [
-        PasteField(controls[field.name], _paste(field.name)) for field in FIELDS
-    ]
-    script.paste_field_names = []
+    # ui-config.json keeps the single values, of which the preset's name follows
+    end.do_not_save_to_config = preset.do_not_save_to_config = True
+    _connect(preset, [controls[name] for name in NAMES])
+    keys = {name: PasteKey(name, _shown(BY_NAME[name])) for name in controls}
+    keys[preset_choice.PRESET] = PasteKey(preset_choice.PRESET, _preset_pasted)
+    pasted = {**controls, preset_choice.PRESET: preset}
+    script.infotext_fields = [PasteField(pasted[name], keys[name]) for name in pasted]
+    # by these the host's own "Send to img2img" carries the controls over
+    script.paste_field_names = list(keys.values())
     return [*(controls[field.name] for field in FIELDS), end]
 
 
-def _control(field: Field, elem_id: str) -> Any:
-    if field.choices:
-        return gr.Dropdown(
-            list(field.choices),
-            value=field.default,
-            label=field.label,
-            info=field.help,
-            elem_id=elem_id,
-        )
-    return gr.Slider(
-        minimum=0 if field.zero_means else field.minimum,
-        maximum=field.maximum,
-        step=field.step,
-        value=field.default,
-        label=field.label,
-        info=field.help,
-        elem_id=elem_id,
-    )
+def _connect(preset: Any, controls: list[Any]) -> None:
+    """Have the preset fill the controls, and a control that somebody changes rename the preset."""
+    quick = {"show_progress": False, "queue": False}
+    preset.input(fn=_fill, inputs=[preset], outputs=controls, **quick)
+    for control in controls:
+        control.input(fn=_preset_shown, inputs=controls, outputs=[preset], **quick)
 
 
-def _paste(name: str) -> Any:
-    """The host calls it with the parsed infotext; None leaves the control as it is.
+def _preset_at_first(controls: dict[str, Any]) -> str:
+    """By the values that ui-config.json gave the controls; asked for at each loading of the page.
 
-    What cannot be used is raised by the box alone: the host logs every control's traceback.
+    gradio asks once more while the controls below it are still to be made.
     """
+    if not set(NAMES) <= set(controls):
+        return preset_choice.DEFAULT
+    return _preset_shown(*(controls[name].value for name in NAMES))
 
-    def value(params: dict[str, Any]) -> Any:
-        try:
-            return from_infotext(params).get(name)
-        except SettingsError:
-            if name == "enabled":
-                raise
-            return None
 
-    return value
+def _fill(preset: str) -> list[Any]:
+    """Every control's value; none is changed by `custom`."""
+    if preset not in preset_choice.names():
+        return [gr.update() for _ in NAMES]
+    values = {name: BY_NAME[name].default for name in NAMES} | preset_choice.values_of(preset)
+    return [gr.update(value=on_page(BY_NAME[name], values[name])) for name in NAMES]
+
+
+def _preset_shown(*shown: Any) -> str:
+    values = {name: from_page(BY_NAME[name], value) for name, value in zip(NAMES, shown)}
+    return preset_choice.name_of(values)
+
+
+def _preset_pasted(values: dict[str, Any]) -> str | None:
+    return preset_choice.name_of(values) if values["enabled"] else None
+
+
+def _measure() -> Any:
+    """Queued, since only then the page shows the warning."""
+    try:
+        machine.measure_now()
+    except machine.BusyError as error:
+        gr.Warning(str(error))
+        return gr.update()
+    return gr.update(value="Measure this machine again")
 
 
 def _hint_html() -> str:
-    """An empty line for javascript/todo.js, carrying the one table of architectures."""
-    table = {
-        name: [dataclasses.asdict(level) for level in levels]
-        for name, levels in ARCHITECTURES.items()
-    }
-    architectures = html.escape(json.dumps(table))
-    return (
-        '<div class="todo-hint" style="white-space: pre-line; padding: 0.5em 0" '
-        f'data-architectures="{architectures}"></div>'
-    )
+    """An empty line for javascript/todo.js, which carries the names of the controls."""
+    names = " ".join(NAMES)
+    return f'<div class="todo-hint" data-names="{names}" data-route="{HINT}"></div>'
+
+
+def _control(field: Field, elem_id: str) -> Any:
+    """A control whose every value is allowed, and which refuses to be emptied.
+
+    A slider's number box becomes its minimum when it is emptied: only fractions, whose minimum is
+    harmless, are sliders.
+    """
+    about = {"label": field.label, "info": field.help, "elem_id": elem_id}
+    if field.choices:
+        return gr.Dropdown(list(field.choices), value=field.default, **about)
+    if field.zero_means:
+        return gr.Dropdown(
+            choices_on_page(field),
+            value=on_page(field, field.default),
+            allow_custom_value=True,
+            **about,
+        )
+    if field.kind is bool:
+        return gr.Checkbox(field.default, **about)
+    if (field.minimum, field.maximum) == (0, 1):
+        return gr.Slider(minimum=0, maximum=1, step=field.step, value=field.default, **about)
+    return gr.Number(value=field.default, **about)
+
+
+def _shown(field: Field) -> Callable[[dict[str, Any]], Any]:
+    def shown(values: dict[str, Any]) -> Any:
+        return on_page(field, values[field.name]) if field.name in values else None
+
+    return shown
+
+
+def hide_end_of_args(runners: list[Any], title: str) -> None:
+    """Have `/sdapi/v1/script-info` list the settings alone (when the app has started)."""
+    for runner in runners:
+        for script in runner.alwayson_scripts:
+            info = getattr(script, "api_info", None)
+            if info is not None and script.title() == title and info.args:
+                info.args = [arg for arg in info.args if arg.label != END_OF_ARGS]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...settings import FIELDS, Settings
+from ...settings import BY_NAME, FIELDS, Field, Settings, SettingsError
+from . import preset_choice
 
 # the value of the invisible last input, see accordion.build
 END_OF_ARGS = "ToDo: no more values"
@@ -26,9 +28,53 @@ def read_settings(p: Any, args: Sequence[Any]) -> Settings:
         return Settings(enabled=False)
     if surplus and surplus != [END_OF_ARGS]:
         values += surplus
-    settings = Settings.from_args(values)
+    if values and isinstance(values[0], Mapping):
+        values[0] = preset_choice.expanded(values[0])
+    settings = Settings.from_args(
+        [from_page(field, value) for field, value in zip(FIELDS, values)] + values[len(FIELDS) :]
+    )
     if not overrides:
         return settings
     known = {field.name: getattr(settings, field.name) for field in FIELDS}
     # who plots an axis of ToDo wants it on, unless another axis says otherwise
-    return Settings.from_mapping({"enabled": True, **overrides}, base=known)
+    return Settings.from_mapping({"enabled": True, **preset_choice.expanded(overrides)}, base=known)
+
+
+def on_page(field: Field, value: Any) -> Any:
+    """A value as its control shows it: a factor of 0 by what it stands for, others as text."""
+    if not field.zero_means:
+        return value
+    return f"{value:g}" if value else field.zero_means
+
+
+def from_page(field: Field, value: Any) -> Any:
+    """A control's value as the setting; what cannot be read is left for the check to name."""
+    if field.kind not in (int, float) or not isinstance(value, str):
+        return value
+    if field.zero_means and value.strip().lower() == field.zero_means:
+        return field.kind(0)
+    try:
+        number = float(value)
+    except ValueError:
+        return value
+    return number if math.isfinite(number) else value
+
+
+def choices_on_page(field: Field) -> list[str]:
+    """What the control of a field with a named zero offers: the zero, and each step of its range.
+
+    Steps double from half the range on, where a difference shows less.
+    """
+    values, value = [], float(field.minimum)
+    while value <= field.maximum:
+        values.append(value)
+        value += field.step if value < field.maximum / 2 else 2 * field.step
+    return [on_page(field, value) for value in (0, *values)]
+
+
+def in_words(error: SettingsError) -> str:
+    """The error, and how the page calls the control, where its label says more than the name."""
+    field = BY_NAME.get(error.field)
+    if field is None or field.label.lower() == field.name:
+        return str(error)
+    return f"{error} ({field.label} on the page)"

@@ -8,10 +8,21 @@ from decimal import Decimal
 from typing import Any
 
 from ...settings import BY_NAME, FIELDS, Settings, SettingsError
+from . import preset_choice
 
+FACTOR_KEY = BY_NAME["factor"].infotext
+PRESET_KEY = "ToDo preset"
 STEPS_KEY = BY_NAME["start"].infotext
+# what was used: told to the reader, not read back
+USED_KEY = "ToDo used"
 REPORT_KEY = "ToDo report"
-OWN_KEYS = frozenset(field.infotext for field in FIELDS if field.infotext) | {REPORT_KEY}
+JSON_KEY = "ToDo report JSON"
+OWN_KEYS = frozenset(field.infotext for field in FIELDS if field.infotext) | {
+    PRESET_KEY,
+    USED_KEY,
+    REPORT_KEY,
+    JSON_KEY,
+}
 
 # written by sd-webui-token-downsampling: its second factor and the end of its step window
 OLDER_KEYS = {"ToDo factor2": "deep_factor", "ToDo disable after": "end"}
@@ -24,19 +35,25 @@ class Written(str):
 
 
 def to_infotext(settings: Settings) -> dict[str, str]:
-    """Infotext keys and values: the factor always, the others where not the default."""
-    texts = {BY_NAME["factor"].infotext: _text(settings.factor)}
+    """Infotext keys and values: preset and factor always, the others where not the default."""
+    texts = {
+        PRESET_KEY: preset_choice.name_of(vars(settings)),
+        FACTOR_KEY: _text("factor", settings.factor),
+    }
     for field in FIELDS:
         value = getattr(settings, field.name)
         if field.infotext and field.infotext != STEPS_KEY and value != field.default:
-            texts[field.infotext] = _text(value)
+            texts[field.infotext] = _text(field.name, value)
     if (settings.start, settings.end) != (BY_NAME["start"].default, BY_NAME["end"].default):
-        texts[STEPS_KEY] = f"{_text(settings.start)}-{_text(settings.end)}"
+        texts[STEPS_KEY] = f"{_text('start', settings.start)}-{_text('end', settings.end)}"
     return texts
 
 
-def _text(value: Any) -> str:
-    """A value in full and without an exponent: 2.0 is written 2."""
+def _text(name: str, value: Any) -> str:
+    """A value in full and without an exponent: 2.0 is written 2, a named zero by its name."""
+    if BY_NAME[name].zero_means and value == 0:
+        # a comma would have the host put quotes around it
+        return BY_NAME[name].zero_means if BY_NAME[name].zero_means.isalpha() else "0"
     if not isinstance(value, float):
         return str(value)
     return str(int(value)) if value == int(value) else format(Decimal(repr(value)), "f")
@@ -45,16 +62,20 @@ def _text(value: Any) -> str:
 def from_infotext(params: Mapping[str, Any]) -> dict[str, Any]:
     """The values of all fields that pasting `params` should set.
 
-    A text without `ToDo factor` was made without ToDo: only `enabled` comes back, false. With it,
-    fields that the text leaves out had their defaults.
+    A text without `ToDo factor` and `ToDo preset` was made without ToDo: only `enabled` comes back,
+    false. Else, fields that the text leaves out had their preset's values or their defaults; a text
+    without a preset is an older version's, which had the paper's rule alone.
 
     Raises:
         SettingsError: a value that cannot be read or is not allowed; it names the infotext's key.
     """
     params = _with_sizes_joined(params)
-    if BY_NAME["factor"].infotext not in params:
+    if FACTOR_KEY not in params and PRESET_KEY not in params:
         return {"enabled": False}
+    preset = params.get(PRESET_KEY, "paper")
     values = {field.name: field.default for field in FIELDS}
+    if preset != preset_choice.CUSTOM:
+        values |= _preset_values(preset)
     for field in FIELDS:
         if field.infotext in params and field.infotext != STEPS_KEY:
             values[field.name] = _read(field.infotext, field.name, params[field.infotext])
@@ -64,6 +85,13 @@ def from_infotext(params: Mapping[str, Any]) -> dict[str, Any]:
     if STEPS_KEY in params:
         values["start"], values["end"] = _read_steps(str(params[STEPS_KEY]))
     return values
+
+
+def _preset_values(preset: Any) -> dict[str, Any]:
+    try:
+        return preset_choice.values_of(preset)
+    except SettingsError as error:
+        raise SettingsError(PRESET_KEY, preset, error.allowed) from None
 
 
 def _with_sizes_joined(params: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -78,6 +106,8 @@ def _with_sizes_joined(params: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _read(key: str, name: str, text: Any) -> Any:
     field = BY_NAME[name]
+    if field.zero_means and text == field.zero_means:
+        return field.kind(0)
     try:
         return field.check(str(text) if field.kind is str else float(text))
     except (TypeError, ValueError):

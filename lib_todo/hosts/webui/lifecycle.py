@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import functools
-import sys
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
-
-from fastapi import HTTPException
-from modules import shared
 
 from ...downsampling import token_downsampling
 from ...interception import active
 from ...report import Report
 from ...settings import Settings, SettingsError
-from ...wording import nothing_pooled
-from . import options, prediction
+from . import options, pace, prediction, refusal, series, telling
 from .arguments import read_settings
-from .infotext import REPORT_KEY, Written, to_infotext
 
 # the attribute of the host's processing object that holds its Generation
 GENERATION = "todo_generation"
 
 _running: list[Generation] = []
+_pace = pace.Pace()
 
 
 class Generation:
@@ -32,8 +27,15 @@ class Generation:
     def __init__(self, p: Any, settings: Settings) -> None:
         self.owner = weakref.ref(p)
         self.settings = settings
-        self.downsampling = token_downsampling(settings)
-        self.line = ""
+        # one that runs inside another is no part of that one's result
+        self.series = None if telling.is_inside_another(p) else series.of(p)
+        self.downsampling = (
+            self.series.run(settings) if self.series else token_downsampling(settings)
+        )
+        # of each pass: what its steps may be compared with, and the evaluations in one
+        self.shapes: dict[str, tuple[pace.Shape, float]] = {}
+        # the lines under the image, which later tiles of the same image replace
+        self.shown: list[str] = self.series.shown if self.series else []
 
     @property
     def report(self) -> Report:
@@ -41,90 +43,23 @@ class Generation:
 
 
 def begin(p: Any, args: Sequence[Any]) -> None:
-    """Read and check the settings of `p` (the host's `process` callback); may be called again.
-
-    A bad value ends the request: the host only logs what a callback raises, but it calls `p.init`
-    bare, right after, so that is where the error is thrown.
-    """
+    """Read and check the settings of `p` (the host's `process` callback); may be called again."""
     _forget(p)
     try:
         settings = read_settings(p, args)
     except SettingsError as error:
-        is_api = bool(getattr(p, "is_api", False))
-        if not is_api and _page_loses_errors():
-            p.comment(str(error))
-            shared.state.interrupt()
-        else:
-            p.init = functools.partial(_refuse, error, is_api)
+        refusal.refuse(p, error)
         return
     # inside another generation's sampling, off must be said: the outer settings must not leak in
     if settings.enabled or active.current() is not None:
         setattr(p, GENERATION, Generation(p, settings))
 
 
-class SettingsRefused(HTTPException):
-    """A bad value in an API request; the host answers with its status, detail and text."""
-
-    def __init__(self, error: SettingsError) -> None:
-        super().__init__(status_code=422, detail=str(error))
-
-    def __str__(self) -> str:
-        return self.detail
-
-
-def _refuse(error: SettingsError, is_api: bool, *args: Any, **kwargs: Any) -> None:
-    if is_api:
-        raise SettingsRefused(error)
-    raise error
-
-
-def _page_loses_errors() -> bool:
-    """Whether this is reForge, whose page shows nothing of an exception but a TypeError of its own.
-
-    It runs what the page asks for in its main thread, which (unlike Forge's) keeps no exception.
-    There the text is left where the line goes, and the generation ends as by Interrupt.
-    """
-    main_thread = sys.modules.get("modules_forge.main_thread")
-    return main_thread is not None and not hasattr(main_thread, "last_exception")
-
-
 def _forget(p: Any) -> None:
     """Take back whatever an earlier `begin` left on `p` or on what copies of it share."""
-    _write_infotext(p, None)
+    telling.write_infotext(p, None)
     p.__dict__.pop(GENERATION, None)
-    if getattr(p.__dict__.get("init"), "func", None) is _refuse:
-        del p.__dict__["init"]
-
-
-def _write_infotext(p: Any, settings: Settings | None) -> None:
-    """Make the infotext of `p` tell these settings, or none.
-
-    The cells of an X/Y/Z plot share one dict, hence the removal first. So do copies that others
-    make of `p` inside its own generation (ADetailer): there it is the outer one's to write. What
-    another extension wrote under the same key stays.
-    """
-    if any(outer.extra_generation_params is p.extra_generation_params for outer in _outer(p)):
-        return
-    params = p.extra_generation_params
-    for key in [key for key, value in params.items() if isinstance(value, Written)]:
-        del params[key]
-    if settings is not None:
-        for key, text in to_infotext(settings).items():
-            params.setdefault(key, Written(text))
-
-
-def _outer(p: Any) -> Iterator[Any]:
-    """The processing objects whose generation this one runs inside of, by the call stack.
-
-    What others note down may outlive an exception; the stack cannot be wrong.
-    """
-    frame = sys._getframe(1)
-    while frame is not None:
-        if frame.f_code.co_name == "process_images_inner":
-            outer = frame.f_locals.get("p")
-            if outer is not None and outer is not p:
-                yield outer
-        frame = frame.f_back
+    refusal.take_back(p)
 
 
 def _generation(p: Any) -> Generation | None:
@@ -138,8 +73,8 @@ def before_sampling(p: Any) -> None:
     generation = _generation(p)
     if generation is None:
         return
-    if generation.settings.enabled and prediction.can_pool(p, generation.settings):
-        _write_infotext(p, generation.settings)
+    if generation.settings.enabled:
+        telling.write_infotext(p, generation.settings)
     p.sample = _SampleOnce(p, generation)
 
 
@@ -167,11 +102,21 @@ class _SampleOnce:
         _running.append(self._generation)
         try:
             with self._generation.downsampling:
+                self._expect_the_sampler()
                 samples = original(*args, **kwargs)
         finally:
             _running.remove(self._generation)
         _after_sampling(p, self._generation)
         return samples
+
+    def _expect_the_sampler(self) -> None:
+        """A script may call the model before the sampler does (img2img alternative test).
+
+        That is in no step, so a window of steps leaves it alone; without one it is pooled.
+        """
+        settings = self._generation.settings
+        if (settings.start, settings.end) != (0, 1):
+            self._generation.report.position.pause()
 
     def _take_off(self, p: Any) -> None:
         if p.__dict__.get("sample") is not self:
@@ -187,6 +132,7 @@ def on_denoiser_call(params: Any) -> None:
 
     `params.sampling_step` lags by one from the second step on; the denoiser's own count is exact.
     """
+    _note_pace(params)
     if not _running:
         return
     generation, denoiser = _running[-1], params.denoiser
@@ -194,39 +140,70 @@ def on_denoiser_call(params: Any) -> None:
     if denoiser.p is not p:
         generation.report.position.pause()
         return
-    pass_name = "hires" if getattr(p, "is_hr_pass", False) else "first"
-    generation.report.progress(denoiser.step, denoiser.total_steps, pass_name, denoiser.steps)
+    generation.report.position.sampler = prediction.sampler_of(p)
+    generation.report.progress(denoiser.step, denoiser.total_steps, _pass(p), denoiser.steps)
+
+
+def _pass(p: Any) -> str:
+    return "hires" if getattr(p, "is_hr_pass", False) else "first"
+
+
+def _note_pace(params: Any) -> None:
+    """Time every generation's steps, also those without ToDo: they are what ours compare with."""
+    denoiser = params.denoiser
+    p = denoiser.p
+    mine = _running[-1] if _running and _running[-1].owner() is p else None
+    shape = pace.shape_of(params)
+    pooled = mine is not None and mine.settings.enabled
+    _pace.evaluation(p, denoiser.step, _pass(p), shape, pooled)
+    if mine is not None:
+        mine.shapes[_pass(p)] = shape, pace.evaluations_a_step(denoiser)
 
 
 def _after_sampling(p: Any, generation: Generation) -> None:
-    """Make the infotext and the line under the image say what happened."""
+    """Make the infotext, the line under the image and the API's info say what happened."""
     settings, done = generation.settings, generation.report
     if not settings.enabled:
         return
-    _write_infotext(p, settings if done.pooled else None)
-    p.comments.pop(generation.line, None)
-    generation.line = _line(p, settings, done)
+    telling.write_infotext(p, settings, done)
+    for line in generation.shown:
+        p.comments.pop(line, None)
+    paces = {name: _pace_of(p, generation, name) for name in generation.shapes}
+    told = telling.line(p, settings, done, paces), telling.data(p, settings, done, paces)
+    if generation.series is None:
+        generation.shown[:] = [told[0]]
+    else:
+        generation.series.told[settings] = told
+        generation.shown[:] = generation.series.lines
     if options.show_line():
-        p.comment(generation.line)
+        for line in generation.shown:
+            p.comment(line)
+        if telling.host_asks_values():
+            _write_info(p.extra_generation_params, generation)
 
 
-def _line(p: Any, settings: Settings, done: Report) -> str:
-    if not done.tallies and not done.steps[1]:
-        return nothing_pooled("no step was run")
-    if not done.tallies:
-        return nothing_pooled(prediction.why_no_layer(p))
-    where = "at " + " and ".join(
-        f"{width}×{height}" for width, height in prediction.sizes(p).values()
-    )
-    return done.line(settings.threshold, where)
+def _pace_of(p: Any, generation: Generation, pass_name: str) -> telling.PassPace:
+    """Seconds a step of that pass, and of a pass like it without ToDo."""
+    shape, evaluations = generation.shapes[pass_name]
+    found = _pace.seconds(p, pass_name), _pace.without(shape)
+    return tuple(seconds and seconds * evaluations for seconds in found)
+
+
+def _write_info(params: dict[str, Any], generation: Generation) -> None:
+    if generation.series is not None:
+        telling.write_info(params, generation.series.lines, generation.series.data)
 
 
 def finish(p: Any, processed: Any) -> None:
-    """Add the line to the API's info, after the images got theirs (the host's `postprocess`)."""
+    """Have a result's info tell of the whole series (the host's `postprocess`).
+
+    A plot keeps the parameters of its first cell's result: a dict of our own, which is told of
+    later cells too.
+    """
     generation = _generation(p)
-    if generation is not None and generation.line and options.show_line():
-        # a dict of its own: the host's is shared by the cells of an X/Y/Z plot
-        processed.extra_generation_params = {
-            **processed.extra_generation_params,
-            REPORT_KEY: Written(generation.line),
-        }
+    if generation is None or generation.series is None or not options.show_line():
+        return
+    processed.extra_generation_params = {**processed.extra_generation_params}
+    generation.series.results.append(processed.extra_generation_params)
+    for params in generation.series.results:
+        _write_info(params, generation)

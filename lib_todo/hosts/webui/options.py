@@ -8,13 +8,18 @@ SHOW_LINE = "todo_show_line"
 
 
 def register() -> None:
-    """Add our section to the settings page (the host's `on_ui_settings` callback)."""
+    """Add our section to the settings page, and to what `/sdapi/v1/options` knows.
+
+    Called when the script is loaded: a start with --nowebui never asks for options later on. The
+    page asks again by `on_ui_settings`, which changes nothing.
+    """
     shared.opts.add_option(
         SHOW_LINE,
         shared.OptionInfo(
             True,
             "Show what was pooled, or why nothing was, in a line under the image",
             section=("todo", "ToDo"),
+            category_id="sd",
         ),
     )
 

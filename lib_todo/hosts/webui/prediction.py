@@ -31,6 +31,12 @@ def sizes(p: Any) -> dict[str, Size]:
     return found
 
 
+def sampler_of(p: Any) -> str | None:
+    """The name of the sampler of the pass that runs now."""
+    hires = getattr(p, "is_hr_pass", False) and getattr(p, "hr_sampler_name", None)
+    return hires or getattr(p, "sampler_name", None)
+
+
 def unet_of(model: Any) -> Any:
     """The U-Net of the host's model (Forge and reForge keep it elsewhere); None if unknown."""
     patcher = getattr(getattr(model, "forge_objects", None), "unet", None)
@@ -54,18 +60,23 @@ def attention_downscales(unet: Any) -> list[int]:
     return sorted(found)
 
 
-def can_pool(p: Any, settings: Settings) -> bool:
-    """Whether any layer of any chosen pass is above the threshold and has a factor above 1."""
+def factors(downscales: list[int], size: Size, settings: Settings) -> dict[Grid, float]:
+    """The factor of each level's grid, the largest first, in a pass over an image of `size`."""
+    grids = [level_grid(latent_grid(*size), scale) for scale in downscales]
+    return {grid: layer_factor(grid, grids[0], settings) for grid in grids}
+
+
+def planned(p: Any, settings: Settings) -> dict[str, dict[Grid, float]]:
+    """The grids that are to be pooled in each pass, with their factors."""
     downscales = attention_downscales(unet_of(p.sd_model))
-    return any(
-        _any_pooled([level_grid(latent_grid(*size), scale) for scale in downscales], settings)
+    return {
+        name: {
+            grid: factor
+            for grid, factor in factors(downscales, size, settings).items()
+            if factor > 1 and pass_wanted(name, settings.passes)
+        }
         for name, size in sizes(p).items()
-        if pass_wanted(name, settings.passes)
-    )
-
-
-def _any_pooled(grids: list[Grid], settings: Settings) -> bool:
-    return any(layer_factor(grid, grids[0], settings) > 1 for grid in grids)
+    }
 
 
 def why_no_layer(p: Any) -> str:

@@ -5,39 +5,89 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ...settings import FIELDS, Field
-from .arguments import OVERRIDES
+from ...settings import FIELDS, Field, SettingsError
+from . import preset_choice
+from .arguments import OVERRIDES, from_page
+from .refusal import SettingsRefused
 
 PREFIX = "[ToDo] "
 _LABELS = {"deep_factor": "deep factor", "passes": "pass"}
 
 
 def add_axes(scripts_data: list[Any]) -> None:
-    """Append our axes to the plot's, once (the host's `on_before_ui` callback).
+    """Append our axes to the plot's; may be called again.
 
-    The plot is found by its file's name: the name of its module changed around 1.9.
+    Once when our script is loaded, since --nowebui builds the plot before `on_before_ui`, and once
+    then, since the plot may have been loaded after us. It is found by its file's name: the name of
+    its module changed around 1.9.
     """
     for data in scripts_data:
         if os.path.basename(data.path) == "xyz_grid.py" and hasattr(data.module, "axis_options"):
             axes = data.module.axis_options
             axes[:] = [axis for axis in axes if not axis.label.startswith(PREFIX)]
+            axes.append(_preset_axis(data.module))
             axes += [_axis(data.module, field) for field in FIELDS]
 
 
 def _axis(xyz_grid: Any, field: Field) -> Any:
     choices = list(field.choices) or (["True", "False"] if field.kind is bool else None)
+    more = {"choices": lambda: choices} if choices else {"prepare": _prepare(xyz_grid, field)}
     return xyz_grid.AxisOption(
         PREFIX + _LABELS.get(field.name, field.name),
         _boolean if field.kind is bool else field.kind,
         _apply(field.name),
         confirm=_confirm(field),
-        **({"choices": lambda: choices} if choices else {}),
+        **more,
+    )
+
+
+def _preset_axis(xyz_grid: Any) -> Any:
+    def confirm(p: Any, values: list[Any]) -> None:
+        for value in values:
+            _refused(preset_choice.values_of, value)
+
+    return xyz_grid.AxisOption(
+        PREFIX + preset_choice.PRESET,
+        str,
+        _apply(preset_choice.PRESET),
+        confirm=confirm,
+        choices=preset_choice.names,
     )
 
 
 def _boolean(text: str) -> bool | str:
     """True and False as the plot writes them; anything else is left for the check to name."""
     return {"true": True, "false": False}.get(text.strip().lower(), text)
+
+
+def _prepare(xyz_grid: Any, field: Field) -> Any:
+    """Split what was typed, as the plot would, and refuse what is neither a number nor a range.
+
+    The plot itself would say only that a conversion failed, and the API answer with status 500.
+    """
+    whole = field.kind is int
+    ranges = [
+        getattr(xyz_grid, name)
+        for name in (
+            ("re_range", "re_range_count") if whole else ("re_range_float", "re_range_count_float")
+        )
+    ]
+
+    def prepare(text: str) -> list[str]:
+        values = [from_page(field, part) for part in xyz_grid.csv_string_to_list_strip(text)]
+        for value in values:
+            if isinstance(value, str) and value and not any(r.fullmatch(value) for r in ranges):
+                raise SettingsRefused(SettingsError(field.name, value, field.allowed))
+        return [_written(value) for value in values]
+
+    return prepare
+
+
+def _written(value: Any) -> str:
+    """A number as the plot's own conversion reads it: int("8.0") would fail."""
+    if isinstance(value, float) and value == int(value):
+        return str(int(value))
+    return str(value)
 
 
 def _apply(name: str) -> Any:
@@ -51,6 +101,14 @@ def _apply(name: str) -> Any:
 def _confirm(field: Field) -> Any:
     def confirm(p: Any, values: list[Any]) -> None:
         for value in values:
-            field.check(value)
+            _refused(field.check, value)
 
     return confirm
+
+
+def _refused(check: Any, value: Any) -> None:
+    """Check before the first cell, so that the API answers with status 422."""
+    try:
+        check(value)
+    except SettingsError as error:
+        raise SettingsRefused(error) from None

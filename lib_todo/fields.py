@@ -1,0 +1,217 @@
+"""The table of settings: everything that any face of the program needs to know of each."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import reprlib
+from typing import Any
+
+from .phase import MOVING, PHASE_CHOICES
+
+METHODS = ("nearest", "nearest-exact", "average", "max", "bilinear")
+PASSES = ("both", "first", "hires")
+
+# values come from requests: a huge or deep one must not flood a log or a page
+_shorten = reprlib.Repr()
+_shorten.maxlevel, _shorten.maxstring, _shorten.maxother, _shorten.maxlong = 3, 60, 60, 60
+
+
+def _shown(value: object) -> str:
+    try:
+        return _shorten.repr(value)
+    except ValueError:
+        # Python writes out no integer of more than 4300 digits
+        return f"a {type(value).__name__} too long to show"
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the text names the field, the value and what is allowed."""
+
+    def __init__(self, field: str, value: object, allowed: str) -> None:
+        super().__init__(
+            f"ToDo: {field} = {_shown(value)} is not allowed; {field} must be {allowed}"
+        )
+        self.field = field
+        self.value = value
+        self.allowed = allowed
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """One row of the table: everything that any face of the program needs to know of a setting.
+
+    `kind` is bool, int, float or str; `choices` holds the allowed strings of a str; `zero_means`
+    says what 0 stands for where 0 is allowed beside the range; `infotext` is the key in the image's
+    generation parameters ("" where another row's key carries it too).
+    """
+
+    name: str
+    kind: type
+    default: bool | int | float | str
+    label: str
+    help: str
+    infotext: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    step: float | None = None
+    choices: tuple[str, ...] = ()
+    zero_means: str = ""
+
+    @property
+    def allowed(self) -> str:
+        """What may stand in this field, in words."""
+        if self.kind is bool:
+            return "true or false"
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        number = "a whole number" if self.kind is int else "a number"
+        span = f"{number} from {self.minimum:g} to {self.maximum:g}"
+        return f"0 ({self.zero_means}) or {span}" if self.zero_means else span
+
+    def check(self, value: Any) -> bool | int | float | str:
+        """The value in the field's own type.
+
+        Raises SettingsError for a wrong type (a boolean is no number, a string of digits is no
+        number), a value out of bounds, NaN or an infinity. A float that is whole stands for an int,
+        since JSON and sliders do not tell them apart.
+        """
+        if self.kind is bool:
+            ok = isinstance(value, bool)
+        elif self.kind is str:
+            ok = isinstance(value, str) and value in self.choices
+        else:
+            ok = self._is_number_in_range(value)
+        if not ok:
+            raise SettingsError(self.name, value, self.allowed)
+        # MOVING as the default is told from one that somebody asked for
+        return value if value is MOVING else self.kind(value)
+
+    def _is_number_in_range(self, value: Any) -> bool:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return False
+        if isinstance(value, float) and not math.isfinite(value):
+            return False
+        if self.kind is int and value != int(value):
+            return False
+        return (bool(self.zero_means) and value == 0) or self.minimum <= value <= self.maximum
+
+
+FIELDS = (
+    Field(
+        "enabled", bool, True, "ToDo", "Faster high-resolution images; changes the image a little."
+    ),
+    Field(
+        "factor",
+        float,
+        0.0,
+        "Factor",
+        "How many times fewer keys and values along each side, 1 to 8; automatic (in requests 0) "
+        "chooses by the picture's size. 1 leaves the largest layers alone.",
+        infotext="ToDo factor",
+        minimum=1,
+        maximum=8,
+        step=0.5,
+        zero_means="automatic",
+    ),
+    Field(
+        "deep_factor",
+        float,
+        0.0,
+        "Factor of deeper layers",
+        "The same for the smaller layers of a picture that is pooled. 1 leaves them alone.",
+        infotext="ToDo deep factor",
+        minimum=1,
+        maximum=8,
+        step=0.5,
+        zero_means="automatic",
+    ),
+    Field(
+        "threshold",
+        int,
+        64,
+        "Threshold",
+        "The model's own size in tokens a side; no larger picture, no pooling. 64 is 512 pixels "
+        "with SD 1.x and 1024 with SDXL.",
+        infotext="ToDo threshold",
+        minimum=1,
+        maximum=512,
+        step=1,
+    ),
+    Field(
+        "scale",
+        float,
+        1.5,
+        "Automatic factor, times the ratio",
+        "The automatic factor is the ratio of the picture's grid to the threshold, times this, "
+        "rounded. 1 is the paper's.",
+        infotext="ToDo scale",
+        minimum=0.125,
+        maximum=4,
+        step=0.125,
+    ),
+    Field(
+        "deep_scale",
+        float,
+        1.0,
+        "The same for deeper layers",
+        "Each level is compared with its own trained grid. 0 compares all of them with the "
+        "threshold, as the paper does.",
+        infotext="ToDo deep scale",
+        minimum=0.125,
+        maximum=4,
+        step=0.125,
+        zero_means="by the threshold, as in the paper",
+    ),
+    Field(
+        "method",
+        str,
+        "nearest",
+        "Method",
+        "How tokens are pooled; nearest is the paper's and fastest.",
+        infotext="ToDo method",
+        choices=METHODS,
+    ),
+    Field(
+        "phase",
+        str,
+        MOVING,
+        "Phase",
+        "moving takes other tokens in each step, at no cost and a tenth of the error; fixed is the "
+        "paper's. For nearest and nearest-exact.",
+        infotext="ToDo phase",
+        choices=PHASE_CHOICES,
+    ),
+    Field(
+        "start",
+        float,
+        0.0,
+        "Start",
+        "Pool from this part of each pass's steps on; a later start keeps the image closer.",
+        infotext="ToDo steps",
+        minimum=0,
+        maximum=1,
+        step=0.05,
+    ),
+    Field(
+        "end",
+        float,
+        1.0,
+        "End",
+        "Pool up to this part; an earlier end keeps the image a little closer.",
+        infotext="ToDo steps",
+        minimum=0,
+        maximum=1,
+        step=0.05,
+    ),
+    Field(
+        "passes",
+        str,
+        "both",
+        "Passes",
+        "Of hires fix; without it there is only the first.",
+        infotext="ToDo pass",
+        choices=PASSES,
+    ),
+)
+BY_NAME = {field.name: field for field in FIELDS}

@@ -1,0 +1,61 @@
+"""How a bad value ends what the user asked for: status 422 in the API, a text on the page."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import Any
+
+from fastapi import HTTPException
+from modules import shared
+
+from ...settings import SettingsError
+from .arguments import in_words
+
+
+class SettingsRefused(HTTPException):
+    """A bad value in an API request; the host answers with its status, detail and text."""
+
+    def __init__(self, error: SettingsError) -> None:
+        super().__init__(status_code=422, detail=in_words(error))
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+def refuse(p: Any, error: SettingsError) -> None:
+    """Have the generation of `p` end before its first image.
+
+    The host only logs what a callback raises, but it calls `p.init` bare, right after, so that is
+    where the error is thrown.
+    """
+    is_api = bool(getattr(p, "is_api", False))
+    if not is_api and _page_loses_errors():
+        p.comment(in_words(error))
+        shared.state.interrupt()
+    else:
+        p.init = functools.partial(_raise, error, is_api)
+
+
+def take_back(p: Any) -> None:
+    """Undo `refuse`."""
+    if getattr(p.__dict__.get("init"), "func", None) is _raise:
+        del p.__dict__["init"]
+
+
+def _raise(error: SettingsError, is_api: bool, *args: Any, **kwargs: Any) -> None:
+    if is_api:
+        raise SettingsRefused(error)
+    # the page shows the text
+    error.args = (in_words(error),)
+    raise error
+
+
+def _page_loses_errors() -> bool:
+    """Whether this is reForge, whose page shows nothing of an exception but a TypeError of its own.
+
+    It runs what the page asks for in its main thread, which (unlike Forge's) keeps no exception.
+    There the text is left where the line goes, and the generation ends as by Interrupt.
+    """
+    main_thread = sys.modules.get("modules_forge.main_thread")
+    return main_thread is not None and not hasattr(main_thread, "last_exception")

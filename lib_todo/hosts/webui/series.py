@@ -1,0 +1,77 @@
+"""Generations that make up one result: an upscale's tiles, loops, a plot's cells.
+
+The host's scripts make them from one processing object or from shallow copies of it, which share
+its dict of generation parameters, and show a result that they put together themselves.
+"""
+
+from __future__ import annotations
+
+import collections
+from typing import Any
+
+from ...downsampling import token_downsampling
+from ...settings import FIELDS, Settings
+
+
+class Series:
+    """The settings that were used so far, each with one downsampling, hence one report."""
+
+    def __init__(self, shared: dict[str, Any]) -> None:
+        self._shared = shared
+        self._runs: dict[Settings, token_downsampling] = {}
+        # what was told by each settings: the line for people, and the same for programs
+        self.told: dict[Settings, tuple[str, dict[str, Any]]] = {}
+        self.shown: list[str] = []
+        # the results' parameters that have to show what is told later, too
+        self.results: list[dict[str, Any]] = []
+
+    def belongs(self, p: Any) -> bool:
+        """Whether `p` is made from the object that the series began with."""
+        return p.extra_generation_params is self._shared
+
+    def run(self, settings: Settings) -> token_downsampling:
+        """The downsampling of all generations with these settings."""
+        if settings not in self._runs:
+            self._runs[settings] = token_downsampling(settings)
+        return self._runs[settings]
+
+    @property
+    def lines(self) -> list[str]:
+        """A line for each settings, which names what differs where there are several."""
+        names = self._differing()
+        return [
+            f"[{_named(settings, names)}] {line}" if names else line
+            for settings, (line, _) in self.told.items()
+        ]
+
+    @property
+    def data(self) -> list[dict[str, Any]]:
+        """What the lines say, in types that JSON knows."""
+        return [data for _, data in self.told.values()]
+
+    def _differing(self) -> list[str]:
+        return [
+            field.name
+            for field in FIELDS
+            if len({getattr(settings, field.name) for settings in self.told}) > 1
+        ]
+
+
+def _named(settings: Settings, names: list[str]) -> str:
+    return ", ".join(
+        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in ((name, getattr(settings, name)) for name in names)
+    )
+
+
+# the newest last; more than one, since a nested generation begins a series of its own
+_latest: collections.deque[Series] = collections.deque(maxlen=4)
+
+
+def of(p: Any) -> Series:
+    """The series that `p` goes on with, or a new one."""
+    for series in _latest:
+        if series.belongs(p):
+            return series
+    _latest.append(Series(p.extra_generation_params))
+    return _latest[-1]

@@ -1,0 +1,129 @@
+"""What a generation leaves in the image's text, under the image and in the API's info."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...plan import Grid
+from ...report import Report
+from ...settings import Settings
+from ...wording import generation_line, nothing_pooled
+from . import prediction
+from .infotext import JSON_KEY, REPORT_KEY, USED_KEY, Written, to_infotext
+from .pace import in_words
+
+# seconds a step with ToDo and, of a pass like it, without; None where not measured
+PassPace = tuple["float | None", "float | None"]
+
+
+class InfoText(Written):
+    """A text for the API's info alone: the host leaves a key whose call gives None out of images.
+
+    Scripts that put results together (SD upscale, Loopback) build the info from the processing
+    object itself, so this is where it has to be.
+    """
+
+    __slots__ = ()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        """What the host asks for when it writes an image's text."""
+
+
+class InfoData(dict):
+    """The same for what programs read: no list, of which the host would write one item."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        """What the host asks for when it writes an image's text."""
+
+
+def write_infotext(p: Any, settings: Settings | None, done: Report | None = None) -> None:
+    """Make the infotext of `p` tell these settings, or none.
+
+    The cells of an X/Y/Z plot share one dict, hence the removal first. So do copies that others
+    make of `p` inside its own generation (ADetailer): there it is the outer one's to write. What
+    another extension wrote under the same key stays.
+
+    Args:
+        done: what was pooled; None before the sampling, where the plan is all that is known.
+    """
+    if is_inside_another(p):
+        return
+    params = p.extra_generation_params
+    for key in [key for key, value in params.items() if isinstance(value, (Written, InfoData))]:
+        del params[key]
+    if settings is not None:
+        texts = {**to_infotext(settings), USED_KEY: used(prediction.planned(p, settings), done)}
+        for key, text in texts.items():
+            params.setdefault(key, Written(text))
+
+
+def host_asks_values() -> bool:
+    """Whether the host calls what can be called among an image's parameters (since 1.10)."""
+    processing = sys.modules.get("modules.processing")
+    written = getattr(getattr(processing, "create_infotext", None), "__doc__", None)
+    return "callable" in (written or "")
+
+
+def write_info(params: dict[str, Any], lines: list[str], data: list[dict[str, Any]]) -> None:
+    """Put the report, for people and for programs, where the API's info is made from."""
+    params[REPORT_KEY] = InfoText("\n".join(lines))
+    params[JSON_KEY] = InfoData(generations=data)
+
+
+def used(planned: Mapping[str, Mapping[Grid, float]], done: Report | None) -> str:
+    """The factors of each pass in a few words, such as `hires 128×128 tokens by 2`."""
+    told = []
+    for name, factors in planned.items():
+        if done is not None:
+            counts = done.passes.get(name)
+            pooled = {key[0] for key in counts.tallies if key[3] is None} if counts else set()
+            factors = {grid: factor for grid, factor in factors.items() if grid in pooled}
+        parts = [f"{w}×{h} tokens by {factor:g}" for (h, w), factor in factors.items()]
+        told.append(f"{name} {' and '.join(parts) or 'nothing'}")
+    return "; ".join(told)
+
+
+def is_inside_another(p: Any) -> bool:
+    """Whether `p` shares its parameters with a generation that it runs inside of."""
+    return any(outer.extra_generation_params is p.extra_generation_params for outer in _outer(p))
+
+
+def _outer(p: Any) -> Iterator[Any]:
+    """The processing objects whose generation this one runs inside of, by the call stack.
+
+    What others note down may outlive an exception; the stack cannot be wrong.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_name == "process_images_inner":
+            outer = frame.f_locals.get("p")
+            if outer is not None and outer is not p:
+                yield outer
+        frame = frame.f_back
+
+
+def line(p: Any, settings: Settings, done: Report, paces: Mapping[str, PassPace]) -> str:
+    """What was done, for people."""
+    if not done.tallies and not done.steps[1]:
+        return nothing_pooled("no step was run")
+    if not done.tallies:
+        return nothing_pooled(prediction.why_no_layer(p))
+    heads = {}
+    for name, (width, height) in prediction.sizes(p).items():
+        told = in_words(*paces.get(name, (None, None)))
+        heads[name] = ", ".join(filter(None, [f"{width}×{height}", told]))
+    return generation_line(done, settings.threshold, heads)
+
+
+def data(p: Any, settings: Settings, done: Report, paces: Mapping[str, PassPace]) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "settings": vars(settings),
+        "sizes": {name: list(size) for name, size in prediction.sizes(p).items()},
+        "seconds_a_step": {
+            name: dict(zip(("with_todo", "without_todo"), found)) for name, found in paces.items()
+        },
+        **done.to_dict(),
+    }

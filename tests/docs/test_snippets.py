@@ -1,0 +1,114 @@
+"""What the pages show runs: each block of code is found, and checked by its language."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from markdown import PAGES, ROOT, Block, blocks
+
+pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
+
+import diffusers_models as models
+import diffusers_stand_in
+from webui_stand_in import webui
+
+from lib_todo import Report, Settings, SettingsError
+
+WEBUI = "127.0.0.1:7860"
+ALL = [block for page in PAGES for block in blocks(page)]
+
+
+def run_python(block: Block, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Execute a block with the WebUI, the hub and `pipe` stood in for; it must do what it shows.
+
+    A block that reads any other name, or asks anything else of the network, fails by itself.
+    """
+    monkeypatch.chdir(folder)
+    diffusers_stand_in.install(monkeypatch, folder / "models")
+    names: dict[str, Any] = {"__name__": str(block)}
+    if re.search(r"\bpipe\b", block.text) and not re.search(r"^pipe = ", block.text, re.MULTILINE):
+        names["pipe"] = models.sd_pipeline(folder / "models")
+    with webui() as server:
+        # line numbers of an error are the page's
+        text = "\n" * (block.line - 1) + block.text.replace(WEBUI, server.address)
+        exec(compile(text, block.page, "exec"), names)
+    if WEBUI in block.text:
+        assert server.accepted, "nothing was generated"
+    reports = [value for value in names.values() if isinstance(value, Report)]
+    assert all(report.pooled for report in reports), [report.line() for report in reports]
+
+
+def check_json(block: Block) -> None:
+    """A block of JSON parses, and what it sends to ToDo is accepted."""
+    value = json.loads(block.text)
+    if isinstance(value, dict) and "alwayson_scripts" in value:
+        Settings.from_args(value["alwayson_scripts"]["ToDo"]["args"])
+
+
+def check_shell(block: Block) -> None:
+    """A block of commands is bash, and the targets of make that it names exist."""
+    subprocess.run(["bash", "-n"], input=block.text, text=True, check=True)
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    named = re.findall(r"^(?:\w+=\S+ )*make ([\w-]+)", block.text, re.MULTILINE)
+    assert set(named) <= set(targets)
+
+
+@pytest.mark.parametrize("block", ALL, ids=str)
+def test_block(block: Block, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    match block.language:
+        case "python":
+            run_python(block, monkeypatch, tmp_path)
+        case "json":
+            check_json(block)
+        case "sh":
+            check_shell(block)
+        case "" | "text" | "mermaid":
+            """Output, a layout, a picture: nothing to run."""
+        case _:
+            pytest.fail(f"{block}: no check is known for {block.language!r}")
+
+
+def test_the_blocks_of_readme_are_found() -> None:
+    of_readme = [block.text for block in ALL if block.page.name == "README.md"]
+    assert sum("token_downsampling(" in text for text in of_readme) >= 1
+    assert sum("/sdapi/v1/" in text for text in of_readme) >= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("unknown_name", NameError),
+        ("from lib_todo import Settings\nSettings(factor=99)", SettingsError),
+        (
+            "import requests\n"
+            f"post = lambda args: requests.post('http://{WEBUI}/sdapi/v1/txt2img', json="
+            "{'alwayson_scripts': {'ToDo': {'args': args}}}).json()['images']\n"
+            "post([{'factor': 2}])\n"
+            "post([{'factor': 99}])",
+            KeyError,
+        ),
+        (
+            "from lib_todo import Settings, token_downsampling\n"
+            "with token_downsampling(Settings()) as report:\n    pass",
+            AssertionError,
+        ),
+    ],
+    ids=["unknown name", "bad settings", "bad request", "nothing pooled"],
+)
+def test_a_wrong_block_fails(
+    text: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(error):
+        run_python(Block(ROOT / "README.md", 1, "python", text), monkeypatch, tmp_path)
+
+
+def test_an_open_fence_is_seen(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```python\nprint(1)\n")
+    with pytest.raises(ValueError, match="fence"):
+        list(blocks(page))

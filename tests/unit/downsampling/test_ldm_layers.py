@@ -1,0 +1,155 @@
+"""Inside the `with`, real ldm layers compute attention over explicitly pooled tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pooling_reference as reference
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from ldm.modules.attention import CrossAttention
+from ldm_models import Pool, image, keys_computed, run, run_explicitly, spatial_transformer, text
+from settings_of import paper
+
+from lib_todo import token_downsampling
+from lib_todo.plan import Grid
+from lib_todo.settings import METHODS
+
+MODEL = spatial_transformer()
+
+sides = st.integers(1, 12)
+
+
+def by_loops(grid: Grid, factor: float, method: str = "nearest") -> Pool:
+    return lambda tokens: reference.pool(tokens, grid, factor, method).to(tokens.dtype)
+
+
+@given(
+    height=sides,
+    width=sides,
+    factor=st.integers(1, 8) | st.floats(1, 8),
+    method=st.sampled_from(METHODS),
+)
+def test_any_grid_factor_and_method(height: int, width: int, factor: float, method: str) -> None:
+    x, context = image(height, width), text()
+    with token_downsampling(paper(factor=factor, threshold=1, method=method)):
+        got = run(MODEL, x, context)
+    # one token is no more than the threshold allows
+    by = factor if height * width > 1 else 1
+    wanted = run_explicitly(MODEL, x, context, by_loops((height, width), by, method))
+    torch.testing.assert_close(got, wanted)
+
+
+@pytest.mark.parametrize("use_linear", [False, True])
+@pytest.mark.parametrize("depth", [1, 3])
+def test_every_block_of_a_transformer(depth: int, use_linear: bool) -> None:
+    model = spatial_transformer(depth, use_linear)
+    x, context = image(6, 9), text()
+    with token_downsampling(paper(factor=2, threshold=4)) as report:
+        got = run(model, x, context)
+    torch.testing.assert_close(got, run_explicitly(model, x, context, by_loops((6, 9), 2)))
+    assert not torch.allclose(got, run(model, x, context), atol=1e-3)
+    assert {key: tally.calls for key, tally in report.pooled.items()} == {(54, 15): depth}
+    assert report.layers == depth
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "factor"), [(16, 16, 2), (24, 24, 3), (10, 10, 1), (12, 12, 2), (8, 33, 2)]
+)
+def test_automatic(height: int, width: int, factor: int) -> None:
+    x, context = image(height, width), text()
+    with token_downsampling(paper(threshold=8)):
+        got = run(MODEL, x, context)
+    wanted = run_explicitly(MODEL, x, context, by_loops((height, width), factor))
+    torch.testing.assert_close(got, wanted)
+
+
+def test_keys_are_counted_as_they_are_computed() -> None:
+    with (
+        token_downsampling(paper(factor=2.5, threshold=4)) as report,
+        keys_computed(MODEL) as seen,
+    ):
+        run(MODEL, image(7, 11), text())
+    assert seen == [(77, 12)]
+    assert list(report.pooled) == [(77, 12)]
+
+
+def test_in_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    # ldm's other setting would mix the types
+    monkeypatch.setattr("ldm.modules.attention._ATTN_PRECISION", "bf16")
+    model = spatial_transformer().to(torch.bfloat16)
+    x, context = image(6, 6).bfloat16(), text().bfloat16()
+    with (
+        token_downsampling(paper(factor=2, threshold=4, method="average")),
+        keys_computed(model) as seen,
+    ):
+        got = run(model, x, context)
+    assert (got.dtype, seen) == (torch.bfloat16, [(36, 9)])
+    wanted = run_explicitly(model, x, context, by_loops((6, 6), 2, "average"))
+    torch.testing.assert_close(got, wanted, rtol=0.05, atol=0.05)
+
+
+def test_gradients_flow_through_a_pooled_layer() -> None:
+    model = spatial_transformer()
+    model.transformer_blocks[0].checkpoint = False
+    x, context = image(6, 6).requires_grad_(), text()
+    with token_downsampling(paper(factor=2, threshold=4)):
+        run(model, x, context).square().sum().backward()
+    again = x.detach().clone().requires_grad_()
+    kept = [row * 6 + column for row in (0, 2, 4) for column in (0, 2, 4)]
+    run_explicitly(model, again, context, lambda n: n[:, kept]).square().sum().backward()
+    torch.testing.assert_close(x.grad, again.grad)
+
+
+def test_the_host_may_replace_the_classs_forward_in_mid_generation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A checkpoint load does, for a refiner or the hires pass."""
+    seen: list[tuple[int, int]] = []
+    original = CrossAttention.forward
+
+    def optimised(self: Any, x: torch.Tensor, context: Any = None, mask: Any = None) -> Any:
+        seen.append((x.shape[1], (x if context is None else context).shape[1]))
+        return original(self, x, context, mask)
+
+    with token_downsampling(paper(factor=2, threshold=4)):
+        run(MODEL, image(6, 6), text())
+        monkeypatch.setattr(CrossAttention, "forward", optimised)
+        run(MODEL, image(6, 6), text())
+    assert CrossAttention.forward is optimised
+    assert seen == [(36, 9), (36, 5)]
+
+
+def test_an_instances_forward_gets_the_pooled_tokens() -> None:
+    """HyperTile leaves one on every layer for ever, LoRA and others for a while."""
+    model = spatial_transformer()
+    layer, seen = model.transformer_blocks[0].attn1, []
+    original = layer.forward
+    layer.forward = lambda x, *args, **kwargs: (
+        seen.append((args, kwargs)) or original(x, *args, **kwargs)
+    )
+    x, context = image(6, 6), text()
+    with token_downsampling(paper(factor=2, threshold=4)):
+        got = run(model, x, context)
+    assert len(seen) == 1
+    layer.forward = original
+    torch.testing.assert_close(got, run_explicitly(model, x, context, by_loops((6, 6), 2)))
+
+
+def test_hooks_of_others_still_run_and_see_the_pooled_tokens() -> None:
+    model = spatial_transformer()
+    seen = []
+    handle = model.transformer_blocks[0].attn1.register_forward_pre_hook(
+        lambda _, args, kwargs: seen.append(kwargs["context"].shape), with_kwargs=True
+    )
+    with token_downsampling(paper(factor=3, threshold=4)):
+        run(model, image(6, 6), text())
+    handle.remove()
+    assert seen == [(2, 4, 32)]
+
+
+def test_settings_are_asked_for() -> None:
+    with pytest.raises(TypeError, match="Settings"):
+        token_downsampling({"factor": 2})

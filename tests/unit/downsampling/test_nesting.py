@@ -1,0 +1,179 @@
+"""Nesting: the inner settings hold inside, the outer ones come back; other threads stay out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from ldm_models import image, keys_computed, run, spatial_transformer, text
+from settings_of import paper
+
+from lib_todo import Report, Settings, token_downsampling
+from lib_todo.interception.active import current
+
+MODEL = spatial_transformer()
+BY_TWO = paper(factor=2, threshold=4)
+BY_THREE = paper(factor=3, threshold=4)
+DISABLED = paper(enabled=False)
+DENSE, HALF, THIRD = 36, 9, 4
+
+
+def keys() -> int:
+    """How many keys the layer computes for a grid of 6×6."""
+    with keys_computed(MODEL) as seen:
+        run(MODEL, image(6, 6), text())
+    ((_, count),) = seen
+    return count
+
+
+def calls(report: Report) -> dict[tuple[int, int], int]:
+    return {key: tally.calls for key, tally in report.pooled.items()}
+
+
+@pytest.fixture(autouse=True)
+def _leaves_nothing_active() -> Iterator[None]:
+    yield
+    assert current() is None
+    assert keys() == DENSE
+
+
+def test_the_inner_holds_and_the_outer_comes_back() -> None:
+    with token_downsampling(BY_TWO) as outer:
+        assert keys() == HALF
+        with token_downsampling(BY_THREE) as inner:
+            assert keys() == THIRD
+        assert keys() == HALF
+    assert (calls(outer), calls(inner)) == ({(36, 9): 2}, {(36, 4): 1})
+
+
+def test_a_disabled_inner_switches_off_inside() -> None:
+    with token_downsampling(BY_TWO) as outer:
+        with token_downsampling(DISABLED) as inner:
+            assert keys() == DENSE
+        assert keys() == HALF
+    assert (calls(outer), inner.tallies) == ({(36, 9): 1}, {})
+
+
+def test_a_disabled_outer_does_not_stop_the_inner() -> None:
+    with token_downsampling(DISABLED):
+        assert keys() == DENSE
+        with token_downsampling(BY_THREE):
+            assert keys() == THIRD
+        assert keys() == DENSE
+
+
+def test_three_deep() -> None:
+    with token_downsampling(BY_TWO):
+        with token_downsampling(DISABLED):
+            with token_downsampling(BY_THREE):
+                assert keys() == THIRD
+            assert keys() == DENSE
+        assert keys() == HALF
+
+
+def test_the_inner_has_its_own_progress() -> None:
+    windowed = paper(factor=2, threshold=4, start=0.5)
+    with token_downsampling(windowed) as outer:
+        outer.progress(0, 2)
+        with token_downsampling(windowed) as inner:
+            inner.progress(1, 2)
+            assert keys() == HALF
+        assert keys() == DENSE
+
+
+def test_the_same_object_entered_twice() -> None:
+    downsampling = token_downsampling(BY_TWO)
+    with downsampling as outer:
+        with downsampling as inner:
+            assert keys() == HALF
+        assert keys() == HALF
+    assert inner is outer
+    assert calls(outer) == {(36, 9): 2}
+
+
+def test_the_same_object_entered_again_goes_on_counting() -> None:
+    downsampling = token_downsampling(BY_TWO)
+    for _ in range(2):
+        with downsampling as report:
+            assert keys() == HALF
+        assert keys() == DENSE
+    assert calls(report) == {(36, 9): 2}
+
+
+def test_the_same_object_inside_of_another_inside_of_itself() -> None:
+    downsampling = token_downsampling(BY_TWO)
+    with downsampling:
+        with token_downsampling(BY_THREE):
+            with downsampling:
+                assert keys() == HALF
+            assert keys() == THIRD
+        assert keys() == HALF
+
+
+def test_left_in_another_order_than_entered() -> None:
+    first, second = token_downsampling(BY_TWO), token_downsampling(BY_THREE)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert keys() == THIRD
+    second.__exit__(None, None, None)
+    assert keys() == DENSE
+
+
+def test_entered_while_a_layer_is_being_called() -> None:
+    """A layer's hook that runs another generation, as far-fetched as it is."""
+    other, seen = spatial_transformer(), []
+
+    def nested(*_: object) -> None:
+        with token_downsampling(BY_THREE), keys_computed(other) as inner:
+            run(other, image(6, 6), text())
+        seen.extend(inner)
+
+    handle = MODEL.transformer_blocks[0].attn1.register_forward_pre_hook(nested)
+    with token_downsampling(BY_TWO):
+        assert keys() == HALF
+    handle.remove()
+    assert seen == [(36, THIRD)]
+
+
+def in_another_thread(found: list[int]) -> threading.Thread:
+    return threading.Thread(target=lambda: found.append(keys()))
+
+
+def test_another_thread_is_not_concerned() -> None:
+    found: list[int] = []
+    with token_downsampling(BY_TWO) as report:
+        thread = in_another_thread(found)
+        thread.start()
+        thread.join()
+        assert keys() == HALF
+    assert found == [DENSE]
+    assert calls(report) == {(36, 9): 1}
+
+
+def test_two_threads_with_settings_of_their_own() -> None:
+    """They leave in the order in which they came, so neither may restore what the other needs."""
+    both_in, found = threading.Barrier(2, timeout=60), {}
+    first_out = threading.Event()
+
+    def work(name: str, settings: Settings) -> None:
+        with token_downsampling(settings):
+            both_in.wait()
+            if name == "second":
+                assert first_out.wait(60)
+            with keys_computed(models[name]) as seen:
+                run(models[name], image(6, 6), text())
+            found[name] = seen
+        first_out.set()
+
+    models = {"first": spatial_transformer(), "second": spatial_transformer()}
+    threads = [
+        threading.Thread(target=work, args=("first", BY_TWO)),
+        threading.Thread(target=work, args=("second", BY_THREE)),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {"first": [(36, HALF)], "second": [(36, THIRD)]}

@@ -1,0 +1,236 @@
+"""Which contexts are self-attention over the grid and are pooled, and which pass untouched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pooling_reference as reference
+import pytest
+import torch
+from ldm.modules.attention import CrossAttention, SpatialTransformer
+from ldm_models import WIDTH, image, spatial_transformer, text
+from settings_of import paper
+
+from lib_todo import Report, Settings, token_downsampling
+from lib_todo.hosts.webui import other_extensions
+from lib_todo.reasons import Reason
+from lib_todo.settings import METHODS
+
+GRID = (6, 7)
+TOKENS = 42
+
+other_extensions.register()
+
+
+class Given:
+    """A block of a transformer over GRID whose attention gets exactly these arguments."""
+
+    def __init__(self, name: str = "attn1") -> None:
+        self.model: SpatialTransformer = spatial_transformer(text_width=WIDTH)
+        self.layer: CrossAttention = getattr(self.model.transformer_blocks[0], name)
+        self.report = Report()
+        self.seen: list[tuple[tuple, dict]] = []
+
+    def call(self, settings: Settings, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """The attention's answer to a call from inside the transformer."""
+        answers = []
+        block = self.model.transformer_blocks[0]
+        # as ControlNet does it: the block's own way is replaced
+        block._forward = lambda x, context=None: answers.append(self.layer(*args, **kwargs)) or x
+        hook = self.layer.register_forward_pre_hook(
+            lambda _, *passed: self.seen.append(passed), with_kwargs=True
+        )
+        with token_downsampling(settings) as self.report:
+            self.model(image(*GRID), context=[None])
+        hook.remove()
+        del block._forward
+        assert len(answers) == 1
+        return answers[0]
+
+    def reasons(self) -> list[str | None]:
+        return [key[3] for key in self.report.tallies]
+
+    def assert_untouched(self, got: torch.Tensor, *args: Any, **kwargs: Any) -> None:
+        assert torch.equal(got, self.layer(*args, **kwargs))
+        ((seen_args, seen_kwargs),) = self.seen
+        assert all(seen is passed for seen, passed in zip(seen_args, args, strict=True))
+        assert seen_kwargs.keys() == kwargs.keys()
+        assert all(seen_kwargs[name] is kwargs[name] for name in kwargs)
+
+
+def tokens(count: int = TOKENS, batch: int = 2, width: int = WIDTH) -> torch.Tensor:
+    return torch.randn(batch, count, width)
+
+
+def by_loops(given_tokens: torch.Tensor, factor: float, method: str = "nearest") -> torch.Tensor:
+    return reference.pool(given_tokens, GRID, factor, method).to(given_tokens.dtype)
+
+
+BY_TWO = paper(factor=2, threshold=4)
+
+
+@pytest.mark.parametrize("name", ["attn1", "attn2"])
+@pytest.mark.parametrize("how", ["none", "no argument", "x itself", "positional x", "keywords"])
+def test_self_attention_is_pooled_however_it_is_written(how: str, name: str) -> None:
+    case, x = Given(name), tokens()
+    args, kwargs = {
+        "none": ((x,), {"context": None}),
+        "no argument": ((x,), {}),
+        "x itself": ((x,), {"context": x}),
+        "positional x": ((x, x, None), {}),
+        "keywords": ((), {"mask": None, "context": x, "x": x}),
+    }[how]
+    got = case.call(BY_TWO, *args, **kwargs)
+    torch.testing.assert_close(got, case.layer(x, context=by_loops(x, 2)))
+    assert list(case.report.tallies) == [(GRID, 42, 12, None)]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("factor", [2, 1.5, 4])
+@pytest.mark.parametrize("copies", [1, 2, 3, 5])
+def test_several_grids_side_by_side_are_pooled_each(
+    copies: int, factor: float, method: str
+) -> None:
+    """ControlNet's reference-only: the layer's own tokens and those it has in its bank.
+
+    Where it weighs the two, it hands the own ones over alone as well, as a copy of x.
+    """
+    case, x = Given(), tokens()
+    grids = [x.clone(), *(tokens() for _ in range(copies - 1))]
+    settings = paper(factor=factor, threshold=4, method=method)
+    got = case.call(settings, x, context=torch.cat(grids, dim=1))
+    pooled = [by_loops(grid, factor, method) for grid in grids]
+    torch.testing.assert_close(got, case.layer(x, context=torch.cat(pooled, dim=1)))
+    keys = pooled[0].shape[1]
+    assert list(case.report.tallies) == [(GRID, copies * TOKENS, copies * keys, None)]
+
+
+def test_several_grids_of_another_layout_in_memory() -> None:
+    case, x = Given(), tokens()
+    context = torch.randn(2, WIDTH, 2 * TOKENS).transpose(1, 2)
+    got = case.call(BY_TWO, x, context=context)
+    pooled = [by_loops(context[:, :TOKENS], 2), by_loops(context[:, TOKENS:], 2)]
+    torch.testing.assert_close(got, case.layer(x, context=torch.cat(pooled, dim=1)))
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        pytest.param(tokens(77), id="a text prompt"),
+        pytest.param(tokens(TOKENS - 1), id="less than a grid"),
+        pytest.param(tokens(2 * TOKENS + 1), id="two grids and a token"),
+        pytest.param(tokens(0), id="nothing"),
+    ],
+)
+@pytest.mark.parametrize("name", ["attn1", "attn2"])
+def test_other_contexts_pass(name: str, context: torch.Tensor) -> None:
+    case, x = Given(name), tokens()
+    if context.shape[1] == 0:
+        case.layer.forward = lambda x, context=None: x + context.sum()
+    got = case.call(BY_TWO, x, context=context)
+    case.assert_untouched(got, x, context=context)
+    assert case.reasons() == [Reason.NOT_SELF_ATTENTION]
+    assert case.report.layers == 0
+
+
+@pytest.mark.parametrize("copies", [1, 2, 3])
+def test_a_text_prompt_of_as_many_tokens_as_grids_passes(copies: int) -> None:
+    case, x, prompt = Given("attn2"), tokens(), text(copies * TOKENS, width=WIDTH)
+    case.assert_untouched(case.call(BY_TWO, x, context=prompt), x, context=prompt)
+    assert case.reasons() == [Reason.NOT_SELF_ATTENTION]
+
+
+def test_grids_of_another_batch_pass() -> None:
+    case, x = Given(), tokens()
+    context = tokens(2 * TOKENS, batch=1)
+    case.layer.forward = lambda x, context=None: x + context.mean()
+    case.assert_untouched(case.call(BY_TWO, x, context=context), x, context=context)
+    assert case.reasons() == [Reason.NOT_SELF_ATTENTION]
+
+
+def test_grids_of_another_width_pass() -> None:
+    case, x = Given(), tokens()
+    context = tokens(2 * TOKENS, width=WIDTH // 2)
+    case.layer.forward = lambda x, context=None: x + context.mean()
+    case.assert_untouched(case.call(BY_TWO, x, context=context), x, context=context)
+    assert case.reasons() == [Reason.NOT_SELF_ATTENTION]
+
+
+@pytest.mark.parametrize("context", [["a list"], {"a": "dict"}, "text"], ids=repr)
+def test_a_context_that_is_no_tensor_is_none_of_our_business(context: Any) -> None:
+    """Some extensions hand their own objects to a forward that they replaced."""
+    case, x = Given("attn2"), tokens()
+    case.layer.forward = lambda x, context=None: x + len(context)
+    case.assert_untouched(case.call(BY_TWO, x, context=context), x, context=context)
+
+
+@pytest.mark.parametrize("count", [TOKENS // 2, TOKENS - 1, 2 * TOKENS, 1])
+@pytest.mark.parametrize("is_given", [False, True])
+@pytest.mark.parametrize("name", ["attn1", "attn2"])
+def test_tokens_that_others_merged_or_folded_pass(name: str, is_given: bool, count: int) -> None:
+    """ToMe merges them; style-align folds the batch into them."""
+    case, x = Given(name), tokens(count)
+    kwargs = {"context": x} if is_given else {}
+    case.assert_untouched(case.call(BY_TWO, x, **kwargs), x, **kwargs)
+    assert list(case.report.tallies) == [(GRID, count, count, Reason.OTHER_GRID)]
+    assert case.report.layers == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("attn1", Reason.OTHER_GRID), ("attn2", Reason.NOT_SELF_ATTENTION)]
+)
+def test_merged_queries_are_told_by_what_their_layer_is_for(name: str, reason: str) -> None:
+    """Of a context of its own, only a first attention's is not a prompt."""
+    case, x, context = Given(name), tokens(TOKENS // 2), tokens()
+    case.assert_untouched(case.call(BY_TWO, x, context=context), x, context=context)
+    assert case.reasons() == [reason]
+
+
+@pytest.mark.parametrize("how", ["keyword", "positional"])
+@pytest.mark.parametrize("context", ["none", "x", "two grids"])
+def test_a_mask_passes(how: str, context: str) -> None:
+    case, x = Given(), tokens()
+    keys = {"none": None, "x": x, "two grids": torch.cat([x, tokens()], dim=1)}[context]
+    mask = torch.rand(2, (x if keys is None else keys).shape[1]) > 0.5
+    args, kwargs = ((x, keys, mask), {}) if how == "positional" else ((x, keys), {"mask": mask})
+    case.assert_untouched(case.call(BY_TWO, *args, **kwargs), *args, **kwargs)
+    assert case.reasons() == [Reason.MASKED]
+
+
+class HyperTileParams:
+    """What HyperTile leaves on a layer."""
+
+    def __init__(self, enabled: bool) -> None:
+        self.enabled = enabled
+
+
+def test_a_layer_that_hypertile_tiles_is_left_to_it() -> None:
+    case, x = Given(), tokens()
+    setattr(case.layer, "__webui_hypertile_params", HyperTileParams(enabled=True))
+    case.assert_untouched(case.call(BY_TWO, x), x)
+    assert case.reasons() == [Reason.HYPERTILE]
+
+
+def test_a_layer_that_hypertile_tiled_once_is_pooled() -> None:
+    case, x = Given(), tokens()
+    setattr(case.layer, "__webui_hypertile_params", HyperTileParams(enabled=False))
+    got = case.call(BY_TWO, x)
+    torch.testing.assert_close(got, case.layer(x, context=by_loops(x, 2)))
+    assert case.reasons() == [None]
+
+
+def test_attention_outside_of_any_transformer_passes_uncounted() -> None:
+    case, x = Given(), tokens()
+    with token_downsampling(BY_TWO) as report:
+        got = case.layer(x)
+    assert torch.equal(got, case.layer(x))
+    assert report.tallies == {}
+
+
+def test_attention_after_the_transformer_has_returned_passes_uncounted() -> None:
+    case, x = Given(), tokens()
+    with token_downsampling(BY_TWO) as report:
+        case.model(image(*GRID), context=[text(width=WIDTH)])
+        before = dict(report.tallies)
+        assert torch.equal(case.layer(x), case.layer.forward(x))
+    assert report.tallies == before

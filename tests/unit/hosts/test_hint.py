@@ -1,0 +1,205 @@
+"""The hint: the library's own rule and costs in words, for whatever a page may ask."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib_todo.cost.architectures import SHAPES, UNetShape
+from lib_todo.cost.rates import Rates, measure
+from lib_todo.cost.speedup import over_window, speedup
+from lib_todo.hosts.webui.hint import Hires, lines
+from lib_todo.plan import latent_grid, layer_factor, level_grid, pooled_grid
+from lib_todo.settings import FIELDS, Settings
+
+SD15, SDXL = SHAPES["SD 1.x"], SHAPES["SDXL"]
+SIZES = [(512, 512), (1024, 1024), (1024, 768), (520, 328), (1536, 2048), (4096, 4096)]
+
+
+def hint(
+    width: int,
+    height: int,
+    hires: Hires | None = None,
+    shape: UNetShape | None = SD15,
+    **values: Any,
+) -> list[str]:
+    return lines(shape, width, height, hires or Hires(), values)
+
+
+@pytest.mark.parametrize("shape", [SD15, SDXL], ids=["SD 1.x", "SDXL"])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_the_grids_are_the_rules(shape: UNetShape, size: tuple[int, int]) -> None:
+    text = "\n".join(hint(*size, shape=shape))
+    largest = level_grid(latent_grid(*size), shape.levels[0].downscale)
+    for level in shape.levels:
+        grid = level_grid(latent_grid(*size), level.downscale)
+        factor = layer_factor(grid, largest, Settings())
+        left = pooled_grid(grid, factor)
+        told = f"{grid[1]}×{grid[0]} → {left[1]}×{left[0]} tokens (by {factor:g})"
+        assert (told in text) == (factor > 1)
+
+
+def test_a_pass_alone_and_two_by_name() -> None:
+    by_two = {"factor": 2, "deep_factor": 1}
+    (alone,) = hint(1024, 1024, **by_two)
+    assert alone.startswith("1024×1024: 128×128 → 64×64 tokens (by 2). A step will be ")
+    first, hires = hint(512, 512, Hires(True, 2), **by_two)
+    assert first == "First pass, 512×512: nothing is pooled"
+    assert hires == f"Hires pass, {alone}"
+
+
+def test_the_size_of_the_hires_pass_is_the_hosts() -> None:
+    sizes = [
+        Hires(True, *given).size(512, 328)
+        for given in ((1.55, 0, 0), (1.55, 1000, 0), (1.55, 0, 1000), (1.55, 1000, 800))
+    ]
+    assert sizes == [(793, 508), (1000, 640), (1560, 1000), (1000, 800)]
+    assert Hires().size(512, 328) is None
+
+
+def test_nothing_to_gain_comes_first_with_what_would_help() -> None:
+    first, *_ = hint(512, 512)
+    assert first.startswith("Nothing to gain. With these settings, from about ")
+    size = first.split("about ")[1].split(" ")[0]
+    width, height = map(int, size.split("×"))
+    assert "Nothing" not in hint(width, height)[0]
+    assert "Nothing" in hint(width - 64, height - 64)[0]
+    assert hint(1024, 1024, passes="hires")[0] == (
+        "Nothing to gain. Passes is hires, and hires fix is off"
+    )
+    assert hint(1024, 1024, start=0.5, end=0.5)[0].startswith("Nothing to gain: Start and End")
+    assert hint(1024, 1024, shape=None)[0].startswith("Nothing to gain: this model has no")
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"threshold": 16.5}, "threshold = 16.5"),
+        ({"threshold": None}, "threshold = None"),
+        ({"factor": "0.5"}, "factor = 0.5"),
+        ({"start": 0.8, "end": 0.2}, "start = 0.8"),
+        ({"new": 1}, "'new'"),
+    ],
+)
+def test_what_will_be_refused_is_named_before(values: dict[str, Any], named: str) -> None:
+    (told,) = hint(1024, 1024, **values)
+    assert told.startswith("This will be refused. ToDo: ")
+    assert named in told
+
+
+def test_start_and_end_count() -> None:
+    whole, part = hint(1024, 1024)[0], hint(1024, 1024, start=0.9)[0]
+    assert whole != part
+    assert "the whole pass" in part
+    assert over_window(2, 0, 1) == 2
+    assert over_window(2, 0.5, 1) == pytest.approx(1 / 0.75)
+    assert over_window(2, 0.5, 0.5) == 1
+
+
+@pytest.mark.parametrize("shape", [SD15, SDXL], ids=["SD 1.x", "SDXL"])
+def test_larger_images_gain_more_and_nothing_pooled_gains_nothing(shape: UNetShape) -> None:
+    gains = [speedup(shape, (side, side), Settings(factor=2)) for side in (160, 192, 256, 512)]
+    assert all(1 < least <= most for least, most in gains)
+    assert gains == sorted(gains)
+    assert speedup(shape, (256, 256), Settings(factor=1, deep_factor=1)) == (1, 1)
+
+
+# docs/performance.md: the paper's rule on a U-Net call of SD 1.x, by processor time
+MEASURED = {768: 1.38, 1024: 1.52, 1536: 2.53, 2048: 3.79}
+
+
+@pytest.mark.parametrize(("pixels", "measured"), list(MEASURED.items()))
+def test_what_was_measured_lies_in_the_range(pixels: int, measured: float) -> None:
+    settings = Settings.from_preset("paper")
+    least, most = speedup(SD15, latent_grid(pixels, pixels), settings)
+    assert least <= measured <= most
+
+
+def test_a_measured_machine_gives_one_figure() -> None:
+    latent, settings = (128, 128), Settings(factor=2, deep_factor=1)
+    least, most = speedup(SD15, latent, settings, Rates(3e11, 1e11, 1e10, 4))
+    assert least == most
+    slower = speedup(SD15, latent, settings, Rates(3e11, 0.5e11, 1e10, 4))
+    assert slower > (least, most)
+    told = lines(SD15, 1024, 1024, Hires(), {}, Rates(3e11, 1e11, 1e10, 4))
+    assert " about " in told[0]
+
+
+def test_the_rates_of_this_machine() -> None:
+    found = measure(torch.device("cpu"), torch.float32)
+    assert min(found.products, found.attention, found.bytes) > 1e6
+    assert found.itemsize == 4
+
+
+def test_rates_are_kept_by_device_and_never_measured_beside_a_generation(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from lib_todo.hosts.webui import machine
+
+    lock = threading.Lock()
+    devices = types.SimpleNamespace(device=torch.device("cpu"), dtype=torch.float16)
+    modules = types.ModuleType("modules")
+    modules.devices = devices
+    call_queue = types.SimpleNamespace(queue_lock=lock)
+    for name, part in {"modules": modules, "modules.call_queue": call_queue}.items():
+        monkeypatch.setitem(sys.modules, name, part)
+    monkeypatch.setattr(machine, "FILE", tmp_path / "rates.json")
+    assert machine.rates() is None
+    with lock, pytest.raises(machine.BusyError):
+        machine.measure_now()
+    made = machine.measure_now()
+    assert machine.rates() == made
+    assert not lock.locked()
+    for broken in ("", "[]", '{"cpu, float32": {"products": 1}}'):
+        machine.FILE.write_text(broken)
+        assert machine.rates() is None
+
+
+anything = st.none() | st.booleans() | st.floats() | st.text(max_size=8) | st.lists(st.integers())
+
+
+@given(
+    width=st.integers(1, 65536),
+    height=st.integers(1, 65536),
+    hires=st.builds(
+        Hires,
+        st.booleans(),
+        st.floats(0, 64),
+        st.integers(0, 65536),
+        st.integers(0, 65536),
+    ),
+    values=st.dictionaries(st.sampled_from([f.name for f in FIELDS] + ["other"]), anything),
+    shape=st.sampled_from([SD15, SDXL, None]),
+)
+def test_whatever_is_asked_is_answered(
+    width: int, height: int, hires: Hires, values: dict[str, Any], shape: UNetShape | None
+) -> None:
+    assert all(lines(shape, width, height, hires, values))
+
+
+def test_the_route_answers_checks_and_is_silent_without_a_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fastapi, testing = pytest.importorskip("fastapi"), pytest.importorskip("fastapi.testclient")
+    from lib_todo.hosts.webui import checkpoint, machine, routes
+
+    monkeypatch.setattr(machine, "rates", lambda: None)
+    app = fastapi.FastAPI()
+    routes.add(app)
+    client = testing.TestClient(app)
+    asked = {"width": 1024, "height": 1024, "values": {"factor": "2"}}
+    monkeypatch.setitem(sys.modules, "modules.sd_models", None)
+    assert client.post(routes.HINT, json=asked).json() == {"lines": []}
+    monkeypatch.setattr(checkpoint, "loaded", types.SimpleNamespace)
+    monkeypatch.setattr(checkpoint, "shape_of", lambda model: SD15)
+    assert client.post(routes.HINT, json=asked).json() == {"lines": hint(1024, 1024, factor=2)}
+    for bad in ({"width": 0}, {"width": "wide"}, {"height": 10**9}, {"hires": {"scale": -1}}):
+        assert client.post(routes.HINT, json=asked | bad).status_code == 422

@@ -1,0 +1,233 @@
+"""Settings to the image's generation parameters and back: round trips, older keys, forged text."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib_todo import Settings, SettingsError
+from lib_todo.hosts.webui.infotext import OWN_KEYS, from_infotext, to_infotext
+from lib_todo.settings import FIELDS
+
+# a text that names no preset is an older version's
+PAPER = Settings.from_preset("paper")
+
+factors = st.just(0.0) | st.floats(1, 8)
+fractions = st.floats(0, 1)
+all_settings = st.builds(
+    lambda window, **rest: Settings(start=min(window), end=max(window), **rest),
+    window=st.tuples(fractions, fractions),
+    factor=factors,
+    deep_factor=factors,
+    threshold=st.integers(1, 512),
+    scale=st.floats(0.125, 4),
+    deep_scale=st.just(0.0) | st.floats(0.125, 4),
+    method=st.sampled_from(["nearest", "nearest-exact", "average", "max", "bilinear"]),
+    passes=st.sampled_from(["both", "first", "hires"]),
+)
+
+
+@given(settings=all_settings)
+def test_round_trip(settings: Settings) -> None:
+    texts = to_infotext(settings)
+    assert Settings(**from_infotext(texts)) == settings
+
+
+def read_as_the_host_does(line: str) -> dict[str, str]:
+    """AUTOMATIC1111's parse_generation_parameters, for a text of one line without quotes."""
+    params = {}
+    for key, value in re.findall(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)', line):
+        size = re.match(r"^(\d+)x(\d+)$", value)
+        params |= {f"{key}-1": size[1], f"{key}-2": size[2]} if size else {key: value}
+    return params
+
+
+@given(settings=all_settings)
+def test_round_trip_through_the_hosts_text(settings: Settings) -> None:
+    texts = to_infotext(settings)
+    # the host quotes a value with any of these, and others who read its texts do not know that
+    assert not [value for value in texts.values() if set(value) & set(",:\n")]
+    line = ", ".join(f"{key}: {value}" for key, value in texts.items())
+    params = read_as_the_host_does(f"Steps: 20, Size: 512x768, {line}, Version: v1.10.1")
+    assert params["Size-2"] == "768"
+    assert Settings(**from_infotext(params)) == settings
+
+
+@given(settings=all_settings)
+def test_the_factor_always_the_others_only_when_not_default(settings: Settings) -> None:
+    default = Settings()
+    wanted = {"ToDo preset", "ToDo factor"}
+    if settings.deep_factor != default.deep_factor:
+        wanted.add("ToDo deep factor")
+    if settings.threshold != default.threshold:
+        wanted.add("ToDo threshold")
+    if settings.method != default.method:
+        wanted.add("ToDo method")
+    if settings.scale != default.scale:
+        wanted.add("ToDo scale")
+    if settings.deep_scale != default.deep_scale:
+        wanted.add("ToDo deep scale")
+    if (settings.start, settings.end) != (0, 1):
+        wanted.add("ToDo steps")
+    if settings.passes != default.passes:
+        wanted.add("ToDo pass")
+    assert set(to_infotext(settings)) == wanted
+
+
+def test_in_words() -> None:
+    settings = Settings(
+        factor=2.5,
+        deep_factor=2,
+        threshold=32,
+        method="max",
+        start=0.2,
+        end=0.8,
+        passes="hires",
+    )
+    assert to_infotext(settings) == {
+        "ToDo preset": "custom",
+        "ToDo factor": "2.5",
+        "ToDo deep factor": "2",
+        "ToDo threshold": "32",
+        "ToDo method": "max",
+        "ToDo steps": "0.2-0.8",
+        "ToDo pass": "hires",
+    }
+    assert to_infotext(Settings()) == {"ToDo preset": "balanced", "ToDo factor": "automatic"}
+    assert to_infotext(Settings(end=1e-05)) == {
+        "ToDo preset": "custom",
+        "ToDo factor": "automatic",
+        "ToDo steps": "0-0.00001",
+    }
+
+
+def test_every_field_but_the_box_has_a_key() -> None:
+    changed = {
+        "factor": 2,
+        "deep_factor": 2,
+        "threshold": 32,
+        "method": "max",
+        "scale": 2.5,
+        "deep_scale": 0,
+        "phase": "fixed",
+        "start": 0.5,
+        "end": 0.5,
+        "passes": "first",
+    }
+    assert set(changed) == {field.name for field in FIELDS} - {"enabled"}
+    plain = to_infotext(Settings())
+    for name, value in changed.items():
+        texts = to_infotext(Settings(**{name: value}))
+        assert texts != plain
+        assert set(texts) <= OWN_KEYS
+        assert from_infotext(texts)[name] == value
+
+
+def test_without_our_key_only_the_box_is_unticked() -> None:
+    assert from_infotext({}) == {"enabled": False}
+    assert from_infotext({"Steps": "20", "ToDo threshold": "32"}) == {"enabled": False}
+    assert from_infotext({"ToDo factor2": "2", "ToDo disable after": "0.5"}) == {"enabled": False}
+
+
+def test_what_the_text_leaves_out_had_its_default() -> None:
+    assert from_infotext({"ToDo factor": "2"}) == {
+        **dataclasses.asdict(PAPER),
+        "enabled": True,
+        "factor": 2,
+    }
+
+
+def test_the_older_extensions_keys_are_understood() -> None:
+    params = {"ToDo factor": "2", "ToDo factor2": "3", "ToDo disable after": "0.6"}
+    assert Settings(**from_infotext(params)) == dataclasses.replace(
+        PAPER, factor=2, deep_factor=3, end=0.6
+    )
+
+
+def test_values_may_come_as_numbers() -> None:
+    """The API parses nothing, and other tools write what they like."""
+    params = {"ToDo factor": 2.0, "ToDo threshold": 32, "ToDo disable after": 1}
+    assert Settings(**from_infotext(params)) == dataclasses.replace(PAPER, factor=2, threshold=32)
+
+
+@pytest.mark.parametrize("text", ["0.2-0.8", " 0.2 - 0.8 ", "0.20-.8"])
+def test_steps_may_be_written_a_little_otherwise(text: str) -> None:
+    values = from_infotext({"ToDo factor": "0", "ToDo steps": text})
+    assert (values["start"], values["end"]) == (0.2, 0.8)
+
+
+FORGED: list[tuple[str, Any]] = [
+    *[
+        (key, text)
+        for key in ("ToDo factor", "ToDo deep factor", "ToDo factor2")
+        for text in ("", "two", "0.5", "9", "-1", "nan", "inf", "1e999", None, [2], "2,5", "0x2")
+    ],
+    *[("ToDo threshold", text) for text in ("", "0", "63.5", "513", "nan", "inf", "-1", None, {})],
+    *[("ToDo method", text) for text in ("", "Nearest", "lanczos", None, 1, "nearest\n")],
+    *[("ToDo pass", text) for text in ("", "second", "Both", None)],
+    *[("ToDo disable after", text) for text in ("", "1.5", "-0.1", "nan", "20%", None)],
+    *[
+        ("ToDo steps", text)
+        for text in (
+            "",
+            "0.5",
+            "-",
+            "0.8-0.2",
+            "0-1.5",
+            "0-1-1",
+            "a-b",
+            "nan-1",
+            "0.1.2-1",
+            ".-1",
+            "-0.5-1",
+            "0–1",
+            None,
+            [0, 1],
+        )
+    ],
+]
+
+
+@pytest.mark.parametrize(("key", "text"), FORGED)
+def test_forged_values_are_refused_naming_the_key_and_the_value(key: str, text: Any) -> None:
+    with pytest.raises(SettingsError) as caught:
+        from_infotext({"ToDo factor": "2", key: text})
+    assert caught.value.field == key
+    assert str(caught.value).startswith(f"ToDo: {key} = ")
+    assert repr(text) in str(caught.value) or repr(str(text)) in str(caught.value)
+    assert caught.value.allowed in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["ToDo factor", "ToDo threshold", "ToDo steps", "ToDo factor2"])
+def test_a_value_that_the_host_takes_for_a_size_is_refused(key: str) -> None:
+    """The host puts 8x6 under two other keys, as it does with the image's size."""
+    with pytest.raises(SettingsError, match=f"ToDo: {key} = '8x6'"):
+        from_infotext({"ToDo factor": "2", f"{key}-1": "8", f"{key}-2": "6", "Size-1": "64"})
+
+
+def test_the_older_ends_and_the_own_start_must_agree_too() -> None:
+    """An own key wins over the older one that says the same."""
+    params = {"ToDo factor": "2", "ToDo disable after": "0.1", "ToDo steps": "0.5-1"}
+    assert Settings(**from_infotext(params)) == dataclasses.replace(PAPER, factor=2, start=0.5)
+
+
+@given(
+    params=st.dictionaries(
+        st.sampled_from(["ToDo factor", "ToDo factor2", "ToDo disable after", *sorted(OWN_KEYS)]),
+        st.text(max_size=8) | st.floats().map(str) | st.integers().map(str),
+    )
+)
+def test_whatever_the_text_says_the_outcome_is_settings_or_a_settings_error(
+    params: dict[str, str],
+) -> None:
+    try:
+        values = from_infotext(params)
+    except SettingsError as error:
+        assert error.field in params
+    else:
+        assert Settings(**values).enabled is ("ToDo factor" in params)

@@ -1,0 +1,207 @@
+"""The moving lattice in whole models: which tokens each layer takes, call by call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
+
+import diffusers_models as models
+from diffusers import DDIMScheduler, DEISMultistepScheduler, PNDMScheduler
+from ldm_models import image, run, run_explicitly, spatial_transformer, text
+
+from lib_todo import Settings, token_downsampling
+from lib_todo.phase import Phase, phase_order
+
+SIDE = 8
+BY_TWO = Settings(factor=2, deep_factor=1, threshold=4)
+ORDER = list(phase_order(2))
+LDM = spatial_transformer()
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return models.unet()
+
+
+@contextmanager
+def phases_taken(model: Any) -> Iterator[list[Phase]]:
+    """The phase of each call of the first self-attention, read off the tokens it was given."""
+    layer, seen, tokens = models.self_attentions(model)[0], [], []
+
+    def read(_: Any, inputs: tuple) -> None:
+        whole, first = tokens[-1], inputs[0][0, 0]
+        index = int((whole == first).all(-1).nonzero()[0])
+        seen.append(divmod(index, SIDE))
+
+    handles = [
+        layer.to_q.register_forward_pre_hook(lambda _, inputs: tokens.append(inputs[0][0])),
+        layer.to_k.register_forward_pre_hook(read),
+    ]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def call(model: Any, timestep: float, batch: int = 2) -> None:
+    latent = torch.randn(batch, 4, SIDE, SIDE)
+    model(latent, timestep, torch.randn(batch, 5, models.TEXT_WIDTH))
+
+
+def sampling(model: Any, timesteps: list[float], calls: tuple[int, ...] = (2,)) -> None:
+    """One sampling of a sampler that is held for nothing, with calls of these batch sizes."""
+    DDIMScheduler().set_timesteps(10)
+    for timestep in timesteps:
+        for batch in calls:
+            call(model, timestep, batch)
+
+
+@pytest.mark.parametrize("phase", ORDER)
+def test_attention_over_explicitly_picked_tokens(phase: Phase) -> None:
+    x, context = image(6, 6), text()
+    picked = [row * 6 + column for row in range(phase[0], 6, 2) for column in range(phase[1], 6, 2)]
+    with token_downsampling(BY_TWO) as report:
+        report.position.sampler = "Euler"
+        for step in range(ORDER.index(phase) + 1):
+            report.progress(step, 10)
+            got = run(LDM, x, context)
+    torch.testing.assert_close(got, run_explicitly(LDM, x, context, lambda n: n[:, picked]))
+
+
+@pytest.mark.parametrize("phase", ORDER)
+def test_the_same_in_diffusers(model: Any, phase: Phase) -> None:
+    def pick(tokens: torch.Tensor) -> torch.Tensor | None:
+        if tokens.shape[1] != SIDE * SIDE:
+            return None
+        grid = tokens.unflatten(1, (SIDE, SIDE))
+        return grid[:, phase[0] :: 2, phase[1] :: 2].flatten(1, 2)
+
+    with token_downsampling(BY_TWO) as report:
+        report.position.sampler = "Euler"
+        for step in range(ORDER.index(phase) + 1):
+            report.progress(step, 10)
+            got = models.run_unet(model, SIDE, SIDE)
+    with models.pooled_by_hand(model, pick):
+        torch.testing.assert_close(got, models.run_unet(model, SIDE, SIDE))
+
+
+@pytest.mark.parametrize("calls", [(2,), (1, 1), (1, 3), (3, 1)])
+def test_the_phase_moves_with_the_timesteps_and_not_with_the_calls(
+    model: Any, calls: tuple[int, ...]
+) -> None:
+    with token_downsampling(BY_TWO), phases_taken(model) as seen:
+        sampling(model, [900, 700, 500, 300, 100], calls)
+    assert seen == [phase for phase in [*ORDER, ORDER[0]] for _ in calls]
+
+
+def test_the_phase_moves_with_what_is_told_and_not_with_the_timesteps(model: Any) -> None:
+    with token_downsampling(BY_TWO) as report, phases_taken(model) as seen:
+        report.position.sampler = "Euler"
+        for step in range(4):
+            report.progress(step, 4)
+            call(model, 900 - 100 * step)
+            call(model, 850 - 100 * step)
+    assert seen == [phase for phase in ORDER for _ in range(2)]
+
+
+@pytest.mark.parametrize("every", [2, 3, 5])
+def test_a_model_that_is_skipped_visits_all_phases(model: Any, every: int) -> None:
+    """DeepCache calls the deep layers in every second, third or fifth step only."""
+    with token_downsampling(BY_TWO) as report, phases_taken(model) as seen:
+        report.position.sampler = "Euler"
+        for step in range(4 * every):
+            report.progress(step, 4 * every)
+            if step % every == 0:
+                call(model, 900 - step)
+    assert seen == ORDER
+
+
+def test_a_new_pass_a_new_image_and_a_new_with_begin_anew(model: Any) -> None:
+    downsampling = token_downsampling(BY_TWO)
+    with phases_taken(model) as seen:
+        for _ in range(2):
+            with downsampling as report:
+                report.position.sampler = "Euler"
+                for pass_name in ("first", "hires", "first"):
+                    for step in range(2):
+                        report.progress(step, 2, pass_name)
+                        call(model, 500)
+    assert seen == ORDER[:2] * 6
+
+
+def test_a_schedulers_set_timesteps_begins_anew(model: Any) -> None:
+    with token_downsampling(BY_TWO), phases_taken(model) as seen:
+        sampling(model, [900, 700, 500])
+        sampling(model, [400, 300])
+    assert seen == [*ORDER[:3], *ORDER[:2]]
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "hold"),
+    [(DDIMScheduler, 1), (PNDMScheduler, 2), (DEISMultistepScheduler, 0), (None, 2)],
+)
+def test_it_is_held_as_the_sampler_wants(model: Any, scheduler: type | None, hold: int) -> None:
+    with token_downsampling(BY_TWO) as report, phases_taken(model) as seen:
+        if scheduler is not None:
+            scheduler().set_timesteps(10)
+        for timestep in range(900, 100, -100):
+            call(model, timestep)
+    assert seen == [ORDER[step // hold % 4] if hold else ORDER[0] for step in range(8)]
+    name = scheduler.__name__ if scheduler else None
+    assert report.held == ({} if hold == 1 else {name: hold})
+
+
+def test_it_stays_where_the_sampler_wants_that(model: Any) -> None:
+    with token_downsampling(BY_TWO) as report, phases_taken(model) as seen:
+        report.position.sampler = "LMS"
+        for step in range(4):
+            report.progress(step, 4)
+            call(model, 900 - 100 * step)
+    assert seen == [ORDER[0]] * 4
+    assert report.held == {"LMS": 0}
+
+
+def test_a_fixed_phase_stays(model: Any) -> None:
+    settings = Settings(factor=2, deep_factor=1, threshold=4, phase="fixed")
+    with token_downsampling(settings) as report, phases_taken(model) as seen:
+        sampling(model, [900, 700, 500])
+    assert seen == [(0, 0)] * 3
+    assert report.held == {}
+
+
+def test_a_nested_with_does_not_move_the_outer_ones_phase(model: Any) -> None:
+    with token_downsampling(BY_TWO), phases_taken(model) as seen:
+        sampling(model, [900, 700])
+        with token_downsampling(BY_TWO):
+            sampling(model, [999, 888, 777])
+        for timestep in (500, 300):
+            call(model, timestep)
+    assert seen == [*ORDER[:2], *ORDER[:3], *ORDER[2:]]
+
+
+def test_the_same_seed_twice_in_one_with_is_the_same_image(tmp_path: Path) -> None:
+    pipe = models.sd_pipeline(tmp_path)
+
+    def generate() -> torch.Tensor:
+        return pipe(
+            "a fox",
+            width=128,
+            height=128,
+            num_inference_steps=3,
+            generator=torch.Generator().manual_seed(3),
+            output_type="pt",
+        ).images
+
+    with token_downsampling(Settings(factor=2, threshold=8)):
+        first, second = generate(), generate()
+    assert torch.equal(first, second)
+    with token_downsampling(Settings(factor=2, threshold=8, phase="fixed")):
+        assert not torch.equal(generate(), first)

@@ -1,0 +1,80 @@
+"""Presets: what each one says, what goes over it, and the phase that only some methods have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lib_todo import Settings, SettingsError
+from lib_todo.settings import PRESETS
+
+# scale, deep_scale, threshold, phase
+SAID = {
+    "paper": (1.0, 0.0, 64, "fixed"),
+    "close": (1.0, 0.0, 64, "moving"),
+    "balanced": (1.5, 1.0, 64, "moving"),
+    "fast": (1.0, 0.625, 32, "moving"),
+}
+CELLS = ("average", "max", "bilinear")
+
+
+def test_these_and_no_others() -> None:
+    assert set(PRESETS) == set(SAID)
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_what_a_preset_says(name: str) -> None:
+    made = Settings.from_preset(name)
+    assert (made.scale, made.deep_scale, made.threshold, made.phase) == SAID[name]
+    assert (made.factor, made.deep_factor, made.method) == (0, 0, "nearest")
+    assert (made.start, made.end, made.passes, made.enabled) == (0, 1, "both", True)
+
+
+def test_the_defaults_are_balanced() -> None:
+    assert Settings() == Settings.from_preset("balanced")
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_single_values_go_over_it_wherever_they_stand(name: str) -> None:
+    wanted = Settings.from_preset(name, factor=3, end=0.8)
+    assert (wanted.factor, wanted.end, wanted.scale) == (3, 0.8, SAID[name][0])
+    for values in (
+        {"preset": name, "factor": 3, "end": 0.8},
+        {"factor": 3, "end": 0.8, "preset": name},
+    ):
+        assert Settings.from_mapping(values) == wanted
+
+
+def test_a_preset_goes_over_the_base_and_leaves_what_it_does_not_name() -> None:
+    made = Settings.from_mapping({"preset": "paper"}, base={"scale": 2.0, "end": 0.5})
+    assert made == Settings.from_preset("paper", end=0.5)
+
+
+@pytest.mark.parametrize("name", ["", "Paper", "best", None, 1, ["paper"], True])
+def test_an_unknown_preset_is_refused_by_name(name: Any) -> None:
+    with pytest.raises(SettingsError, match="ToDo: preset = ") as caught:
+        Settings.from_mapping({"preset": name})
+    assert caught.value.field == "preset"
+    assert all(known in str(caught.value) for known in SAID)
+
+
+@pytest.mark.parametrize("method", CELLS)
+def test_a_moving_phase_that_is_asked_for_needs_a_method_that_has_one(method: str) -> None:
+    asked = "".join(["mov", "ing"])
+    with pytest.raises(SettingsError, match=f"ToDo: phase = 'moving'.*{method}"):
+        Settings(method=method, phase=asked)
+
+
+@pytest.mark.parametrize("name", SAID)
+@pytest.mark.parametrize("method", CELLS)
+def test_a_moving_phase_by_default_is_not_applied_to_such_a_method(name: str, method: str) -> None:
+    assert not Settings.from_preset(name, method=method).moves
+    assert not Settings(method=method, phase="fixed").moves
+
+
+@pytest.mark.parametrize("method", ["nearest", "nearest-exact"])
+def test_methods_that_take_one_token_move(method: str) -> None:
+    assert Settings(method=method).moves
+    assert Settings(method=method, phase="".join(["mov", "ing"])).moves
+    assert not Settings(method=method, phase="fixed").moves
