@@ -14,7 +14,7 @@ from ...pooling import pool_tokens
 from ...position import Moment
 from ...reasons import Reason
 from ...report import Report
-from ...samplers import rule_for
+from ...samplers import rule_for, settings_for
 from ...settings import Settings
 from .schedule import step_of
 
@@ -30,7 +30,8 @@ class Sampling:
     """
 
     def __init__(self, settings: Settings, sigmas: Sequence[float], sampler: str | None) -> None:
-        self.settings = settings
+        self.rule = rule_for(sampler, told=True)
+        self.settings = settings_for(self.rule, settings)
         self.sigmas = sigmas
         self.report = Report()
         self.report.position.sampler = sampler
@@ -120,9 +121,11 @@ class Evaluation:
         return decide(grid, self.largest, self.sampling.settings, self.moment)
 
     def _phase(self, layer: Layer, factor: float) -> Phase:
-        moment, hold = self.moment, rule_for(self.moment.sampler).hold
-        if not self.sampling.settings.moves or not hold or moment.step is None:
+        moment, hold = self.moment, self.sampling.rule.hold
+        if not self.sampling.settings.moves or moment.step is None:
             return FIXED
+        if hold != 1:
+            self.sampling.report.phase_held(moment.sampler, hold)
         return self.sampling.phases.phase(layer, moment.sampling, moment.step, factor, hold)
 
     def _pool(self, tokens: torch.Tensor, grid: Grid, factor: float, phase: Phase) -> torch.Tensor:
