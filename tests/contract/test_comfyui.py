@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from settings_of import paper
 
 from lib_todo import Settings
 from lib_todo.hosts.comfyui import patch
@@ -20,7 +19,7 @@ from lib_todo.hosts.comfyui.schedule import step_of
 from lib_todo.phase import phase_order
 
 SIGMAS = (14.6, 6.0, 2.0, 0.5, 0.0)
-SETTINGS = paper(threshold=4, factor=2, deep_factor=1)
+SETTINGS = Settings(threshold=4, factor=2, deep_factor=1)
 SDXL = {
     "model_channels": 320,
     "channel_mult": [1, 2, 4],
@@ -99,7 +98,7 @@ def test_step_where_sigmas_rise() -> None:
 @given(st.lists(st.floats(0.01, 100), min_size=1, max_size=50, unique=True))
 def test_each_sigma_of_a_schedule_is_its_own_step(found: list[float]) -> None:
     sigmas = sorted({round(sigma, 2) for sigma in found}, reverse=True)
-    if all(a > b * 1.001 for a, b in itertools.pairwise(sigmas)):
+    if all(a > b * 1.001 for a, b in pairwise(sigmas)):
         assert [step_of(s, [*sigmas, 0.0]) for s in sigmas] == list(range(len(sigmas)))
 
 
@@ -150,11 +149,11 @@ def test_the_last_node_counts_and_others_stay() -> None:
     model = Patcher()
     model.set_model_attn1_patch(print)
     once = patch.apply(model, SETTINGS, print)
-    twice = patch.apply(once, paper(), print)
+    twice = patch.apply(once, Settings(), print)
     assert model.attn1 == [print] and not model.wrappers
     assert len(once.attn1) == len(twice.attn1) == 2
     (wrapper,) = twice.wrappers[patch.OUTER_SAMPLE, patch.WRAPPERS_KEY]
-    assert wrapper.settings == paper()
+    assert wrapper.settings == Settings()
 
 
 def test_each_sampling_has_a_state_of_its_own_and_is_told() -> None:
@@ -187,6 +186,6 @@ def test_forecast_by_architecture() -> None:
     shape = shape_of(SDXL)
     assert shape is not None
     assert speed_up(shape, (128, 128), Settings.from_preset("paper")) == 1
-    speeds = [speed_up(shape, (side, side), paper()) for side in (160, 192, 256)]
+    speeds = [speed_up(shape, (side, side), Settings()) for side in (160, 192, 256)]
     assert 1 < speeds[0] < speeds[1] < speeds[2] < 4
     assert shape_of({**SDXL, "transformer_depth": [0, 0, 2, 2, 4, 4]}) is None
