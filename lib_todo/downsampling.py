@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from .evaluation import Evaluation, Lanes, caller
-from .interception import active, calls, contexts, vetoes
+from .interception import active, calls, compiled, contexts, vetoes
 from .interception.families import Family
 from .phase import FIXED, Phase
 from .plan import Grid, decide
@@ -89,6 +89,7 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
         elif moment.sampler is None:
             moment = dataclasses.replace(moment, sampler=lane.sampler)
         self._lanes.evaluations.append(Evaluation(self.settings, moment, model))
+        self._see_graph(model)
 
     def leave_model(self) -> None:
         """Undo the last enter_model."""
@@ -103,6 +104,11 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
     def enter_transformer(self, transformer: Any, grid: Grid | None) -> None:
         """Note that a spatial transformer over `grid` is called (None: its grid is unknown)."""
         self._evaluation(transformer).enter(transformer, grid)
+        self._see_graph(transformer)
+
+    def _see_graph(self, module: Any) -> None:
+        if not self.report.tallies and not self.report.compiled:
+            self.report.compiled = compiled.is_compiled(module)
 
     def leave_transformer(self) -> None:
         """Undo the last enter_transformer."""
