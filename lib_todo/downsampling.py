@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from .evaluation import Evaluation, Lanes, caller
-from .interception import active, calls, contexts, vetoes
+from .interception import active, calls, compiled, contexts, vetoes
 from .interception.families import Family
 from .phase import FIXED, Phase
 from .plan import Grid, decide
@@ -89,6 +89,7 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
         elif moment.sampler is None:
             moment = dataclasses.replace(moment, sampler=lane.sampler)
         self._lanes.evaluations.append(Evaluation(self.settings, moment, model))
+        self._see_graph(model)
 
     def leave_model(self) -> None:
         """Undo the last enter_model."""
@@ -103,6 +104,11 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
     def enter_transformer(self, transformer: Any, grid: Grid | None) -> None:
         """Note that a spatial transformer over `grid` is called (None: its grid is unknown)."""
         self._evaluation(transformer).enter(transformer, grid)
+        self._see_graph(transformer)
+
+    def _see_graph(self, module: Any) -> None:
+        if not self.report.tallies and not self.report.compiled:
+            self.report.compiled = compiled.is_compiled(module)
 
     def leave_transformer(self) -> None:
         """Undo the last enter_transformer."""
@@ -131,18 +137,19 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
         if grid is None:
             return args, kwargs
         given = dict(zip(family.parameters, args), **kwargs)
-        x, context = (given.get(name) for name in family.parameters[:2])
+        x: Any = given.get(family.parameters[0])
+        context: Any = given.get(family.parameters[1])
         copies = contexts.count_key_grids(x, context, grid, layer, evaluation.transformer)
         moment = evaluation.moment
         if not copies:
-            reason = contexts.why_not_this_grid(x, context, grid, layer, evaluation.transformer)
-            if reason is Reason.OTHER_GRID:
+            why_not = contexts.why_not_this_grid(x, context, grid, layer, evaluation.transformer)
+            if why_not is Reason.OTHER_GRID:
                 evaluation.see_self_attention(grid)
-            self.report.count(layer, grid, x.shape[1], x.shape[1], reason, moment.shown_step)
+            self.report.count(layer, grid, x.shape[1], x.shape[1], why_not, moment.shown_step)
             return args, kwargs
         evaluation.see_self_attention(grid)
         before = copies * grid[0] * grid[1]
-        factor, reason = self._decide(family, layer, evaluation, given)
+        factor, reason = self._decide(family, layer, grid, evaluation, given)
         source = x if context is None else context
         pooled = source
         if reason is None:
@@ -162,15 +169,18 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
         return contexts.with_changed(family, args, kwargs, changed)
 
     def _decide(
-        self, family: Family, layer: Any, evaluation: Evaluation, given: dict[str, Any]
+        self,
+        family: Family,
+        layer: Any,
+        grid: Grid,
+        evaluation: Evaluation,
+        given: dict[str, Any],
     ) -> tuple[float, Reason | None]:
         """The factor, and why the layer is left alone (None: it is not)."""
         reason = vetoes.first(layer, before_the_rule=True)
         if reason is not None:
             return 1, reason
-        factor, reason = decide(
-            evaluation.grid, evaluation.largest, evaluation.settings, evaluation.moment
-        )
+        factor, reason = decide(grid, evaluation.largest, evaluation.settings, evaluation.moment)
         if reason is None:
             reason = vetoes.first(layer) or contexts.why_keys_are_not_ours(family, layer, given)
         return (1, reason) if reason is not None else (factor, None)

@@ -94,7 +94,9 @@ class Field:
             return False
         if self.kind is int and value != int(value):
             return False
-        return (bool(self.zero_means) and value == 0) or self.minimum <= value <= self.maximum
+        low = -math.inf if self.minimum is None else self.minimum
+        high = math.inf if self.maximum is None else self.maximum
+        return (bool(self.zero_means) and value == 0) or low <= value <= high
 
 
 FIELDS = (

@@ -16,7 +16,7 @@ MAX_FACTOR = 8
 
 
 def auto_factor(tokens: int, threshold: int) -> int:
-    """The whole factor, at least 1, that brings `tokens` nearest to a grid `threshold` a side.
+    """The whole factor, 1 to MAX_FACTOR, that brings `tokens` nearest to a grid `threshold` a side.
 
     floor(sqrt(tokens) / threshold + 0.5), in integers so that no rounding can tip it. It gives the
     authors' 2, 3 and 4 at 1024, 1536 and 2048 pixels of SD 1.x (arXiv 2402.13573).
@@ -71,7 +71,8 @@ def pooled_grid(grid: Grid, factor: float) -> Grid:
     if factor == int(factor):
         whole = int(factor)
         return -(-grid[0] // whole), -(-grid[1] // whole)
-    return tuple(max(1, math.floor(side / factor + 0.5)) for side in grid)
+    height, width = (max(1, math.floor(side / factor + 0.5)) for side in grid)
+    return height, width
 
 
 def in_window(fraction: float, start: float, end: float) -> bool:

@@ -57,8 +57,8 @@ class Position:
 
     def advance(
         self, step: int, total: int, pass_name: str = "first", shown_steps: int | None = None
-    ) -> None:
-        """Say where the sampling is; see `Report.progress`.
+    ) -> Step:
+        """Say where the sampling is, see `Report.progress`, and get the step that it is in.
 
         Raises:
             ValueError: total below 1, a negative step, or an unknown pass.
@@ -77,6 +77,7 @@ class Position:
         self.foreign_evaluation = False
         shown = min(step, total - 1) * self._shown_steps // total
         self.current_step = (self._sampling, pass_name, shown)
+        return self.current_step
 
     def pause(self) -> None:
         """Say that another generation calls the model until the next `advance`."""

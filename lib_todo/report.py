@@ -106,6 +106,8 @@ class Report(Counts):
         self.position = Position()
         # by sampler, None where nobody told it: for how many steps a phase was held, 0 for good
         self.held: dict[str | None, int] = {}
+        # a model or block was called that runs as a graph of torch.compile
+        self.compiled = False
         self._steps_seen: set[Step] = set()
         self._steps_pooled: set[Step] = set()
         self._serials: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
@@ -126,8 +128,7 @@ class Report(Counts):
         Raises:
             ValueError: total below 1, a negative step, or an unknown pass.
         """
-        self.position.advance(step, total, pass_name, shown_steps)
-        self._steps_seen.add(self.position.current_step)
+        self._steps_seen.add(self.position.advance(step, total, pass_name, shown_steps))
 
     def count(
         self,

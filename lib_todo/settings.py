@@ -97,7 +97,7 @@ class Settings:
     ) -> Settings:
         """Settings from names and values, over `base` (defaults where it says nothing).
 
-        `preset` among the values names a bundle (presets.PRESETS) that the others override:
+        `preset` among the values names a bundle (PRESETS) that the others override:
         `{"preset": "fast", "end": 0.8}`.
 
         Raises SettingsError for an unknown name too.

@@ -39,6 +39,10 @@ REMEDIES = {
 }
 PASSES = {"first": "first pass", "hires": "hires pass"}
 NO_LAYER = "no such layer seen"
+COMPILED = (
+    "the model was compiled, and its graph does not know of ToDo: put "
+    'torch.compiler.set_stance("force_eager") around the sampling'
+)
 REPLACED = "self-attention is replaced by another extension"
 
 
@@ -46,6 +50,8 @@ def line(report: Report, threshold: int | None, where: str) -> str:
     """One line for people; see `Report.line`."""
     if report.pooled:
         return f"ToDo: {_pooled(report, report.steps, report.held)}"
+    if report.compiled and not report.tallies:
+        return nothing_pooled(COMPILED)
     return nothing_pooled(_why_nothing(report, threshold, where))
 
 

@@ -33,7 +33,9 @@ def measure(device: torch.device, dtype: torch.dtype) -> Rates:
     like = {"device": device, "dtype": dtype}
     with torch.inference_mode():
         return Rates(
-            *(_rate(*work, device) for work in (_products(like), _attention(like), _moves(like))),
+            products=_rate(*_products(like), device),
+            attention=_rate(*_attention(like), device),
+            bytes=_rate(*_moves(like), device),
             itemsize=torch.empty(0, dtype=dtype).element_size(),
         )
 

@@ -32,7 +32,9 @@ def speedup(
     dense = unet_operations(shape, latent, None, batch=2, itemsize=itemsize)
     pooled = unet_operations(shape, latent, settings, batch=2, itemsize=itemsize)
     if rates is None:
-        weights = [(weight, FLOPS_PER_BYTE) for weight in ATTENTION_WEIGHTS]
+        weights: list[tuple[float, float]] = [
+            (weight, FLOPS_PER_BYTE) for weight in ATTENTION_WEIGHTS
+        ]
     else:
         weights = [(rates.products / rates.attention, rates.products / rates.bytes)]
     found = [_cost(dense, *weight) / _cost(pooled, *weight) for weight in weights]

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from . import active
+from . import active, compiled
 from .families import FAMILIES, Family
 from .schedulers import scheduler_classes
 
@@ -66,8 +66,11 @@ def _run_of(call: Callable) -> active.Run | None:
     """What this call of ours has to serve now.
 
     None where it was put away, but somebody who had wrapped it meanwhile still calls it: another
-    one of ours may stand around theirs, and a layer must not be counted and pooled twice.
+    one of ours may stand around theirs, and a layer must not be counted and pooled twice. None as
+    well while the call is traced.
     """
+    if compiled.is_tracing():
+        return None
     run = active.current()
     return run if run is not None and run.enabled and call in _installed else None
 
@@ -102,7 +105,7 @@ def _intercept_transformer(original: Callable, family: Family) -> Callable:
         run = _run_of(__call__)
         if run is None:
             return original(self, *args, **kwargs)
-        x = args[0] if args else kwargs.get(family.parameters[0])
+        x: Any = args[0] if args else kwargs.get(family.parameters[0])
         is_image = isinstance(x, torch.Tensor) and x.ndim == 4
         run.enter_transformer(self, (x.shape[2], x.shape[3]) if is_image else None)
         try:

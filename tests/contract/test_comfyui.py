@@ -110,6 +110,12 @@ def test_steps_take_the_phases_in_order_and_a_step_keeps_one() -> None:
     assert first == [expected[0], *expected]
 
 
+def test_a_sampler_that_cannot_take_it_keeps_the_phase_and_it_is_said() -> None:
+    sampling = Sampling(SETTINGS, SIGMAS, "lms")
+    assert {int(call(sampling, sigma)[0, 0, 0]) for sigma in SIGMAS[:-1]} == {0}
+    assert "lms" in sampling.report.line()
+
+
 def test_a_replaced_block_is_left_alone_and_said() -> None:
     for replaced in (("input", 1), ("input", 1, 0)):
         sampling = Sampling(SETTINGS, SIGMAS, "euler")

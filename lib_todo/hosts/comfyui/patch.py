@@ -82,7 +82,14 @@ class SampleWrapper:
         self.tell = tell
 
     def __call__(
-        self, executor: Any, noise: Any, latent: Any, sampler: Any, sigmas: Any, *args, **kwargs
+        self,
+        executor: Any,
+        noise: Any,
+        latent: Any,
+        sampler: Any,
+        sigmas: Any,
+        *args: Any,
+        **kwargs: Any,
     ) -> Any:
         sampling = Sampling(self.settings, sigmas.tolist(), name_of(sampler))
         # these options are this sampling's own copy, and reach every thread of it

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Hashable, Sequence, Set
 
 import torch
 
@@ -14,7 +14,7 @@ from ...pooling import pool_tokens
 from ...position import Moment
 from ...reasons import Reason
 from ...report import Report
-from ...samplers import rule_for
+from ...samplers import rule_for, settings_for
 from ...settings import Settings
 from .schedule import step_of
 
@@ -30,7 +30,8 @@ class Sampling:
     """
 
     def __init__(self, settings: Settings, sigmas: Sequence[float], sampler: str | None) -> None:
-        self.settings = settings
+        self.rule = rule_for(sampler, told=True)
+        self.settings = settings_for(self.rule, settings)
         self.sigmas = sigmas
         self.report = Report()
         self.report.position.sampler = sampler
@@ -43,9 +44,7 @@ class Sampling:
         """The layer at that place of the U-Net, the same one each time."""
         return self._layers.setdefault(place, Layer())
 
-    def begin_evaluation(
-        self, sigma: float, latent: Grid, replaced: Collection[Hashable]
-    ) -> Evaluation:
+    def begin_evaluation(self, sigma: float, latent: Grid, replaced: Set[Hashable]) -> Evaluation:
         """Note that the U-Net is called on a latent of that size.
 
         Args:
@@ -57,7 +56,7 @@ class Sampling:
             # a sampler that adds noise on its way goes back a little; its steps still go on
             step = max(step_of(sigma, self.sigmas), self.report.position.step)
             self.report.progress(step, max(1, len(self.sigmas) - 1))
-            moment = self.report.position.moment
+            moment = self.report.position.moment or Moment()
             if self.latent is None or latent[0] * latent[1] > self.latent[0] * self.latent[1]:
                 self.latent = latent
         return Evaluation(self, moment, replaced)
@@ -69,7 +68,7 @@ class Evaluation:
 
     sampling: Sampling
     moment: Moment
-    replaced: Collection[Hashable]
+    replaced: Set[Hashable]
     largest: Grid = (0, 0)
 
     def pool(
@@ -122,9 +121,11 @@ class Evaluation:
         return decide(grid, self.largest, self.sampling.settings, self.moment)
 
     def _phase(self, layer: Layer, factor: float) -> Phase:
-        moment, hold = self.moment, rule_for(self.moment.sampler).hold
-        if not self.sampling.settings.moves or not hold:
+        moment, hold = self.moment, self.sampling.rule.hold
+        if not self.sampling.settings.moves or moment.step is None:
             return FIXED
+        if hold != 1:
+            self.sampling.report.phase_held(moment.sampler, hold)
         return self.sampling.phases.phase(layer, moment.sampling, moment.step, factor, hold)
 
     def _pool(self, tokens: torch.Tensor, grid: Grid, factor: float, phase: Phase) -> torch.Tensor:

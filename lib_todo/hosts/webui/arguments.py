@@ -65,10 +65,11 @@ def choices_on_page(field: Field) -> list[str]:
 
     Steps double from half the range on, where a difference shows less.
     """
-    values, value = [], float(field.minimum)
-    while value <= field.maximum:
+    value, last, step = (float(bound or 0) for bound in (field.minimum, field.maximum, field.step))
+    values: list[float] = []
+    while value <= last:
         values.append(value)
-        value += field.step if value < field.maximum / 2 else 2 * field.step
+        value += step if value < last / 2 else 2 * step
     return [on_page(field, value) for value in (0, *values)]
 
 

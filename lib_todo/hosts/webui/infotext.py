@@ -119,7 +119,7 @@ def _read_steps(text: str) -> tuple[float, float]:
     parts = match.groups() if match else ()
     try:
         start, end = (
-            BY_NAME[name].check(float(part)) for name, part in zip(("start", "end"), parts)
+            float(BY_NAME[name].check(float(part))) for name, part in zip(("start", "end"), parts)
         )
     except ValueError:
         raise SettingsError(STEPS_KEY, text, "two numbers from 0 to 1, such as 0.2-0.8") from None

@@ -93,7 +93,7 @@ class _SampleOnce:
         self._spent = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        p = self._owner()
+        p: Any = self._owner()
         original = self._before or functools.partial(type(p).sample, p)
         if self._spent:
             return original(*args, **kwargs)
@@ -186,7 +186,8 @@ def _pace_of(p: Any, generation: Generation, pass_name: str) -> telling.PassPace
     """Seconds a step of that pass, and of a pass like it without ToDo."""
     shape, evaluations = generation.shapes[pass_name]
     found = _pace.seconds(p, pass_name), _pace.without(shape)
-    return tuple(seconds and seconds * evaluations for seconds in found)
+    ours, without = (seconds and seconds * evaluations for seconds in found)
+    return ours, without
 
 
 def _write_info(params: dict[str, Any], generation: Generation) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -58,7 +59,7 @@ def _key(device: torch.device, dtype: torch.dtype) -> str:
     return f"{name}, {str(dtype).removeprefix('torch.')}"
 
 
-def _kept() -> dict[str, dict[str, float]]:
+def _kept() -> dict[str, dict[str, Any]]:
     try:
         return dict(json.loads(FILE.read_text()))
     except (OSError, ValueError, TypeError):

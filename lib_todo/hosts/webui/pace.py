@@ -35,8 +35,7 @@ class Pace:
             self._owner, self._times = weakref.ref(p), {}
         last = self._last
         self._last = weakref.ref(p), step, pass_name, now
-        follows = last and last[0]() is p and last[1:3] == (step - 1, pass_name)
-        if not follows:
+        if not last or last[0]() is not p or last[1:3] != (step - 1, pass_name):
             return
         times = self._times.setdefault(pass_name, [])
         times.append(now - last[3])

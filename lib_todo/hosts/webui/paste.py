@@ -19,6 +19,7 @@ class PasteKey(str):
     """
 
     __slots__ = ("_shown",)
+    _shown: Callable[[dict[str, Any]], Any]
 
     def __new__(cls, name: str, shown: Callable[[dict[str, Any]], Any]) -> PasteKey:
         """`shown` makes the control's value of the values of all fields."""

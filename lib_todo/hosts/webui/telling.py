@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import types
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -95,7 +96,7 @@ def _outer(p: Any) -> Iterator[Any]:
 
     What others note down may outlive an exception; the stack cannot be wrong.
     """
-    frame = sys._getframe(1)
+    frame: types.FrameType | None = sys._getframe(1)
     while frame is not None:
         if frame.f_code.co_name == "process_images_inner":
             outer = frame.f_locals.get("p")

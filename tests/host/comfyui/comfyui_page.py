@@ -58,6 +58,8 @@ class ComfyPage:
         self.page.get_by_text(node, exact=False).first.wait_for(timeout=10_000)
         self.page.keyboard.press("Enter")
         self.page.wait_for_function("app.graph._nodes.some(n => n.type === 'ToDo')", timeout=10_000)
+        # it hangs on the pointer, drawn faintly, until it is put down
+        self.page.evaluate("app.graph._nodes.forEach(n => { delete n.flags.ghost; })")
 
     def lead_through(self, kind: str, source: str, target: str) -> None:
         """Connect source → a node of that kind → target by their model slots."""
@@ -87,10 +89,11 @@ class ComfyPage:
         self.page.evaluate(
             """kind => {
                 const node = app.graph._nodes.find(n => n.type === kind);
-                node.pos = [40, 420];
+                node.pos = [850, 420];
+                node.setSize([420, node.size[1]]);
                 app.extensionManager.setting.set('Comfy.Minimap.Visible', false);
                 app.canvas.ds.scale = 0.85;
-                app.canvas.ds.offset = [60, 60];
+                app.canvas.ds.offset = [30, 60];
                 app.canvas.setDirty(true, true);
             }""",
             kind,

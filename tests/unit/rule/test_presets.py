@@ -14,7 +14,7 @@ SAID = {
     "paper": (1.0, 0.0, 64, "fixed"),
     "close": (1.0, 0.0, 64, "moving"),
     "balanced": (1.5, 1.0, 64, "moving"),
-    "fast": (1.0, 0.625, 32, "moving"),
+    "fast": (1.0, 0.5, 32, "moving"),
 }
 CELLS = ("average", "max", "bilinear")
 
