@@ -68,14 +68,16 @@ def other_processor(layer: Any) -> Reason | None:
 
 
 def output_hooked(layer: Any) -> Reason | None:
-    """A forward hook that reads the layer's output or its values, which must be as many as ever."""
+    """A forward hook on the values, which then have to be as many as ever.
+
+    What hooks the layer's own output gets as many tokens as without pooling.
+    """
     if getattr(layer, "seg_enable", False) is True:
         return Reason.HOOKED
     if not _is_attention(layer):
         return None
     to_v = getattr(layer, "to_v", None)
-    hooked = layer._forward_hooks or getattr(to_v, "_forward_hooks", None)
-    return Reason.HOOKED if hooked else None
+    return Reason.HOOKED if getattr(to_v, "_forward_hooks", None) else None
 
 
 def forward_replaced(layer: Any) -> Reason | None:

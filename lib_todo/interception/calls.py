@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from . import active, compiled
-from .families import FAMILIES, Family
+from .families import FAMILIES, Family, import_what_loads_later
 from .schedulers import scheduler_classes
 
 _lock = threading.Lock()
@@ -35,6 +35,7 @@ def install(user: object) -> None:
         _users.append(user)
         try:
             _restore_stale_calls()
+            import_what_loads_later()
             for scheduler in scheduler_classes():
                 _set(scheduler, "set_timesteps", _intercept_schedule, None)
             for family in FAMILIES:
@@ -107,7 +108,7 @@ def _intercept_transformer(original: Callable, family: Family) -> Callable:
             return original(self, *args, **kwargs)
         x: Any = args[0] if args else kwargs.get(family.parameters[0])
         is_image = isinstance(x, torch.Tensor) and x.ndim == 4
-        run.enter_transformer(self, (x.shape[2], x.shape[3]) if is_image else None)
+        run.enter_transformer(self, (int(x.shape[2]), int(x.shape[3])) if is_image else None)
         try:
             return original(self, *args, **kwargs)
         finally:
