@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pooling_reference as reference
 import torch
 from diffusers import (
     AutoencoderKL,
@@ -18,7 +15,6 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
-from self_attention import self_attentions
 from torch import nn
 from transformers import (
     CLIPTextConfig,
@@ -26,8 +22,6 @@ from transformers import (
     CLIPTextModelWithProjection,
     CLIPTokenizer,
 )
-
-from lib_todo.plan import level_grid
 
 TEXT_WIDTH = 16
 TOKEN_LENGTH = 77
@@ -173,35 +167,3 @@ def run_unet(model: UNet2DConditionModel, height: int, width: int) -> torch.Tens
         "time_ids": torch.ones(2, 6),
     }
     return model(latent, 500, text, added_cond_kwargs=conditions).sample
-
-
-@contextmanager
-def pooled_by_hand(
-    model: nn.Module, pool: Callable[[torch.Tensor], torch.Tensor | None]
-) -> Iterator[None]:
-    """Give each self-attention `pool` of its tokens as context, unless that is None."""
-
-    def hook(_: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
-        pooled = pool(args[0])
-        return args, kwargs if pooled is None else {**kwargs, "encoder_hidden_states": pooled}
-
-    handles = [
-        layer.register_forward_pre_hook(hook, with_kwargs=True) for layer in self_attentions(model)
-    ]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def by_loops(latent: tuple[int, int], downscale: int, factor: float, method: str = "nearest"):
-    """Pools the tokens of the level at 1/`downscale` and leaves every other level's alone."""
-    grid = level_grid(latent, downscale)
-
-    def pool(tokens: torch.Tensor) -> torch.Tensor | None:
-        if tokens.shape[1] != grid[0] * grid[1]:
-            return None
-        return reference.pool(tokens, grid, factor, method).to(tokens.dtype)
-
-    return pool

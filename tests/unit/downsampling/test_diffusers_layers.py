@@ -22,7 +22,7 @@ from diffusers.models.attention_processor import (
     XFormersAttnProcessor,
 )
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
-from diffusers_models import by_loops
+from pooled_by_hand import by_loops, pooled_by_hand
 from self_attention import keys_computed, self_attentions
 from settings_of import paper
 
@@ -50,7 +50,7 @@ def test_any_shape_factor_and_method(
     settings = paper(factor=factor, deep_factor=1, threshold=2, method=method)
     with token_downsampling(settings) as report:
         got = models.run_unet(model, *latent)
-    with models.pooled_by_hand(model, by_loops(latent, downscale, factor, method)):
+    with pooled_by_hand(model, by_loops(latent, downscale, factor, method)):
         wanted = models.run_unet(model, *latent)
     torch.testing.assert_close(got, wanted)
     assert not torch.allclose(got, models.run_unet(model, *latent), atol=1e-4)
@@ -111,7 +111,7 @@ def test_every_attention_processor(cls: type, monkeypatch: pytest.MonkeyPatch) -
     with token_downsampling(paper(factor=2, deep_factor=1, threshold=2)):
         got = models.run_unet(model, 10, 7)
     handle.remove()
-    with models.pooled_by_hand(model, by_loops((10, 7), 1, 2)):
+    with pooled_by_hand(model, by_loops((10, 7), 1, 2)):
         torch.testing.assert_close(got, models.run_unet(model, 10, 7))
     ((x, out),) = calls
     pooled = reference.pool(x, (10, 7), 2, "nearest").to(x.dtype)

@@ -15,6 +15,7 @@ pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 import diffusers_models as models
 from diffusers import DDIMScheduler, DEISMultistepScheduler, PNDMScheduler
 from ldm_models import image, run, run_explicitly, spatial_transformer, text
+from pooled_by_hand import pooled_by_hand
 from self_attention import self_attentions
 
 from lib_todo import Settings, token_downsampling
@@ -90,7 +91,7 @@ def test_the_same_in_diffusers(model: Any, phase: Phase) -> None:
         for step in range(ORDER.index(phase) + 1):
             report.progress(step, 10)
             got = models.run_unet(model, SIDE, SIDE)
-    with models.pooled_by_hand(model, pick):
+    with pooled_by_hand(model, pick):
         torch.testing.assert_close(got, models.run_unet(model, SIDE, SIDE))
 
 

@@ -13,7 +13,7 @@ pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 import diffusers_models as models
 from diffusers import AutoPipelineForImage2Image, HeunDiscreteScheduler
 from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
-from diffusers_models import by_loops
+from pooled_by_hand import by_loops, pooled_by_hand
 from self_attention import keys_computed, self_attentions
 from settings_of import paper
 
@@ -43,7 +43,7 @@ def generate(pipe: Any, steps: int = 4, **options: Any) -> torch.Tensor:
 def test_a_pipeline_needs_only_the_with(pipe: Any) -> None:
     with token_downsampling(paper(factor=2, threshold=8)):
         got = generate(pipe)
-    with models.pooled_by_hand(pipe.unet, by_loops((16, 12), 1, 2)):
+    with pooled_by_hand(pipe.unet, by_loops((16, 12), 1, 2)):
         torch.testing.assert_close(got, generate(pipe))
     assert not torch.allclose(got, generate(pipe), atol=1e-3)
 
@@ -52,7 +52,7 @@ def test_an_sdxl_pipeline(tmp_path: Path) -> None:
     pipe = models.sdxl_pipeline(tmp_path)
     with token_downsampling(paper(factor=2, threshold=4)):
         got = generate(pipe)
-    with models.pooled_by_hand(pipe.unet, by_loops((16, 12), 2, 2)):
+    with pooled_by_hand(pipe.unet, by_loops((16, 12), 2, 2)):
         torch.testing.assert_close(got, generate(pipe))
     assert not torch.allclose(got, generate(pipe), atol=1e-3)
 

@@ -1,0 +1,45 @@
+"""diffusers' self-attention over tokens that were pooled by hand, to hold the `with` against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pooling_reference as reference
+import torch
+from self_attention import self_attentions
+from torch import nn
+
+from lib_todo.plan import level_grid
+
+
+@contextmanager
+def pooled_by_hand(
+    model: nn.Module, pool: Callable[[torch.Tensor], torch.Tensor | None]
+) -> Iterator[None]:
+    """Give each self-attention `pool` of its tokens as context, unless that is None."""
+
+    def hook(_: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+        pooled = pool(args[0])
+        return args, kwargs if pooled is None else {**kwargs, "encoder_hidden_states": pooled}
+
+    handles = [
+        layer.register_forward_pre_hook(hook, with_kwargs=True) for layer in self_attentions(model)
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def by_loops(latent: tuple[int, int], downscale: int, factor: float, method: str = "nearest"):
+    """Pools the tokens of the level at 1/`downscale` and leaves every other level's alone."""
+    grid = level_grid(latent, downscale)
+
+    def pool(tokens: torch.Tensor) -> torch.Tensor | None:
+        if tokens.shape[1] != grid[0] * grid[1]:
+            return None
+        return reference.pool(tokens, grid, factor, method).to(tokens.dtype)
+
+    return pool
