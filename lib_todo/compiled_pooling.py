@@ -95,9 +95,7 @@ class LayersOfGraphs:
 
     def __init__(self) -> None:
         self._by_number: dict[int, Any] = {}
-        self._by_place: weakref.WeakKeyDictionary[Any, dict[int, Any]] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._by_place: weakref.WeakKeyDictionary[Any, dict[int, Any]] = weakref.WeakKeyDictionary()
 
     def layer(self, number: int, transformer: Any, place: int) -> Any:
         """The same object for the same layer: by its number, or by its place in a transformer."""

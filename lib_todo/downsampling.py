@@ -121,7 +121,9 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
     def _tell_graphs(self, evaluation: Evaluation) -> None:
         grid, largest = evaluation.grid, evaluation.largest
         compiled.here.grid = f"{grid[0]} {grid[1]}" if grid else ""
-        compiled.here.largest = f"{largest[0]} {largest[1]}" if largest[0] else ""
+        deeper = grid is not None and grid[0] * grid[1] < largest[0] * largest[1]
+        # a layer of the largest level is its own measure: one graph for the way down and up
+        compiled.here.largest = f"{largest[0]} {largest[1]}" if deeper else ""
 
     def pool_in_graph(
         self, tokens: torch.Tensor, grid: Grid, factor: float, layer: int
@@ -188,7 +190,9 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
             why_not = contexts.why_not_this_grid(x, context, grid, layer, evaluation.transformer)
             if why_not is Reason.OTHER_GRID:
                 evaluation.see_self_attention(grid)
-            self.report.count(layer, grid, int(x.shape[1]), int(x.shape[1]), why_not, moment.shown_step)
+            self.report.count(
+                layer, grid, int(x.shape[1]), int(x.shape[1]), why_not, moment.shown_step
+            )
             return args, kwargs
         evaluation.see_self_attention(grid)
         before = copies * grid[0] * grid[1]
@@ -253,7 +257,7 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
 def _as_number(timestep: Any) -> float | None:
     """A timestep as one number, of a batch its largest; None where it is none."""
     if isinstance(timestep, torch.Tensor):
-        if timestep.numel() == 0 or timestep.is_meta:
+        if timestep.numel() == 0 or timestep.is_meta or compiled.is_exporting():
             return None
         return float(timestep.max() if timestep.numel() > 1 else timestep)
     return float(timestep) if isinstance(timestep, (int, float)) else None

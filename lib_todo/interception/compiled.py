@@ -89,6 +89,10 @@ _is_dynamo_compiling = getattr(
 )
 
 
+# whether torch.export makes a program: its tensors have no values
+is_exporting = getattr(torch.compiler, "is_exporting", _never)
+
+
 def is_compiled(module: Any) -> bool:
     """Whether calling `module`, or a block of it, runs a graph instead of the class's code."""
     parts = (module, *getattr(module, "transformer_blocks", ()))

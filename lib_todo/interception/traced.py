@@ -10,7 +10,7 @@ import torch
 from .. import compiled_pooling as graphs
 from ..reasons import Reason
 from . import contexts, vetoes
-from .compiled import here
+from .compiled import here, is_exporting
 from .families import Family
 
 
@@ -38,10 +38,11 @@ def arguments_for(family: Family, layer: Any, args: tuple, kwargs: dict) -> tupl
     how = graphs.layer_plan(plan, grid, here.largest, f"{x.shape[1]}")
     if how == graphs.OTHER:
         return args, kwargs
-    here.largest = graphs.larger(here.largest, grid)
+    if here.traced:
+        here.largest = graphs.larger(here.largest, grid)
     number = id(layer) if here.traced else graphs.ANY_LAYER
     reason = _why_not(family, layer, given)
-    if torch.compiler.is_exporting():
+    if is_exporting():
         if how == graphs.DENSE or reason is not None:
             return args, kwargs
         pooled = graphs.pool_as_program(x, how)
