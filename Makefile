@@ -50,9 +50,9 @@ app: $(VENV)/.ready
 bench: $(VENV)/.ready
 	$(BIN)/python -m benchmarks $(ARGS)
 
-# needs SD_WEBUI_DIR, see tests/host/README.md
+# needs SD_WEBUI_DIR or the like, see tests/host/README.md; ARGS=tests/host/... for one part alone
 host-test: $(VENV)/.ready
-	$(BIN)/python -m pytest tests/host $(ARGS)
+	$(BIN)/python -m pytest $(if $(findstring tests/,$(ARGS)),,tests/host) $(ARGS)
 
 $(VENV)/.ready: $(REQUIREMENTS)
 	$(PYTHON) -m venv $(VENV)

@@ -7,13 +7,13 @@ one of a venv/ in it or beside it otherwise).
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from comfyui_host import ComfyHost
+from launching import find_python, free_port
 
 HERE = Path(__file__).resolve().parent
 HostFactory = Callable[..., ComfyHost]
@@ -30,32 +30,24 @@ def why_not() -> str | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ours = [item for item in items if item.path.is_relative_to(HERE)]
     reason = why_not()
-    for item in items:
-        if reason is not None and item.path.is_relative_to(HERE):
+    if reason is not None:
+        for item in ours:
             item.add_marker(pytest.mark.skip(reason=reason))
+    elif ours:
+        comfyui_python()
 
 
-def comfyui_python(folder: Path) -> Path:
-    named = os.environ.get("COMFYUI_PYTHON")
-    beside = [place / "venv" / "bin" / "python" for place in (folder, folder.parent)]
-    for python in [Path(named)] if named else beside:
-        if python.is_file():
-            return python
-    pytest.fail(f"no Python at {named or beside}; name ComfyUI's own in COMFYUI_PYTHON")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+def comfyui_python() -> Path:
+    return find_python(Path(os.environ["COMFYUI_DIR"]).resolve(), "COMFYUI_PYTHON")
 
 
 @pytest.fixture(scope="session")
 def start_comfyui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostFactory]:
     """A factory of hosts with the keywords of `ComfyHost`; all of them stop at the end."""
     folder = Path(os.environ["COMFYUI_DIR"]).resolve()
-    python = comfyui_python(folder)
+    python = comfyui_python()
     with ExitStack() as stack:
 
         def start(**keywords: bool) -> ComfyHost:

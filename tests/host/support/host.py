@@ -1,0 +1,289 @@
+"""Start a real WebUI on the CPU, offline, and talk to it.
+
+The WebUI's folder is only read: settings, extensions and outputs live in a data folder of our own.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import IO, Any
+
+import requests
+from launching import environment, free_port
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+TEST_EXTENSIONS = Path(__file__).resolve().parents[1] / "test_extensions"
+PROBE = TEST_EXTENSIONS / "probe"
+CHECKPOINT = "tiny15_a.safetensors"
+START_SECONDS = 400
+REQUEST_SECONDS = 600
+STOP_SECONDS = 10
+
+ARGUMENTS = (
+    "--skip-prepare-environment --skip-torch-cuda-test --skip-version-check "
+    "--skip-python-version-check --use-cpu all --opt-sdp-attention --no-half --precision full "
+    "--disable-nan-check --api --server-name 127.0.0.1 --do-not-download-clip "
+    "--no-download-sd-model --disable-console-progressbars"
+).split()
+
+SMALL: dict[str, Any] = {
+    "prompt": "a cat",
+    "seed": 1,
+    "steps": 4,
+    "width": 256,
+    "height": 256,
+    "cfg_scale": 7,
+    "sampler_name": "Euler",
+    "do_not_save_samples": True,
+    "do_not_save_grid": True,
+}
+
+
+class HostError(RuntimeError):
+    """The WebUI did not start, or answered a request with an error."""
+
+
+class Host:
+    """One running WebUI; use it as a context manager, or call `start` and `stop`."""
+
+    host_arguments: Sequence[str] = ARGUMENTS
+    # First in the host's alphabetical order, so that the probe sees the bare host.
+    test_extensions: Sequence[Path] = (PROBE,)
+
+    def __init__(
+        self,
+        webui: Path,
+        python: Path,
+        data: Path,
+        *,
+        extensions: Sequence[Path] = (REPOSITORY,),
+        with_ui: bool = False,
+        arguments: Sequence[str] = (),
+    ) -> None:
+        self.webui = webui
+        self.python = python
+        self.data = data
+        self.extensions = extensions
+        self.with_ui = with_ui
+        self.arguments = arguments
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log_path = data / "host.log"
+        self.start_seconds = 0.0
+        self._log: IO[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Host:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the host and return when it answers; a failed start leaves no process behind."""
+        self._lay_out_data()
+        self._log = self.log_path.open("ab")
+        began = time.monotonic()
+        self._process = subprocess.Popen(
+            self._command(),
+            cwd=self.webui,
+            env=environment(self.webui, self.data),
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            self._wait_until_up()
+        except BaseException:
+            self.stop()
+            raise
+        self.start_seconds = time.monotonic() - began
+
+    def stop(self) -> None:
+        """Stop the host and whatever it started."""
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGTERM)
+            try:
+                self._process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+        self._process = None
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+    def _lay_out_data(self) -> None:
+        links = self.data / "extensions"
+        links.mkdir(parents=True, exist_ok=True)
+        for name, path in self._named_extensions():
+            (links / name).symlink_to(path)
+        models = self.data / "models"
+        models.mkdir()
+        (models / "VAE-approx").symlink_to(self.webui / "models" / "VAE-approx")
+
+    def _named_extensions(self) -> Iterator[tuple[str, Path]]:
+        for path in self.test_extensions:
+            yield f"00-todo-{path.name}", path
+        for path in self.extensions:
+            yield "sd-webui-todo" if path == REPOSITORY else path.name, path
+
+    def _command(self) -> list[str]:
+        checkpoints = self.webui / "models" / "Stable-diffusion"
+        command = [str(self.python), "launch.py", *self.host_arguments, "--port", str(self.port)]
+        command += ["--data-dir", str(self.data), "--ckpt-dir", str(checkpoints)]
+        command += ["--ckpt", str(checkpoints / CHECKPOINT)]
+        if not self.with_ui:
+            command.append("--nowebui")
+        return [*command, *self.arguments]
+
+    def _wait_until_up(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self._process is None or self._process.poll() is not None:
+                raise HostError(f"the WebUI ended while starting:\n{self.log_tail()}")
+            if self.with_ui and "Startup time:" not in self.log():
+                # With the page, the first request starts the app, which the host still adds to.
+                time.sleep(0.25)
+                continue
+            try:
+                # A request while the first checkpoint is still loading makes the host load it
+                # twice at once, which breaks both.
+                answer = requests.get(f"{self.url}/todo-probe/ready", timeout=5)
+                if answer.ok and answer.json():
+                    return
+            except requests.RequestException:
+                pass
+            time.sleep(0.25)
+        raise HostError(f"the WebUI was not up after {START_SECONDS} s:\n{self.log_tail()}")
+
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def log_tail(self, lines: int = 40) -> str:
+        return "\n".join(self.log().splitlines()[-lines:])
+
+    @contextmanager
+    def log_since(self) -> Iterator[list[str]]:
+        """Collect the lines that the host logs inside the `with` block."""
+        before = len(self.log())
+        lines: list[str] = []
+        try:
+            yield lines
+        finally:
+            lines += self.log()[before:].splitlines()
+
+    def request(self, method: str, path: str, **kwargs: Any) -> requests.Response:
+        """A request as it is, for tests that expect an error."""
+        kwargs.setdefault("timeout", REQUEST_SECONDS)
+        return requests.request(method, self.url + path, **kwargs)
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        return self._answer(self.request("GET", path, params=parameters))
+
+    def post(self, path: str, body: Any = None, **parameters: Any) -> Any:
+        return self._answer(self.request("POST", path, json=body, params=parameters))
+
+    def _answer(self, response: requests.Response) -> Any:
+        if not response.ok:
+            raise HostError(f"{response.status_code} {response.url}: {response.text[:2000]}")
+        return response.json()
+
+    def use(self, checkpoint: str) -> None:
+        """Load a checkpoint; not by `override_settings`, which the host may load twice."""
+        self.set_options(sd_model_checkpoint=checkpoint)
+
+    @staticmethod
+    def body(**changes: Any) -> dict[str, Any]:
+        """`SMALL` changed, for a request of one's own."""
+        return SMALL | changes
+
+    @staticmethod
+    def img2img_body(image: bytes, **changes: Any) -> dict[str, Any]:
+        """The same with an image file to start from."""
+        return SMALL | {"init_images": [base64.b64encode(image).decode()]} | changes
+
+    def txt2img(self, **body: Any) -> dict[str, Any]:
+        """Generate from `SMALL` changed by `body`."""
+        return dict(self.post("/sdapi/v1/txt2img", SMALL | body))
+
+    def img2img(self, image: bytes, **body: Any) -> dict[str, Any]:
+        """Generate from an image file and `SMALL` changed by `body`."""
+        return dict(self.post("/sdapi/v1/img2img", self.img2img_body(image, **body)))
+
+    def options(self) -> dict[str, Any]:
+        return dict(self.get("/sdapi/v1/options"))
+
+    def set_options(self, **options: Any) -> None:
+        self.post("/sdapi/v1/options", options)
+
+    @contextmanager
+    def options_set(
+        self, extension_defaults: Mapping[str, Any] = MappingProxyType({}), /, **options: Any
+    ) -> Iterator[None]:
+        """Have these options inside the `with` block and the ones before it afterwards.
+
+        Not by `override_settings`: the host does not take back a key that it never saved. It does
+        not tell the values of extensions' options either: name those in `extension_defaults`.
+        """
+        known = {**self.options(), **extension_defaults}
+        before = {name: known[name] for name in options}
+        self.set_options(**options)
+        try:
+            yield
+        finally:
+            self.set_options(**before)
+
+    def script_info(self) -> list[dict[str, Any]]:
+        return list(self.get("/sdapi/v1/script-info"))
+
+    def progress(self) -> dict[str, Any]:
+        return dict(self.get("/sdapi/v1/progress", skip_current_image=True))
+
+    def interrupt(self) -> None:
+        self.post("/sdapi/v1/interrupt")
+
+    def skip(self) -> None:
+        self.post("/sdapi/v1/skip")
+
+    def probe_reset(self) -> None:
+        self.post("/todo-probe/reset")
+
+    def probe_counts(self) -> dict[str, Any]:
+        """`unet_calls`, and `rows` with generation, in_pass, step, grid, tokens, layer, calls."""
+        return dict(self.get("/todo-probe/counts"))
+
+    def probe_leftovers(self) -> dict[str, list[dict[str, str]]]:
+        """`classes`, `instances` and `hooks`: what the bare host does not have."""
+        return dict(self.get("/todo-probe/leftovers"))
+
+    def probe_fault(self, action: str, **parameters: Any) -> None:
+        """Arm `raise`, `interrupt` or `skip`; see the probe's `fault` for the parameters."""
+        self.post("/todo-probe/fault", action=action, **parameters)
+
+    def probe_lattice(self, factor: int, threshold: int) -> None:
+        """Have the probe pool by itself until the next reset, to compare images with."""
+        self.post("/todo-probe/lattice", factor=factor, threshold=threshold)
+
+
+def images(answer: dict[str, Any]) -> list[bytes]:
+    """The images of an answer, as PNG files."""
+    return [base64.b64decode(image) for image in answer["images"]]
+
+
+HostFactory = Callable[..., Host]

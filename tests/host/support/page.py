@@ -1,0 +1,201 @@
+"""Open the WebUI's page in chromium, and tell when it has been answered and drawn."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from host import Host
+from playwright.sync_api import Browser, Error, Locator, Page, Playwright, Request, WebSocket
+from tab import QUIET_SECONDS, Tab
+
+LOAD_MS = 120_000
+ANSWER_SECONDS = 120
+
+# What the host's log says around a reload of its UI.
+RESTARTING = "Restarting UI..."
+STARTED = "Startup time:"
+OFFLINE = "net::ERR_INTERNET_DISCONNECTED"
+
+CHROMIUM_ARGUMENTS = (
+    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
+    "--disable-sync --no-first-run"
+).split()
+
+
+def chromium() -> str | None:
+    """The browser: what SD_WEBUI_CHROMIUM names, or a chromium on the path."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return os.environ.get("SD_WEBUI_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+
+
+def launch(playwright: Playwright) -> Browser:
+    return playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_ARGUMENTS)
+
+
+def _ended(request: Request) -> float:
+    """When the browser had all of the answer, in milliseconds; of one that failed, now."""
+    timing = request.timing
+    took = timing["responseEnd"]
+    return timing["startTime"] + took if took >= 0 else 1000 * time.time()
+
+
+class WebUi:
+    """The WebUI in one page, with what the console and the network said."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+        self.errors: list[str] = []
+        self.stacks: list[str] = []
+        self._begun = 0
+        self._open: set[object] = set()
+        self._joined: dict[Request, float] = {}
+        self._streamed_until = 0.0
+        self._last = time.monotonic()
+        page.set_default_timeout(ANSWER_SECONDS * 1000)
+        page.on("console", lambda message: self._console(message.type, message.text))
+        page.on("pageerror", self._uncaught)
+        page.on("websocket", self._socket)
+        page.on("request", self._request)
+        page.on("requestfinished", self._request_over)
+        page.on("requestfailed", self._request_over)
+
+    def load(self, query: str = "") -> None:
+        """Open the page, wait until its scripts have run, and nothing more is being asked."""
+        with self.settled():
+            self.page.goto(f"{self.url}/{query}")
+            self.wait_until_built()
+
+    def reload_from_footer(self, host: Host) -> None:
+        """The host's Reload UI: its scripts are loaded anew, then the page is.
+
+        Offline while the host is at it: the page asks twice a second whether it is back, and a
+        question between its first answer and its last route ends the host (stock).
+        """
+        starts = host.log().count(STARTED)
+        with self.settled():
+            with self.page.expect_event("load", timeout=LOAD_MS):
+                self.page.click('#footer a:text-is("Reload UI")')
+                self._wait_for_log(host, lambda log: RESTARTING in log)
+                self.page.context.set_offline(True)
+                self._wait_for_log(host, lambda log: log.count(STARTED) > starts)
+                self.page.context.set_offline(False)
+            self._open.clear()
+            self._joined.clear()
+            self.errors = [error for error in self.errors if OFFLINE not in error]
+            self.wait_until_built()
+
+    def _wait_for_log(self, host: Host, is_there: Callable[[str], bool]) -> None:
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while not is_there(host.log()):
+            if time.monotonic() > deadline:
+                raise TimeoutError(host.log_tail())
+            self.page.wait_for_timeout(100)
+
+    def wait_until_built(self) -> None:
+        """Until the host's script has given the accordions their check boxes."""
+        self.page.wait_for_selector("#txt2img_hr-visible-checkbox", timeout=LOAD_MS)
+
+    def take_errors(self) -> list[str]:
+        """The console's errors since the last call, without addresses and numbers."""
+        taken, self.errors = self.errors, []
+        return [re.sub(r"https?://\S+|\d+", "…", text) for text in taken]
+
+    def _console(self, kind: str, text: str) -> None:
+        if kind == "error":
+            self.errors.append(f"console: {text}")
+
+    def _uncaught(self, error: Error) -> None:
+        self.errors.append(f"uncaught: {error.message}")
+        self.stacks.append(error.stack or "")
+
+    def _socket(self, socket: WebSocket) -> None:
+        """With gradio 3 the page opens a socket for each thing it asks, closed by the answer."""
+        self._asked(socket)
+        socket.on("close", self._answered)
+
+    def _request(self, request: Request) -> None:
+        """With gradio 4 the page joins a queue, then reads a stream until nothing is waiting.
+
+        Either side may end the stream: it finishes, or fails. Its end answers every join that had
+        its own answer by then, in the browser's time: events may come in another order.
+        """
+        if "/queue/join" in request.url:
+            self._asked(request)
+
+    def _request_over(self, request: Request) -> None:
+        if "/queue/join" in request.url:
+            self._joined[request] = _ended(request)
+        elif "/queue/data" in request.url:
+            self._streamed_until = max(self._streamed_until, _ended(request))
+        for joined, ended in list(self._joined.items()):
+            if ended <= self._streamed_until:
+                del self._joined[joined]
+                self._answered(joined)
+
+    def _asked(self, asked: object) -> None:
+        self._begun += 1
+        self._open.add(asked)
+        self._last = time.monotonic()
+
+    def _answered(self, asked: object) -> None:
+        self._open.discard(asked)
+        self._last = time.monotonic()
+
+    @contextmanager
+    def settled(self) -> Iterator[None]:
+        """Wait until what is done inside has been asked, answered and drawn."""
+        before = self._begun
+        yield
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while self._begun == before or self._open or not self._is_quiet():
+            if time.monotonic() > deadline:
+                raise TimeoutError(
+                    f"no answer: {self._begun - before} asked, {len(self._open)} open"
+                )
+            self.page.wait_for_timeout(50)
+        self.page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
+
+    def _is_quiet(self) -> bool:
+        return time.monotonic() - self._last > QUIET_SECONDS
+
+    def show(self, tab: str) -> Tab:
+        """Bring txt2img or img2img to the front."""
+        self.page.click(f'#tabs > .tab-nav button:text("{tab}")')
+        return Tab(self, tab)
+
+    def fine_picture(self, element: Locator, path: Path) -> None:
+        """An element drawn with two device pixels to one of the page."""
+        box = element.evaluate(
+            """element => {
+                const {left, top, width, height} = element.getBoundingClientRect();
+                return {x: left + scrollX, y: top + scrollY, width, height, scale: 2};
+            }"""
+        )
+        devtools = self.page.context.new_cdp_session(self.page)
+        taken = devtools.send(
+            "Page.captureScreenshot", {"clip": box, "captureBeyondViewport": True}
+        )
+        devtools.detach()
+        path.write_bytes(base64.b64decode(taken["data"]))
+
+    def choose(self, elem_id: str, option: str) -> None:
+        """Pick from a dropdown, where it does not stand there already."""
+        field = self.page.locator(f"#{elem_id} input").first
+        if field.input_value() == option:
+            return
+        field.click()
+        self.page.click(f'#{elem_id} ul.options li[aria-label="{option}"]')
+
+    def fill(self, elem_id: str, value: object, field: str = "input[type=number]") -> None:
+        """Type into a field, where that does not stand there already."""
+        box = self.page.locator(f"#{elem_id} {field}").first
+        if box.input_value() != str(value):
+            box.fill(str(value))

@@ -1,0 +1,106 @@
+"""What others have put on the host's classes, modules and hooks."""
+
+import sys
+from typing import Any
+
+import torch
+from modules import shared
+
+CLASS_MODULES = (
+    "ldm.modules.attention",
+    "sgm.modules.attention",
+    "backend.nn.unet",
+    "ldm_patched.ldm.modules.attention",
+)
+CLASS_NAMES = (
+    "SpatialTransformer",
+    "CrossAttention",
+    "MemoryEfficientCrossAttention",
+    "BasicTransformerBlock",
+)
+CALL_ATTRIBUTES = ("__call__", "_call_impl", "forward", "_forward")
+HOOK_TABLES = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+HOST_MODULES = (
+    *("ldm", "sgm", "modules", "torch", "networks", "open_clip", "transformers"),
+    *("backend", "ldm_patched", "modules_forge"),
+)
+
+
+def watched_classes() -> dict[str, type]:
+    """The classes whose attributes an attention extension might change, by dotted name."""
+    found: dict[str, type] = {"torch.nn.Module": torch.nn.Module}
+    for module_name in CLASS_MODULES:
+        module = sys.modules.get(module_name)
+        for name in CLASS_NAMES:
+            cls = getattr(module, name, None)
+            if cls is not None:
+                found[f"{module_name}.{name}"] = cls
+    return found
+
+
+# The probe's folder sorts first among the extensions, so this is the bare host. A UI reload runs
+# this file again; what an extension has left on the classes by then is not the bare host's.
+if not hasattr(shared, "todo_probe_bare"):
+    shared.todo_probe_bare = {name: dict(vars(cls)) for name, cls in watched_classes().items()}
+BARE_ATTRIBUTES: dict[str, dict[str, Any]] = shared.todo_probe_bare
+
+
+def describe(value: Any) -> str:
+    """Where a function or a class was written: module and qualified name."""
+    value = getattr(value, "__func__", value)
+    module = getattr(value, "__module__", None)
+    name = getattr(value, "__qualname__", None)
+    return f"{module}.{name}" if module and name else repr(value)
+
+
+def is_hosts_own(value: Any) -> bool:
+    """Whether the WebUI itself, rather than an extension, wrote this function or class."""
+    return describe(value).split(".")[0] in HOST_MODULES
+
+
+def class_leftovers() -> list[dict[str, str]]:
+    """Attributes added to, taken from or replaced on the watched classes by others."""
+    found = []
+    for name, cls in watched_classes().items():
+        bare, now = BARE_ATTRIBUTES.get(name, {}), vars(cls)
+        for attribute in sorted(bare.keys() | now.keys()):
+            if attribute not in now:
+                found.append({"class": name, "attribute": attribute, "value": "deleted"})
+                continue
+            value = now[attribute]
+            added = attribute not in bare
+            replaced = attribute in CALL_ATTRIBUTES and value is not bare.get(attribute)
+            # The host itself assigns `forward` at every checkpoint load.
+            if added or (replaced and not is_hosts_own(value)):
+                found.append({"class": name, "attribute": attribute, "value": describe(value)})
+    return found
+
+
+def instance_leftovers(unet: torch.nn.Module) -> list[dict[str, str]]:
+    """Methods put on single modules of the U-Net, and modules whose class was swapped."""
+    found = []
+    for name, module in unet.named_modules():
+        for attribute in CALL_ATTRIBUTES:
+            if attribute in vars(module):
+                value = describe(vars(module)[attribute])
+                found.append({"layer": name, "attribute": attribute, "value": value})
+        if not is_hosts_own(type(module)):
+            value = describe(type(module))
+            found.append({"layer": name, "attribute": "__class__", "value": value})
+    return found
+
+
+def hook_leftovers(unet: torch.nn.Module, known: set[int]) -> list[dict[str, str]]:
+    """Hooks whose ids are not `known`, on the U-Net's modules and on all modules."""
+    found = []
+    for name, module in unet.named_modules():
+        for table in HOOK_TABLES:
+            for key, function in getattr(module, table, {}).items():
+                if key not in known:
+                    value = describe(function)
+                    found.append({"layer": name, "attribute": table, "value": value})
+    for table in HOOK_TABLES:
+        for function in getattr(torch.nn.modules.module, f"_global{table}", {}).values():
+            value = describe(function)
+            found.append({"layer": "*", "attribute": table, "value": value})
+    return found

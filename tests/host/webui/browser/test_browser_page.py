@@ -1,0 +1,105 @@
+"""The page in a real browser: it stays whole when narrow, in parts, and reloaded."""
+
+from __future__ import annotations
+
+import pytest
+from browser_steps import (
+    DEFAULTS,
+    NARROW,
+    POOLED,
+    WIDE,
+    contrast,
+    prepare,
+    screenshot,
+)
+from expect import CLEAN, Pass, Pooling, check
+from host import Host
+from tab import Tab
+
+
+def test_a_narrow_window_shows_every_control(ticked: Tab) -> None:
+    ticked.set(width=1024, height=1024)
+    ticked.hint_with("SD 1.x, 2.x at 1024×1024")
+    ticked.page.set_viewport_size(NARROW)
+    try:
+        ticked.accordion.scroll_into_view_if_needed()
+        outside = ticked.accordion.evaluate(
+            """accordion => {
+                const {left, right} = accordion.getBoundingClientRect();
+                const inside = (box) => box.left >= left - 1 && box.right <= right + 1;
+                const parts = [...accordion.querySelectorAll("input, label, span, .todo-hint")];
+                return [left < 0 || right > innerWidth, ...parts
+                    .filter((part) => part.offsetParent && !inside(part.getBoundingClientRect()))
+                    .map((part) => part.outerHTML)];
+            }"""
+        )
+        assert outside == [False]
+        ticked.page.screenshot(path=screenshot("narrow"), full_page=True)
+    finally:
+        ticked.page.set_viewport_size(WIDE)
+
+
+def test_the_accordion_is_readable_in_the_light_theme(tab: Tab) -> None:
+    tab.switch("enabled", True)
+    tab.set(width=1024, height=1024)
+    tab.hint_with("SD 1.x, 2.x at 1024×1024: 128×128 → 64×64 tokens (by 2)")
+    assert contrast(tab, f"#{tab.id('hint')} .todo-hint") >= 4.5
+    tab.ui.fine_picture(tab.accordion, screenshot("accordion"))
+
+
+@pytest.mark.parametrize(
+    "gone, hint",
+    [
+        ("txt2img_width", ""),
+        ("script_txt2img_todo_factor", ""),
+        ("script_txt2img_todo_passes", ""),
+        ("txt2img_hr_scale", "SD 1.x, 2.x at 1024×1032"),
+        ("script_txt2img_todo_hint", None),
+    ],
+)
+def test_a_missing_element_leaves_the_page_whole(tab: Tab, gone: str, hint: str | None) -> None:
+    page = tab.page
+    tab.set(width=1024, height=1024)
+    tab.hint_with("SD 1.x, 2.x at 1024×1024: 128×128 → 64×64 tokens (by 2)")
+    page.evaluate(
+        """id => {
+            const element = document.getElementById(id);
+            window.todoGone = {element, before: element.nextSibling, parent: element.parentNode};
+            element.remove();
+        }""",
+        gone,
+    )
+    try:
+        tab.set(height=1032)
+        page.wait_for_timeout(1200)  # two rounds of the hint's own clock
+        if hint is not None:
+            assert tab.hint().startswith(hint) and bool(tab.hint()) == bool(hint)
+        assert [stack for stack in tab.ui.stacks if "todo.js" in stack] == []
+    finally:
+        page.evaluate("() => todoGone.parent.insertBefore(todoGone.element, todoGone.before)")
+    tab.set(height=1024)
+    tab.hint_with("SD 1.x, 2.x at 1024×1024: 128×128 → 64×64 tokens (by 2)")
+
+
+def test_reload_ui_and_generate_again(ticked: Tab, page_host: Host) -> None:
+    assert ticked.generate().line == POOLED
+    ui = ticked.ui
+    ui.reload_from_footer(page_host)
+    assert ui.page.locator('[id="script_txt2img_todo_enabled-visible-checkbox"]').count() == 1
+    axes = ui.page.evaluate(
+        """() => gradio_config.components
+            .filter((part) => (part.props.elem_id || "").endsWith("_xyz_plot_x_type"))
+            .map((part) => part.props.choices.flat().filter((label) => label.startsWith("[ToDo] ")))
+        """
+    )
+    assert [len(labels) for labels in axes] == [8, 8]
+    assert [len(set(labels)) for labels in axes] == [8, 8]
+    assert page_host.probe_leftovers() == CLEAN
+    tab = ui.show("txt2img")
+    assert tab.values() == DEFAULTS
+    prepare(tab)
+    tab.switch("enabled", True)
+    tab.set(threshold=8)
+    page_host.probe_reset()
+    assert tab.generate().line == POOLED
+    check(page_host, "tiny15", first=Pass(128, 128, 2, Pooling(threshold=8)))

@@ -1,0 +1,120 @@
+"""Other people's extensions beside ours: where they are, hosts that have them, how they are asked.
+
+SD_WEBUI_EXTENSIONS names a folder of checkouts, each named as its repository. One that is missing
+is left out of the hosts, and its tests are skipped.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from expect import Pooling
+from host import CHECKPOINT, REPOSITORY, TEST_EXTENSIONS, Host
+
+HELP = TEST_EXTENSIONS / "company_help"
+
+ADETAILER = "adetailer"
+CONTROLNET = "sd-webui-controlnet"
+DEEPCACHE = "sd-webui-deepcache-standalone"
+TILED_DIFFUSION = "multidiffusion-upscaler-for-automatic1111"
+REGIONAL_PROMPTER = "sd-webui-regional-prompter"
+FREEU = "sd-webui-freeu"
+GUIDANCE = "sd_webui_SAG"
+THRESHOLDING = "sd-dynamic-thresholding"
+OLDER = "sd-webui-token-downsampling"
+NAMES = (
+    *(ADETAILER, CONTROLNET, DEEPCACHE, TILED_DIFFUSION, REGIONAL_PROMPTER, FREEU, GUIDANCE),
+    *(THRESHOLDING, OLDER),
+)
+
+# The host loads extensions by their folders' names; these come before and after all of the others.
+ORDERS = {"ours first": "01-sd-webui-todo", "ours last": "zz-sd-webui-todo"}
+
+
+def checkout(name: str) -> Path | None:
+    folder = os.environ.get("SD_WEBUI_EXTENSIONS")
+    path = Path(folder, name).resolve() if folder else None
+    return path if path is not None and (path / "scripts").is_dir() else None
+
+
+def needs(name: str) -> pytest.MarkDecorator:
+    """Skip without this extension, with the reason."""
+    reason = f"SD_WEBUI_EXTENSIONS does not name a folder with a checkout of {name}"
+    return pytest.mark.skipif(checkout(name) is None, reason=reason)
+
+
+def extensions(data: Path, order: str | None) -> list[Path]:
+    """What a host is to have: all neighbours at hand, and ours in this order (None: without)."""
+    found = [path for name in NAMES if (path := checkout(name))]
+    if order is None:
+        return found
+    ours = data.with_name(data.name + "-ours") / ORDERS[order]
+    ours.parent.mkdir()
+    ours.symlink_to(REPOSITORY)
+    return [*found, ours]
+
+
+class CompanyHost(Host):
+    """A host with the neighbours and small files for them."""
+
+    test_extensions = (*Host.test_extensions, HELP)
+
+    def _lay_out_data(self) -> None:
+        # these hosts alone need safetensors on this side
+        import tiny_files
+
+        super()._lay_out_data()
+        checkpoint = self.webui / "models" / "Stable-diffusion" / CHECKPOINT
+        tiny_files.make(self.data / "models", checkpoint)
+
+    def style_align(self, on: bool) -> None:
+        self.post("/todo-company/style_align", on=on)
+
+    def watch_controlnet(self) -> None:
+        """From now on, until a model is loaded, count in ControlNet's own layers too."""
+        self.post("/todo-company/watch_controlnet")
+
+
+def script(title: str, *args: Any) -> dict[str, Any]:
+    """The part of a request that gives a script these arguments."""
+    return {"alwayson_scripts": {title: {"args": list(args)}}}
+
+
+def together(*bodies: Mapping[str, Any]) -> dict[str, Any]:
+    """Parts of a request put together, their scripts too."""
+    merged: dict[str, Any] = {}
+    scripts: dict[str, Any] = {}
+    for body in bodies:
+        merged |= body
+        scripts |= body.get("alwayson_scripts", {})
+    return merged | ({"alwayson_scripts": scripts} if scripts else {})
+
+
+Row = tuple[int, str, int, str, tuple[int, int], int, int]
+
+
+def rows(host: Host) -> Counter[Row]:
+    """What the probe saw, by (generation, pass, step, layer, grid, queries, keys)."""
+    counted: Counter[Row] = Counter()
+    for row in host.probe_counts()["rows"]:
+        where = row["generation"], row["in_pass"], row["step"], row["layer"]
+        grid = row["height"], row["width"]
+        counted[(*where, grid, row["queries"], row["keys"])] += row["calls"]
+    return counted
+
+
+def pooled(plain: Counter[Row], pooling: Pooling) -> Counter[Row]:
+    """The same calls with the keys that `pooling` leaves of each grid in the context."""
+    counted: Counter[Row] = Counter()
+    for (*where, grid, queries, keys), calls in plain.items():
+        grids, rest = divmod(keys, math.prod(grid))
+        assert not rest
+        left = grids * pooling.keys(grid, is_largest=True)
+        counted[(*where, grid, queries, left)] += calls
+    return counted
