@@ -43,7 +43,7 @@ def todo(*values: Any, **settings: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Pooling:
-    """What was asked for: the factors (0: automatic) and the threshold."""
+    """What was asked for, over the preset `paper`: factors (0: automatic) and the threshold."""
 
     factor: float = 0
     deep_factor: float = 0
@@ -51,7 +51,7 @@ class Pooling:
 
     def asked(self, **more: Any) -> dict[str, Any]:
         """The part of a request that asks for this."""
-        return todo(**vars(self), **more)
+        return todo(preset="paper", **vars(self), **more)
 
     def keys(self, grid: Grid, is_largest: bool) -> int:
         """How many keys a layer of this grid has left."""
