@@ -63,7 +63,16 @@ class ComfyAttention(Attention):
         return x
 
 
+def processor(name: str) -> Any:
+    """A processor of that name, which diffusers' own are known by."""
+    return type(name, (), {"__module__": "diffusers.models.attention_processor"})()
+
+
 class DiffusersAttention(Attention):
+    def __init__(self) -> None:
+        super().__init__()
+        self.processor = processor("AttnProcessor2_0")
+
     def forward(
         self,
         hidden_states: Any,

@@ -9,7 +9,16 @@ import pytest
 import torch
 from attention_calls import POOLED, SGM, UNTOUCHED, Call, Case, ldm_like, same
 from settings_of import paper
-from stand_ins import HOSTS, OptimisedAttention, Transformer, by_two, image, only, tokens
+from stand_ins import (
+    HOSTS,
+    OptimisedAttention,
+    Transformer,
+    by_two,
+    image,
+    only,
+    processor,
+    tokens,
+)
 
 from lib_todo import Report, Settings, token_downsampling
 from lib_todo.interception.families import FAMILIES
@@ -157,7 +166,7 @@ def test_diffusers_fused_projections_arrive_untouched(
     call: Call, given: dict[str, Any], make: Callable[[str], Transformer]
 ) -> None:
     transformer = make("diffusers")
-    transformer.transformer_blocks[0].attn1.fused_projections = True
+    transformer.transformer_blocks[0].attn1.processor = processor("FusedAttnProcessor2_0")
     report = run(transformer, resolve(call, given), BY_TWO)
     assert_arrived(transformer, call, given)
     assert list(report.left_alone) == [Reason.FUSED]
