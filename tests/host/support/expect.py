@@ -43,25 +43,33 @@ def todo(*values: Any, **settings: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Pooling:
-    """What was asked for: the factors (0: automatic) and the threshold."""
+    """What was asked for: the factors (0: automatic), the threshold, and how automatic ones scale.
+
+    The scales are the paper's rule, where each level is measured against the threshold by itself;
+    the extension's own default scales differ, so every request names them.
+    """
 
     factor: float = 0
     deep_factor: float = 0
     threshold: int = 64
+    scale: float = 1
+    deep_scale: float = 0
 
     def asked(self, **more: Any) -> dict[str, Any]:
-        """The part of a request that asks for this."""
-        return todo(**vars(self), **more)
+        """The part of a request that asks for this, with the same tokens taken in every step."""
+        return todo(**{"phase": "fixed", **vars(self), **more})
 
-    def keys(self, grid: Grid, is_largest: bool) -> int:
-        """How many keys a layer of this grid has left."""
+    def keys(self, grid: Grid, largest: Grid) -> int:
+        """How many keys a layer of this grid has left, where `largest` is the largest level's."""
         height, width = grid
-        tokens = height * width
-        if tokens <= self.threshold**2:
-            return tokens
-        # The whole number that brings the side of an equal square nearest to the threshold.
-        automatic = max(1, int(math.sqrt(tokens) / self.threshold + 0.5))
-        factor = (self.factor if is_largest else self.deep_factor) or automatic
+        # With a deep scale a level is measured by the picture's ratio, else by its own.
+        measured = math.prod(largest if self.deep_scale else grid)
+        if measured <= self.threshold**2:
+            return height * width
+        scale = self.scale if grid == largest else self.deep_scale or 1
+        # The whole number that is nearest to the side of an equal square, by the threshold.
+        automatic = min(8, max(1, int(scale * math.sqrt(measured) / self.threshold + 0.5)))
+        factor = (self.factor if grid == largest else self.deep_factor) or automatic
         if factor == int(factor):
             return len(range(0, height, int(factor))) * len(range(0, width, int(factor)))
         return int(height / factor + 0.5) * int(width / factor + 0.5)
@@ -103,7 +111,7 @@ class Pass:
             for grid, layers in grids.items():
                 keys = math.prod(grid)
                 if self.pooling and step in pooled_in:
-                    keys = self.pooling.keys(grid, grid == largest)
+                    keys = self.pooling.keys(grid, largest)
                 expected[step, grid, math.prod(grid), keys] = layers * self.calls
         return expected
 
