@@ -1,9 +1,12 @@
 """ToDo: token downsampling for efficient high-resolution images (arXiv 2402.13573)."""
 
 from .downsampling import token_downsampling
+from .hosts import diffusers_layers
 from .pooling import pool_tokens
 from .report import Report
 from .settings import Settings, SettingsError
 
 __version__ = "1.0.0"
 __all__ = ["Report", "Settings", "SettingsError", "pool_tokens", "token_downsampling"]
+
+diffusers_layers.register()

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from .compiled_pooling import LayersOfGraphs, plan_text
 from .evaluation import Evaluation, Lanes, caller
 from .interception import active, calls, compiled, contexts, vetoes
 from .interception.families import Family
@@ -52,6 +53,8 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
         self._entries: list[active.Entry] = []
         self._owner: Callable[[], Any] = lambda: None
         self._lanes = Lanes()
+        self._layers_of_graphs = LayersOfGraphs()
+        self._outer_plans: list[str] = []
 
     def __enter__(self) -> Report:
         if self._entries and self._owner() is not caller():
@@ -63,12 +66,15 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
             calls.install(self)
         self._owner = weakref.ref(caller())
         self._entries.append(active.enter(self))
+        self._outer_plans.append(compiled.here.plan)
+        compiled.here.plan = plan_text(self.settings, None) if self.enabled else ""
         self._lanes.forget()
         self.report.position.expect_sampling()
         return self.report
 
     def __exit__(self, *exc_info: object) -> None:
         active.leave(self._entries.pop())
+        compiled.here.plan = self._outer_plans.pop()
         if self.enabled:
             calls.uninstall(self)
 
@@ -88,7 +94,10 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
                 )
         elif moment.sampler is None:
             moment = dataclasses.replace(moment, sampler=lane.sampler)
-        self._lanes.evaluations.append(Evaluation(self.settings, moment, model))
+        evaluation = Evaluation(self.settings, moment, model)
+        self._lanes.evaluations.append(evaluation)
+        compiled.here.plan = plan_text(evaluation.settings, evaluation.moment)
+        compiled.here.largest = ""
         self._see_graph(model)
 
     def leave_model(self) -> None:
@@ -103,8 +112,42 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
 
     def enter_transformer(self, transformer: Any, grid: Grid | None) -> None:
         """Note that a spatial transformer over `grid` is called (None: its grid is unknown)."""
-        self._evaluation(transformer).enter(transformer, grid)
+        evaluation = self._evaluation(transformer)
+        evaluation.enter(transformer, grid)
+        compiled.here.plan = plan_text(evaluation.settings, evaluation.moment)
+        self._tell_graphs(evaluation)
         self._see_graph(transformer)
+
+    def _tell_graphs(self, evaluation: Evaluation) -> None:
+        grid, largest = evaluation.grid, evaluation.largest
+        compiled.here.grid = f"{grid[0]} {grid[1]}" if grid else ""
+        deeper = grid is not None and grid[0] * grid[1] < largest[0] * largest[1]
+        # a layer of the largest level is its own measure: one graph for the way down and up
+        compiled.here.largest = f"{largest[0]} {largest[1]}" if deeper else ""
+
+    def pool_in_graph(
+        self, tokens: torch.Tensor, grid: Grid, factor: float, layer: int
+    ) -> torch.Tensor:
+        """The pooled tokens of a compiled layer, which is counted; see `compiled_pooling`."""
+        evaluation, module = self._layer_of_graph(layer, grid)
+        pooled = self._pool(tokens, grid, 1, factor, self._phase(module, factor, evaluation))
+        before, after, step = tokens.shape[1], pooled.shape[1], evaluation.moment.shown_step
+        self.report.count(module, grid, before, after, None, step)
+        return pooled
+
+    def note_in_graph(self, tokens: torch.Tensor, grid: Grid, layer: int, reason: str) -> None:
+        """Count a compiled layer that is left alone: for `reason`, or by the rule where empty."""
+        evaluation, module = self._layer_of_graph(layer, grid)
+        moment, keys = evaluation.moment, tokens.shape[1]
+        _, why = decide(grid, evaluation.largest, evaluation.settings, moment)
+        why = why or (Reason(reason) if reason else Reason.FACTOR_ONE)
+        self.report.count(module, grid, keys, keys, why, moment.shown_step)
+
+    def _layer_of_graph(self, number: int, grid: Grid) -> tuple[Evaluation, Any]:
+        evaluation = self._evaluation()
+        evaluation.see_self_attention(grid)
+        transformer, place = evaluation.next_layer() if number < 0 else (None, 0)
+        return evaluation, self._layers_of_graphs.layer(number, transformer, place)
 
     def _see_graph(self, module: Any) -> None:
         if not self.report.tallies and not self.report.compiled:
@@ -112,7 +155,9 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
 
     def leave_transformer(self) -> None:
         """Undo the last enter_transformer."""
-        self._evaluation().leave()
+        evaluation = self._evaluation()
+        evaluation.leave()
+        self._tell_graphs(evaluation)
 
     def _evaluation(self, transformer: Any = None) -> Evaluation:
         """The evaluation that is under way; a loose transformer may begin a new one."""
@@ -145,7 +190,9 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
             why_not = contexts.why_not_this_grid(x, context, grid, layer, evaluation.transformer)
             if why_not is Reason.OTHER_GRID:
                 evaluation.see_self_attention(grid)
-            self.report.count(layer, grid, x.shape[1], x.shape[1], why_not, moment.shown_step)
+            self.report.count(
+                layer, grid, int(x.shape[1]), int(x.shape[1]), why_not, moment.shown_step
+            )
             return args, kwargs
         evaluation.see_self_attention(grid)
         before = copies * grid[0] * grid[1]
@@ -157,7 +204,7 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
             pooled = self._pool(source, grid, copies, factor, phase)
             if pooled is source:
                 reason = Reason.FACTOR_ONE
-        self.report.count(layer, grid, before, pooled.shape[1], reason, moment.shown_step)
+        self.report.count(layer, grid, before, int(pooled.shape[1]), reason, moment.shown_step)
         if reason is not None:
             return args, kwargs
         changed = {family.parameters[1]: pooled}
@@ -210,7 +257,7 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
 def _as_number(timestep: Any) -> float | None:
     """A timestep as one number, of a batch its largest; None where it is none."""
     if isinstance(timestep, torch.Tensor):
-        if timestep.numel() == 0 or timestep.is_meta:
+        if timestep.numel() == 0 or timestep.is_meta or compiled.is_exporting():
             return None
         return float(timestep.max() if timestep.numel() > 1 else timestep)
     return float(timestep) if isinstance(timestep, (int, float)) else None

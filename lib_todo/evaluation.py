@@ -30,6 +30,7 @@ class Evaluation:
         self.told = 0
         self._grids: list[tuple[Grid | None, Any]] = []
         self._called: set[int] = set()
+        self._places = 0
 
     @property
     def grid(self) -> Grid | None:
@@ -45,6 +46,12 @@ class Evaluation:
         """Note that a transformer over `grid` is called."""
         self._grids.append((grid, transformer))
         self._called.add(id(transformer))
+        self._places = 0
+
+    def next_layer(self) -> tuple[Any, int]:
+        """The transformer that is called, and which of its compiled layers it is now, from 0."""
+        self._places += 1
+        return self.transformer, self._places - 1
 
     def leave(self) -> None:
         """Undo the last enter."""

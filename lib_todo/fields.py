@@ -37,6 +37,12 @@ class SettingsError(ValueError):
         self.allowed = allowed
 
 
+def _as_python(value: Any) -> Any:
+    """A scalar of NumPy or PyTorch as Python's own; anything else as it is."""
+    scalar = getattr(value, "ndim", None) == 0 and callable(getattr(value, "item", None))
+    return value.item() if scalar else value
+
+
 @dataclasses.dataclass(frozen=True)
 class Field:
     """One row of the table: everything that any face of the program needs to know of a setting.
@@ -76,6 +82,7 @@ class Field:
         number), a value out of bounds, NaN or an infinity. A float that is whole stands for an int,
         since JSON and sliders do not tell them apart.
         """
+        given, value = value, _as_python(value)
         if self.kind is bool:
             ok = isinstance(value, bool)
         elif self.kind is str:
@@ -83,7 +90,7 @@ class Field:
         else:
             ok = self._is_number_in_range(value)
         if not ok:
-            raise SettingsError(self.name, value, self.allowed)
+            raise SettingsError(self.name, given, self.allowed)
         # MOVING as the default is told from one that somebody asked for
         return value if value is MOVING else self.kind(value)
 

@@ -106,13 +106,19 @@ def decide(
     factor = layer_factor(grid, largest, settings)
     if factor == 1:
         return 1, Reason.FACTOR_ONE
+    reason = why_closed(settings, moment)
+    return (factor, None) if reason is None else (1, reason)
+
+
+def why_closed(settings: Settings, moment: Moment) -> Reason | None:
+    """Why no layer at all is pooled at `moment`, whatever its grid."""
     if moment.foreign:
-        return 1, Reason.OTHER_GENERATION
+        return Reason.OTHER_GENERATION
     if not pass_wanted(moment.pass_name, settings.passes):
-        return 1, Reason.OTHER_PASS
+        return Reason.OTHER_PASS
     if moment.fraction is not None and not in_window(moment.fraction, settings.start, settings.end):
-        return 1, Reason.OUTSIDE_WINDOW
-    return factor, None
+        return Reason.OUTSIDE_WINDOW
+    return None
 
 
 def latent_grid(width: int, height: int) -> Grid:

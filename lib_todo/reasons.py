@@ -21,6 +21,10 @@ class Reason(enum.Enum):
     FUSED = "fused_projections"
     OTHER_VALUES = "other_values"
     REPLACED = "replaced"
+    OTHER_REDUCTION = "other_reduction"
+    OTHER_PROCESSOR = "other_processor"
+    HOOKED = "hooked"
+    FORWARD_REPLACED = "forward_replaced"
     NOT_SELF_ATTENTION = "not_self_attention"
 
 
@@ -35,5 +39,9 @@ UNEXPECTED = frozenset(
         Reason.FUSED,
         Reason.OTHER_VALUES,
         Reason.REPLACED,
+        Reason.OTHER_REDUCTION,
+        Reason.OTHER_PROCESSOR,
+        Reason.HOOKED,
+        Reason.FORWARD_REPLACED,
     }
 )

@@ -113,6 +113,17 @@ class Report(Counts):
         self._serials: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
         self._serial = itertools.count()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickling: all numbers, without the layers themselves."""
+        return {**self.__dict__, "_serials": None, "_serial": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._serials = weakref.WeakKeyDictionary()
+        self._serial = itertools.count(
+            max((max(t.layers) for t in self.tallies.values()), default=-1) + 1
+        )
+
     def progress(
         self, step: int, total: int, pass_name: str = "first", shown_steps: int | None = None
     ) -> None:
@@ -146,7 +157,8 @@ class Report(Counts):
         serial = self._serials.get(layer)
         if serial is None:
             serial = self._serials[layer] = next(self._serial)
-        key = (grid, before, after, reason)
+        # numbers of a traced call are tensors
+        key = (grid, int(before), int(after), reason)
         counts = self.passes.get(self.position.pass_name)
         if counts is None:
             counts = self.passes[self.position.pass_name] = Counts()

@@ -24,6 +24,10 @@ WORDS = {
     Reason.FUSED: "with fused projections",
     Reason.OTHER_VALUES: "with values of their own",
     Reason.REPLACED: "replaced by another node",
+    Reason.OTHER_REDUCTION: "already pooled or merged by another program",
+    Reason.OTHER_PROCESSOR: "with an attention processor that may not take pooled keys",
+    Reason.HOOKED: "with a hook that reads their output or values",
+    Reason.FORWARD_REPLACED: "with a forward that something else put on them",
     Reason.NOT_SELF_ATTENTION: "not self-attention over the image",
 }
 REMEDIES = {
@@ -35,6 +39,13 @@ REMEDIES = {
     Reason.HYPERTILE: "Switch HyperTile off to use ToDo",
     Reason.OLDER_EXTENSION: "Switch the older extension off to use this one",
     Reason.ATTENTION_MAP_READ: "Switch self-attention guidance off to use ToDo",
+    Reason.OTHER_REDUCTION: "Switch the other token reduction off to use ToDo",
+    Reason.OTHER_PROCESSOR: (
+        "Use diffusers' own processor, or set accepts_downsampled_keys = True on yours if it "
+        "computes keys from encoder_hidden_states"
+    ),
+    Reason.HOOKED: "Remove the hook to use ToDo",
+    Reason.FORWARD_REPLACED: "Switch off what replaced it to use ToDo",
     Reason.FUSED: "Unfuse the projections to use ToDo",
 }
 PASSES = {"first": "first pass", "hires": "hires pass"}

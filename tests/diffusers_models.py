@@ -1,4 +1,4 @@
-"""Small diffusers models and pipelines with random weights, and how many keys they compute."""
+"""Small diffusers models and pipelines with random weights."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pooling_reference as reference
 import torch
 from diffusers import (
     AutoencoderKL,
@@ -17,6 +18,7 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
+from self_attention import self_attentions
 from torch import nn
 from transformers import (
     CLIPTextConfig,
@@ -24,6 +26,8 @@ from transformers import (
     CLIPTextModelWithProjection,
     CLIPTokenizer,
 )
+
+from lib_todo.plan import level_grid
 
 TEXT_WIDTH = 16
 TOKEN_LENGTH = 77
@@ -171,31 +175,6 @@ def run_unet(model: UNet2DConditionModel, height: int, width: int) -> torch.Tens
     return model(latent, 500, text, added_cond_kwargs=conditions).sample
 
 
-def self_attentions(model: nn.Module) -> list[nn.Module]:
-    """Every block's first attention, in the model's order."""
-    return [layer for name, layer in model.named_modules() if name.endswith(".attn1")]
-
-
-@contextmanager
-def keys_computed(model: nn.Module) -> Iterator[list[tuple[int, int]]]:
-    """(queries, keys) of every self-attention call, counted at its projections, in order."""
-    queries: list[int] = []
-    seen: list[tuple[int, int]] = []
-    handles = []
-    for layer in self_attentions(model):
-        handles += [
-            layer.to_q.register_forward_pre_hook(lambda _, x: queries.append(x[0].shape[1])),
-            layer.to_k.register_forward_pre_hook(
-                lambda _, x: seen.append((queries[-1], x[0].shape[1]))
-            ),
-        ]
-    try:
-        yield seen
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
 @contextmanager
 def pooled_by_hand(
     model: nn.Module, pool: Callable[[torch.Tensor], torch.Tensor | None]
@@ -214,3 +193,15 @@ def pooled_by_hand(
     finally:
         for handle in handles:
             handle.remove()
+
+
+def by_loops(latent: tuple[int, int], downscale: int, factor: float, method: str = "nearest"):
+    """Pools the tokens of the level at 1/`downscale` and leaves every other level's alone."""
+    grid = level_grid(latent, downscale)
+
+    def pool(tokens: torch.Tensor) -> torch.Tensor | None:
+        if tokens.shape[1] != grid[0] * grid[1]:
+            return None
+        return reference.pool(tokens, grid, factor, method).to(tokens.dtype)
+
+    return pool

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 import torch
 from einops import rearrange
-from ldm.modules.attention import CrossAttention, SpatialTransformer
+from ldm.modules.attention import SpatialTransformer
+from self_attention import keys_computed
 from torch import nn
 
 Pool = Callable[[torch.Tensor], torch.Tensor]
@@ -101,25 +101,9 @@ def run_unet(model: nn.Module, height: int, width: int) -> torch.Tensor:
     return model(latent, torch.tensor([500.0, 500.0]), context=text())
 
 
-@contextmanager
-def keys_computed(*models: nn.Module) -> Iterator[list[tuple[int, int]]]:
-    """(queries, keys) of every self-attention call, counted at its projections, in order."""
-    seen: list[tuple[int, int]] = []
-    queries: list[int] = []
-    handles = []
-    for model in models:
-        for name, layer in model.named_modules():
-            if isinstance(layer, CrossAttention) and name.endswith("attn1"):
-                handles += [
-                    layer.to_q.register_forward_pre_hook(
-                        lambda _, inputs: queries.append(inputs[0].shape[1])
-                    ),
-                    layer.to_k.register_forward_pre_hook(
-                        lambda _, inputs: seen.append((queries[-1], inputs[0].shape[1]))
-                    ),
-                ]
-    try:
-        yield seen
-    finally:
-        for handle in handles:
-            handle.remove()
+def keys_over(model: SpatialTransformer, side: int) -> int:
+    """How many keys the model's only self-attention layer computes for a square grid."""
+    with keys_computed(model) as seen:
+        run(model, image(side, side), text())
+    ((_, count),) = seen
+    return count

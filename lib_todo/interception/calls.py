@@ -7,16 +7,17 @@ deleting that attribute again; no model object is ever touched.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 
-from . import active, compiled
-from .families import FAMILIES, Family
+from . import active, compiled, traced
+from .families import FAMILIES, Family, import_what_loads_later
 from .schedulers import scheduler_classes
 
 _lock = threading.Lock()
@@ -35,8 +36,12 @@ def install(user: object) -> None:
         _users.append(user)
         try:
             _restore_stale_calls()
+            import_what_loads_later()
             for scheduler in scheduler_classes():
                 _set(scheduler, "set_timesteps", _intercept_schedule, None)
+            compiled.tell_graphs_apart()
+            for wrapper in compiled.wrapper_classes():
+                _set(wrapper, "__call__", _intercept_compiled, None)
             for family in FAMILIES:
                 for cls in family.model_classes():
                     _set_call(cls, _intercept_model, family)
@@ -66,11 +71,8 @@ def _run_of(call: Callable) -> active.Run | None:
     """What this call of ours has to serve now.
 
     None where it was put away, but somebody who had wrapped it meanwhile still calls it: another
-    one of ours may stand around theirs, and a layer must not be counted and pooled twice. None as
-    well while the call is traced.
+    one of ours may stand around theirs, and a layer must not be counted and pooled twice.
     """
-    if compiled.is_tracing():
-        return None
     run = active.current()
     return run if run is not None and run.enabled and call in _installed else None
 
@@ -78,7 +80,7 @@ def _run_of(call: Callable) -> active.Run | None:
 def _intercept_schedule(original: Callable, _: None) -> Callable:
     @functools.wraps(original)
     def set_timesteps(self: Any, *args: Any, **kwargs: Any) -> Any:
-        run = _run_of(set_timesteps)
+        run = None if compiled.is_tracing() else _run_of(set_timesteps)
         if run is not None:
             run.begin_sampling(type(self).__name__)
         return original(self, *args, **kwargs)
@@ -88,26 +90,55 @@ def _intercept_schedule(original: Callable, _: None) -> Callable:
 
 def _intercept_model(original: Callable, family: Family) -> Callable:
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
-        run = _run_of(__call__)
-        if run is None:
+        if compiled.is_tracing():
             return original(self, *args, **kwargs)
-        run.enter_model(self, args[1] if len(args) > 1 else kwargs.get(family.timestep))
-        try:
+        timestep = args[1] if len(args) > 1 else kwargs.get(family.timestep)
+        with _evaluation(_run_of(__call__), self, timestep):
             return original(self, *args, **kwargs)
-        finally:
-            run.leave_model()
+
+    return __call__
+
+
+@contextlib.contextmanager
+def _evaluation(run: active.Run | None, model: Any, timestep: Any) -> Iterator[None]:
+    if run is None:
+        with compiled.nobody_asked():
+            yield
+        return
+    run.enter_model(model, timestep)
+    try:
+        yield
+    finally:
+        run.leave_model()
+
+
+def _intercept_compiled(original: Callable, _: None) -> Callable:
+    """The call of what `torch.compile(model)` gives: in the model's own, nothing of ours runs."""
+
+    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
+        model = self._orig_mod
+        family = next((f for f in FAMILIES if isinstance(model, tuple(f.model_classes()))), None)
+        if family is None or compiled.is_tracing():
+            return original(self, *args, **kwargs)
+        timestep = args[1] if len(args) > 1 else kwargs.get(family.timestep)
+        with _evaluation(_run_of(__call__), model, timestep):
+            return original(self, *args, **kwargs)
 
     return __call__
 
 
 def _intercept_transformer(original: Callable, family: Family) -> Callable:
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
+        x: Any = args[0] if args else kwargs.get(family.parameters[0])
+        if compiled.is_tracing():
+            return traced.call_transformer(original, self, x, args, kwargs)
         run = _run_of(__call__)
         if run is None:
-            return original(self, *args, **kwargs)
-        x: Any = args[0] if args else kwargs.get(family.parameters[0])
+            with compiled.nobody_asked():
+                return original(self, *args, **kwargs)
         is_image = isinstance(x, torch.Tensor) and x.ndim == 4
-        run.enter_transformer(self, (x.shape[2], x.shape[3]) if is_image else None)
+        # under jit.trace a side is a tensor
+        run.enter_transformer(self, (int(x.shape[2]), int(x.shape[3])) if is_image else None)
         try:
             return original(self, *args, **kwargs)
         finally:
@@ -118,6 +149,9 @@ def _intercept_transformer(original: Callable, family: Family) -> Callable:
 
 def _intercept_attention(original: Callable, family: Family) -> Callable:
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
+        if compiled.is_tracing():
+            args, kwargs = traced.arguments_for(family, self, args, kwargs)
+            return original(self, *args, **kwargs)
         run = _run_of(__call__)
         if run is not None:
             args, kwargs = run.arguments_for(family, self, args, kwargs)
@@ -154,6 +188,7 @@ def _remove_user(user: object) -> None:
 
 
 def _restore_calls() -> None:
+    compiled.forget_graphs()
     while _installed:
         call, state = _installed.popitem()
         _stale_calls[call] = state

@@ -50,9 +50,6 @@ def why_keys_are_not_ours(family: Family, layer: Any, given: dict[str, Any]) -> 
     Args:
         given: the call's arguments by name.
     """
-    if getattr(layer, "fused_projections", False):
-        # diffusers' fused self-attention has no projection that takes a context of its own
-        return Reason.FUSED
     if any(_is_set(given.get(name)) for name in family.must_be_unset):
         return Reason.MASKED
     tokens, context = family.parameters[:2]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import importlib
 import sys
 from collections.abc import Iterator
 
@@ -129,3 +131,18 @@ FAMILIES = (
         must_be_unset=("attention_mask",),
     ),
 )
+
+
+def import_what_loads_later() -> None:
+    """Import the classes of a program that imports its models only when one is loaded.
+
+    `import diffusers` brings no model with it. One loaded inside the `with` would be missed.
+    """
+    if "diffusers" in sys.modules:
+        for place in (
+            *_diffusers_models()[:1],
+            *FAMILIES[-1].transformers,
+            *FAMILIES[-1].attentions,
+        ):
+            with contextlib.suppress(ImportError):
+                importlib.import_module(place[0])

@@ -10,6 +10,11 @@ from typing import Any
 
 import torch
 
+# by hand, so that the automatic rule does not matter
+BY_TWO = {"factor": 2, "deep_factor": 1}
+# what the API sends to pool the stand-in's layer
+ON = [{"threshold": 8, **BY_TWO}]
+
 
 class Options:
     """The host's `shared.opts`, as far as it is used."""
@@ -48,6 +53,11 @@ def host_modules() -> Iterator[types.SimpleNamespace]:
                 del sys.modules[name]
             else:
                 sys.modules[name] = module
+
+
+def modules_for_the_host() -> list[str]:
+    """Ours that know the host's modules; import them anew where those are others."""
+    return [name for name in sys.modules if name.startswith("lib_todo.hosts.webui")]
 
 
 class SpatialTransformer:
@@ -132,3 +142,18 @@ def process_images_inner(p: Processing, *args: Any, inside: Any = None) -> Proce
     processed = Processed(p)
     p.lifecycle.finish(p, processed)
     return processed
+
+
+def report_of(processed: Processed) -> dict[str, Any]:
+    """What the API's info tells programs of the only generation."""
+    (data,) = processed.extra_generation_params["ToDo report JSON"]["generations"]
+    return data
+
+
+def calls(data: dict[str, Any]) -> dict[tuple[int, int, str | None], int]:
+    """Calls of self-attention by keys before, keys after and reason, of a report or a pass."""
+    return {
+        (grid["keys_before"], grid["keys_after"], grid["reason"]): grid["calls"]
+        for grid in data["grids"]
+        if grid["reason"] != "not_self_attention"
+    }

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stand_in import modules_for_the_host
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "todo.py"
 
@@ -54,16 +55,12 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
             setattr(parts[module], name, calls.append)
     for name, part in parts.items():
         monkeypatch.setitem(sys.modules, name, part)
-    for name in ours():
+    for name in modules_for_the_host():
         monkeypatch.delitem(sys.modules, name)
     yield calls
     # what was imported here knows the stand-in
-    for name in ours():
+    for name in modules_for_the_host():
         del sys.modules[name]
-
-
-def ours() -> list[str]:
-    return [name for name in sys.modules if name.startswith("lib_todo.hosts.webui")]
 
 
 def run() -> dict[str, Any]:

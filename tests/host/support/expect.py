@@ -43,11 +43,7 @@ def todo(*values: Any, **settings: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Pooling:
-    """What was asked for: the factors (0: automatic), the threshold, and how automatic ones scale.
-
-    The scales are the paper's rule, where each level is measured against the threshold by itself;
-    the extension's own default scales differ, so every request names them.
-    """
+    """What was asked for, over the preset `paper`: factors (0: automatic) and the threshold."""
 
     factor: float = 0
     deep_factor: float = 0
@@ -56,8 +52,8 @@ class Pooling:
     deep_scale: float = 0
 
     def asked(self, **more: Any) -> dict[str, Any]:
-        """The part of a request that asks for this, with the same tokens taken in every step."""
-        return todo(**{"phase": "fixed", **vars(self), **more})
+        """The part of a request that asks for this."""
+        return todo(preset="paper", **vars(self), **more)
 
     def keys(self, grid: Grid, largest: Grid) -> int:
         """How many keys a layer of this grid has left, where `largest` is the largest level's."""

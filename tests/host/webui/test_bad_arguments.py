@@ -56,9 +56,18 @@ def post(host: Host, path: str, body: dict[str, Any]) -> Any:
         ([None], ("enabled", "None", "true or false")),
         ([True, {"factor": 2}], ("factor", "{'factor': 2}", FACTOR)),
         ([[True, 2]], ("enabled", "[True, 2]", "true or false")),
-        ([True, 2, 2, 8, "nearest", 0, 1, "both", 1], ("args", "at most 8 values", "passes")),
-        ([True, 2, 2, 8, "nearest", 0, 1, "both", 1, 2], ("args", "at most 8 values", "passes")),
-        ([{"factor": 2}, 0, 0, 64, "nearest", 0, 1, "both", 1], ("args", "at most 8 values")),
+        (
+            [True, 2, 2, 8, 1, 0, "nearest", "fixed", 0, 1, "both", 1],
+            ("args", "at most 11 values", "passes"),
+        ),
+        (
+            [True, 2, 2, 8, 1, 0, "nearest", "fixed", 0, 1, "both", 1, 2],
+            ("args", "at most 11 values", "passes"),
+        ),
+        (
+            [{"factor": 2}, 0, 0, 64, 1, 0, "nearest", "fixed", 0, 1, "both", 1],
+            ("args", "at most 11 values"),
+        ),
     ],
     ids=str,
 )

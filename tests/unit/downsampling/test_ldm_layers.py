@@ -10,7 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from ldm.modules.attention import CrossAttention
-from ldm_models import Pool, image, keys_computed, run, run_explicitly, spatial_transformer, text
+from ldm_models import Pool, image, run, run_explicitly, spatial_transformer, text
+from self_attention import keys_computed
 from settings_of import paper
 
 from lib_todo import token_downsampling

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ldm_models import (
     image,
-    keys_computed,
     randomised,
     run,
     run_unet,
@@ -18,6 +17,7 @@ from ldm_models import (
     text,
     unet,
 )
+from self_attention import keys_computed
 from settings_of import paper
 from torch import nn
 

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from ldm_models import image, keys_computed, run, spatial_transformer, text
+from ldm_models import image, keys_over, run, spatial_transformer, text
+from self_attention import keys_computed
 from settings_of import paper
 
 from lib_todo import Report, Settings, token_downsampling
@@ -20,11 +21,7 @@ DENSE, HALF, THIRD = 36, 9, 4
 
 
 def keys() -> int:
-    """How many keys the layer computes for a grid of 6×6."""
-    with keys_computed(MODEL) as seen:
-        run(MODEL, image(6, 6), text())
-    ((_, count),) = seen
-    return count
+    return keys_over(MODEL, 6)
 
 
 def calls(report: Report) -> dict[tuple[int, int], int]:

@@ -13,7 +13,6 @@ from settings_of import paper
 from lib_todo import Report, Settings, token_downsampling
 from lib_todo.hosts.webui import other_extensions
 from lib_todo.reasons import Reason
-from lib_todo.wording import WORDS
 
 BY_TWO = paper(factor=2, threshold=4)
 BELOW = paper(factor=2, threshold=64)
@@ -74,7 +73,7 @@ def test_the_older_extension_keeps_a_layer_it_pools(
     both, report = answers(model, settings)
     assert torch.equal(both, alone)
     assert list(report.left_alone) == [Reason.OLDER_EXTENSION]
-    assert report.line().endswith(f": 1 layer {WORDS[Reason.OLDER_EXTENSION]}")
+    assert (report.pooled, report.layers) == ({}, 1)
 
 
 @pytest.mark.parametrize("how", ["it rests", "it is off"])
@@ -97,8 +96,11 @@ def test_both_are_told_where_they_take_turns(model: Any, layer: CrossAttention) 
         for call in (1, 2):
             layer._todo_info["current_step"] = call
             run(model, image(*GRID), text())
-    told = WORDS[Reason.OLDER_EXTENSION]
-    assert report.line() == f"ToDo: 48 → 12 keys in 1 of 1 self-attention layers (1 {told})"
+    assert {key: tally.calls for key, tally in report.pooled.items()} == {(48, 12): 1}
+    assert {why: tally.calls for why, tally in report.left_alone.items()} == {
+        Reason.OLDER_EXTENSION: 1
+    }
+    assert report.layers == 1
 
 
 def test_something_else_under_the_same_name_is_no_reason(model: Any, layer: CrossAttention) -> None:

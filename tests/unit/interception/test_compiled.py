@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
-from diffusers_models import run_unet, unet
+from diffusers_models import TEXT_WIDTH, unet
 from settings_of import paper
+from torch import nn
 from torch._dynamo.testing import CompileCounter
 
-from lib_todo import token_downsampling, wording
+from lib_todo import Settings, token_downsampling, wording
+from lib_todo.interception import compiled
 
-SETTINGS = paper(factor=2, threshold=8)
+# (settings, latent's height and width); None: no with at all
+ON = Settings(factor=2, deep_factor=2, threshold=4), (16, 12)
+FIXED = paper(factor=2, threshold=8), (16, 12)
+BELOW = paper(factor=2, threshold=8), (8, 8)
+BY_THREE = Settings(factor=3, threshold=8), (16, 12)
+ODD = Settings(factor=2, threshold=8), (15, 11)
+OFF = None, (16, 12)
+Case = tuple[Any, tuple[int, int]]
 
 
 @pytest.fixture(autouse=True)
@@ -23,10 +34,119 @@ def _fresh() -> Iterator[None]:
     torch._dynamo.reset()
 
 
-def test_a_graph_that_does_not_know_of_todo_is_named_as_the_cause() -> None:
-    model = unet()
-    model.compile(backend=CompileCounter(), fullgraph=True)
-    with token_downsampling(SETTINGS) as report:
-        run_unet(model, 16, 12)
+def whole(model: nn.Module, **options: Any) -> nn.Module:
+    return torch.compile(model, **options)
+
+
+def in_place(model: nn.Module, **options: Any) -> nn.Module:
+    model.compile(**options)
+    return model
+
+
+def by_blocks(model: nn.Module, **options: Any) -> nn.Module:
+    model.compile_repeated_blocks(**options)
+    return model
+
+
+def compile_as(way: Callable[..., nn.Module]) -> tuple[nn.Module, CompileCounter]:
+    counter = CompileCounter()
+    return way(unet(), backend=counter, fullgraph=True, dynamic=False), counter
+
+
+def sample(model: nn.Module, case: Case, steps: int) -> tuple[list[torch.Tensor], Any]:
+    """What each step's evaluation gives, and what was counted of self-attention."""
+    settings, size = case
+    generator = torch.Generator().manual_seed(1)
+    latent = torch.randn(2, 4, *size, generator=generator)
+    text = torch.randn(2, 5, TEXT_WIDTH, generator=generator)
+    with token_downsampling(settings) if settings else contextlib.nullcontext() as report:
+        outputs = [
+            model(latent, torch.tensor(900 - 100 * step), text, return_dict=False)[0]
+            for step in range(steps)
+        ]
+    # a graph does not count what nobody pools: calls with a prompt
+    return outputs, report and [
+        row for row in report.to_list() if row["reason"] != "not_self_attention"
+    ]
+
+
+def assert_as_eager(model: nn.Module, *order: Case, steps: int = 6) -> None:
+    eager = unet()
+    for case in order:
+        outputs, report = sample(model, case, steps)
+        expected, expected_report = sample(eager, case, steps)
+        for output, wanted in zip(outputs, expected, strict=True):
+            torch.testing.assert_close(output, wanted, rtol=0, atol=1e-5)
+        assert report == expected_report
+
+
+@pytest.mark.parametrize("way", [whole, in_place])
+@pytest.mark.parametrize(
+    "order", [(OFF, ON, OFF, ON, BELOW, OFF), (ON, OFF, BELOW, ON)], ids=["before", "inside"]
+)
+def test_one_graph_each_for_off_below_and_pooled(
+    way: Callable[..., nn.Module], order: tuple[Case, ...]
+) -> None:
+    model, counter = compile_as(way)
+    assert_as_eager(model, *order)
+    assert counter.frame_count == 3
+
+
+def test_by_blocks_one_graph_each_for_a_level() -> None:
+    model, counter = compile_as(by_blocks)
+    assert_as_eager(model, OFF, ON, OFF, ON, ODD)
+    assert counter.frame_count == 6
+
+
+def test_the_phase_moves_within_one_graph() -> None:
+    model, counter = compile_as(whole)
+    outputs, _ = sample(model, BY_THREE, 9)
+    assert len({float(output.sum()) for output in outputs}) > 3
+    assert counter.frame_count == 1
+
+
+def test_the_window_closes_with_the_timesteps() -> None:
+    model, counter = compile_as(whole)
+    assert_as_eager(model, (paper(factor=2, threshold=8, end=0.5), (16, 12)), steps=8)
+    assert counter.frame_count == 2
+
+
+def test_a_graph_that_does_not_know_of_todo_is_named_as_the_cause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, _ = compile_as(in_place)
+    sample(model, OFF, 1)
+    monkeypatch.setattr(compiled, "tell_graphs_apart", lambda: None)
+    with token_downsampling(FIXED[0]) as report:
+        sample(model, OFF, 1)
     assert report.line() == wording.nothing_pooled(wording.COMPILED)
     assert "force_eager" in report.line()
+
+
+class _Plain(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.unet = unet()
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        return self.unet(x, t, text, return_dict=False)[0]
+
+
+SAVED: dict[str, Callable[[nn.Module, tuple], Callable]] = {
+    "jit.trace": lambda model, args: torch.jit.trace(model, args, check_trace=False),
+    "export": lambda model, args: torch.export.export(model, args, strict=False).module(),
+    "strict export": lambda model, args: torch.export.export(model, args, strict=True).module(),
+}
+
+
+@pytest.mark.parametrize("way", SAVED)
+def test_a_saved_program_is_pooled_and_the_report_can_be_read(way: str) -> None:
+    model = _Plain()
+    args = torch.randn(2, 4, 16, 12), torch.tensor(500), torch.randn(2, 5, TEXT_WIDTH)
+    with token_downsampling(FIXED[0]):
+        expected = model(*args)
+    with token_downsampling(FIXED[0]) as report:
+        program = SAVED[way](model, args)
+    torch.testing.assert_close(program(*args), expected, rtol=0, atol=1e-5)
+    assert "todo" not in str(program.graph)
+    assert "tensor" not in f"{report.line(8)} {report.to_dict()}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -58,22 +60,21 @@ def test_interpolate_by_scale(method: str, rows: int, columns: int, factor: int)
     assert torch.equal(pooled, rearrange(scaled, "b c h w -> b (h w) c"))
 
 
+@pytest.mark.parametrize(("method", "pool"), [("average", F.avg_pool2d), ("max", F.max_pool2d)])
 @given(rows=cells, columns=cells, factor=st.integers(1, 8), dtype=dtypes)
-def test_average_pool(rows: int, columns: int, factor: int, dtype: torch.dtype) -> None:
+def test_average_and_max_pool(
+    method: str,
+    pool: Callable[..., torch.Tensor],
+    rows: int,
+    columns: int,
+    factor: int,
+    dtype: torch.dtype,
+) -> None:
     grid = rows * factor, columns * factor
     tokens = random_tokens(grid, dtype)
     planes = rearrange(tokens, "b (h w) c -> b c h w", h=grid[0])
-    wanted = rearrange(F.avg_pool2d(planes, factor), "b c h w -> b (h w) c")
-    assert torch.equal(pool_tokens(tokens, grid, factor, "average"), wanted)
-
-
-@given(rows=cells, columns=cells, factor=st.integers(1, 8), dtype=dtypes)
-def test_max_pool(rows: int, columns: int, factor: int, dtype: torch.dtype) -> None:
-    grid = rows * factor, columns * factor
-    tokens = random_tokens(grid, dtype)
-    planes = rearrange(tokens, "b (h w) c -> b c h w", h=grid[0])
-    wanted = rearrange(F.max_pool2d(planes, factor), "b c h w -> b (h w) c")
-    assert torch.equal(pool_tokens(tokens, grid, factor, "max"), wanted)
+    wanted = rearrange(pool(planes, factor), "b c h w -> b (h w) c")
+    assert torch.equal(pool_tokens(tokens, grid, factor, method), wanted)
 
 
 @pytest.mark.parametrize("method", ["nearest", "nearest-exact", "bilinear", "average", "max"])

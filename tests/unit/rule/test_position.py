@@ -1,16 +1,15 @@
-"""Where a sampling is: moments that a host tells of, steps by timesteps, and samplers' rules."""
+"""Where a sampling is: moments that a host tells of, and steps by timesteps."""
 
 from __future__ import annotations
 
-import dataclasses
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_todo import Settings
+from lib_todo import Report
 from lib_todo.position import Moment, Position, TimestepClock
-from lib_todo.samplers import BY_STEP, BY_TIMESTEP, UNKNOWN, rule_for, settings_for
 
 # descending timesteps, each with how often the model is called at it
 timesteps = st.lists(st.floats(0.01, 999), min_size=1, max_size=30, unique=True).map(
@@ -69,6 +68,58 @@ def test_steps_past_the_count_go_on_while_the_fraction_stays() -> None:
         assert position.moment.fraction == min(step, 9) / 10
 
 
+@pytest.mark.parametrize(
+    "arguments", [(-1, 20), (0, 0), (0, -1), (0, 20, "second"), (0, 20, ""), (0, 20, None)]
+)
+def test_progress_that_cannot_be(arguments: tuple) -> None:
+    report = Report()
+    report.progress(3, 7, "hires")
+    at = report.position
+    before = dict(vars(at))
+    with pytest.raises(ValueError, match=r"ToDo: progress\(") as caught:
+        report.progress(*arguments)
+    assert repr(arguments[-1]) in str(caught.value)
+    assert (at.step, at.total, at.pass_name, report.steps) == (3, 7, "hires", (0, 1))
+    assert vars(at) == before
+
+
+def test_pause_lasts_until_the_next_progress() -> None:
+    report = Report()
+    assert not report.position.foreign_evaluation
+    report.position.pause()
+    assert report.position.foreign_evaluation
+    report.progress(1, 2)
+    assert not report.position.foreign_evaluation
+
+
+def test_everything_told_but_a_pause_is_an_evaluation_of_its_own() -> None:
+    position = Position()
+    seen = [position.evaluation]
+    for tell in (
+        lambda: position.advance(0, 2),
+        lambda: position.advance(0, 2),
+        position.expect_sampling,
+        position.pause,
+    ):
+        tell()
+        seen.append(position.evaluation)
+    assert seen == [0, 1, 2, 3, 3]
+
+
+@given(steps=st.integers(1, 150), each=st.sampled_from([1, 2, 3]), missing=st.booleans())
+def test_evaluations_of_one_step_share_it(steps: int, each: int, missing: bool) -> None:
+    """Second-order samplers call the model once less in the last step, or not."""
+    total = steps * each - (each - 1 if missing else 0)
+    position = Position()
+    for call in range(total):
+        position.advance(call, total, "first", steps)
+        moment = position.moment
+        # a sampler of one step is one evaluation where its others are missing
+        assert moment.step == call // (each if total > 1 else 1)
+        assert Fraction(moment.fraction).limit_denominator(1000) == Fraction(call, total)
+        assert moment.shown_step == (1, "first", call * steps // total)
+
+
 @given(values=timesteps, times=st.integers(1, 3))
 def test_steps_by_timesteps(values: list[float], times: int) -> None:
     clock = TimestepClock()
@@ -100,39 +151,10 @@ def test_a_clock_without_timesteps_knows_no_fraction() -> None:
     assert clock.fraction is None
 
 
-# samplers
-
-
-@pytest.mark.parametrize(
-    ("sampler", "told", "hold", "careful"),
-    [
-        ("Euler a", True, 1, False),
-        ("DDIMScheduler", False, 1, False),
-        ("LMS", True, 0, True),
-        ("LMSDiscreteScheduler", False, 0, True),
-        ("PLMS", True, 2, True),
-        ("PNDMScheduler", True, 2, True),
-        ("DEIS", True, 0, True),
-        ("DEISMultistepScheduler", False, 0, True),
-        # each timestep counts, unless whole steps are told
-        ("KDPM2DiscreteScheduler", False, 2, False),
-        ("KDPM2DiscreteScheduler", True, 1, False),
-        (None, False, 2, False),
-    ],
-)
-def test_a_samplers_rule(sampler: str | None, told: bool, hold: int, careful: bool) -> None:
-    rule = rule_for(sampler, told)
-    assert (rule.hold, rule.careful) == (hold, careful)
-
-
-def test_a_careful_rule_gives_factors_no_greater_than_the_papers() -> None:
-    careful = [rule for rule in [*BY_STEP.values(), *BY_TIMESTEP.values()] if rule.careful]
-    asked = Settings(factor=3, deep_factor=2)
-    for rule in careful:
-        assert settings_for(rule, Settings()) == dataclasses.replace(
-            Settings(), scale=1.0, deep_scale=0.0
-        )
-        assert settings_for(rule, asked).factor == 3
-        assert settings_for(rule, asked).deep_factor == 2
-        assert settings_for(rule, Settings(scale=0.5, deep_scale=0)).scale == 0.5
-    assert settings_for(UNKNOWN, Settings()) == Settings()
+def test_an_expected_sampling_has_no_fraction_before_its_first_call() -> None:
+    clock = TimestepClock()
+    clock.see(999)
+    clock.expect_sampling()
+    assert clock.fraction is None
+    clock.see(400)
+    assert (clock.sampling, clock.step, clock.fraction) == (2, 0, 0)

@@ -15,6 +15,7 @@ pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 import diffusers_models as models
 from diffusers import DDIMScheduler, DEISMultistepScheduler, PNDMScheduler
 from ldm_models import image, run, run_explicitly, spatial_transformer, text
+from self_attention import self_attentions
 
 from lib_todo import Settings, token_downsampling
 from lib_todo.phase import Phase, phase_order
@@ -33,7 +34,7 @@ def model() -> Any:
 @contextmanager
 def phases_taken(model: Any) -> Iterator[list[Phase]]:
     """The phase of each call of the first self-attention, read off the tokens it was given."""
-    layer, seen, tokens = models.self_attentions(model)[0], [], []
+    layer, seen, tokens = self_attentions(model)[0], [], []
 
     def read(_: Any, inputs: tuple) -> None:
         whole, first = tokens[-1], inputs[0][0, 0]

@@ -1,0 +1,161 @@
+"""Pooling inside a graph of torch.compile: what is fixed when it is made, what when it runs.
+
+The factor of a layer, and so every shape, belongs to the graph. Which tokens are taken and what is
+counted is found by the operators `todo::pool` and `todo::note` each time that they run, so that no
+graph is made for each phase.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import weakref
+from typing import Any, Protocol
+
+import torch
+
+from .interception import active
+from .plan import Grid, layer_factor, pooled_grid, takes_part, why_closed
+from .pooling import pool_tokens
+from .position import Moment
+from .settings import Settings
+
+# a transformer's layers are counted off where one graph serves many of them
+ANY_LAYER = -1
+OTHER, DENSE = "other", "dense"
+_CLOSED = "closed"
+_plans: dict[str, Settings] = {}
+
+
+class GraphRun(Protocol):
+    """What the operators ask of a run."""
+
+    def pool_in_graph(
+        self, tokens: torch.Tensor, grid: Grid, factor: float, layer: int
+    ) -> torch.Tensor:
+        """The pooled tokens of a layer, which is counted."""
+
+    def note_in_graph(self, tokens: torch.Tensor, grid: Grid, layer: int, reason: str) -> None:
+        """Count a layer that is left alone."""
+
+
+def plan_text(settings: Settings, moment: Moment | None) -> str:
+    """The key of what a graph has to do: the settings, or that nothing is pooled at `moment`."""
+    if moment is not None and why_closed(settings, moment) is not None:
+        return _CLOSED
+    key = repr(dataclasses.replace(settings, start=0.0, end=1.0, passes="both"))
+    _plans.setdefault(key, settings)
+    return key
+
+
+def layer_plan(plan: str, grid: str, largest: str, tokens: str) -> str:
+    """What becomes of a layer over `tokens`: OTHER, DENSE, or "height width factor method"."""
+    own = _numbers(grid)
+    if own[0] * own[1] != int(tokens):
+        return OTHER
+    settings = _plans.get(plan)
+    if settings is None:
+        return DENSE
+    level = _numbers(larger(largest, grid))
+    factor = layer_factor(own, level, settings) if takes_part(own, level, settings) else 1
+    if pooled_grid(own, factor) == own:
+        return DENSE
+    return f"{grid} {factor} {settings.method}"
+
+
+def larger(one: str, other: str) -> str:
+    """The grid of more tokens; the empty one has none."""
+    sizes = [height * width for height, width in map(_numbers, (one, other))]
+    return one if sizes[0] > sizes[1] else other
+
+
+# what torch.compiler.assume_constant_result does, which imports all of Dynamo
+layer_plan._dynamo_marked_constant = True  # type: ignore[attr-defined]
+larger._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
+def pool_as_program(tokens: torch.Tensor, how: str) -> torch.Tensor:
+    """The pooled tokens, without an operator of ours: for programs that are saved."""
+    grid, factor, method = _how(how)
+    return pool_tokens(tokens, grid, factor, method)
+
+
+def _numbers(grid: str) -> Grid:
+    height, width = map(int, grid.split()) if grid else (0, 0)
+    return height, width
+
+
+def _how(how: str) -> tuple[Grid, float, str]:
+    height, width, factor, method = how.split()
+    number = float(factor)
+    return (int(height), int(width)), int(number) if number.is_integer() else number, method
+
+
+class LayersOfGraphs:
+    """What stands for the layers of graphs, which hand over a number only."""
+
+    def __init__(self) -> None:
+        self._by_number: dict[int, Any] = {}
+        self._by_place: weakref.WeakKeyDictionary[Any, dict[int, Any]] = weakref.WeakKeyDictionary()
+
+    def layer(self, number: int, transformer: Any, place: int) -> Any:
+        """The same object for the same layer: by its number, or by its place in a transformer."""
+        if number != ANY_LAYER:
+            return self._by_number.setdefault(number, _Layer())
+        blocks = getattr(transformer, "transformer_blocks", ())
+        if place < len(blocks) and hasattr(blocks[place], "attn1"):
+            return blocks[place].attn1
+        return self._by_place.setdefault(transformer, {}).setdefault(place, _Layer())
+
+
+class _Layer:
+    """Stands for one attention layer."""
+
+
+def _run() -> Any:
+    run = active.current()
+    return run if run is not None and run.enabled else None
+
+
+def _pool(tokens: torch.Tensor, how: str, layer: int) -> torch.Tensor:
+    run, (grid, factor, method) = _run(), _how(how)
+    if run is None:
+        # the graph's own context was left meanwhile; its shapes stay
+        return pool_tokens(tokens, grid, factor, method).contiguous()
+    return run.pool_in_graph(tokens, grid, factor, layer).contiguous()
+
+
+def _pool_shape(tokens: torch.Tensor, how: str, layer: int) -> torch.Tensor:
+    grid, factor, _ = _how(how)
+    height, width = pooled_grid(grid, factor)
+    return tokens.new_empty(tokens.shape[0], height * width, tokens.shape[2])
+
+
+def _note(tokens: torch.Tensor, grid: str, layer: int, reason: str) -> None:
+    run = _run()
+    if run is not None:
+        run.note_in_graph(tokens, _numbers(grid), layer, reason)
+
+
+def _note_shape(tokens: torch.Tensor, grid: str, layer: int, reason: str) -> None:
+    return None
+
+
+def _define() -> bool:
+    """Define the operators; PyTorch before 2.4 cannot."""
+    if not hasattr(torch.library, "custom_op"):
+        return False
+    schema = "(Tensor tokens, str how, int layer) -> Tensor"
+    pool = torch.library.custom_op("todo::pool", _pool, mutates_args=(), schema=schema)
+    pool.register_fake(_pool_shape)
+    schema = "(Tensor tokens, str grid, int layer, str reason) -> ()"
+    note = torch.library.custom_op("todo::note", _note, mutates_args=(), schema=schema)
+    note.register_fake(_note_shape)
+    if hasattr(note, "register_effect"):
+        from torch._library.effects import EffectType
+
+        # inductor drops an operator that gives nothing, unless it has an effect
+        note.register_effect(EffectType.ORDERED)
+    return True
+
+
+AVAILABLE = _define()

@@ -1,0 +1,44 @@
+"""A stand-in WebUI, the lifecycle that runs in it, and a model of one layer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from stand_in import host_modules, modules_for_the_host
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Any]:
+    with host_modules() as host:
+        yield host
+    for name in modules_for_the_host():
+        del sys.modules[name]
+
+
+@pytest.fixture
+def lifecycle(host: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """No seconds are told, which differ from run to run."""
+    from lib_todo.hosts.webui import lifecycle
+
+    monkeypatch.setattr(lifecycle.telling, "in_words", lambda *seconds: "")
+    return lifecycle
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    """One spatial transformer; called with a grid, it returns what it makes of fixed noise."""
+    attention = pytest.importorskip("ldm.modules.attention")
+    torch.manual_seed(0)
+    layer = attention.SpatialTransformer(32, 2, 16, depth=1, context_dim=8).eval()
+    torch.nn.init.normal_(layer.proj_out.weight)
+
+    @torch.no_grad()
+    def call(height: int, width: int) -> torch.Tensor:
+        noise = torch.randn(1, 32, height, width, generator=torch.Generator().manual_seed(1))
+        return layer(noise, torch.ones(1, 3, 8))
+
+    return call

@@ -1,0 +1,220 @@
+"""What a generation leaves for people and programs: the line, the infotext and the JSON."""
+
+from __future__ import annotations
+
+import copy
+import sys
+import types
+from typing import Any
+
+import pytest
+import torch
+from stand_in import BY_TWO, ON, Processing, calls, process_images_inner, report_of
+
+from lib_todo.reasons import Reason
+from lib_todo.wording import REMEDIES
+
+
+def test_pools_writes_infotext_and_line(lifecycle: Any, model: Any) -> None:
+    p = Processing(model, lifecycle)
+    processed = process_images_inner(p, *ON)
+    data = report_of(processed)
+    assert (data["layers"], data["steps"]) == (1, {"pooled": 4, "seen": 4})
+    assert (calls(data), data["sizes"]) == ({(256, 64, None): 4}, {"first": [128, 128]})
+    assert "128×128" in processed.comments
+    assert processed.extra_generation_params["ToDo report"] + "\n" == processed.comments
+    assert p.extra_generation_params == {
+        "ToDo preset": "custom",
+        "ToDo factor": "2",
+        "ToDo deep factor": "1",
+        "ToDo threshold": "8",
+        "ToDo used": "first 16×16 tokens by 2",
+    }
+
+
+def test_both_passes_count_and_each_can_be_chosen(lifecycle: Any, model: Any) -> None:
+    for passes in ("both", "first", "hires"):
+        p = Processing(model, lifecycle, enable_hr=True, hr_upscale_to_x=256, hr_upscale_to_y=256)
+        processed = process_images_inner(p, {"threshold": 8, **BY_TWO, "passes": passes})
+        found = report_of(processed)["passes"]
+        for name, keys in (("first", 256), ("hires", 1024)):
+            is_chosen = passes in ("both", name)
+            pooled = (keys, keys // 4, None) if is_chosen else (keys, keys, "other_pass")
+            assert calls(found[name]) == {pooled: 4}
+            assert found[name]["steps"] == {"pooled": 4 if is_chosen else 0, "seen": 4}
+        assert "128×128" in processed.comments
+        assert "256×256" in processed.comments
+
+
+def test_two_evaluations_a_step_count_as_one_step(lifecycle: Any, model: Any) -> None:
+    p = Processing(model, lifecycle, calls_per_step=2)
+    processed = process_images_inner(p, {"threshold": 8, **BY_TWO, "end": 0.5})
+    assert report_of(processed)["steps"] == {"pooled": 2, "seen": 4}
+
+
+def test_batches_add_up_and_leave_one_line(lifecycle: Any, model: Any) -> None:
+    p = Processing(model, lifecycle, n_iter=3)
+    processed = process_images_inner(p, *ON)
+    assert report_of(processed)["steps"] == {"pooled": 12, "seen": 12}
+    assert processed.comments.count("ToDo") == len(p.comments) == 1
+
+
+def test_nothing_pooled_says_why_and_what_would_help(lifecycle: Any, model: Any) -> None:
+    """The image's text says that ToDo was on: pasted for hires fix, it must not be unticked."""
+    p = Processing(model, lifecycle)
+    processed = process_images_inner(p, True)
+    assert calls(report_of(processed)) == {(256, 256, "below_threshold"): 4}
+    assert "128×128" in processed.comments
+    assert processed.comments.endswith(f". {REMEDIES[Reason.BELOW_THRESHOLD]}\n")
+    assert p.extra_generation_params == {
+        "ToDo preset": "balanced",
+        "ToDo factor": "automatic",
+        "ToDo used": "first nothing",
+    }
+
+
+def test_the_line_can_be_turned_off(
+    host: Any, lifecycle: Any, model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lib_todo.hosts.webui import options
+
+    options.register()
+    assert options.show_line()
+    monkeypatch.setitem(host.shared.opts.data, options.SHOW_LINE, False)
+    processed = process_images_inner(Processing(model, lifecycle), *ON)
+    assert processed.comments == ""
+    assert "ToDo report" not in processed.extra_generation_params
+
+
+def test_axes_override_and_cells_do_not_share_infotext(lifecycle: Any, model: Any) -> None:
+    from lib_todo.hosts.webui.arguments import OVERRIDES
+
+    base = Processing(model, lifecycle)
+    texts = []
+    for values in (
+        {**BY_TWO, "threshold": 8},
+        {"enabled": False},
+        {**BY_TWO, "threshold": 4, "factor": 4},
+    ):
+        cell = copy.copy(base)
+        setattr(cell, OVERRIDES, values)
+        process_images_inner(cell, False)
+        texts.append(dict(cell.extra_generation_params))
+    assert texts[0] == {
+        "ToDo preset": "custom",
+        "ToDo factor": "2",
+        "ToDo deep factor": "1",
+        "ToDo threshold": "8",
+        "ToDo used": "first 16×16 tokens by 2",
+    }
+    assert texts[1] == {}
+    assert texts[2] == {
+        "ToDo preset": "custom",
+        "ToDo factor": "4",
+        "ToDo deep factor": "1",
+        "ToDo threshold": "4",
+        "ToDo used": "first 16×16 tokens by 4",
+    }
+
+
+def test_tiles_of_one_image_are_told_in_one_line(lifecycle: Any, model: Any) -> None:
+    """SD upscale and Loopback process one object again and again, and build their own result."""
+    p = Processing(model, lifecycle)
+    for _ in range(3):
+        processed = process_images_inner(p, *ON)
+    data = report_of(processed)
+    assert (data["steps"], data["settings"]["threshold"]) == ({"pooled": 12, "seen": 12}, 8)
+    assert calls(data) == {(256, 64, None): 12}
+    assert list(p.comments) == [processed.extra_generation_params["ToDo report"]]
+
+
+def test_a_plots_first_result_tells_of_every_cell(lifecycle: Any, model: Any) -> None:
+    from lib_todo.hosts.webui.arguments import OVERRIDES
+
+    base = Processing(model, lifecycle)
+    results = []
+    for factor in (2, 4):
+        cell = copy.copy(base)
+        setattr(cell, OVERRIDES, {**BY_TWO, "threshold": 4, "factor": factor})
+        results.append(process_images_inner(cell, False))
+    first, second = results[0].extra_generation_params["ToDo report"].splitlines()
+    assert first.startswith("[factor 2] ")
+    assert second.startswith("[factor 4] ")
+    cells = results[0].extra_generation_params["ToDo report JSON"]["generations"]
+    assert [calls(cell) for cell in cells] == [{(256, 64, None): 4}, {(256, 16, None): 4}]
+    assert [cell["settings"]["factor"] for cell in cells] == [2, 4]
+
+
+def test_a_host_that_asks_values_has_the_report_outside_of_images(
+    lifecycle: Any, model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a script builds from the processing object has it; an image's own text has not."""
+
+    def create_infotext() -> None:
+        """Values may be callable."""
+
+    processing = types.SimpleNamespace(create_infotext=create_infotext)
+    monkeypatch.setitem(sys.modules, "modules.processing", processing)
+    p = Processing(model, lifecycle)
+    process_images_inner(p, *ON)
+    report = p.extra_generation_params["ToDo report"]
+    assert [report] == list(p.comments)
+    data = p.extra_generation_params["ToDo report JSON"]
+    assert calls(data["generations"][0]) == {(256, 64, None): 4}
+    # of a list, the host would write one item without asking
+    assert not isinstance(data, list)
+    assert report() is data() is None
+
+
+def test_seconds_a_step_and_the_gain_over_an_earlier_generation_without(
+    host: Any, model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lib_todo.hosts.webui import lifecycle, pace
+
+    now = [0.0]
+    monkeypatch.setattr(lifecycle, "_pace", pace.Pace(lambda: now[0]))
+
+    def taking(seconds: float) -> Any:
+        def call(height: int, width: int) -> torch.Tensor:
+            now[0] += seconds
+            return model(height, width)
+
+        return call
+
+    def paces(processed: Any) -> tuple[float, float | None]:
+        """Seconds with and without, as the JSON tells them; the line says the same."""
+        (found,) = report_of(processed)["seconds_a_step"].values()
+        measured = found["with_todo"], found["without_todo"]
+        assert f"128×128, {pace.in_words(*measured)})" in processed.comments
+        return measured
+
+    assert paces(process_images_inner(Processing(taking(2), lifecycle), *ON)) == (2, None)
+    process_images_inner(Processing(taking(3), lifecycle), False)
+    other = Processing(taking(2), lifecycle, cfg_scale=1)
+    assert paces(process_images_inner(other, *ON)) == (2, None)
+    p = Processing(taking(1), lifecycle, calls_per_step=2)
+    assert paces(process_images_inner(p, *ON)) == (2, 6)
+
+
+def test_calls_before_the_sampler_are_in_no_step(lifecycle: Any, model: Any) -> None:
+    """The img2img alternative test inverts the image first, inside `p.sample`."""
+    for window, expected in (({}, 5), ({"end": 0.5}, 2), ({"start": 0.5}, 2)):
+        p = Processing(model, lifecycle)
+        ordinary = p.sample
+
+        def inverting(ordinary: Any = ordinary) -> torch.Tensor:
+            model(16, 16)
+            return ordinary()
+
+        p.sample = inverting
+        processed = process_images_inner(p, {"threshold": 8, **BY_TWO, **window})
+        assert calls(report_of(processed))[256, 64, None] == expected
+
+
+@pytest.mark.parametrize("args", [ON, [False], [{"threshold": 64}]])
+def test_what_the_older_extension_wrote_stays(lifecycle: Any, model: Any, args: list[Any]) -> None:
+    """It has a `ToDo factor` too; that it was written by another shows in no other way."""
+    p = Processing(model, lifecycle, extra_generation_params={"ToDo factor": 2.0})
+    process_images_inner(p, *args)
+    assert p.extra_generation_params["ToDo factor"] == 2.0
+    assert p.extra_generation_params.get("ToDo threshold") == ("8" if args is ON else None)

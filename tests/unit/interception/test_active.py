@@ -1,0 +1,228 @@
+"""Whose settings hold: those entered last in this thread or task, as long as nobody left them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import gc
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from lib_todo.interception.active import current, enter, leave
+
+
+class Run:
+    """What is entered; `active` looks at nothing of it."""
+
+
+FIRST, SECOND, THIRD = Run(), Run(), Run()
+
+
+@pytest.fixture(autouse=True)
+def _leaves_nothing_active() -> Iterator[None]:
+    assert current() is None
+    yield
+    assert current() is None
+
+
+def in_another_thread(work: Callable[[], Any]) -> Any:
+    """What `work` returns in a thread that has just begun."""
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.append(work()))
+    thread.start()
+    thread.join(60)
+    (answer,) = found
+    return answer
+
+
+def test_the_innermost_holds_and_the_outer_comes_back() -> None:
+    entries = []
+    for run in (FIRST, SECOND, THIRD):
+        entries.append(enter(run))
+        assert current() is run
+    for outer in (SECOND, FIRST, None):
+        leave(entries.pop())
+        assert current() is outer
+
+
+@pytest.mark.parametrize(
+    ("order", "wanted"),
+    [
+        ((0, 1, 2), (THIRD, THIRD, None)),
+        ((0, 2, 1), (THIRD, SECOND, None)),
+        ((1, 0, 2), (THIRD, THIRD, None)),
+        ((1, 2, 0), (THIRD, FIRST, None)),
+        ((2, 0, 1), (SECOND, SECOND, None)),
+    ],
+)
+def test_left_out_of_order(order: tuple[int, ...], wanted: tuple[Run | None, ...]) -> None:
+    entries = [enter(run) for run in (FIRST, SECOND, THIRD)]
+    found = []
+    for index in order:
+        leave(entries[index])
+        found.append(current())
+    assert tuple(found) == wanted
+
+
+def test_one_run_entered_twice_holds_until_both_entries_end() -> None:
+    outer, between, inner = enter(FIRST), enter(SECOND), enter(FIRST)
+    leave(inner)
+    assert current() is SECOND
+    leave(between)
+    assert current() is FIRST
+    leave(outer)
+
+
+def test_leaving_twice_ends_nothing_else() -> None:
+    outer, inner = enter(FIRST), enter(SECOND)
+    leave(inner)
+    leave(inner)
+    assert current() is FIRST
+    leave(outer)
+
+
+def test_another_thread_has_its_own() -> None:
+    def work() -> tuple[Any, Any]:
+        before, entry = current(), enter(SECOND)
+        inside = current()
+        leave(entry)
+        return before, inside
+
+    entry = enter(FIRST)
+    assert in_another_thread(work) == (None, SECOND)
+    assert current() is FIRST
+    leave(entry)
+
+
+def test_what_a_thread_did_not_leave_ends_with_it() -> None:
+    in_another_thread(lambda: enter(SECOND))
+    assert current() is None
+
+
+def test_each_asyncio_task_has_its_own_and_begins_with_its_creators() -> None:
+    async def work(run: Run, together: Callable[[], Any]) -> list[Any]:
+        found = [current()]
+        entry = enter(run)
+        await together()
+        found.append(current())
+        leave(entry)
+        await together()
+        return [*found, current()]
+
+    async def both() -> list[list[Any]]:
+        waiting = []
+
+        async def together() -> None:
+            """Until both tasks are here."""
+            event = asyncio.Event()
+            waiting.append(event)
+            if len(waiting) == 2:
+                for each in waiting:
+                    each.set()
+                waiting.clear()
+            await event.wait()
+
+        entry = enter(FIRST)
+        found = await asyncio.gather(work(SECOND, together), work(THIRD, together))
+        assert current() is FIRST
+        leave(entry)
+        return found
+
+    assert asyncio.run(both()) == [[FIRST, SECOND, FIRST], [FIRST, THIRD, FIRST]]
+
+
+def test_a_task_that_outlives_the_with_is_out_of_it() -> None:
+    async def outliving() -> tuple[Any, Any]:
+        left = asyncio.Event()
+
+        async def work() -> Any:
+            await left.wait()
+            return current()
+
+        entry = enter(FIRST)
+        task = asyncio.create_task(work())
+        await asyncio.sleep(0)
+        inside = current()
+        leave(entry)
+        left.set()
+        return inside, await task
+
+    assert asyncio.run(outliving()) == (FIRST, None)
+
+
+def test_to_thread_hands_it_on_and_takes_nothing_back() -> None:
+    def work() -> Any:
+        found = current()
+        enter(SECOND)
+        return found
+
+    async def handing() -> tuple[Any, Any]:
+        entry = enter(FIRST)
+        found = await asyncio.to_thread(work), current()
+        leave(entry)
+        return found
+
+    assert asyncio.run(handing()) == (FIRST, FIRST)
+
+
+def generator(run: Run) -> Iterator[Any]:
+    """As a WebUI's generation that yields its previews."""
+    entry = enter(run)
+    try:
+        while True:
+            yield current()
+    finally:
+        leave(entry)
+
+
+def test_a_generator_that_is_closed_in_another_thread() -> None:
+    previews = generator(FIRST)
+    assert next(previews) is current() is FIRST
+    in_another_thread(previews.close)
+    assert current() is None
+
+
+def test_a_generator_that_goes_on_in_another_thread() -> None:
+    """Its entry belongs to the thread that it began in; the other is not concerned."""
+    previews = generator(FIRST)
+    next(previews)
+    assert in_another_thread(lambda: next(previews)) is None
+    assert current() is FIRST
+    previews.close()
+
+
+def test_closing_elsewhere_leaves_what_was_entered_since() -> None:
+    previews = generator(FIRST)
+    next(previews)
+    entry = enter(SECOND)
+    in_another_thread(previews.close)
+    assert current() is SECOND
+    leave(entry)
+
+
+def test_a_copied_context_ends_with_the_entry() -> None:
+    entry = enter(FIRST)
+    copied = contextvars.copy_context()
+    assert copied.run(current) is FIRST
+    leave(entry)
+    assert copied.run(current) is None
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_run_that_was_left_is_not_kept(elsewhere: bool) -> None:
+    """Left in another thread, it goes with the next one that is entered here."""
+    run = Run()
+    gone, entry = weakref.ref(run), enter(run)
+    if elsewhere:
+        in_another_thread(functools.partial(leave, entry))
+        leave(enter(SECOND))
+    else:
+        leave(entry)
+    del run, entry
+    gc.collect()
+    assert gone() is None

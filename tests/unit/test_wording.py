@@ -1,0 +1,175 @@
+"""The words of every line: the one place where tests compare them."""
+
+from __future__ import annotations
+
+import pytest
+from counted_layers import BELOW, LARGE, POOLED, count, two_passes
+
+from lib_todo import Report, wording
+from lib_todo.hosts.webui.pace import in_words
+from lib_todo.reasons import UNEXPECTED, Reason
+from lib_todo.wording import WORDS
+
+# not self-attention over the image, so no line counts it
+PROMPT = {Reason.NOT_SELF_ATTENTION}
+
+
+def test_no_layer_was_called() -> None:
+    assert Report().line() == "ToDo: nothing was pooled: no such layer seen"
+
+
+def test_only_other_attention_was_called() -> None:
+    report = Report()
+    count(report, range(3), (256, 256), 65536, 65536, Reason.NOT_SELF_ATTENTION)
+    expected = "ToDo: nothing was pooled: self-attention is replaced by another extension"
+    assert report.line() == expected
+
+
+def test_without_any_progress_no_steps_are_named() -> None:
+    report = Report()
+    count(report, range(1), *POOLED)
+    assert report.line() == "ToDo: 16384 → 4096 keys in 1 of 1 self-attention layers"
+
+
+def test_the_issues_own_line() -> None:
+    report = Report()
+    for step in range(20):
+        report.progress(step, 20)
+        count(report, range(10), *POOLED)
+        count(report, range(10, 16), *BELOW)
+    assert report.line(64, "at 1024×1024") == (
+        "ToDo: 16384 → 4096 keys in 10 of 16 self-attention layers, 20 of 20 steps"
+    )
+
+
+def test_several_grids_largest_first() -> None:
+    report = Report()
+    count(report, range(5, 10), LARGE, 16384, 4096, None)
+    count(report, range(5), (256, 256), 65536, 4096, None)
+    count(report, range(10, 16), *BELOW)
+    assert report.line() == (
+        "ToDo: 65536 → 4096 keys in 5, 16384 → 4096 keys in 5 of 16 self-attention layers"
+    )
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason in UNEXPECTED])
+def test_what_was_unexpectedly_left_alone_is_noted(reason: Reason) -> None:
+    report = Report()
+    count(report, range(10), *POOLED)
+    count(report, range(10, 13), LARGE, 16384, 16384, reason)
+    assert report.line() == (
+        f"ToDo: 16384 → 4096 keys in 10 of 13 self-attention layers (3 {WORDS[reason]})"
+    )
+
+
+@pytest.mark.parametrize(
+    "reason", [reason for reason in Reason if reason not in UNEXPECTED | PROMPT]
+)
+def test_what_was_asked_for_is_not_noted(reason: Reason) -> None:
+    report = Report()
+    count(report, range(10), *POOLED)
+    count(report, range(10, 13), LARGE, 16384, 16384, reason)
+    assert report.line() == "ToDo: 16384 → 4096 keys in 10 of 13 self-attention layers"
+
+
+@pytest.mark.parametrize(
+    ("threshold", "where", "words"),
+    [
+        (64, "at 512×512", "no layer has more than 64×64 tokens at 512×512"),
+        (64, "", "no layer has more than 64×64 tokens"),
+        (None, "", "no layer has more than the threshold"),
+        (None, "at 512×512", "no layer has more than the threshold at 512×512"),
+    ],
+)
+def test_nothing_above_the_threshold(threshold: int | None, where: str, words: str) -> None:
+    report = Report()
+    count(report, range(16), *BELOW)
+    assert report.line(threshold, where) == f"ToDo: nothing was pooled: {words}"
+
+
+@pytest.mark.parametrize(
+    "reason", [reason for reason in Reason if reason not in {Reason.BELOW_THRESHOLD, *PROMPT}]
+)
+def test_nothing_pooled_for_another_reason(reason: Reason) -> None:
+    report = Report()
+    count(report, range(6, 16), *BELOW)
+    count(report, range(6), LARGE, 16384, 16384, reason)
+    assert report.line(64) == f"ToDo: nothing was pooled: 6 layers {WORDS[reason]}"
+
+
+def test_nothing_pooled_for_two_reasons() -> None:
+    report = Report()
+    count(report, range(2), LARGE, 16384, 16384, Reason.HYPERTILE)
+    count(report, range(2, 5), LARGE, 16384, 16384, Reason.OUTSIDE_WINDOW)
+    assert report.line() == (
+        f"ToDo: nothing was pooled: 2 layers {WORDS[Reason.HYPERTILE]}, "
+        f"3 layers {WORDS[Reason.OUTSIDE_WINDOW]}"
+    )
+
+
+def test_each_pass_by_its_name_and_size() -> None:
+    heads = {"first": "512×512", "hires": "1024×1024, 0.83 s a step"}
+    assert wording.generation_line(two_passes(), 64, heads) == (
+        "ToDo: first pass (512×512): nothing was pooled: no layer has more than 64×64 tokens; "
+        "hires pass (1024×1024, 0.83 s a step): 16384 → 4096 keys in 10 of 16 self-attention "
+        "layers, 5 of 10 steps"
+    )
+
+
+def test_one_pass_needs_no_name() -> None:
+    report = Report()
+    count(report, range(10), *POOLED)
+    expected = "ToDo (1024×1024): 16384 → 4096 keys in 10 of 10 self-attention layers"
+    assert wording.generation_line(report, 64, {"first": "1024×1024"}) == expected
+
+
+@pytest.mark.parametrize("reason", list(wording.REMEDIES))
+def test_nothing_pooled_comes_with_what_would_help(reason: Reason) -> None:
+    report = Report()
+    count(report, range(6, 16), *BELOW)
+    count(report, range(6), LARGE, 16384, 16384, reason)
+    assert wording.generation_line(report, 64, {}).endswith(f". {wording.REMEDIES[reason]}")
+
+
+def test_every_reason_has_words_and_no_two_the_same() -> None:
+    assert set(WORDS) == set(Reason)
+    assert len(set(WORDS.values())) == len(Reason)
+
+
+def test_one_layer_is_no_layers() -> None:
+    report = Report()
+    count(report, range(1), LARGE, 16384, 16384, Reason.FUSED)
+    assert report.line() == "ToDo: nothing was pooled: 1 layer with fused projections"
+
+
+@pytest.mark.parametrize(
+    ("sampler", "steps", "words"),
+    [
+        ("Heun", 2, "phase held for 2 steps for Heun"),
+        ("DPM fast", 0, "phase fixed for DPM fast"),
+        (None, 3, "phase held for 3 steps since the sampler is not known"),
+        (None, 0, "phase fixed since the sampler is not known"),
+    ],
+)
+def test_a_held_phase_is_noted_with_whose_sake(sampler: str | None, steps: int, words: str) -> None:
+    report = Report()
+    count(report, range(10), *POOLED)
+    count(report, range(10, 13), LARGE, 16384, 16384, Reason.HYPERTILE)
+    report.phase_held(sampler, steps)
+    assert report.line() == (
+        f"ToDo: 16384 → 4096 keys in 10 of 13 self-attention layers (3 left to HyperTile; {words})"
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "without", "words"),
+    [
+        (None, None, ""),
+        (None, 2, ""),
+        (0.834, None, "0.83 s a step"),
+        (12.4, None, "12 s a step"),
+        (2, 6, "2 s a step, 3 times as fast as without ToDo"),
+    ],
+)
+def test_seconds_a_step(seconds: float | None, without: float | None, words: str) -> None:
+    assert in_words(seconds, without) == words
