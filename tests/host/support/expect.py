@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -48,24 +49,20 @@ class Pooling:
     factor: float = 0
     deep_factor: float = 0
     threshold: int = 64
-    scale: float = 1
-    deep_scale: float = 0
 
     def asked(self, **more: Any) -> dict[str, Any]:
         """The part of a request that asks for this."""
         return todo(preset="paper", **vars(self), **more)
 
-    def keys(self, grid: Grid, largest: Grid) -> int:
-        """How many keys a layer of this grid has left, where `largest` is the largest level's."""
+    def keys(self, grid: Grid, is_largest: bool) -> int:
+        """How many keys a layer of this grid has left."""
         height, width = grid
-        # With a deep scale a level is measured by the picture's ratio, else by its own.
-        measured = math.prod(largest if self.deep_scale else grid)
-        if measured <= self.threshold**2:
-            return height * width
-        scale = self.scale if grid == largest else self.deep_scale or 1
-        # The whole number that is nearest to the side of an equal square, by the threshold.
-        automatic = min(8, max(1, int(scale * math.sqrt(measured) / self.threshold + 0.5)))
-        factor = (self.factor if grid == largest else self.deep_factor) or automatic
+        tokens = height * width
+        if tokens <= self.threshold**2:
+            return tokens
+        # The whole number that brings the side of an equal square nearest to the threshold.
+        automatic = max(1, int(math.sqrt(tokens) / self.threshold + 0.5))
+        factor = (self.factor if is_largest else self.deep_factor) or automatic
         if factor == int(factor):
             return len(range(0, height, int(factor))) * len(range(0, width, int(factor)))
         return int(height / factor + 0.5) * int(width / factor + 0.5)
@@ -107,7 +104,7 @@ class Pass:
             for grid, layers in grids.items():
                 keys = math.prod(grid)
                 if self.pooling and step in pooled_in:
-                    keys = self.pooling.keys(grid, largest)
+                    keys = self.pooling.keys(grid, grid == largest)
                 expected[step, grid, math.prod(grid), keys] = layers * self.calls
         return expected
 
@@ -134,9 +131,12 @@ def check(host: Host, family: str, **passes: Pass) -> None:
 
 
 def line(answer: dict[str, Any]) -> str | None:
-    """What the extension told of this generation."""
+    """What the extension told of this generation, without the speed of each pass.
+
+    It stands behind the pass's size in brackets, and is another at every run.
+    """
     told: str | None = info(answer)["extra_generation_params"].get("ToDo report")
-    return told
+    return told and re.sub(r" \((\d+×\d+)[^()]*\)(?=:)", r" (\1)", told)
 
 
 def info(answer: dict[str, Any]) -> dict[str, Any]:
@@ -144,10 +144,10 @@ def info(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def parameters(text: str) -> dict[str, str]:
-    """The ToDo part of an infotext."""
+    """The ToDo part of an infotext that can be read back; `ToDo used` is for the reader alone."""
     last = text.splitlines()[-1]
     pairs = (part.partition(": ") for part in last.split(", ") if part.startswith("ToDo"))
-    return {key: value for key, _, value in pairs}
+    return {key: value for key, _, value in pairs if key != "ToDo used"}
 
 
 def infotext(answer: dict[str, Any]) -> str:
