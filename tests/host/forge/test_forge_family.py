@@ -36,7 +36,7 @@ def test_each_factor(host: ForgeHost, family: str, factor: float) -> None:
     pooling = Pooling(factor, deep_factor=0, threshold=THRESHOLDS[family])
     answer = host.txt2img(steps=2, **pooling.asked())
     check(host, family, first=Pass(256, 256, 2, pooling))
-    assert parameters(infotext(answer))["ToDo factor"] == f"{factor:g}"
+    assert parameters(infotext(answer))["ToDo factor"] == (f"{factor:g}" if factor else "automatic")
     assert str(line(answer)).endswith("self-attention layers, 2 of 2 steps")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -130,9 +131,12 @@ def check(host: Host, family: str, **passes: Pass) -> None:
 
 
 def line(answer: dict[str, Any]) -> str | None:
-    """What the extension told of this generation."""
+    """What the extension told of this generation, without the speed of each pass.
+
+    It stands behind the pass's size in brackets, and is another at every run.
+    """
     told: str | None = info(answer)["extra_generation_params"].get("ToDo report")
-    return told
+    return told and re.sub(r" \((\d+×\d+)[^()]*\)(?=:)", r" (\1)", told)
 
 
 def info(answer: dict[str, Any]) -> dict[str, Any]:
@@ -140,10 +144,10 @@ def info(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def parameters(text: str) -> dict[str, str]:
-    """The ToDo part of an infotext."""
+    """The ToDo part of an infotext that can be read back; `ToDo used` is for the reader alone."""
     last = text.splitlines()[-1]
     pairs = (part.partition(": ") for part in last.split(", ") if part.startswith("ToDo"))
-    return {key: value for key, _, value in pairs}
+    return {key: value for key, _, value in pairs if key != "ToDo used"}
 
 
 def infotext(answer: dict[str, Any]) -> str:

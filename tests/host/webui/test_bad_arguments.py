@@ -51,7 +51,7 @@ def post(host: Host, path: str, body: dict[str, Any]) -> Any:
         ([{"enabled": True, "faktor": 2}], ("'faktor'", "deep_factor, threshold")),
         ([True, 9], ("factor", "9", FACTOR)),
         ([True, 2, NAN], ("deep_factor", "nan", FACTOR)),
-        ([True, 2, 2, 64, 64], ("method", "64", METHOD)),
+        ([True, 2, 2, 64, 1, 0, 64], ("method", "64", METHOD)),
         (["True"], ("enabled", "'True'", "true or false")),
         ([None], ("enabled", "None", "true or false")),
         ([True, {"factor": 2}], ("factor", "{'factor': 2}", FACTOR)),
@@ -113,29 +113,37 @@ def test_the_next_good_request_is_right(host: Host) -> None:
     check(host, "tiny15", first=Pass(128, 128, 1, None))
 
 
+PAPER_TEXT = {"ToDo scale": "1", "ToDo deep scale": "0", "ToDo phase": "fixed"}
+
+
 @pytest.mark.parametrize(
-    ("args", "factor"),
+    ("args", "factor", "text"),
     [
-        ([{"factor": 3, "threshold": 8}], "3"),
-        ([{"threshold": 8.0}], "0"),
-        ([True, 3, 0, 8], "3"),
-        ([True, 3.0, 0.0, 8.0, "nearest", 0, 1, "both"], "3"),
+        ([{"preset": "paper", "factor": 3, "threshold": 8}], 3, PAPER_TEXT | {"ToDo factor": "3"}),
+        (
+            [{"preset": "paper", "threshold": 8.0}],
+            0,
+            PAPER_TEXT | {"ToDo factor": "automatic"},
+        ),
+        (
+            [True, 3, 0, 8, 1, 0],
+            3,
+            {"ToDo factor": "3", "ToDo scale": "1", "ToDo deep scale": "0"},
+        ),
+        (
+            [True, 3.0, 0.0, 8.0, 1.0, 0, "nearest", "fixed", 0, 1, "both"],
+            3,
+            PAPER_TEXT | {"ToDo factor": "3"},
+        ),
     ],
     ids=str,
 )
-def test_accepted(host: Host, args: list[Any], factor: str) -> None:
+def test_accepted(host: Host, args: list[Any], factor: float, text: dict[str, str]) -> None:
     """An object without `enabled` is on; what is left out has its default; 8.0 is whole."""
     host.use("tiny15_a")
     answer = host.txt2img(**SQUARE, **todo(*args))
-    check(host, "tiny15", first=Pass(128, 128, 1, Pooling(float(factor), threshold=8)))
-    assert parameters(infotext(answer)) == {"ToDo factor": factor, "ToDo threshold": "8"}
-
-
-def test_the_name_is_found_whatever_its_case(host: Host) -> None:
-    host.use("tiny15_a")
-    args = POOLING.asked()["alwayson_scripts"]["ToDo"]
-    host.txt2img(**SQUARE, alwayson_scripts={"tOdO": args})
-    check(host, "tiny15", first=Pass(128, 128, 1, POOLING))
+    check(host, "tiny15", first=Pass(128, 128, 1, Pooling(factor, threshold=8)))
+    assert parameters(infotext(answer)) == text | {"ToDo preset": "custom", "ToDo threshold": "8"}
 
 
 @pytest.mark.parametrize("is_img2img", [False, True])

@@ -61,7 +61,7 @@ def test_only_the_hires_pass_is_run_and_pooled(ui_host: Host) -> None:
     chosen = {"txt2img_gallery": gallery, "": 0, "generation_info_txt2img": info}
     _, info, _, below = press(ui_host, "submit_txt2img_upscale", **FIELDS, **chosen)
     check(ui_host, "tiny15", hires=Pass(256, 256, 1, POOLING))
-    assert parameters(infotext(info)) == {"ToDo factor": "0", "ToDo threshold": "8"}
+    assert parameters(infotext(info)) == {"ToDo factor": "automatic", "ToDo threshold": "8"}
     pooled = "1024 → 64 keys in 5, 256 → 64 keys in 5 of 16 self-attention layers, 1 of 1 steps"
     assert f"ToDo: {pooled}" in below
 

@@ -30,7 +30,7 @@ SQUARE = {"width": 128, "height": 128, "steps": 4}
             SQUARE,
             {"threshold": 8, "start": 0.25, "end": 0.75, "passes": "first"},
             {
-                "ToDo factor": "0",
+                "ToDo factor": "automatic",
                 "ToDo threshold": "8",
                 "ToDo steps": "0.25-0.75",
                 "ToDo pass": "first",
@@ -55,7 +55,7 @@ def test_there_and_back(
     host.use("tiny15_a")
     made = images(host.txt2img(**size, **todo(**settings)))[0]
     text = text_of(host, made)
-    assert parameters(text) == told
+    assert parameters(text) == {"ToDo preset": "custom"} | told
     first = host.probe_counts()["rows"]
     host.probe_reset()
     again = host.post("/sdapi/v1/txt2img", {"infotext": text, **QUIET, **SAME_IN_HIRES})
@@ -106,6 +106,11 @@ def test_the_older_extensions_keys(host: Host) -> None:
     expected = Pooling(factor=2, deep_factor=1, threshold=4)
     check(host, "tiny15", first=Pass(128, 128, 4, expected, pooled_in={0, 1}))
     assert parameters(infotext(answer)) == {
+        # The older extension has the paper's rule alone.
+        "ToDo preset": "custom",
+        "ToDo scale": "1",
+        "ToDo deep scale": "0",
+        "ToDo phase": "fixed",
         "ToDo factor": "2",
         "ToDo deep factor": "1",
         "ToDo threshold": "4",

@@ -27,7 +27,7 @@ def test_each_factor(host: Host, family: str, factor: float) -> None:
     pooling = Pooling(factor, deep_factor=0, threshold=THRESHOLDS[family])
     answer = host.txt2img(steps=2, **pooling.asked())
     check(host, family, first=Pass(256, 256, 2, pooling))
-    assert parameters(infotext(answer))["ToDo factor"] == f"{factor:g}"
+    assert parameters(infotext(answer))["ToDo factor"] == (f"{factor:g}" if factor else "automatic")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,9 @@ def test_positions_mean_the_same_as_names(host: Host) -> None:
     by_name = host.txt2img(steps=2, **pooling.asked(method="max", start=0.5, end=1, passes="first"))
     check(host, "tiny15", first=Pass(256, 256, 2, pooling, pooled_in={1}))
     host.probe_reset()
-    by_position = host.txt2img(steps=2, **todo(True, 2, 1.5, 12, "max", 0.5, 1, "first"))
+    by_position = host.txt2img(
+        steps=2, **todo(True, 2, 1.5, 12, 1, 0, "max", "fixed", 0.5, 1, "first")
+    )
     check(host, "tiny15", first=Pass(256, 256, 2, pooling, pooled_in={1}))
     assert by_name["images"] == by_position["images"]
 
