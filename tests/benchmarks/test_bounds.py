@@ -22,7 +22,7 @@ class Attention(torch.nn.Module):
 
 
 def test_bounds_hand_over_ready_made_keys() -> None:
-    sizes = bounds.pooled_sizes([(8, 8), (4, 4)], Settings(threshold=4))
+    sizes = bounds.pooled_sizes([(8, 8), (4, 4)], Settings.from_preset("paper", threshold=4))
     assert sizes == {64: 16}
     block = torch.nn.ModuleDict({"attn1": Attention()})
     attention, tokens, small = block["attn1"], torch.zeros(2, 64, 3), torch.zeros(2, 16, 3)

@@ -46,7 +46,10 @@ VALUES = {
     "todo_factor": 0,
     "todo_deep_factor": 0,
     "todo_threshold": 8,
+    "todo_scale": 1,
+    "todo_deep_scale": 0,
     "todo_method": "nearest",
+    "todo_phase": "moving",
     "todo_start": 0,
     "todo_end": 1,
     "tome_ratio": 0,
@@ -219,7 +222,7 @@ def test_in_a_browser(url: str, browser_page: Any, tmp_path: Path) -> None:
     page.goto(url)
     page.locator("#prompt textarea").fill("a frog in the snow")
     page.locator("#generate").click()
-    page.get_by_text("ToDo: 256 → 64 keys in 3 of 7").wait_for()
+    page.get_by_text("of 7 self-attention layers").first.wait_for()
     pictures = page.locator("img[src*='file'], img[src^='data:image']")
     assert pictures.count() >= 2
     for index in range(2):

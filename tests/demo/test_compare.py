@@ -51,8 +51,8 @@ def test_keys_are_those_of_the_largest_layers(comparison: Comparison) -> None:
         (192, 48),
         (192, 48),
     ]
-    assert comparison.results[1].runs[0].levels == [LevelKeys(192, 3, 48), LevelKeys(48, 4, 48)]
-    assert "192 → 48 keys in 3 of 7" in comparison.results[1].runs[0].report_line
+    assert comparison.results[1].runs[0].levels == [LevelKeys(192, 3, 48), LevelKeys(48, 4, 12)]
+    assert "192 → 48 keys in 3, 48 → 12 keys in 4 of 7" in comparison.results[1].runs[0].report_line
     assert "2 of 2 steps" in comparison.results[1].runs[0].report_line
 
 

@@ -17,7 +17,13 @@ GOOD, BAD = "x = 1\n", "import os\nx=1\n"
 def test_help_lists_every_target() -> None:
     makefile = (ROOT / "Makefile").read_text()
     targets = re.search(r"^\.PHONY: (.*)", makefile, re.MULTILINE)[1].split()
-    told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    told = subprocess.run(
+        ["make", "--no-print-directory", "help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert [line.split()[0] for line in told.stdout.splitlines()] == targets
     assert all(len(line.split()) > 1 for line in told.stdout.splitlines())
 

@@ -67,9 +67,10 @@ def test_the_public_names() -> None:
 ARROWS = {
     "rule": (),
     "interception": ("rule",),
-    "downsampling": ("rule", "interception"),
+    "compiled_pooling": ("rule", "interception"),
+    "downsampling": ("rule", "interception", "compiled_pooling"),
     "cost": ("rule",),
-    "hosts": ("rule", "interception", "downsampling", "cost"),
+    "hosts": ("rule", "interception", "compiled_pooling", "downsampling", "cost"),
 }
 
 

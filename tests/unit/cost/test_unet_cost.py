@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 
 import pytest
@@ -49,17 +50,19 @@ def test_the_whole_unet(unet, size: tuple[int, int], settings: Settings | None) 
     moved: Counter[str] = Counter()
     shapes: Counter[tuple[int, int]] = Counter()
 
-    def on_product(module: torch.nn.Module, args: tuple, result: torch.Tensor) -> None:
+    def on_product(times: int, module: torch.nn.Module, args: tuple, result: torch.Tensor) -> None:
         is_3x3 = isinstance(module, torch.nn.Conv2d) and module.kernel_size == (3, 3)
-        moved[CONVOLUTION if is_3x3 else LINEAR] += bytes_of(module, args[0], result)
+        moved[CONVOLUTION if is_3x3 else LINEAR] += times * bytes_of(module, args[0], result)
 
     def on_keys(module: torch.nn.Module, args: tuple, result: torch.Tensor) -> None:
         shapes[result.shape[1], result.shape[2]] += 1
 
     hooks = []
     for path, module in model.named_modules():
-        if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)):
-            hooks.append(module.register_forward_hook(on_product))
+        # a hook on the values keeps a layer from being pooled; they are as many as the keys
+        times = 2 if path.endswith("to_k") else 1
+        if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)) and not path.endswith("to_v"):
+            hooks.append(module.register_forward_hook(functools.partial(on_product, times)))
         if path.endswith("attn1.to_k"):
             hooks.append(module.register_forward_hook(on_keys))
     try:
