@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from .compiled_pooling import LayersOfGraphs, plan_text
 from .evaluation import Evaluation, Lanes, caller
 from .interception import active, calls, compiled, contexts, vetoes
 from .interception.families import Family
+from .interception.pooling_in_graphs import LayersOfGraphs, plan_text
 from .phase import FIXED, Phase
 from .plan import Grid, decide
 from .pooling import pool_tokens
@@ -128,7 +128,7 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
     def pool_in_graph(
         self, tokens: torch.Tensor, grid: Grid, factor: float, layer: int
     ) -> torch.Tensor:
-        """The pooled tokens of a compiled layer, which is counted; see `compiled_pooling`."""
+        """The pooled tokens of a compiled layer, which is counted; see `pooling_in_graphs`."""
         evaluation, module = self._layer_of_graph(layer, grid)
         pooled = self._pool(tokens, grid, 1, factor, self._phase(module, factor, evaluation))
         before, after, step = tokens.shape[1], pooled.shape[1], evaluation.moment.shown_step

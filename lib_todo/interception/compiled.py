@@ -2,7 +2,7 @@
 
 Dynamo cannot trace a `ContextVar`, and a number that moves would cost a graph for each value. So
 whatever is called outside of a graph leaves texts in `here`, which is a thread's own and guarded;
-steps, phases and counts are read when the operators of `compiled_pooling` run.
+steps, phases and counts are read when the operators of `pooling_in_graphs` run.
 
 A replaced `__call__` leaves no guard in a graph: one that was made while ToDo was off would be
 found again while it is on. diffusers' layers look at their module's global `inspect`, which is
@@ -27,7 +27,7 @@ class _Here(threading.local):
 
     def __init__(self) -> None:
         # guards look for the names in the instance itself
-        self.plan = ""  # key of a plan, see `compiled_pooling`; empty: nobody asked
+        self.plan = ""  # key of a plan, see `pooling_in_graphs`; empty: nobody asked
         self.grid = ""  # "height width" of the transformer that is called
         self.largest = ""  # the largest grid of this evaluation so far
         self.traced = False  # the transformer's call is part of the graph

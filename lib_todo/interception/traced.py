@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from .. import compiled_pooling as graphs
 from ..reasons import Reason
 from . import contexts, vetoes
+from . import pooling_in_graphs as graphs
 from .compiled import here, is_exporting
 from .families import Family
 

@@ -67,10 +67,9 @@ def test_the_public_names() -> None:
 ARROWS = {
     "rule": (),
     "interception": ("rule",),
-    "compiled_pooling": ("rule", "interception"),
-    "downsampling": ("rule", "interception", "compiled_pooling"),
+    "downsampling": ("rule", "interception"),
     "cost": ("rule",),
-    "hosts": ("rule", "interception", "compiled_pooling", "downsampling", "cost"),
+    "hosts": ("rule", "interception", "downsampling", "cost"),
 }
 
 

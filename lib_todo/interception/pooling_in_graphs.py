@@ -13,11 +13,11 @@ from typing import Any, Protocol
 
 import torch
 
-from .interception import active
-from .plan import Grid, layer_factor, pooled_grid, takes_part, why_closed
-from .pooling import pool_tokens
-from .position import Moment
-from .settings import Settings
+from ..plan import Grid, layer_factor, pooled_grid, takes_part, why_closed
+from ..pooling import pool_tokens
+from ..position import Moment
+from ..settings import Settings
+from . import active
 
 # a transformer's layers are counted off where one graph serves many of them
 ANY_LAYER = -1
