@@ -50,9 +50,9 @@ def test_it_makes_and_compares_pictures(tiny_model: Path, tmp_path: Path) -> Non
     figures = json.loads((tmp_path / "comparison.json").read_text("utf-8"))
     baseline, todo, tome = figures["results"]
     assert [result["method"] for result in figures["results"]] == ["baseline", "todo", "tome"]
-    assert todo["keys"][0] == {"tokens": 192, "layers": 3, "keys": 48}
+    assert todo["keys"][0] == {"tokens": 192, "layers": 3, "keys": 24}
     assert todo["report"]["steps"] == {"pooled": 2, "seen": 2}
-    assert tome["settings"]["ratio"] == 0.75
+    assert tome["settings"]["ratio"] == 0.8889
     assert todo["speedup"]["step"] == baseline["seconds"]["step"] / todo["seconds"]["step"]
     assert len(todo["seconds"]["steps_of_runs"][0]) == 2
     assert figures["machine"]["device"] == "cpu"
