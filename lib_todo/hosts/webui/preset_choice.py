@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...settings import BY_NAME, FIELDS, PRESETS, SettingsError
+from ...settings import BY_NAME, FIELDS, PRESETS, preset_values
 
 PRESET = "preset"
 CUSTOM = "custom"
@@ -31,9 +31,8 @@ def values_of(name: Any) -> dict[str, Any]:
     Raises:
         SettingsError: no preset of that name.
     """
-    if not isinstance(name, str) or name not in PRESETS:
-        raise SettingsError(PRESET, name, "one of " + ", ".join(PRESETS))
-    return {field: PRESETS[name].get(field, BY_NAME[field].default) for field in DECIDED}
+    bundle = preset_values(name)
+    return {field: bundle.get(field, BY_NAME[field].default) for field in DECIDED}
 
 
 def expanded(values: Mapping[str, Any]) -> dict[str, Any]:
