@@ -1,0 +1,84 @@
+"""One call of a model: its transformers, their grids and its place in the sampling."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from ..interception.pooling_in_graphs import plan_text
+from ..plan import Grid
+from ..position import Moment
+from ..samplers import rule_for, settings_for
+from ..settings import Settings
+
+
+class Evaluation:
+    """A call of a whole model that is under way: its transformers, grids and place in the sampling.
+
+    Where no such call was seen (a model of a class that the table does not know), transformers
+    called one after another are taken for one evaluation, until one of them is called again.
+    """
+
+    def __init__(self, settings: Settings, moment: Moment | None, model: Any = None) -> None:
+        self.moment = moment or Moment()
+        self.model = model
+        self.rule = rule_for(self.moment.sampler, self.moment.told)
+        self.settings = settings_for(self.rule, settings)
+        self.largest: Grid = (0, 0)
+        self.told = 0
+        self._grids: list[tuple[Grid | None, Any]] = []
+        self._called: set[int] = set()
+        self._places = 0
+
+    @functools.cached_property
+    def plan(self) -> str:
+        """What graphs of torch.compile have to do in it, see `pooling_in_graphs`."""
+        return plan_text(self.settings, self.moment)
+
+    @property
+    def grid(self) -> Grid | None:
+        """The grid of the transformer that is being called, None where it is unknown."""
+        return self._grids[-1][0] if self._grids else None
+
+    @property
+    def transformer(self) -> Any:
+        """The transformer that is being called."""
+        return self._grids[-1][1] if self._grids else None
+
+    def enter(self, transformer: Any, grid: Grid | None) -> None:
+        """Note that a transformer over `grid` is called."""
+        self._grids.append((grid, transformer))
+        self._called.add(id(transformer))
+        self._places = 0
+
+    def next_layer(self) -> tuple[Any, int]:
+        """The transformer that is called, and which of its compiled layers it is now, from 0."""
+        self._places += 1
+        return self.transformer, self._places - 1
+
+    def leave(self) -> None:
+        """Undo the last enter."""
+        self._grids.pop()
+
+    def is_over(self, transformer: Any, told: int, known: frozenset[int]) -> bool:
+        """Whether calling `transformer` begins another evaluation, where no model's call tells.
+
+        Args:
+            told: what a host has told so far, as a number.
+            known: the transformers of the evaluation before; once all of them were called again,
+                one that was not among them belongs to another model.
+        """
+        if self._grids:
+            return False
+        newcomer = self._called == known and id(transformer) not in known
+        return newcomer or id(transformer) in self._called or self.told != told
+
+    @property
+    def transformers(self) -> frozenset[int]:
+        """The ids of the transformers called so far."""
+        return frozenset(self._called)
+
+    def see_self_attention(self, grid: Grid) -> None:
+        """Note a layer's grid: the largest one with self-attention is the first level."""
+        if grid[0] * grid[1] > self.largest[0] * self.largest[1]:
+            self.largest = grid
