@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import threading
 from typing import Any
 
@@ -25,11 +24,14 @@ class Numbers:
     """Whole numbers in a row, each drawn once, whichever thread draws; it pickles."""
 
     def __init__(self, first: int = 0) -> None:
-        self._count = itertools.count(first)
+        self._next = first
+        self._lock = threading.Lock()
 
     def draw(self) -> int:
         """The next number."""
-        return next(self._count)
+        with self._lock:
+            number, self._next = self._next, self._next + 1
+        return number
 
     def __reduce__(self) -> tuple:
-        return Numbers, (next(self._count),)
+        return Numbers, (self._next,)
