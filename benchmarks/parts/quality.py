@@ -17,7 +17,6 @@ from PIL import Image
 from benchmarks.models.hires import HiresPipeline
 from benchmarks.peers.names import DENSE, HIDIFFUSION, HYPERTILE, PRESETS, TODO_BY, TOMES
 from benchmarks.peers.tiles import tiled
-from benchmarks.peers.todo import at_native
 from benchmarks.peers.tome import tome
 from benchmarks.peers.windows import windowed
 from benchmarks.running.bench import Bench
@@ -44,7 +43,10 @@ def variants(threshold: int, enlargement: int) -> dict[str, Settings]:
     automatic = Settings.from_preset("paper", threshold=threshold)
     change = dataclasses.replace
     found = {f"ToDo {name}": change(automatic, method=name) for name in METHODS}
-    found |= {name: at_native(preset, threshold) for name, preset in PRESETS.items()}
+    found |= {
+        name: Settings.from_preset(preset, native_grid=threshold)
+        for name, preset in PRESETS.items()
+    }
     found |= {f"ToDo moving {f}": change(automatic, factor=f, phase="moving") for f in MOVING_BY}
     if enlargement == 2:
         factors = (1.5, *TODO_BY.values())
