@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.output import cells, prediction, targets
 from benchmarks.output.pages import table
-from benchmarks.parts import calibration, overhead
+from benchmarks.parts import calibration, overhead, samplers
 from benchmarks.peers.names import DENSE, IDEAL, TODO, attention_of
 from benchmarks.running.store import Store
 from benchmarks.running.timing import ratio
@@ -158,6 +158,23 @@ def _quality(store: Store) -> str:
     return table(head, rows) if rows else ""
 
 
+def _samplers(store: Store) -> str:
+    compared = samplers.COMPARED[1:]
+    rows = []
+    for side, name in dict.fromkeys(key[:2] for key in store.under("samplers")):
+        points = store.under("samplers", side, name)
+        paper = points.get((samplers.PAPER,), {}).get("latent_mse")
+        if not paper:
+            continue
+        row = [f"{side}²", name, str(len(paper)), cells.mean(paper, 5)]
+        for method in compared:
+            errors = points.get((method,), {}).get("latent_mse")
+            row.append(cells.ratio_of_means(errors, paper, 2) if errors and all(paper) else "")
+        rows.append(row)
+    head = ["pixels", "sampler", "seeds", "the paper's error", *(f"{m} / it" for m in compared)]
+    return table(head, rows) if rows else ""
+
+
 def _notes(store: Store) -> str:
     rows = [[name.replace(" | ", ", "), text] for name, text in store.left_out().items()]
     return table(["left out", "why"], rows) if rows else ""
@@ -176,5 +193,6 @@ def all_tables(store: Store) -> dict[str, str]:
         "overhead": _overhead(store),
         "predictions": _predictions(store),
         "quality": _quality(store),
+        "samplers": _samplers(store),
         "notes": _notes(store),
     }
