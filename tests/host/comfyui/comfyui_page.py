@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from comfyui_host import ComfyHost, Graph
@@ -17,6 +18,8 @@ ARGUMENTS = (
 ).split()
 LOAD_MS = 120_000
 RUN_MS = 120_000
+# around a graph in its picture, in pixels
+MARGIN = 20
 TEXT_WIDGET = "$$node-text-preview"
 
 
@@ -50,6 +53,47 @@ class ComfyPage:
         """Put a workflow in API format on the canvas, its nodes arranged."""
         self.page.evaluate("graph => app.loadApiJson(graph, 'test')", graph)
         self.page.evaluate("app.graph.arrange(); app.canvas.ds.reset()")
+
+    def open(self, workflow: dict[str, Any]) -> None:
+        """Open a workflow as a person does, with its nodes where they were put."""
+        self.page.evaluate("workflow => app.loadGraphData(workflow)", workflow)
+        count = len(workflow["nodes"])
+        self.page.wait_for_function(f"app.graph._nodes.length === {count}", timeout=10_000)
+
+    def picture_of_graph(self, path: Path) -> None:
+        """All nodes and nothing around them, at the scale at which their text is drawn."""
+        self.page.set_viewport_size({"width": 2200, "height": 1200})
+        self.page.evaluate("app.extensionManager.setting.set('Comfy.Minimap.Visible', false)")
+        box = self.page.evaluate(
+            """margin => {
+                const boxes = app.graph._nodes.map(n => n.getBounding());
+                const low = i => Math.min(...boxes.map(b => b[i])) - margin;
+                const high = i => Math.max(...boxes.map(b => b[i] + b[i + 2])) + margin;
+                const [left, top] = [low(0), low(1)];
+                const canvas = app.canvas.canvas.getBoundingClientRect();
+                app.canvas.ds.scale = 1;
+                app.canvas.ds.offset = [100 - left, 120 - top];
+                app.canvas.deselectAll();
+                app.canvas.setDirty(true, true);
+                const [x, y] = [canvas.left + 100, canvas.top + 120];
+                return {x, y, width: high(0) - left, height: high(1) - top};
+            }""",
+            MARGIN,
+        )
+        self.page.wait_for_timeout(1500)
+        self.page.screenshot(path=path, clip=box)
+
+    def wait_for_the_end(self) -> None:
+        """Until nothing is queued any more."""
+        self.page.wait_for_function(
+            """async () => {
+                const queue = await (await fetch('/queue')).json();
+                const past = await (await fetch('/history')).json();
+                const idle = !queue.queue_running.length && !queue.queue_pending.length;
+                return idle && Object.keys(past).length > 0;
+            }""",
+            timeout=RUN_MS,
+        )
 
     def add_by_search(self, text: str, node: str) -> None:
         """Double-click the canvas, type, and take the first node found."""
