@@ -15,6 +15,8 @@ from program import HostError, Program
 REPOSITORY = Path(__file__).resolve().parents[3]
 DEMO_NODES = Path(__file__).resolve().parent / "demo_nodes"
 PROMPT_SECONDS = 300
+# what the example workflows ask for
+CHECKPOINTS = ("v1-5-pruned-emaonly.safetensors", "sd_xl_base_1.0.safetensors")
 ARGUMENTS = (
     "--cpu --listen 127.0.0.1 --disable-api-nodes --database-url sqlite:///:memory: "
     "--use-pytorch-cross-attention --disable-auto-launch"
@@ -77,6 +79,11 @@ class ComfyHost(Program):
         nodes = self.data / "custom_nodes"
         nodes.mkdir(parents=True)
         (nodes / "demo_nodes").symlink_to(DEMO_NODES)
+        # that a workflow's picture shows no missing file; nobody loads them
+        checkpoints = self.data / "models" / "checkpoints"
+        checkpoints.mkdir(parents=True)
+        for name in CHECKPOINTS:
+            (checkpoints / name).touch()
         if self.with_todo:
             (nodes / "sd-webui-todo").symlink_to(REPOSITORY)
 

@@ -1,4 +1,4 @@
-"""A model of SDXL's anatomy: attention at a half and a quarter of the latent, and a pooled prompt."""
+"""A model of SDXL's anatomy: attention at a half and a quarter of the latent alone."""
 
 from __future__ import annotations
 

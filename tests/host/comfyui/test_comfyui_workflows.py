@@ -31,8 +31,7 @@ FIRST_PASS = {
 def test_it_runs_and_the_hires_pass_is_pooled(comfyui: ComfyHost, name: str) -> None:
     with open_page(comfyui) as page, comfyui.log_since() as lines:
         page.open(workflows.with_small_model(name))
-        page.run()
-        page.wait_for_the_end()
+        page.run_to_the_end()
     expected, side = EXPECTED[name]
     assert counts(comfyui.record()) == expected | FIRST_PASS[name]
     assert len([line for line in lines if "keys in" in line]) == 1
