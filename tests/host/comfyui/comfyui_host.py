@@ -14,7 +14,8 @@ from program import HostError, Program
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 DEMO_NODES = Path(__file__).resolve().parent / "demo_nodes"
-PROMPT_SECONDS = 300
+# the first call of a compiled model takes minutes
+PROMPT_SECONDS = 900
 # what the example workflows ask for
 CHECKPOINTS = ("v1-5-pruned-emaonly.safetensors", "sd_xl_base_1.0.safetensors")
 ARGUMENTS = (
@@ -23,6 +24,12 @@ ARGUMENTS = (
 ).split()
 
 Graph = dict[str, dict[str, Any]]
+
+
+def other_extensions() -> list[Path]:
+    """Checkouts of other people's extensions, which COMFYUI_EXTENSIONS names the folder of."""
+    folder = os.environ.get("COMFYUI_EXTENSIONS")
+    return sorted(path for path in Path(folder).iterdir() if path.is_dir()) if folder else []
 
 
 class ComfyHost(Program):
@@ -84,6 +91,8 @@ class ComfyHost(Program):
         checkpoints.mkdir(parents=True)
         for name in CHECKPOINTS:
             (checkpoints / name).touch()
+        for extension in other_extensions():
+            (nodes / extension.name).symlink_to(extension)
         if self.with_todo:
             (nodes / "sd-webui-todo").symlink_to(REPOSITORY)
 

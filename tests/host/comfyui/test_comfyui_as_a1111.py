@@ -30,8 +30,8 @@ SAMPLING = {"seed": 1, "steps": 10, "width": 256, "height": 256}
 PROMPT = "a fox on a beach"
 SETTINGS = {"threshold": 16, "factor": 2, "deep_factor": 1}
 CASES = {"off": None, "the same tokens": {"phase": "fixed"}, "moving": {"phase": "moving"}}
-# latents have a standard deviation of about 1
-ROUNDING = 2e-3
+# seen: 1.6e-4 without ToDo, less with it; latents have a standard deviation of about 1
+ROUNDING = 1e-3
 
 
 class WithDemo(Host):
@@ -68,6 +68,5 @@ def test_the_same_latents(comfyui: ComfyHost, a1111: WithDemo, name: str) -> Non
     chain = () if settings is None else (("ToDo", settings),)
     theirs = latent(comfyui, text2image(*chain, **SAMPLING, sampler_name="euler", cfg=3.0))
     ours = a1111.latents(settings and {"enabled": True, **settings})
-    difference = (theirs - ours).abs().max().item()
-    print(name, difference, theirs.std().item())
-    assert difference < ROUNDING
+    assert (theirs - ours).abs().max() < ROUNDING
+    assert 0.5 < theirs.std() < 2
