@@ -1,4 +1,4 @@
-"""Two ToDo nodes in one workflow: in one chain the last one counts, on two branches each its own."""
+"""Two ToDo nodes in one workflow: in one chain the last one counts, on two branches each one."""
 
 from __future__ import annotations
 

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
+from copies import copy_of_extension
 from expect import CLEAN, Pass, Pooling, check
 from host import REPOSITORY, Host, HostFactory, images
 from requests_shared import axis_labels, reload
 
 SQUARE = {"width": 128, "height": 128, "steps": 2}
 POOLING = Pooling(factor=2, threshold=8)
-PARTS = ("lib_todo", "scripts", "javascript", "webui_loader.py", "install.py", "metadata.ini")
 SWITCHED_OFF = "ToDo is switched off"
 # an update that calls in the script what the library had not had before
 LIBRARY_ADDED = "\n\ndef version_of_the_update() -> str:\n    return 'the updated library'\n"
 SCRIPT_ADDED = "\nif 'ToDoScript' in globals():\n    print(lifecycle.version_of_the_update())\n"
-
-
-def copy_of_extension(folder: Path) -> Path:
-    for name in PARTS:
-        source = REPOSITORY / name
-        if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, folder / name)
-    return folder
 
 
 def it_pools(host: Host) -> None:
