@@ -47,6 +47,12 @@ def over_window(step: float, start: float, end: float) -> float:
     return 1 / (1 - share + share / step)
 
 
+def range_in_words(least: float, most: float) -> str:
+    """`1.32 to 1.61`, or `about 1.32` where the two are one."""
+    low, high = f"{least:.2f}", f"{most:.2f}"
+    return f"about {low}" if low == high else f"{low} to {high}"
+
+
 def _cost(operations: Iterable[Operation], attention: float, byte: float) -> float:
     """In operations of a matrix product: what one of attention and one byte weigh."""
     total = 0.0

@@ -12,8 +12,8 @@ from ..interception import arrived, compiled, contexts, vetoes
 from ..interception.arrived import Arrival
 from ..interception.families import Family
 from ..interception.pooling_in_graphs import LayersOfGraphs
-from ..phase import FIXED, Phase
-from ..plan import Grid, decide
+from ..phase import Phase
+from ..plan import Grid
 from ..pooling import pool_tokens
 from ..position import Step
 from ..reasons import Reason
@@ -103,7 +103,7 @@ class Run:
         """Count a compiled layer that is left alone: for `reason`, or by the rule where empty."""
         evaluation, module = self._layer_of_graph(layer, grid)
         moment, keys = evaluation.moment, tokens.shape[1]
-        _, why = decide(grid, evaluation.largest, evaluation.settings, moment)
+        _, why = evaluation.decide(grid)
         why = why or (Reason(reason) if reason else Reason.FACTOR_ONE)
         self.report.count(module, grid, keys, keys, why, moment.shown_step)
 
@@ -207,7 +207,7 @@ class Run:
         reason = vetoes.first(layer, before_the_rule=True)
         if reason is not None:
             return 1, reason
-        factor, reason = decide(grid, evaluation.largest, evaluation.settings, evaluation.moment)
+        factor, reason = evaluation.decide(grid)
         if reason is None:
             reason = vetoes.first(layer) or contexts.why_keys_are_not_ours(family, layer, given)
         if reason is None and layer in self._ignoring:
@@ -215,15 +215,7 @@ class Run:
         return (1, reason) if reason is not None else (factor, None)
 
     def _phase(self, layer: Any, factor: float, evaluation: Evaluation) -> Phase:
-        moment, hold = evaluation.moment, evaluation.rule.hold
-        if not self.settings.moves:
-            return FIXED
-        if moment.step is None:
-            self.report.phase_held(None, 0)
-            return FIXED
-        if hold != 1:
-            self.report.phase_held(moment.sampler, hold)
-        return self._lanes.now.phases.phase(layer, moment.sampling, moment.step, factor, hold)
+        return evaluation.phase(layer, factor, self._lanes.now.phases, self.report)
 
     def _pool(
         self, tokens: torch.Tensor, grid: Grid, copies: int, factor: float, phase: Phase

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...cost.architectures import UNetShape
 from ...cost.rates import Rates
-from ...cost.speedup import over_window, speedup
+from ...cost.speedup import over_window, range_in_words, speedup
 from ...plan import latent_grid, pass_wanted, pooled_grid
 from ...settings import BY_NAME, FIELDS, Settings, SettingsError
 from .arguments import from_page, in_words
@@ -98,16 +98,11 @@ def _told(shape: UNetShape, name: str, size: Size, settings: Settings, rates: Ra
         for grid, factor in pooled.items()
     ]
     least, most = speedup(shape, latent_grid(*size), settings, rates)
-    text = f"{', '.join(grids)}. A step will be {_range(least, most)} times as fast"
+    text = f"{', '.join(grids)}. A step will be {range_in_words(least, most)} times as fast"
     if (settings.start, settings.end) != (0, 1):
         whole = (over_window(step, settings.start, settings.end) for step in (least, most))
-        text += f" from Start to End, the whole pass {_range(*whole)} times"
+        text += f" from Start to End, the whole pass {range_in_words(*whole)} times"
     return text
-
-
-def _range(least: float, most: float) -> str:
-    low, high = f"{least:.2f}", f"{most:.2f}"
-    return f"about {low}" if low == high else f"{low} to {high}"
 
 
 def _downscales(shape: UNetShape) -> list[int]:
