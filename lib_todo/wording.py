@@ -17,7 +17,7 @@ WORDS = {
     Reason.OUTSIDE_WINDOW: "outside the steps from Start to End",
     Reason.OTHER_PASS: "in a pass that Passes leaves out",
     Reason.OTHER_GENERATION: "outside the sampler's own steps",
-    Reason.OTHER_GRID: "with tokens that were merged or tiled before",
+    Reason.OTHER_GRID: "with tokens that were merged or tiled before (token merging does that)",
     Reason.TOKENS_MERGED: "with tokens merged by token merging (ToMe)",
     Reason.HYPERTILE: "left to HyperTile",
     Reason.OLDER_EXTENSION: "left to the older ToDo extension",
