@@ -13,7 +13,7 @@ from .families import Family
 
 def is_spatial(x: Any, layer: Any, transformer: Any) -> bool:
     """Whether the layer is called with tokens, and not with the frames of one place of a video."""
-    if not isinstance(x, torch.Tensor):
+    if not isinstance(x, torch.Tensor) or x.ndim < 2:
         return False
     blocks = getattr(transformer, "temporal_transformer_blocks", ())
     return not any(getattr(block, "attn1", None) is layer for block in blocks)

@@ -24,29 +24,30 @@ class Lane:
     def __init__(self, samplings: Numbers) -> None:
         self.clock = TimestepClock(samplings)
         self.phases = PhaseCounter()
-        self.loose: Evaluation | None = None
+        self._loose: Evaluation | None = None
         # transformers of the last whole evaluation, where no model's call tells
         self._known: frozenset[int] = frozenset()
         # when a callback was heard last, and the clock's sampling and step at that call
         self._heard = -1
         self._at: tuple[int, int] | None = None
 
-    def begins_loose(self, transformer: Any, told: int) -> bool:
-        """Whether a transformer, called outside of any model's call, begins an evaluation.
+    def going_on(self, transformer: Any, told: int) -> Evaluation | None:
+        """The evaluation under way outside of any model's call; None where another one begins.
 
         Args:
-            transformer: None where one of its layers asks, which never begins one.
+            transformer: what is called; None where one of its layers asks, which begins none.
             told: what a host has told so far, as a number.
         """
-        if self.loose is None:
-            return True
-        return transformer is not None and self.loose.is_over(transformer, told, self._known)
+        loose = self._loose
+        if loose is None or transformer is None:
+            return loose
+        return None if loose.is_over(transformer, told, self._known) else loose
 
     def begin_loose(self, evaluation: Evaluation, told: int) -> Evaluation:
         """Begin an evaluation outside of any model's call."""
-        if self.loose is not None:
-            self._known = self.loose.transformers
-        self.loose, evaluation.told = evaluation, told
+        if self._loose is not None:
+            self._known = self._loose.transformers
+        self._loose, evaluation.told = evaluation, told
         return evaluation
 
     def moment(self, report: Report, timestep: Any) -> Moment | None:

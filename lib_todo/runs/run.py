@@ -128,8 +128,8 @@ class Run:
         if self._lanes.evaluations:
             return self._lanes.evaluations[-1]
         lane = self._lanes.open()
-        loose, told = lane.loose, self.report.position.evaluation
-        if loose is None or lane.begins_loose(transformer, told):
+        loose = lane.going_on(transformer, self.report.position.evaluation)
+        if loose is None:
             loose = self._begin(Evaluation(self.settings, lane.moment(self.report, None)))
             # asking for the moment may have begun the sampling that a callback expects
             lane.begin_loose(loose, self.report.position.evaluation)
