@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
 from fractions import Fraction
+from typing import Any
 
 from .position import Moment
 from .reasons import Reason
-from .settings import Settings
+from .settings import BY_NAME, Settings
 
 Grid = tuple[int, int]
+LARGEST_THRESHOLD = int(BY_NAME["threshold"].maximum or 0)
 # an autoencoder of Stable Diffusion makes one latent of 8 × 8 pixels
 PIXELS_PER_LATENT = 8
 MAX_FACTOR = 8
+# the first part of each pass's steps, in which the automatic factors are the paper's: it decides
+# what the picture shows. Without it one seed in eight showed something else (docs/lattice.md)
+LEAD_IN = 0.2
 
 
 def auto_factor(tokens: int, threshold: int) -> int:
@@ -64,6 +71,28 @@ def layer_factor(grid: Grid, largest: Grid, settings: Settings) -> float:
     if settings.deep_scale:
         return scaled_factor(_size(largest), settings.threshold, settings.deep_scale)
     return auto_factor(_size(grid), settings.threshold)
+
+
+def in_lead_in(moment: Moment) -> bool:
+    """Whether the evaluation is among the first of its pass; where nobody counts, none is."""
+    return moment.counts_steps and moment.fraction is not None and moment.fraction < LEAD_IN
+
+
+@functools.lru_cache(maxsize=256)
+def with_papers_factors(settings: Settings) -> Settings:
+    """The settings with automatic factors no greater than the paper's; numbers asked for stay.
+
+    The paper measures against the model's own grid. A threshold below it goes with a `deep_scale`
+    that is as much smaller, as in the preset `fast`, so the one over the other is that grid.
+    """
+    own_grid = round(settings.threshold / settings.deep_scale) if settings.deep_scale else 0
+    changes: dict[str, Any] = {}
+    if not settings.factor:
+        changes["scale"] = min(settings.scale, 1.0)
+        changes["threshold"] = min(max(settings.threshold, own_grid), LARGEST_THRESHOLD)
+    if not settings.deep_factor:
+        changes["deep_scale"] = 0.0
+    return dataclasses.replace(settings, **changes) if changes else settings
 
 
 def pooled_grid(grid: Grid, factor: float) -> Grid:

@@ -3,16 +3,19 @@
 A sampler averages over what changes from one evaluation to the next. An explicit multistep method
 extrapolates from its last evaluations by large coefficients of alternating sign: it amplifies what
 changes. For such ones the phase is held for some steps or stays, and the automatic factors are the
-paper's. LCM averages over nothing, so its factors are the paper's too. Error of the final latents,
-as a ratio to the paper's ToDo with the same sampler, factor 2, twice the native size, 16 steps at a
-denoising strength of 0.6 (docs/lattice.md has all samplers):
+paper's. DPM adaptive takes what changes for an error of its own and chooses other steps. LCM
+averages over nothing and DPM fast over little, so their factors are the paper's too. Error of the
+final latents, as a ratio to the paper's ToDo with the same sampler, factor 2, twice the native
+size, 16 steps at a denoising strength of 0.6 (docs/lattice.md has all samplers):
 
     sampler               every step   held for 2   held for 3   held for 4
     LMS (k-diffusion)     8.9          1.15         0.97         1.14
     LMS (diffusers)       9.7          0.70         1.52         0.40
     DEIS                  1.5          1.11         0.22         0.96
     PNDM, PLMS            2.6          0.1 to 0.5   0.55         0.2 to 0.5
-    LCM                   0.3 to 0.6                (1.5 by 3 and 2, which balanced takes)
+    LCM                   0.3 to 0.6    (1.5 by 3 and 2, which balanced takes)
+    DPM fast              0.4 to 0.8    (2.0 to 3.4 by 3 and 2; through A1111)
+    DPM adaptive          18.5          (35 by 3 and 2; through A1111)
     all others            0.02 to 0.3
 
 One to three seeds each. Holding works or fails by where its boundaries fall among the last steps,
@@ -22,8 +25,6 @@ so LMS and DEIS, and IPNDM by kinship, stay fixed: never worse than the paper's.
 from __future__ import annotations
 
 import dataclasses
-
-from .settings import Settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +58,10 @@ BY_STEP: dict[str, SamplerRule] = {
     "lcm": _CAREFUL,
     "DEIS": _FIXED,
     "deis": _FIXED,
+    "DPM fast": _CAREFUL,
+    "dpm_fast": _CAREFUL,
+    "DPM adaptive": _FIXED,
+    "dpm_adaptive": _FIXED,
 }
 # by diffusers' classes, where the timesteps tell the steps
 BY_TIMESTEP: dict[str, SamplerRule] = {
@@ -85,10 +90,3 @@ def rule_for(sampler: str | None, told: bool = False) -> SamplerRule:
     rule = BY_STEP.get(sampler) or BY_TIMESTEP.get(sampler, _EVERY_STEP)
     # told steps are whole ones, whatever the model is called with in between
     return _EVERY_STEP if told and not rule.careful else rule
-
-
-def settings_for(rule: SamplerRule, settings: Settings) -> Settings:
-    """The settings as that rule allows them; factors that were asked for stay."""
-    if not rule.careful or (settings.scale <= 1 and not settings.deep_scale):
-        return settings
-    return dataclasses.replace(settings, scale=min(settings.scale, 1.0), deep_scale=0.0)

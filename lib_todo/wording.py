@@ -129,11 +129,21 @@ def layers(count: int) -> str:
     return f"{count} layer" if count == 1 else f"{count} layers"
 
 
+def _by_keys_before(counts: Counts) -> dict[int, tuple[list[int], set[int]]]:
+    """Of what was pooled: by its number of keys, the numbers left and the layers, largest first."""
+    found: dict[int, tuple[list[int], set[int]]] = {}
+    for (before, after), tally in sorted(counts.pooled.items(), reverse=True):
+        afters, layers = found.setdefault(before, ([], set()))
+        afters.append(after)
+        layers |= tally.layers
+    return found
+
+
 def _pooled(counts: Counts, steps: tuple[int, int], whole: list[str]) -> str:
     """What was pooled, with notes: on single layers, and those on the `whole`."""
     parts = [
-        f"{before} → {after} keys in {len(tally.layers)}"
-        for (before, after), tally in sorted(counts.pooled.items(), reverse=True)
+        f"{before} → {' or '.join(map(str, afters))} keys in {len(layers)}"
+        for before, (afters, layers) in _by_keys_before(counts).items()
     ]
     told = f"{', '.join(parts)} of {counts.layers} self-attention layers"
     pooled, seen = steps

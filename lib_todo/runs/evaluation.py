@@ -7,11 +7,11 @@ from typing import Any
 
 from ..interception.pooling_in_graphs import plan_text
 from ..phase import FIXED, Phase, PhaseCounter
-from ..plan import Grid, decide
+from ..plan import Grid, decide, in_lead_in, with_papers_factors
 from ..position import Moment
 from ..reasons import Reason
 from ..report import Report
-from ..samplers import rule_for, settings_for
+from ..samplers import rule_for
 from ..settings import Settings
 
 
@@ -26,7 +26,8 @@ class Evaluation:
         self.moment = moment or Moment()
         self.model = model
         self.rule = rule_for(self.moment.sampler, self.moment.told)
-        self.settings = settings_for(self.rule, settings)
+        careful = self.rule.careful or in_lead_in(self.moment)
+        self.settings = with_papers_factors(settings) if careful else settings
         self.largest: Grid = (0, 0)
         self.told = 0
         self._grids: list[tuple[Grid | None, Any]] = []
