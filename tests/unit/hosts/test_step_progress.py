@@ -14,6 +14,7 @@ pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 import diffusers_models as models
 from diffusers import (
     DDIMScheduler,
+    EulerDiscreteScheduler,
     HeunDiscreteScheduler,
     KDPM2DiscreteScheduler,
     LCMScheduler,
@@ -46,10 +47,13 @@ class Loop:
     def __init__(self, unet: Any, scheduler: Any, steps: int = 4) -> None:
         self.unet, self.scheduler, self.steps = unet, scheduler, steps
 
-    def __call__(self, callback: Any = None, stop_after: int | None = None) -> list[int]:
+    def __call__(
+        self, callback: Any = None, stop_after: int | None = None, set_anew: bool = True
+    ) -> list[int]:
         """The keys of the first layer, one number for each evaluation."""
         text = torch.randn(2, 5, models.TEXT_WIDTH)
-        self.scheduler.set_timesteps(self.steps)
+        if set_anew:
+            self.scheduler.set_timesteps(self.steps)
         self.num_timesteps = len(self.scheduler.timesteps)
         with keys_computed(self.unet) as seen:
             for i, t in enumerate(self.scheduler.timesteps):
@@ -145,6 +149,21 @@ def test_looking_at_it_changes_nothing(unet: Any, at: str) -> None:
     assert report.steps == (4, 8)
 
 
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("set_anew", [True, False])
+def test_rounds_of_free_init(unet: Any, told: bool, set_anew: bool) -> None:
+    """Each goes over the timesteps again; fast ones over more of them than the one before."""
+    loop = Loop(unet, DDIMScheduler())
+    with token_downsampling(HALF) as report:
+        progress = StepProgress(report) if told else None
+        for number in range(3):
+            loop.steps = 2 * (number + 1) if set_anew else 4
+            seen = loop(progress, set_anew=set_anew or number == 0)
+            half = loop.steps // 2
+            assert seen == [POOLED] * half + [WHOLE] * half
+    assert report.steps == (6, 12)
+
+
 def test_a_call_after_a_broken_off_one_begins_anew(unet: Any) -> None:
     loop = Loop(unet, DDIMScheduler())
     with token_downsampling(HALF) as report:
@@ -183,6 +202,8 @@ def test_told_by_a_host_and_entered_again(unet: Any) -> None:
         (KDPM2DiscreteScheduler(), 39),
         (DDIMScheduler(), 20),
         (LCMScheduler(), 20),
+        # Stable Video Diffusion's: the timesteps are logarithms of the noise, most below 0
+        (EulerDiscreteScheduler(timestep_type="continuous", use_karras_sigmas=True), 20),
     ],
     ids=lambda value: type(value).__name__,
 )
