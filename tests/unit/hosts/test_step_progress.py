@@ -14,17 +14,13 @@ pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 import diffusers_models as models
 from diffusers import (
     DDIMScheduler,
-    EulerDiscreteScheduler,
-    HeunDiscreteScheduler,
-    KDPM2DiscreteScheduler,
-    LCMScheduler,
-    PNDMScheduler,
     StableDiffusionPAGPipeline,
 )
 from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
 from diffusers.pipelines.deprecated.stable_diffusion_panorama import (
     pipeline_stable_diffusion_panorama as panorama,
 )
+from pipeline_loop import Loop
 from self_attention import keys_computed, self_attentions
 from settings_of import paper
 
@@ -39,30 +35,6 @@ Told = Callable[[Any], Any]
 @pytest.fixture(scope="module")
 def pipe(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return models.sd_pipeline(tmp_path_factory.mktemp("sd"))
-
-
-class Loop:
-    """The loop of a pipeline that never asks for `tensor_inputs`, as AnimateDiff's and LCM's."""
-
-    def __init__(self, unet: Any, scheduler: Any, steps: int = 4) -> None:
-        self.unet, self.scheduler, self.steps = unet, scheduler, steps
-
-    def __call__(
-        self, callback: Any = None, stop_after: int | None = None, set_anew: bool = True
-    ) -> list[int]:
-        """The keys of the first layer, one number for each evaluation."""
-        text = torch.randn(2, 5, models.TEXT_WIDTH)
-        if set_anew:
-            self.scheduler.set_timesteps(self.steps)
-        self.num_timesteps = len(self.scheduler.timesteps)
-        with keys_computed(self.unet) as seen:
-            for i, t in enumerate(self.scheduler.timesteps):
-                self.unet(torch.randn(2, 4, 16, 12), t, text)
-                if callback is not None:
-                    callback(self, i, t, {})
-                if i == stop_after:
-                    break
-        return [keys for _, keys in seen[:: len(self_attentions(self.unet))]]
 
 
 class WithoutCount(Loop):
@@ -149,21 +121,6 @@ def test_looking_at_it_changes_nothing(unet: Any, at: str) -> None:
     assert report.steps == (4, 8)
 
 
-@pytest.mark.parametrize("told", [True, False])
-@pytest.mark.parametrize("set_anew", [True, False])
-def test_rounds_of_free_init(unet: Any, told: bool, set_anew: bool) -> None:
-    """Each goes over the timesteps again; fast ones over more of them than the one before."""
-    loop = Loop(unet, DDIMScheduler())
-    with token_downsampling(HALF) as report:
-        progress = StepProgress(report) if told else None
-        for number in range(3):
-            loop.steps = 2 * (number + 1) if set_anew else 4
-            seen = loop(progress, set_anew=set_anew or number == 0)
-            half = loop.steps // 2
-            assert seen == [POOLED] * half + [WHOLE] * half
-    assert report.steps == (6, 12)
-
-
 def test_a_call_after_a_broken_off_one_begins_anew(unet: Any) -> None:
     loop = Loop(unet, DDIMScheduler())
     with token_downsampling(HALF) as report:
@@ -191,29 +148,6 @@ def test_told_by_a_host_and_entered_again(unet: Any) -> None:
     with downsampling, keys_computed(unet) as seen:
         unet(torch.randn(2, 4, 16, 12), 999, torch.randn(2, 5, models.TEXT_WIDTH))
     assert seen[0] == (WHOLE, POOLED)
-
-
-@pytest.mark.parametrize("told", [True, False])
-@pytest.mark.parametrize(
-    ("scheduler", "evaluations"),
-    [
-        (PNDMScheduler(skip_prk_steps=True), 21),
-        (HeunDiscreteScheduler(), 39),
-        (KDPM2DiscreteScheduler(), 39),
-        (DDIMScheduler(), 20),
-        (LCMScheduler(), 20),
-        # Stable Video Diffusion's: the timesteps are logarithms of the noise, most below 0
-        (EulerDiscreteScheduler(timestep_type="continuous", use_karras_sigmas=True), 20),
-    ],
-    ids=lambda value: type(value).__name__,
-)
-def test_the_steps_that_the_user_knows(
-    unet: Any, scheduler: Any, evaluations: int, told: bool
-) -> None:
-    loop = Loop(unet, scheduler, steps=20)
-    with token_downsampling(paper(factor=2, threshold=8)) as report:
-        assert len(loop(StepProgress(report) if told else None)) == evaluations
-    assert report.steps == (20, 20)
 
 
 def test_without_a_callback_a_call_with_one_before_has_no_say(unet: Any) -> None:
