@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -171,6 +172,16 @@ def test_the_pass_of_each_call(pipe: Any) -> None:
                 callback_on_step_end=progress,
             )
     assert (report.steps_of("first"), report.steps_of("hires")) == ((0, 4), (2, 2))
+
+
+@pytest.mark.parametrize("pipeline", [object(), types.SimpleNamespace(num_timesteps=None)])
+def test_a_pipeline_that_tells_nothing_leaves_it_to_the_timesteps(unet: Any, pipeline: Any) -> None:
+    loop = Loop(unet, DDIMScheduler())
+    with token_downsampling(HALF) as report:
+        progress = StepProgress(report)
+        seen = loop(lambda _, *args: progress(pipeline, *args))
+    assert seen == [POOLED, POOLED, WHOLE, WHOLE]
+    assert report.steps == (2, 4)
 
 
 def test_an_unknown_pass() -> None:
