@@ -24,8 +24,8 @@ def test_a_model_was_called_in_another_thread() -> None:
     report.missed_elsewhere = True
     assert report.line() == (
         "ToDo: nothing was pooled: no model was called in the thread or task that asked, but one "
-        "was in another: run the model by asyncio.to_thread or contextvars.copy_context().run, which "
-        "take the `with` along, or use lib_todo.bind, which holds for every thread"
+        "was in another: run the model by asyncio.to_thread or contextvars.copy_context().run, "
+        "which take the `with` along, or use lib_todo.bind, which holds for every thread"
     )
 
 
