@@ -182,6 +182,8 @@ class Report(Counts):
         return {
             "layers": self.layers,
             "steps": {"pooled": pooled, "seen": seen},
+            "window": self.window,
+            "missed_elsewhere": self.missed_elsewhere,
             "phase_held": [
                 {"sampler": sampler, "steps": steps} for sampler, steps in self.held.items()
             ],

@@ -63,7 +63,7 @@ class StepProgress(PipelineCallback):
         if total is None:
             return callback_kwargs
         if step_index == 0 or total != self._evaluations:
-            self._evaluations, self._steps = total, _steps(pipeline.scheduler, total)
+            self._evaluations, self._steps = total, _steps(pipeline, total)
         if step_index + 1 < total:
             position.advance(step_index + 1, total, self._pass_name, self._steps)
         else:
@@ -74,11 +74,12 @@ class StepProgress(PipelineCallback):
 def _evaluations(pipeline: Any) -> int | None:
     """In how many steps of the loop the pipeline calls back; None where it does not say."""
     total = getattr(pipeline, "num_timesteps", None)
-    return total or len(timesteps_of(pipeline.scheduler)) or None
+    return total or len(timesteps_of(getattr(pipeline, "scheduler", None))) or None
 
 
-def _steps(scheduler: Any, evaluations: int) -> int:
-    """The steps that a user knows of, in the last `evaluations` of a scheduler's timesteps."""
+def _steps(pipeline: Any, evaluations: int) -> int:
+    """The steps that a user knows of, in the last `evaluations` of the scheduler's timesteps."""
+    scheduler = getattr(pipeline, "scheduler", None)
     # a second-order scheduler evaluates the model twice in nearly every step
     steps = -(-evaluations // getattr(scheduler, "order", 1))
     timesteps = timesteps_of(scheduler)[-evaluations:]

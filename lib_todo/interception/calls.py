@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import sys
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -26,6 +27,8 @@ _installed: dict[Callable, _Stand] = {}
 # dead calls of ours that others keep beneath their own; mostly empty
 _stale_calls: weakref.WeakKeyDictionary[Callable, _Stand] = weakref.WeakKeyDictionary()
 _users: list[object] = []
+# how many modules there were when their classes were looked through last
+_modules = 0
 _ABSENT = object()
 _NOTHING_TO_WATCH = contextlib.nullcontext()
 
@@ -37,21 +40,35 @@ def install(user: object) -> None:
         try:
             _restore_stale_calls()
             import_what_loads_later()
-            for scheduler in scheduler_classes():
-                _set(scheduler, "set_timesteps", _intercept_schedule, None)
             compiled.tell_graphs_apart()
-            for wrapper in compiled.wrapper_classes():
-                _set(wrapper, "__call__", _intercept_compiled, None)
-            for family in FAMILIES:
-                for cls in family.model_classes():
-                    _set_call(cls, _intercept_model, family)
-                for cls in family.transformer_classes():
-                    _set_call(cls, _intercept_transformer, family)
-                for cls in family.attention_classes():
-                    _set_call(cls, _intercept_attention, family)
+            _intercept_all()
         except BaseException:
             _remove_user(user)
             raise
+
+
+def _intercept_all() -> None:
+    global _modules
+    _modules = len(sys.modules)
+    for scheduler in scheduler_classes():
+        _set(scheduler, "set_timesteps", _intercept_schedule, None)
+    for wrapper in compiled.wrapper_classes():
+        _set(wrapper, "__call__", _intercept_compiled, None)
+    for family in FAMILIES:
+        for cls in family.model_classes():
+            _set_call(cls, _intercept_model, family)
+        for cls in family.transformer_classes():
+            _set_call(cls, _intercept_transformer, family)
+        for cls in family.attention_classes():
+            _set_call(cls, _intercept_attention, family)
+
+
+def _intercept_what_came_since() -> None:
+    """For classes imported since, such as the scheduler that a bound pipeline is given later."""
+    if len(sys.modules) != _modules:
+        with _lock:
+            if _users:
+                _intercept_all()
 
 
 def uninstall(user: object) -> None:
@@ -106,6 +123,7 @@ def _intercept_model(original: Callable, family: Family) -> Callable:
 @contextlib.contextmanager
 def _evaluation(call: Callable, model: Any, timestep: Any) -> Iterator[None]:
     """For a call of a whole model: the run that it belongs to knows of it."""
+    _intercept_what_came_since()
     entered = active.current()
     its_own = bound.run_of(model) if entered is None else None
     run = _serving(entered or its_own, call)

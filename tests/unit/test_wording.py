@@ -7,6 +7,7 @@ from counted_layers import BELOW, LARGE, POOLED, count, two_passes
 
 from lib_todo import Report, wording
 from lib_todo.hosts.webui.pace import in_words
+from lib_todo.position import Moment
 from lib_todo.reasons import UNEXPECTED, Reason
 from lib_todo.wording import WORDS
 
@@ -16,6 +17,36 @@ PROMPT = {Reason.NOT_SELF_ATTENTION}
 
 def test_no_layer_was_called() -> None:
     assert Report().line() == "ToDo: nothing was pooled: no such layer seen"
+
+
+def test_a_model_was_called_in_another_thread() -> None:
+    report = Report()
+    report.missed_elsewhere = True
+    assert report.line() == (
+        "ToDo: nothing was pooled: no model was called in the thread or task that asked, but one "
+        "was in another: run the model by asyncio.to_thread or contextvars.copy_context().run, "
+        "which take the `with` along, or use lib_todo.bind, which holds for every thread"
+    )
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        (
+            0,
+            "start and end not followed, since the steps are not known: use a scheduler of "
+            "diffusers inside the `with`, or tell them by Report.progress",
+        ),
+        (1, "start and end by the model's timesteps, since the number of steps is not known"),
+    ],
+)
+def test_a_window_without_known_steps(step: int, words: str) -> None:
+    report = Report()
+    report.note_window(Moment(step=step, fraction=0.1))
+    count(report, range(1), *BELOW)
+    assert report.line().endswith(f" ({words})")
+    count(report, range(1), *POOLED)
+    assert report.line().endswith(f" ({words})")
 
 
 def test_only_other_attention_was_called() -> None:

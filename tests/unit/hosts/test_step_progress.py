@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -14,16 +15,13 @@ pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 import diffusers_models as models
 from diffusers import (
     DDIMScheduler,
-    HeunDiscreteScheduler,
-    KDPM2DiscreteScheduler,
-    LCMScheduler,
-    PNDMScheduler,
     StableDiffusionPAGPipeline,
 )
 from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
 from diffusers.pipelines.deprecated.stable_diffusion_panorama import (
     pipeline_stable_diffusion_panorama as panorama,
 )
+from pipeline_loop import Loop
 from self_attention import keys_computed, self_attentions
 from settings_of import paper
 
@@ -38,27 +36,6 @@ Told = Callable[[Any], Any]
 @pytest.fixture(scope="module")
 def pipe(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return models.sd_pipeline(tmp_path_factory.mktemp("sd"))
-
-
-class Loop:
-    """The loop of a pipeline that never asks for `tensor_inputs`, as AnimateDiff's and LCM's."""
-
-    def __init__(self, unet: Any, scheduler: Any, steps: int = 4) -> None:
-        self.unet, self.scheduler, self.steps = unet, scheduler, steps
-
-    def __call__(self, callback: Any = None, stop_after: int | None = None) -> list[int]:
-        """The keys of the first layer, one number for each evaluation."""
-        text = torch.randn(2, 5, models.TEXT_WIDTH)
-        self.scheduler.set_timesteps(self.steps)
-        self.num_timesteps = len(self.scheduler.timesteps)
-        with keys_computed(self.unet) as seen:
-            for i, t in enumerate(self.scheduler.timesteps):
-                self.unet(torch.randn(2, 4, 16, 12), t, text)
-                if callback is not None:
-                    callback(self, i, t, {})
-                if i == stop_after:
-                    break
-        return [keys for _, keys in seen[:: len(self_attentions(self.unet))]]
 
 
 class WithoutCount(Loop):
@@ -174,27 +151,6 @@ def test_told_by_a_host_and_entered_again(unet: Any) -> None:
     assert seen[0] == (WHOLE, POOLED)
 
 
-@pytest.mark.parametrize("told", [True, False])
-@pytest.mark.parametrize(
-    ("scheduler", "evaluations"),
-    [
-        (PNDMScheduler(skip_prk_steps=True), 21),
-        (HeunDiscreteScheduler(), 39),
-        (KDPM2DiscreteScheduler(), 39),
-        (DDIMScheduler(), 20),
-        (LCMScheduler(), 20),
-    ],
-    ids=lambda value: type(value).__name__,
-)
-def test_the_steps_that_the_user_knows(
-    unet: Any, scheduler: Any, evaluations: int, told: bool
-) -> None:
-    loop = Loop(unet, scheduler, steps=20)
-    with token_downsampling(paper(factor=2, threshold=8)) as report:
-        assert len(loop(StepProgress(report) if told else None)) == evaluations
-    assert report.steps == (20, 20)
-
-
 def test_without_a_callback_a_call_with_one_before_has_no_say(unet: Any) -> None:
     loop = Loop(unet, DDIMScheduler())
     with token_downsampling(HALF) as report:
@@ -216,6 +172,16 @@ def test_the_pass_of_each_call(pipe: Any) -> None:
                 callback_on_step_end=progress,
             )
     assert (report.steps_of("first"), report.steps_of("hires")) == ((0, 4), (2, 2))
+
+
+@pytest.mark.parametrize("pipeline", [object(), types.SimpleNamespace(num_timesteps=None)])
+def test_a_pipeline_that_tells_nothing_leaves_it_to_the_timesteps(unet: Any, pipeline: Any) -> None:
+    loop = Loop(unet, DDIMScheduler())
+    with token_downsampling(HALF) as report:
+        progress = StepProgress(report)
+        seen = loop(lambda _, *args: progress(pipeline, *args))
+    assert seen == [POOLED, POOLED, WHOLE, WHOLE]
+    assert report.steps == (2, 4)
 
 
 def test_an_unknown_pass() -> None:

@@ -104,6 +104,8 @@ def test_as_json() -> None:
     }
     assert written == {
         "phase_held": [],
+        "window": "",
+        "missed_elsewhere": False,
         "layers": 16,
         "steps": {"pooled": 1, "seen": 2},
         "grids": [
