@@ -23,6 +23,7 @@ from benchmarks.running import machine
 from benchmarks.running.bench import Bench, shown_progress
 from benchmarks.running.store import OtherConditionsError, Store
 from benchmarks.running.timing import keep_freed_memory
+from benchmarks.running.webui import WebUI
 from lib_todo import Settings
 
 
@@ -82,10 +83,16 @@ def _measure(bench: Bench, args: argparse.Namespace, parts: list[str], settings:
         _measure_pictures(bench, args, parts)
     if "generations" in parts:
         if args.api:
-            api = generations.Api(args.api.rstrip("/"), args.api_size, args.api_steps)
-            generations.measure_api(bench, api)
+            webui = WebUI(args.api.rstrip("/"))
+            generations.measure_webui(bench, webui, args.api_size, args.api_steps)
         else:
             bench.store.note("generation | WebUI", "no address named by --api")
+    if "webui-samplers" in parts:
+        if args.api:
+            webui, names = WebUI(args.api.rstrip("/")), args.api_samplers
+            samplers.measure_webui(bench, webui, args.native, args.seeds, names)
+        else:
+            bench.store.note("WebUI samplers", "no address named by --api")
 
 
 def _measure_pictures(bench: Bench, args: argparse.Namespace, parts: list[str]) -> None:

@@ -42,6 +42,7 @@ PARTS = (
     "quality",
     "samplers",
     "generations",
+    "webui-samplers",
     "report",
 )
 
@@ -102,7 +103,10 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--seeds", type=int, default=16, help="pictures of each setting")
     parser.add_argument("--enlargements", nargs="+", type=int, default=[2, 3])
-    parser.add_argument("--api", help="address of a running WebUI with --api, for generations")
+    parser.add_argument("--api", help="address of a running WebUI with --api")
+    parser.add_argument(
+        "--api-samplers", nargs="+", help="by the WebUI's names; all that it offers without it"
+    )
     parser.add_argument("--api-size", type=int, default=768, help="in pixels")
     parser.add_argument("--api-steps", type=int, default=4)
     parser.add_argument("--out", type=Path, default=Path("artifacts/benchmarks"))

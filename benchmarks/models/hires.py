@@ -23,6 +23,12 @@ SUBJECTS = ("a fox", "a frog", "a penguin", "a mushroom", "a whale", "a pig")
 PLACES = ("on a beach", "in the night", "in a meadow", "in the snow")
 
 
+def prompt_of(seed: int) -> str:
+    """A subject and a place that the embedded model knows, another for each seed."""
+    place = PLACES[seed // len(SUBJECTS) % len(PLACES)]
+    return f"{SUBJECTS[seed % len(SUBJECTS)]} {place}"
+
+
 @dataclasses.dataclass(frozen=True)
 class Sampling:
     """How a picture is sampled: the sampler's name, its steps, and the denoising strength.
@@ -86,10 +92,8 @@ class HiresPipeline:
         return Case(self.first.unet, DIFFUSERS, "checkpoint", side, side, [], Settings())
 
     def _common(self, seed: int) -> dict[str, Any]:
-        subject = SUBJECTS[seed % len(SUBJECTS)]
-        place = PLACES[seed // len(SUBJECTS) % len(PLACES)]
         return {
-            "prompt": f"{subject} {place}",
+            "prompt": prompt_of(seed),
             "num_inference_steps": self.checkpoint.steps,
             "guidance_scale": GUIDANCE,
             "generator": torch.Generator().manual_seed(seed),

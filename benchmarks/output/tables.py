@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 
 import torch
 
-from benchmarks.output import cells, prediction, targets
+from benchmarks.output import cells, prediction, preset_targets, targets
 from benchmarks.output.pages import table
 from benchmarks.parts import calibration, overhead, samplers
 from benchmarks.peers.names import DENSE, IDEAL, TODO, attention_of
@@ -140,6 +141,11 @@ def _targets(store: Store) -> str:
     return table(["target", "measured", "wanted", ""], rows) if rows else ""
 
 
+def _preset_targets(store: Store) -> str:
+    rows = preset_targets.rows(store)
+    return table(["target", "measured", "wanted", ""], rows) if rows else ""
+
+
 def _quality(store: Store) -> str:
     head = ["pixels", "method", "seeds", "latents' squared error", "PSNR, dB", "fine detail"]
     head.append("error / nearest's")
@@ -159,16 +165,24 @@ def _quality(store: Store) -> str:
 
 
 def _samplers(store: Store) -> str:
-    compared = samplers.COMPARED[1:]
+    return _beside_paper(store, "samplers", "latent_mse", samplers.COMPARED[1:])
+
+
+def _webui_samplers(store: Store) -> str:
+    compared = [name for name in samplers.IN_WEBUI.values() if name != samplers.PAPER]
+    return _beside_paper(store, "WebUI samplers", "picture_mse", compared)
+
+
+def _beside_paper(store: Store, part: str, measure: str, compared: Sequence[str]) -> str:
     rows = []
-    for side, name in dict.fromkeys(key[:2] for key in store.under("samplers")):
-        points = store.under("samplers", side, name)
-        paper = points.get((samplers.PAPER,), {}).get("latent_mse")
+    for side, name in dict.fromkeys(key[:2] for key in store.under(part)):
+        points = store.under(part, side, name)
+        paper = points.get((samplers.PAPER,), {}).get(measure)
         if not paper:
             continue
         row = [f"{side}²", name, str(len(paper)), cells.mean(paper, 5)]
         for method in compared:
-            errors = points.get((method,), {}).get("latent_mse")
+            errors = points.get((method,), {}).get(measure)
             row.append(cells.ratio_of_means(errors, paper, 2) if errors and all(paper) else "")
         rows.append(row)
     head = ["pixels", "sampler", "seeds", "the paper's error", *(f"{m} / it" for m in compared)]
@@ -185,6 +199,7 @@ def all_tables(store: Store) -> dict[str, str]:
     return {
         "machine": _machine(store),
         "targets": _targets(store),
+        "preset_targets": _preset_targets(store),
         "calls": _calls(store),
         "generations": _generations(store),
         "memory": _memory(store),
@@ -194,5 +209,6 @@ def all_tables(store: Store) -> dict[str, str]:
         "predictions": _predictions(store),
         "quality": _quality(store),
         "samplers": _samplers(store),
+        "webui_samplers": _webui_samplers(store),
         "notes": _notes(store),
     }

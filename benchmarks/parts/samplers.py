@@ -1,6 +1,7 @@
 """How far the presets are from dense with each sampler, number of steps and denoising strength.
 
-The library is used as a program uses it that writes only the `with`: nobody tells the steps.
+Through diffusers the library is used as a program uses it that writes only the `with`: nobody tells
+the steps. Through a WebUI it is the extension, with every sampler that the WebUI offers.
 """
 
 from __future__ import annotations
@@ -8,15 +9,28 @@ from __future__ import annotations
 import torch
 from PIL import Image
 
-from benchmarks.models.hires import HiresPipeline, Sampling
+from benchmarks.models.hires import (
+    GUIDANCE,
+    STEPS,
+    STRENGTH,
+    HiresPipeline,
+    Sampling,
+    prompt_of,
+)
 from benchmarks.models.schedulers import SCHEDULERS
 from benchmarks.parts.quality import Methods, draw_all, methods
 from benchmarks.peers.names import DENSE
 from benchmarks.running.bench import Bench
+from benchmarks.running.webui import WebUI
+from demo.comparison.metrics import mean_squared_error
+from lib_todo.plan import PIXELS_PER_LATENT
+from lib_todo.settings import preset_values
 
 # the one that the others of a row are divided by
 PAPER = "ToDo nearest"
 COMPARED = (PAPER, "ToDo close", "ToDo balanced", "ToDo fast", "ToMe 0.75")
+# through a WebUI: the names of the presets there, and of the methods here
+IN_WEBUI = {"paper": PAPER, "close": "ToDo close", "balanced": "ToDo balanced"}
 STEP_COUNTS, STRENGTHS = (7, 12, 25, 50), (0.3, 0.45, 0.8, 1.0)
 VARIED = ("DDIM", "DPM++ 2M")
 
@@ -93,3 +107,44 @@ def _errors(
     drawn = draw_all(bench, key, found, draw)
     dense = drawn.pop(DENSE)
     return {name: float((latents - dense).square().mean()) for name, latents in drawn.items()}
+
+
+def measure_webui(
+    bench: Bench, webui: WebUI, native: int, seeds: int, wanted: list[str] | None = None
+) -> None:
+    """Errors of the pictures, image to image at twice the native size, with the WebUI's samplers.
+
+    Args:
+        native: the checkpoint's own size in pixels.
+        wanted: names of samplers; all without it.
+    """
+    side, base = 2 * native, {"cfg_scale": GUIDANCE, "steps": STEPS}
+    common = {**base, "width": side, "height": side, "denoising_strength": STRENGTH}
+    grid = native // PIXELS_PER_LATENT
+    bench.store.set_conditions("WebUI samplers", native=native, checkpoint=webui.checkpoint())
+    starts = []
+    for seed in range(seeds):
+        small = {**base, "width": native, "height": native, "sampler_name": "Euler"}
+        picture = webui.generate(None, prompt=prompt_of(seed), seed=seed, **small)
+        starts.append(picture.resize((side, side), Image.Resampling.LANCZOS))
+    for sampler in wanted or webui.samplers():
+        key = ("WebUI samplers", str(side), sampler)
+        points = {
+            name: bench.store.point(*key, method).setdefault("picture_mse", [])
+            for name, method in IN_WEBUI.items()
+        }
+        done = min(map(len, points.values()))
+        task = bench.progress.add_task(f"{sampler} {side}²", total=seeds, completed=done)
+        for seed in range(done, seeds):
+            if bench.out_of_time:
+                return
+            request = {"prompt": prompt_of(seed), "seed": seed, "sampler_name": sampler, **common}
+            # the host draws the start's latent from a generator that encoding a prompt moves
+            webui.generate(None, prompt=prompt_of(seed), seed=seed, steps=1, width=64, height=64)
+            dense = webui.generate(None, start=starts[seed], **request)
+            for name, errors in points.items():
+                todo = {"preset": name, "threshold": preset_values(name, grid)["threshold"]}
+                picture = webui.generate(todo, start=starts[seed], **request)
+                errors[seed:] = [mean_squared_error(picture, dense)]
+            bench.store.save()
+            bench.progress.advance(task)
