@@ -133,7 +133,7 @@ class ComfyPage:
     def show(self, kind: str) -> None:
         """Arrange the graph around a node that shows all of its text, once the run has ended."""
         self.page.get_by_text("0 active").wait_for(timeout=RUN_MS)
-        self.page.set_viewport_size({"width": 1700, "height": 860})
+        self.page.set_viewport_size({"width": 1700, "height": 940})
         self.page.evaluate(
             """kind => {
                 const node = app.graph._nodes.find(n => n.type === kind);
