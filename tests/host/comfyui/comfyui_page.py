@@ -133,11 +133,13 @@ class ComfyPage:
     def show(self, kind: str) -> None:
         """Arrange the graph around a node that shows all of its text, once the run has ended."""
         self.page.get_by_text("0 active").wait_for(timeout=RUN_MS)
-        self.page.set_viewport_size({"width": 1800, "height": 960})
+        self.page.set_viewport_size({"width": 1700, "height": 940})
         self.page.evaluate(
             """kind => {
                 const node = app.graph._nodes.find(n => n.type === kind);
                 node.setSize([420, node.size[1]]);
+                const prompts = app.graph._nodes.filter(n => n.type === 'CLIPTextEncode');
+                prompts.forEach(n => n.setSize([420, 110]));
                 app.graph.arrange();
                 app.extensionManager.setting.set('Comfy.Minimap.Visible', false);
                 app.canvas.deselectAll();
