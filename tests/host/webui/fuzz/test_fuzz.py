@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 import requests
-from expect import CLEAN, Pass, Pooling, check, infotext, line, parameters
+from expect import CLEAN, Pass, Pooling, check, infotext, parameters
 from fuzz_arguments import (
     among_others,
     by_name,
@@ -38,6 +38,7 @@ from fuzz_arguments import (
 from fuzz_texts import cut_text, forged_text, translated_text
 from fuzz_values import DEFAULTS, NEVER, SQUARE, Asked
 from host import Host, HostFactory
+from told import line
 
 SEED = 20240213
 LEAST_REQUESTS = 1000
