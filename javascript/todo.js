@@ -52,6 +52,15 @@
             scale: number("txt2img_hr_scale") ?? 1,
             x: number("txt2img_hr_resize_x") ?? 0,
             y: number("txt2img_hr_resize_y") ?? 0,
+            checkpoint: shown("hr_checkpoint") ?? "",
+        };
+    }
+
+    function readRefiner(tab) {
+        return {
+            enabled: checked(`${tab}_enable-checkbox`),
+            switch_at: number(`${tab}_switch_at`) ?? 1,
+            checkpoint: shown(`${tab}_checkpoint`) ?? "",
         };
     }
 
@@ -61,7 +70,9 @@
         const values = {};
         for (const name of names) values[name] = shown(`script_${tab}_todo_${name}`);
         if (!size || Object.values(values).includes(undefined)) return null;
-        return JSON.stringify({width: size[0], height: size[1], hires: readHires(tab), values});
+        const [width, height] = size;
+        const [hires, refiner] = [readHires(tab), readRefiner(tab)];
+        return JSON.stringify({width, height, hires, refiner, values});
     }
 
     async function ask(route, state) {

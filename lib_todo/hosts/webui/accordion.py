@@ -9,7 +9,7 @@ import gradio as gr
 from modules.infotext_utils import PasteField
 from modules.ui_components import InputAccordion
 
-from ...settings import BY_NAME, FIELDS, Field
+from ...settings import BY_NAME, FIELDS, Field, preset_values
 from . import machine, preset_choice
 from .arguments import END_OF_ARGS, choices_on_page, from_page, on_page
 from .paste import PasteKey
@@ -79,10 +79,14 @@ def _preset_at_first(controls: dict[str, Any]) -> str:
 
 
 def _fill(preset: str) -> list[Any]:
-    """Every control's value; none is changed by `custom`."""
+    """Every control's value; none is changed by `custom`.
+
+    What the preset does not name (the window, the passes) goes back to its default: with another
+    value there the mark would have to say `custom`.
+    """
     if preset not in preset_choice.names():
         return [gr.update() for _ in NAMES]
-    values = {name: BY_NAME[name].default for name in NAMES} | preset_choice.values_of(preset)
+    values = {name: BY_NAME[name].default for name in NAMES} | preset_values(preset)
     return [gr.update(value=on_page(BY_NAME[name], values[name])) for name in NAMES]
 
 

@@ -184,7 +184,8 @@ def test_script_info_lists_the_settings_alone(host: Host, is_img2img: bool) -> N
         (1, 0, 1, None),
         ("both", None, None, ["both", "first", "hires"]),
     ]
-    for named, values in ((1, "automatic"), (2, "automatic"), (5, "0")):
-        choices = rows[named][4]
-        assert choices[0] == values
-        assert [float(choice) for choice in choices[1:]] == sorted(map(float, choices[1:]))
+    for row in (1, 2, 5):
+        # zero by its name, then numbers, which are told in the order of their size
+        name, *numbers = rows[row][4]
+        assert not name.replace(".", "").isdigit()
+        assert numbers == [f"{number:g}" for number in sorted(map(float, numbers))]
