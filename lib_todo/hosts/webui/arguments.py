@@ -45,16 +45,19 @@ def on_page(field: Field, value: Any) -> Any:
 
 
 def from_page(field: Field, value: Any) -> Any:
-    """A control's value as the setting; what cannot be read is left for the check to name."""
-    if field.kind not in (int, float) or not isinstance(value, str):
-        return value
-    if field.zero_means and value.strip().lower() == field.zero_means:
+    """A control's value as the setting: the controls with a named zero hold texts."""
+    return typed(field, value) if field.zero_means and isinstance(value, str) else value
+
+
+def typed(field: Field, text: str) -> Any:
+    """The number that somebody wrote; what is none is left for the check to name."""
+    if field.zero_means and text.strip().lower() == field.zero_means:
         return field.kind(0)
     try:
-        number = float(value)
+        number = float(text)
     except ValueError:
-        return value
-    return number if math.isfinite(number) else value
+        return text
+    return number if math.isfinite(number) else text
 
 
 def choices_on_page(field: Field) -> list[str]:

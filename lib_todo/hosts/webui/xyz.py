@@ -7,7 +7,7 @@ from typing import Any
 
 from ...settings import FIELDS, Field, SettingsError, preset_values
 from . import preset_choice
-from .arguments import OVERRIDES, from_page
+from .arguments import OVERRIDES, typed
 from .refusal import SettingsRefused
 
 PREFIX = "[ToDo] "
@@ -75,7 +75,7 @@ def _prepare(xyz_grid: Any, field: Field) -> Any:
     ]
 
     def prepare(text: str) -> list[str]:
-        values = [from_page(field, part) for part in xyz_grid.csv_string_to_list_strip(text)]
+        values = [typed(field, part) for part in xyz_grid.csv_string_to_list_strip(text)]
         for value in values:
             if isinstance(value, str) and value and not any(r.fullmatch(value) for r in ranges):
                 raise SettingsRefused(SettingsError(field.name, value, field.allowed))

@@ -77,12 +77,17 @@ class Tab:
             elif name in NAMED_NUMBERS:
                 self._type_into_a_choice(name, str(value))
             elif name == "preset":
-                with self.ui.settled():
-                    self.page.click(f'#{self.id(name)} input[value="{value}"]')
+                self._choose_preset(str(value))
             elif name == "prompt":
                 self.ui.fill(self.id(name), value, "textarea")
             else:
                 self.ui.fill(self.id(name), value)
+
+    def _choose_preset(self, name: str) -> None:
+        """Where it is not marked already, wait until it has filled the controls."""
+        if self.preset != name:
+            with self.ui.settled():
+                self.page.click(f'#{self.id("preset")} input[value="{name}"]')
 
     def _type_into_a_choice(self, name: str, value: str) -> None:
         """Into a dropdown that takes other values than its own, too."""

@@ -61,6 +61,18 @@ def steps(counts: dict[str, Any]) -> tuple[int, int]:
     return counts["steps"]["pooled"], counts["steps"]["seen"]
 
 
+def used(text: str) -> dict[str, dict[tuple[int, int], float]]:
+    """The factors that an image's text says were used: by pass and (height, width) in tokens."""
+    found = re.search(r"ToDo used: ([^,\n]*)", text)
+    return {
+        part.split()[0]: {
+            (int(height), int(width)): float(factor)
+            for width, height, factor in re.findall(r"(\d+)×(\d+) tokens by ([\d.]+)", part)
+        }
+        for part in (found[1].split("; ") if found else ())
+    }
+
+
 def numbers(line: str) -> tuple[Pooled, tuple[int, ...]]:
     """What a line of one pass says was pooled, and in how many of how many steps."""
     parts = re.findall(r"(\d+) → (\d+) keys in (\d+)", line)

@@ -16,10 +16,10 @@ FACTOR = "0 (automatic) or a number from 1 to 8"
 LABELS = [
     "ToDo: faster high resolution",
     "Factor",
-    "Factor of deeper layers",
+    "Factor for deeper layers",
     "Threshold",
-    "Automatic factor, times the ratio",
-    "The same for deeper layers",
+    "Scale",
+    "Scale for deeper layers",
     "Method",
     "Phase",
     "Start",

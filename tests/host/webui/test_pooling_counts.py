@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from expect import (
+    HIRES,
     LAYERS,
     METHODS,
     Pass,
@@ -15,7 +18,7 @@ from expect import (
     todo,
 )
 from host import Host
-from told import Pooled, pooled, steps, told
+from told import Pooled, pooled, steps, told, used
 
 # 256×256 gives SD 1.5 grids of 32, 16, 8, 4 a side and SDXL 16, 8.
 THRESHOLDS = {"tiny15": 12, "tinyxl": 6}
@@ -174,3 +177,50 @@ def test_a_batch_of_two_and_two_batches(host: Host) -> None:
     check(host, "tiny15", first=Pass(128, 128, 2, pooling, pooled_in={0}, calls=2))
     assert len(answer["images"]) == 4
     assert {row["batch"] for row in host.probe_counts()["rows"]} == {4}
+
+
+# what the presets say, apart from the phase
+PRESETS = {
+    "paper": Pooling(),
+    "close": Pooling(),
+    "balanced": Pooling(scale=1.5, deep_scale=1),
+    "fast": Pooling(threshold=32, scale=1, deep_scale=0.5),
+}
+
+
+@pytest.mark.parametrize("family", sorted(THRESHOLDS))
+@pytest.mark.parametrize("preset", list(PRESETS))
+def test_each_preset_by_its_own_rule(host: Host, family: str, preset: str) -> None:
+    """The size of each, and 512 pixels, where the fastest alone pools."""
+    host.use(f"{family}_a")
+    for width, height in ((512, 512), (832, 640)):
+        host.probe_reset()
+        answer = host.txt2img(width=width, height=height, steps=1, **todo(preset=preset))
+        check(host, family, first=Pass(width, height, 1, PRESETS[preset]))
+        assert parameters(infotext(answer))["ToDo preset"] == preset
+
+
+@pytest.mark.parametrize(
+    ("settings", "by_side"),
+    [
+        ({"preset": "paper", "threshold": 8}, {16: 2}),
+        ({"preset": "balanced", "threshold": 12}, {16: 2}),
+        ({"factor": 3, "deep_factor": 1.5, "threshold": 8}, {16: 3, 8: 1.5, 4: 1.5, 2: 1.5}),
+        ({"threshold": 16}, {}),
+        ({"threshold": 8, "passes": "hires"}, {}),
+        ({"threshold": 8, "end": 0}, {}),
+    ],
+)
+def test_the_text_tells_the_factors_that_were_used(
+    host: Host, settings: dict[str, Any], by_side: dict[int, float]
+) -> None:
+    """For the reader: what `automatic` came to, and where nothing was pooled."""
+    host.use("tiny15_a")
+    text = infotext(host.txt2img(width=128, height=128, steps=1, **todo(**settings)))
+    assert used(text) == {"first": {(side, side): by for side, by in by_side.items()}}
+
+
+def test_the_text_tells_the_factors_of_each_pass(host: Host) -> None:
+    host.use("tiny15_a")
+    text = infotext(host.txt2img(**HIRES, **Pooling(threshold=8).asked()))
+    assert used(text) == {"first": {(16, 16): 2}, "hires": {(32, 32): 4, (16, 16): 2}}

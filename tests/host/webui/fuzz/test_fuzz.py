@@ -116,12 +116,13 @@ class Checker:
         assert "<" not in str(told)
         is_on = values["enabled"] and values["passes"] != "hires"
         window = values["start"] <= 0 < values["end"]
-        pooling = Pooling(values["factor"], values["deep_factor"], int(values["threshold"]))
+        rule = ("factor", "deep_factor", "threshold", "scale", "deep_scale")
+        pooling = Pooling(**{name: values[name] for name in rule})
         expected = Pass(64, 64, 1, pooling if is_on and window else None)
         check(self.host, "tiny15", first=expected)
         assert (told is not None) is values["enabled"]
         is_pooled = any(keys < queries for _, _, queries, keys in expected.rows("tiny15"))
-        assert ("ToDo factor" in parameters(infotext(answer))) is is_pooled
+        assert ("ToDo factor" in parameters(infotext(answer))) is values["enabled"]
         if asked.more:
             return
         if not is_pooled:
