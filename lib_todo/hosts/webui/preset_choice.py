@@ -21,8 +21,8 @@ custom: a value in Advanced differs from all of these"""
 
 
 def names() -> list[str]:
-    """The presets in the order of their table."""
-    return list(PRESETS)
+    """The presets as HELP tells them: from the nearest picture on, and what they are measured by."""
+    return sorted(PRESETS, key=lambda name: name == "paper")
 
 
 def name_of(values: Mapping[str, Any]) -> str:

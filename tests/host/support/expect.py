@@ -173,6 +173,11 @@ def first_pixels(answer: dict[str, Any]) -> bytes:
     return pixels(images(answer)[0])
 
 
+def all_pixels(answer: dict[str, Any]) -> list[bytes]:
+    """Of every image; where ToDo is on the files differ by what their texts tell."""
+    return [pixels(image) for image in images(answer)]
+
+
 def picture(width: int, height: int) -> bytes:
     """A PNG file of plain gradients, to start img2img from."""
     ramp = Image.linear_gradient("L").resize((width, height))

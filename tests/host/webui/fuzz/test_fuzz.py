@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 import requests
-from expect import CLEAN, Pass, Pooling, check, infotext, parameters
+from expect import CLEAN, Pass, Pooling, all_pixels, check, infotext, parameters
 from fuzz_arguments import (
     among_others,
     by_name,
@@ -81,8 +81,8 @@ class Checker:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self.off = host.txt2img(**SQUARE)["images"]
-        self.made: dict[tuple[Any, ...], list[str]] = {}
+        self.off = all_pixels(host.txt2img(**SQUARE))
+        self.made: dict[tuple[Any, ...], list[bytes]] = {}
         self.outcomes: Counter[str] = Counter()
 
     def check(self, asked: Asked) -> None:
@@ -126,10 +126,10 @@ class Checker:
         if asked.more:
             return
         if not is_pooled:
-            assert answer["images"] == self.off
+            assert all_pixels(answer) == self.off
             return
         key = tuple(float(v) if isinstance(v, int) else v for v in values.values())
-        assert self.made.setdefault(key, answer["images"]) == answer["images"]
+        assert self.made.setdefault(key, all_pixels(answer)) == all_pixels(answer)
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +188,7 @@ def test_settings_files_with_nonsense(
         (tmp_path / name).write_text(json.dumps(content))
     arguments = ("--ui-settings-file", str(tmp_path / "config.json"))
     arguments += ("--ui-config-file", str(tmp_path / "ui-config.json"))
-    off = fuzzed.txt2img(**SQUARE)["images"]
+    off = all_pixels(fuzzed.txt2img(**SQUARE))
     host = start_host(with_ui=True, arguments=arguments)
     checker = Checker(host)
     assert checker.off == off
