@@ -17,12 +17,13 @@ from benchmarks.arguments import RESULTS, parse
 from benchmarks.models.hires import Checkpoint, HiresPipeline
 from benchmarks.output import pages, plots
 from benchmarks.output.tables import all_tables
-from benchmarks.parts import calibration, calls, generations, layer, overhead, quality
+from benchmarks.parts import calibration, calls, generations, layer, overhead, quality, samplers
 from benchmarks.peers.methods import Folders
 from benchmarks.running import machine
 from benchmarks.running.bench import Bench, shown_progress
 from benchmarks.running.store import OtherConditionsError, Store
 from benchmarks.running.timing import keep_freed_memory
+from benchmarks.running.webui import WebUI
 from lib_todo import Settings
 
 
@@ -78,14 +79,20 @@ def _measure(bench: Bench, args: argparse.Namespace, parts: list[str], settings:
         calls.measure(bench, wanted)
     if "layer" in parts:
         layer.measure(bench, args.layers, args.sides, settings, args.methods)
-    if {"quality", "generations"} & set(parts):
+    if {"quality", "samplers", "generations"} & set(parts):
         _measure_pictures(bench, args, parts)
     if "generations" in parts:
         if args.api:
-            api = generations.Api(args.api.rstrip("/"), args.api_size, args.api_steps)
-            generations.measure_api(bench, api)
+            webui = WebUI(args.api.rstrip("/"))
+            generations.measure_webui(bench, webui, args.api_size, args.api_steps)
         else:
             bench.store.note("generation | WebUI", "no address named by --api")
+    if "webui-samplers" in parts:
+        if args.api:
+            webui, names = WebUI(args.api.rstrip("/")), args.api_samplers
+            samplers.measure_webui(bench, webui, args.native, args.seeds, names)
+        else:
+            bench.store.note("WebUI samplers", "no address named by --api")
 
 
 def _measure_pictures(bench: Bench, args: argparse.Namespace, parts: list[str]) -> None:
@@ -96,6 +103,11 @@ def _measure_pictures(bench: Bench, args: argparse.Namespace, parts: list[str]) 
     pipeline = HiresPipeline(Checkpoint(args.checkpoint, args.native, args.steps), bench.device)
     if "quality" in parts:
         quality.measure(bench, pipeline, args.seeds, args.enlargements, args.variants)
+    if "samplers" in parts:
+        wanted = [
+            name for name in samplers.COMPARED if name in (args.variants or samplers.COMPARED)
+        ]
+        samplers.measure(bench, pipeline, args.seeds, args.enlargements, args.samplings, wanted)
     if "generations" in parts:
         generations.measure_pipeline(bench, pipeline, args.enlargements)
 

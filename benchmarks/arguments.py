@@ -11,7 +11,7 @@ import torch
 from benchmarks.models import attention_backends
 from benchmarks.models.hires import STEPS
 from benchmarks.models.unets import CONFIGS
-from benchmarks.parts import layer, quality
+from benchmarks.parts import layer, quality, samplers
 from benchmarks.peers.names import (
     ALL,
     DENSE,
@@ -40,7 +40,9 @@ PARTS = (
     "memory",
     "layer",
     "quality",
+    "samplers",
     "generations",
+    "webui-samplers",
     "report",
 )
 
@@ -92,9 +94,19 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--native", type=int, default=128, help="its own size in pixels")
     parser.add_argument("--variants", nargs="+", help="of the quality; all without it")
+    parser.add_argument(
+        "--samplings",
+        nargs="+",
+        choices=list(samplers.SAMPLINGS),
+        metavar="SAMPLING",
+        help="of the samplers, such as 'Euler a, 16 steps, strength 0.6'; all without it",
+    )
     parser.add_argument("--seeds", type=int, default=16, help="pictures of each setting")
     parser.add_argument("--enlargements", nargs="+", type=int, default=[2, 3])
-    parser.add_argument("--api", help="address of a running WebUI with --api, for generations")
+    parser.add_argument("--api", help="address of a running WebUI with --api")
+    parser.add_argument(
+        "--api-samplers", nargs="+", help="by the WebUI's names; all that it offers without it"
+    )
     parser.add_argument("--api-size", type=int, default=768, help="in pixels")
     parser.add_argument("--api-steps", type=int, default=4)
     parser.add_argument("--out", type=Path, default=Path("artifacts/benchmarks"))
@@ -136,6 +148,7 @@ def _quick(args: argparse.Namespace) -> argparse.Namespace:
     args.rounds, args.minutes, args.threshold = 1, 1, 16
     args.seeds, args.enlargements, args.steps = 1, [2], 4
     args.variants = ["ToDo nearest"]
+    args.samplings = list(samplers.SAMPLINGS)[:1]
     # of each kind of method one; of the layers' all
     args.methods = [*(f"ToDo {name}" for name in METHODS), DENSE, TODO, IDEAL, FLOOR]
     args.methods += ["ToMe 0.75", REFERENCE, OLDER, HYPERTILE, HIDIFFUSION]

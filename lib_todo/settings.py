@@ -39,15 +39,28 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def preset_values(name: Any) -> dict[str, Any]:
+# the trained grid of the largest level, a side, of the models that the presets' thresholds are for
+NATIVE_GRID = 64
+
+
+def preset_values(name: Any, native_grid: int = NATIVE_GRID) -> dict[str, Any]:
     """The values of a preset.
 
+    Args:
+        native_grid: the side in tokens of the largest grid that the model was trained on; the
+            preset's threshold goes with it.
+
     Raises:
-        SettingsError: no preset of that name.
+        SettingsError: no preset of that name, or no grid that a threshold could be.
     """
     if not isinstance(name, str) or name not in PRESETS:
         raise SettingsError("preset", name, "one of " + ", ".join(PRESETS))
-    return PRESETS[name]
+    values, threshold = PRESETS[name], BY_NAME["threshold"]
+    try:
+        side = threshold.check(native_grid)
+    except SettingsError:
+        raise SettingsError("native_grid", native_grid, threshold.allowed) from None
+    return {**values, "threshold": max(1, values["threshold"] * side // NATIVE_GRID)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,9 +124,13 @@ class Settings:
         return cls(**{**(base or {}), **bundle, **values})
 
     @classmethod
-    def from_preset(cls, preset: str, **values: Any) -> Settings:
-        """Settings of a named preset, with single values over it."""
-        return cls.from_mapping({"preset": preset, **values})
+    def from_preset(cls, preset: str, *, native_grid: int = NATIVE_GRID, **values: Any) -> Settings:
+        """Settings of a named preset, with single values over it.
+
+        Args:
+            native_grid: see `preset_values`; 96 for SD 2.x at 768 pixels.
+        """
+        return cls.from_mapping(values, base=preset_values(preset, native_grid))
 
     @classmethod
     def from_args(cls, args: Sequence[Any]) -> Settings:

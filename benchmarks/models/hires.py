@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from PIL import Image
 
+from benchmarks.models.schedulers import make_scheduler
 from benchmarks.peers.case import Case
 from benchmarks.peers.names import DIFFUSERS
 from lib_todo import Settings
@@ -20,6 +21,24 @@ WEIGHTS = (".safetensors", ".bin")
 STEPS, STRENGTH, GUIDANCE = 16, 0.6, 3.0
 SUBJECTS = ("a fox", "a frog", "a penguin", "a mushroom", "a whale", "a pig")
 PLACES = ("on a beach", "in the night", "in a meadow", "in the snow")
+
+
+def prompt_of(seed: int) -> str:
+    """A subject and a place that the embedded model knows, another for each seed."""
+    place = PLACES[seed // len(SUBJECTS) % len(PLACES)]
+    return f"{SUBJECTS[seed % len(SUBJECTS)]} {place}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampling:
+    """How a picture is sampled: the sampler's name, its steps, and the denoising strength.
+
+    Without a `sampler` it is the pipeline's own; without a `strength` it starts from noise.
+    """
+
+    sampler: str | None = None
+    steps: int = STEPS
+    strength: float | None = STRENGTH
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +83,7 @@ class HiresPipeline:
         self.second = StableDiffusionImg2ImgPipeline(
             **self.first.components, requires_safety_checker=False
         )
+        self._own_scheduler = self.first.scheduler
         for pipe in (self.first, self.second):
             pipe.set_progress_bar_config(disable=True)
 
@@ -72,10 +92,8 @@ class HiresPipeline:
         return Case(self.first.unet, DIFFUSERS, "checkpoint", side, side, [], Settings())
 
     def _common(self, seed: int) -> dict[str, Any]:
-        subject = SUBJECTS[seed % len(SUBJECTS)]
-        place = PLACES[seed // len(SUBJECTS) % len(PLACES)]
         return {
-            "prompt": f"{subject} {place}",
+            "prompt": prompt_of(seed),
             "num_inference_steps": self.checkpoint.steps,
             "guidance_scale": GUIDANCE,
             "generator": torch.Generator().manual_seed(seed),
@@ -96,6 +114,22 @@ class HiresPipeline:
             output_type="latent",
             callback_on_step_end=None if report is None else StepProgress(report, "hires"),
         ).images
+
+    def sample(self, seed: int, side: int, start: Image.Image, sampling: Sampling) -> torch.Tensor:
+        """The latents at `side` pixels, from `start` or from noise; nobody tells the steps."""
+        common = {**self._common(seed), "num_inference_steps": sampling.steps}
+        pipe = self.first if sampling.strength is None else self.second
+        if sampling.strength is None:
+            common |= {"width": side, "height": side}
+        else:
+            common |= {"image": start, "strength": sampling.strength}
+        # Euler a and the like draw from PyTorch's own generator where none is handed on
+        torch.manual_seed(seed)
+        pipe.scheduler = make_scheduler(sampling.sampler, self._own_scheduler)
+        try:
+            return pipe(**common, output_type="latent").images
+        finally:
+            pipe.scheduler = self._own_scheduler
 
     def decode(self, latents: torch.Tensor) -> Image.Image:
         """The latents through the decoder."""

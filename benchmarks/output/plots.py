@@ -140,25 +140,41 @@ def _lines(path: Path, title: str, x_label: str, y_label: str, series: Series) -
 
 
 def _trade_picture(path: Path, trades: dict[int, trade_off.Trade], native: int) -> Path:
-    figure, panels = plt.subplots(1, len(trades), figsize=(6 * len(trades), 3.8), squeeze=False)
+    figure, panels = plt.subplots(1, len(trades), figsize=(6.4 * len(trades), 4.4), squeeze=False)
     for axes, (times, points) in zip(panels[0], trades.items()):
-        for name, (error, speed) in points.items():
-            ours = name in trade_off.OURS
-            axes.plot(error, speed, "o", color=_OURS if ours else _OTHERS[0], markersize=9)
-            # ours to the left, where no other method has room
-            place = {"xytext": (-9 if ours else 9, -4), "ha": "right" if ours else "left"}
-            label = name.replace(" factor ", " by ")
-            axes.annotate(label, (error, speed), textcoords="offset points", **place)
-        axes.margins(x=0.3, y=0.15)
+        _trade_panel(axes, times, points)
         axes.set(
-            title=f"Faster against further off, at {times} times the model's own size",
-            xlabel=f"squared error of the latents (a model of {native} px at {times * native})",
-            ylabel=f"times faster ({trade_off.ARCHITECTURE}, {times * trade_off.NATIVE} px)",
+            title=f"{trade_off.ARCHITECTURE} at {times * trade_off.NATIVE} pixels",
+            xlabel=f"error of the picture (a model of {native} px at {times * native}), paper = 1",
+            ylabel="a step is so many times faster",
             xscale="log",
         )
         axes.grid(alpha=0.3)
+        axes.legend(fontsize="small", loc="best")
     _save(figure, path)
     return path
+
+
+def _trade_panel(axes: Any, times: int, points: trade_off.Trade) -> None:
+    """The two curves, the presets and the peers; errors as ratios to the paper's."""
+    paper = points[TODO][0] if TODO in points else 1
+    places = {name: (error / paper, speed) for name, (error, speed) in points.items()}
+    for (label, names), color in zip(trade_off.curves(points, times).items(), (_PAPER, _OURS)):
+        if names:
+            line = [places[name] for name in names]
+            axes.plot(*zip(*line), ".-", color=color, alpha=0.7, label=label)
+    on_curves = {*TODO_BY, *(name for name in points if name.startswith(trade_off.MOVING))}
+    for name, place in places.items():
+        if name in on_curves:
+            continue
+        preset = name in (TODO, *PRESETS)
+        style = {"marker": "*", "markersize": 15} if preset else {"marker": "o", "markersize": 8}
+        axes.plot(*place, linestyle="", color=_OURS if preset else _OTHERS[0], **style)
+        # the presets to the left, where no other method has room
+        where = {"xytext": (-11 if preset else 9, -4), "ha": "right" if preset else "left"}
+        label = name.removeprefix("ToDo ")
+        axes.annotate(label, place, textcoords="offset points", **where)
+    axes.margins(x=0.22, y=0.15)
 
 
 def _layer_picture(path: Path, layers: dict[str, Series]) -> Path:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 
 import torch
 
 from benchmarks.output import cells, prediction, targets
 from benchmarks.output.pages import table
-from benchmarks.parts import calibration, overhead
+from benchmarks.parts import calibration, overhead, samplers
 from benchmarks.peers.names import DENSE, IDEAL, TODO, attention_of
 from benchmarks.running.store import Store
 from benchmarks.running.timing import ratio
@@ -158,6 +159,31 @@ def _quality(store: Store) -> str:
     return table(head, rows) if rows else ""
 
 
+def _samplers(store: Store) -> str:
+    return _beside_paper(store, "samplers", "latent_mse", samplers.COMPARED[1:])
+
+
+def _webui_samplers(store: Store) -> str:
+    compared = [name for name in samplers.IN_WEBUI.values() if name != samplers.PAPER]
+    return _beside_paper(store, "WebUI samplers", "picture_mse", compared)
+
+
+def _beside_paper(store: Store, part: str, measure: str, compared: Sequence[str]) -> str:
+    rows = []
+    for side, name in dict.fromkeys(key[:2] for key in store.under(part)):
+        points = store.under(part, side, name)
+        paper = points.get((samplers.PAPER,), {}).get(measure)
+        if not paper:
+            continue
+        row = [f"{side}²", name, str(len(paper)), cells.mean(paper, 5)]
+        for method in compared:
+            errors = points.get((method,), {}).get(measure)
+            row.append(cells.ratio_of_means(errors, paper, 2) if errors and all(paper) else "")
+        rows.append(row)
+    head = ["pixels", "sampler", "seeds", "the paper's error", *(f"{m} / it" for m in compared)]
+    return table(head, rows) if rows else ""
+
+
 def _notes(store: Store) -> str:
     rows = [[name.replace(" | ", ", "), text] for name, text in store.left_out().items()]
     return table(["left out", "why"], rows) if rows else ""
@@ -176,5 +202,7 @@ def all_tables(store: Store) -> dict[str, str]:
         "overhead": _overhead(store),
         "predictions": _predictions(store),
         "quality": _quality(store),
+        "samplers": _samplers(store),
+        "webui_samplers": _webui_samplers(store),
         "notes": _notes(store),
     }

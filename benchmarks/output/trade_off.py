@@ -12,6 +12,8 @@ from benchmarks.running.timing import ratio
 # whose calls are held against the checkpoint's errors, and its own size in pixels
 ARCHITECTURE, NATIVE = "SD 1.x", 512
 OURS = (TODO, *PRESETS, *TODO_BY)
+# what the names of a moving phase's methods start with; the factor follows
+MOVING = "ToDo moving "
 # by method, error and speed-up
 Trade = dict[str, tuple[float, float]]
 
@@ -52,12 +54,33 @@ def as_close(peer: str, error: dict[str, float], among: Collection[str]) -> str 
     return max(close, key=error.__getitem__, default=None)
 
 
+def timed_as(name: str, times: int) -> str:
+    """The method whose calls take as long: a phase that moves costs nothing."""
+    if not name.startswith(MOVING):
+        return name
+    factor = int(name.removeprefix(MOVING))
+    return TODO if factor == times else f"ToDo factor {factor}"
+
+
 def both(store: Store, times: int) -> Trade:
     """The methods of which both were measured."""
     calls = store.groups("unet").get((DIFFUSERS, ARCHITECTURE, str(times * NATIVE)), {})
     base = calls.get(DENSE, {}).get("seconds")
+    found = {}
+    for name, error in errors(store, times).items():
+        seconds = calls.get(timed_as(name, times), {}).get("seconds")
+        if base and seconds:
+            found[name] = error, ratio(base, seconds).median
+    return found
+
+
+def curves(trade: Trade, times: int) -> dict[str, list[str]]:
+    """The paper's ToDo by several factors, and the same with a moving phase; by rising speed."""
+    lines = {
+        "the paper's, by factor": [TODO, *TODO_BY],
+        "the same factors, moving": [name for name in trade if name.startswith(MOVING)],
+    }
     return {
-        name: (error, ratio(base, calls[name]["seconds"]).median)
-        for name, error in errors(store, times).items()
-        if base and calls.get(name, {}).get("seconds")
+        label: sorted((name for name in names if name in trade), key=lambda name: trade[name][1])
+        for label, names in lines.items()
     }

@@ -7,17 +7,15 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-import requests
-
 from benchmarks.models.hires import HiresPipeline
 from benchmarks.peers.names import DENSE, HYPERTILE, TODO
 from benchmarks.peers.tome import tome
 from benchmarks.running.bench import Bench, Methods
+from benchmarks.running.webui import WebUI
 from lib_todo import Settings, token_downsampling
 
 PIPELINE, API = "diffusers", "WebUI"
 TOME_RATIO = 0.75
-REQUEST_SECONDS = 1800
 
 
 def measure_pipeline(bench: Bench, pipeline: HiresPipeline, enlargements: list[int]) -> None:
@@ -47,73 +45,33 @@ def measure_pipeline(bench: Bench, pipeline: HiresPipeline, enlargements: list[i
         bench.interleave(("generation", PIPELINE, str(side)), methods)
 
 
-@dataclasses.dataclass(frozen=True)
-class Api:
-    """A WebUI that runs with --api and this extension, and what it is asked for.
-
-    `side` is in pixels, both ways.
-    """
-
-    url: str
-    side: int
-    steps: int
-
-    def checkpoint(self) -> str:
-        """Its name and the short form of its hash, as the WebUI writes them.
-
-        Raises:
-            requests.HTTPError: the WebUI refused or failed.
-        """
-        answer = requests.get(f"{self.url}/sdapi/v1/options", timeout=REQUEST_SECONDS)
-        answer.raise_for_status()
-        return answer.json()["sd_model_checkpoint"]
-
-    def generate(self, settings: dict[str, Any] | None, options: dict[str, Any]) -> dict[str, Any]:
-        """One image; the answer.
-
-        Raises:
-            requests.HTTPError: the WebUI refused or failed.
-        """
-        todo = {**settings, "enabled": True} if settings is not None else {"enabled": False}
-        # the host does not restore an option that was never saved, so each request names them all
-        plain = {"token_merging_ratio": 0, "hypertile_enable_unet": False}
-        answer = requests.post(
-            f"{self.url}/sdapi/v1/txt2img",
-            json={
-                "prompt": "a lighthouse at dusk",
-                "seed": 1,
-                "width": self.side,
-                "height": self.side,
-                "steps": self.steps,
-                "sampler_name": "Euler",
-                "do_not_save_samples": True,
-                "do_not_save_grid": True,
-                "override_settings": {**plain, **options},
-                "alwayson_scripts": {"ToDo": {"args": [todo]}},
-            },
-            timeout=REQUEST_SECONDS,
-        )
-        answer.raise_for_status()
-        return answer.json()
-
-
-def measure_api(bench: Bench, api: Api) -> None:
+def measure_webui(bench: Bench, webui: WebUI, side: int, steps: int) -> None:
     """The same image by ToDo and by what the WebUI has built in.
 
     By the wall clock always: the work is done in the WebUI's process.
+
+    Args:
+        side: in pixels, both ways.
     """
     asked: dict[str, tuple[dict[str, Any] | None, dict[str, Any]]] = {
         DENSE: (None, {}),
-        TODO: ({}, {}),
+        TODO: ({"preset": "paper"}, {}),
         f"ToMe {TOME_RATIO}": (None, {"token_merging_ratio": TOME_RATIO}),
         HYPERTILE: (None, {"hypertile_enable_unet": True}),
     }
+    request = {"prompt": "a lighthouse at dusk", "seed": 1, "sampler_name": "Euler"}
+
+    def draw(
+        todo: dict[str, Any] | None, options: dict[str, Any], side: int = side, steps: int = steps
+    ) -> Any:
+        return webui.generate(todo, options, width=side, height=side, steps=steps, **request)
+
     methods: Methods = {
-        name: lambda request=request: contextlib.nullcontext(lambda: api.generate(*request))
-        for name, request in asked.items()
+        name: lambda each=each: contextlib.nullcontext(lambda: draw(*each))
+        for name, each in asked.items()
     }
     # loads the checkpoint, where it is not loaded yet
-    dataclasses.replace(api, side=256, steps=1).generate(None, {})
-    bench.store.set_conditions("generation", API, steps=api.steps, checkpoint=api.checkpoint())
+    draw(None, {}, side=256, steps=1)
+    bench.store.set_conditions("generation", API, steps=steps, checkpoint=webui.checkpoint())
     by_wall = dataclasses.replace(bench, clock="wall")
-    by_wall.interleave(("generation", API, str(api.side)), methods)
+    by_wall.interleave(("generation", API, str(side)), methods)

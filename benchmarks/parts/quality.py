@@ -17,7 +17,6 @@ from PIL import Image
 from benchmarks.models.hires import HiresPipeline
 from benchmarks.peers.names import DENSE, HIDIFFUSION, HYPERTILE, PRESETS, TODO_BY, TOMES
 from benchmarks.peers.tiles import tiled
-from benchmarks.peers.todo import at_native
 from benchmarks.peers.tome import tome
 from benchmarks.peers.windows import windowed
 from benchmarks.running.bench import Bench
@@ -44,7 +43,10 @@ def variants(threshold: int, enlargement: int) -> dict[str, Settings]:
     automatic = Settings.from_preset("paper", threshold=threshold)
     change = dataclasses.replace
     found = {f"ToDo {name}": change(automatic, method=name) for name in METHODS}
-    found |= {name: at_native(preset, threshold) for name, preset in PRESETS.items()}
+    found |= {
+        name: Settings.from_preset(preset, native_grid=threshold)
+        for name, preset in PRESETS.items()
+    }
     found |= {f"ToDo moving {f}": change(automatic, factor=f, phase="moving") for f in MOVING_BY}
     if enlargement == 2:
         factors = (1.5, *TODO_BY.values())
@@ -81,17 +83,22 @@ def names(native: int, enlargements: list[int]) -> list[str]:
     return list(dict.fromkeys([*itertools.chain(*ours), *TOMES, HYPERTILE, HIDIFFUSION]))
 
 
-def _draw_all(
-    bench: Bench, pipeline: HiresPipeline, seed: int, start: Image.Image, found: Methods
+def draw_all(
+    bench: Bench, key: tuple[str, ...], found: Methods, draw: Callable[[Any], torch.Tensor]
 ) -> dict[str, torch.Tensor]:
-    """The latents by method, without those that fail."""
-    drawn = {DENSE: pipeline.second_pass(seed, start)}
+    """The latents by method, dense's too, without those that fail.
+
+    Args:
+        key: the points' name without the method's.
+        draw: makes them inside of a method, which hands it ToDo's report where there is one.
+    """
+    drawn = {DENSE: draw(None)}
     for name, method in found.items():
 
-        def draw(report: Any, name: str = name) -> None:
-            drawn[name] = pipeline.second_pass(seed, start, report)
+        def draw_with(report: Any, name: str = name) -> None:
+            drawn[name] = draw(report)
 
-        bench.attempt(("quality", str(start.width), name, "drawing"), name, method, draw)
+        bench.attempt((*key, name, "drawing"), name, method, draw_with)
     return drawn
 
 
@@ -122,9 +129,12 @@ def measure(
         for seed in range(done, seeds):
             if bench.out_of_time:
                 break
-            drawn = _draw_all(
-                bench, pipeline, seed, pipeline.enlarged_first_pass(seed, side), found
-            )
+            start = pipeline.enlarged_first_pass(seed, side)
+
+            def draw(report: Any, seed: int = seed, start: Image.Image = start) -> torch.Tensor:
+                return pipeline.second_pass(seed, start, report)
+
+            drawn = draw_all(bench, ("quality", str(side)), found, draw)
             dense = drawn.pop(DENSE)
             dense_picture = pipeline.decode(dense)
             for name, latents in drawn.items():

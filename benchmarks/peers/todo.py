@@ -11,18 +11,13 @@ from benchmarks.peers.case import Case, Method
 from lib_todo import Settings, token_downsampling
 
 
-def at_native(preset: str, threshold: int) -> Settings:
-    """A preset for a model whose own grid is `threshold` tokens a side instead of 64."""
-    values = Settings.from_preset(preset)
-    return dataclasses.replace(values, threshold=values.threshold * threshold // 64)
-
-
 def preset(name: str) -> Method:
     """ToDo by one of the library's presets."""
 
     @contextlib.contextmanager
     def apply(case: Case) -> Iterator[None]:
-        with token_downsampling(at_native(name, case.settings.threshold)):
+        settings = Settings.from_preset(name, native_grid=case.settings.threshold)
+        with token_downsampling(settings):
             yield
 
     return apply

@@ -10,18 +10,40 @@ from demo.app.cancellation import Cancellation
 from demo.comparison import defaults
 from demo.comparison.compare import Comparison, OnProgress, compare
 from demo.comparison.loading import largest_grid, native_grid
-from demo.comparison.methods import Baseline, Method, ToDo, ToMe, matching_ratio
+from demo.comparison.methods import (
+    PAPER_TITLE,
+    Baseline,
+    Method,
+    ToDo,
+    ToMe,
+    matching_ratio,
+)
 from demo.comparison.pictures import caption
-from demo.comparison.recipe import Recipe
+from demo.comparison.recipe import OptionError, Recipe
 from demo.comparison.sampling import Sampler
 from lib_todo import Settings
 from lib_todo.settings import BY_NAME
 
+# the page's names for what is compared with the baseline
+METHODS = {"todo": "ToDo", "paper": PAPER_TITLE, "tome": "ToMe"}
+CUSTOM = "custom"
+# ToDo's settings that have a control; a picture has no passes to choose from
+TODO_FIELDS = (
+    "factor",
+    "deep_factor",
+    "threshold",
+    "scale",
+    "deep_scale",
+    "method",
+    "phase",
+    "start",
+    "end",
+)
 RECIPE_FIELDS = ("prompt", "negative_prompt", "seed", "steps", "guidance", "width", "height")
 
 
 class Generator:
-    """Compares the baseline with one method on one pipeline, one generation at a time."""
+    """Compares the baseline with other methods on one pipeline, one generation at a time."""
 
     def __init__(self, sampler: Sampler) -> None:
         self._sampler = sampler
@@ -31,14 +53,14 @@ class Generator:
     def generate(
         self, cancellation: Cancellation, values: Mapping[str, Any], on_progress: OnProgress
     ) -> Comparison:
-        """The baseline and the method that the page's values ask for.
+        """The baseline and the methods that the page's values ask for.
 
         Raises:
             OptionError, SettingsError: a value that cannot be used.
             CancelledError: the user cancelled while it waited or ran.
         """
         recipe = _recipe(values)
-        method = self._method(values, recipe)
+        methods = self._methods(values, recipe)
 
         def check_and_report(title: str, done: int, total: int) -> None:
             cancellation.check()
@@ -46,16 +68,27 @@ class Generator:
 
         with self._lock:
             cancellation.check()
-            return compare(self._sampler, recipe, [Baseline(), method], 1, check_and_report)
+            return compare(self._sampler, recipe, [Baseline(), *methods], 1, check_and_report)
 
-    def _method(self, values: Mapping[str, Any], recipe: Recipe) -> Method:
+    def _methods(self, values: Mapping[str, Any], recipe: Recipe) -> list[Method]:
+        wanted = values["methods"]
+        if not wanted or not set(wanted) <= METHODS.keys():
+            raise OptionError(f"methods must be one or more of {', '.join(METHODS)}, not {wanted}")
         asked = defaults.with_prefix("todo_", values)
         if asked.get("phase") == BY_NAME["phase"].default:
             # the page sends every control; its default is nothing that anybody asked for
             del asked["phase"]
         todo = Settings(**asked)
-        if values["method"] == "todo":
-            return ToDo(todo)
+        made = {
+            "todo": lambda: ToDo(todo),
+            "paper": lambda: ToDo(
+                Settings.from_preset("paper", threshold=todo.threshold), "paper", METHODS["paper"]
+            ),
+            "tome": lambda: self._tome(values, recipe, todo),
+        }
+        return [made[name]() for name in METHODS if name in wanted]
+
+    def _tome(self, values: Mapping[str, Any], recipe: Recipe, todo: Settings) -> ToMe:
         given = defaults.with_prefix("tome_", values)
         tome = {name: value for name, value in given.items() if value}
         largest = largest_grid(self._sampler.unet, recipe, self._sampler.pipe.vae_scale_factor)

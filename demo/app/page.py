@@ -8,24 +8,12 @@ import gradio as gr
 
 from demo.app.cancellation import Cancellation, CancelledError
 from demo.app.generator import Generator, figures, paper_size_values
+from demo.app.inputs import method_inputs, picture_inputs
 from demo.comparison import defaults
-from demo.comparison.methods import TOME_LEVELS
-from demo.comparison.recipe import LARGEST, SIZE_STEP, SMALLEST, OptionError
+from demo.comparison.pictures import DIFFERENCE_TIMES, difference
+from demo.comparison.recipe import OptionError
 from demo.comparison.sampling import Sampler
 from lib_todo import SettingsError
-from lib_todo.settings import BY_NAME
-
-TODO_FIELDS = (
-    "factor",
-    "deep_factor",
-    "threshold",
-    "scale",
-    "deep_scale",
-    "method",
-    "phase",
-    "start",
-    "end",
-)
 
 
 def build_page(sampler: Sampler, model: str, initial: dict[str, Any]) -> gr.Blocks:
@@ -39,13 +27,13 @@ def build_page(sampler: Sampler, model: str, initial: dict[str, Any]) -> gr.Bloc
     with gr.Blocks(title="ToDo: token downsampling") as page:
         gr.Markdown(
             "# ToDo: token downsampling\n"
-            f"The same picture without downsampling and with a method, made by `{model}`. "
+            f"The same picture without downsampling and with other methods, made by `{model}`. "
             "ToDo lets each token attend to a downsampled copy of the others "
             "([arXiv 2402.13573](https://arxiv.org/abs/2402.13573))."
         )
         with gr.Row():
             with gr.Column(scale=1):
-                inputs = _picture_inputs(initial) | _method_inputs(generator.native_grid)
+                inputs = picture_inputs(initial) | method_inputs(generator.native_grid)
                 paper_size = gr.Dropdown(
                     [str(side) for side in defaults.PAPER_SIZES],
                     label="The paper's settings for SD 1.x at this size",
@@ -82,74 +70,23 @@ def build_page(sampler: Sampler, model: str, initial: dict[str, Any]) -> gr.Bloc
     return page
 
 
-def _picture_inputs(initial: dict[str, Any]) -> dict[str, Any]:
-    side = {"minimum": SMALLEST, "maximum": LARGEST, "step": SIZE_STEP}
-    first = int(initial["hires_from"])
-    inputs = {
-        "prompt": gr.Textbox(defaults.PROMPT, label="Prompt", elem_id="prompt"),
-        "negative_prompt": gr.Textbox("", label="Negative prompt"),
-    }
-    with gr.Row():
-        inputs["width"] = gr.Slider(value=initial["width"], label="Width", **side)
-        inputs["height"] = gr.Slider(value=initial["height"], label="Height", **side)
-    with gr.Row():
-        inputs["first_width"] = gr.Number(
-            first, label="Hires fix: first pass width (0: off)", precision=0
-        )
-        inputs["first_height"] = gr.Number(first, label="Hires fix: first pass height", precision=0)
-        inputs["strength"] = gr.Slider(
-            0.01, 1, value=initial["strength"], step=0.01, label="Denoising strength"
-        )
-    with gr.Row():
-        inputs["steps"] = gr.Slider(1, 150, value=initial["steps"], step=1, label="Sampling steps")
-        inputs["guidance"] = gr.Slider(
-            0, 30, value=initial["guidance"], step=0.5, label="CFG scale"
-        )
-        inputs["seed"] = gr.Number(0, label="Seed", precision=0)
-    return inputs
-
-
-def _method_inputs(native_grid: int) -> dict[str, Any]:
-    inputs = {
-        "method": gr.Radio([("ToDo", "todo"), ("ToMe", "tome")], value="todo", label="Method")
-    }
-    with gr.Accordion("ToDo", open=False):
-        for name in TODO_FIELDS:
-            inputs[f"todo_{name}"] = _todo_input(name, native_grid)
-    with gr.Accordion("ToMe (tomesd)", open=False):
-        inputs["tome_ratio"] = gr.Slider(
-            0, 0.99, value=0, step=0.0025, label="Ratio (0: as many tokens as ToDo drops)"
-        )
-        inputs["tome_stride"] = gr.Slider(0, 16, value=0, step=1, label="Stride (0: automatic)")
-        inputs["tome_max_downsample"] = gr.Radio(
-            list(TOME_LEVELS), value=1, label="Max downsample: levels down to 1/"
-        )
-    return inputs
-
-
-def _todo_input(name: str, native_grid: int) -> Any:
-    field = BY_NAME[name]
-    if field.choices:
-        return gr.Dropdown(list(field.choices), value=field.default, label=field.label)
-    return gr.Slider(
-        0 if field.zero_means else field.minimum,
-        field.maximum,
-        value=native_grid if name == "threshold" else field.default,
-        step=field.step,
-        label=field.label,
-        info=field.help,
-    )
-
-
 def _outputs() -> list[Any]:
     # gradio from 5 on would show lossy WebP
-    shown = {"type": "pil", "interactive": False} | ({"format": "png"} if has_wipe() else {})
-    with gr.Row():
-        baseline = gr.Image(label="Baseline", **shown)
-        picture = gr.Image(label="Method", **shown)
+    lossless = {"format": "png"} if has_wipe() else {}
+    shown = {"columns": 2, "object_fit": "contain", **lossless}
+    pictures = gr.Gallery(label="Pictures", elem_id="pictures", **shown)
     figures = gr.Markdown(elem_id="figures")
-    wipe = [gr.ImageSlider(label="Wipe", elem_id="wipe", **shown)] if has_wipe() else []
-    return [baseline, picture, figures, *wipe]
+    differences = gr.Gallery(
+        label=f"Difference from the baseline, {DIFFERENCE_TIMES} times as bright as it is",
+        elem_id="differences",
+        **shown,
+    )
+    if not has_wipe():
+        return [pictures, figures, differences]
+    wipe = gr.ImageSlider(
+        label="Baseline and the first method", elem_id="wipe", type="pil", **lossless
+    )
+    return [pictures, figures, differences, wipe]
 
 
 def has_wipe() -> bool:
@@ -167,6 +104,12 @@ def _run(
     except (OptionError, SettingsError) as error:
         raise gr.Error(str(error)) from error
     except CancelledError:
-        return [gr.update(), gr.update(), "Cancelled.", *([gr.update()] if has_wipe() else [])]
-    pictures = [result.image for result in comparison.results]
-    return [*pictures, figures(comparison), *([tuple(pictures)] if has_wipe() else [])]
+        unchanged = [gr.update()] if has_wipe() else []
+        return [gr.update(), "Cancelled.", gr.update(), *unchanged]
+    baseline, *others = comparison.results
+    pictures = [(result.image, result.method.title) for result in comparison.results]
+    differences = [
+        (difference(result.image, baseline.image), result.method.title) for result in others
+    ]
+    wipe = [(baseline.image, others[0].image)] if has_wipe() else []
+    return [pictures, figures(comparison), differences, *wipe]

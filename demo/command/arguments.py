@@ -7,8 +7,14 @@ from pathlib import Path
 
 from demo.comparison import defaults, methods
 from demo.comparison.loading import BUILT_IN, DTYPES
-from lib_todo.settings import BY_NAME, METHODS
+from lib_todo.settings import BY_NAME, METHODS, PRESETS
 
+# of ToDo's single settings, what they are without the option; a preset tells the others
+USUALLY = {
+    "threshold": " (default: the model's own grid, half of it with the preset fast)",
+    "start": " (default: 0)",
+    "end": " (default: 1)",
+}
 OUTPUT = Path(__file__).parents[1] / "output"
 
 
@@ -87,14 +93,18 @@ def _add_comparison(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_todo(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--todo-preset",
+        choices=list(PRESETS),
+        help="what the options below override (default: balanced)",
+    )
     for name in ("factor", "deep_factor", "threshold", "scale", "deep_scale", "start", "end"):
         field = BY_NAME[name]
-        default = "the model's own grid" if name == "threshold" else f"{field.default:g}"
         group.add_argument(
             f"--todo-{name.replace('_', '-')}",
             type=field.kind,
             metavar="N",
-            help=f"{field.allowed} (default: {default})",
+            help=f"{field.allowed}{USUALLY.get(name, '')}",
         )
     group.add_argument("--todo-method", choices=METHODS)
     group.add_argument("--todo-phase", choices=BY_NAME["phase"].choices)

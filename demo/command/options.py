@@ -14,6 +14,7 @@ from demo.comparison.loading import BUILT_IN, Source, choose_device
 from demo.comparison.recipe import OptionError, Recipe
 from lib_todo import Settings, SettingsError
 from lib_todo.plan import Grid
+from lib_todo.settings import NATIVE_GRID
 
 MOST_REPEATS = 100
 SIZE = re.compile(r"(\d+)(?:[x×](\d+))?")
@@ -41,13 +42,14 @@ class Options:
             largest: the largest grid; ToMe's ratio, if none was given, merges as many of its tokens
                 as ToDo leaves out.
         """
-        todo = Settings(**{"threshold": native_grid, **self.todo})
+        todo = methods.todo_settings(self.todo, native_grid)
         ratio = methods.matching_ratio(largest, todo, self.tome.get("stride", 0))
         tome = {"ratio": ratio, **self.tome}
-        paper = Settings.from_preset("paper", threshold=todo.threshold)
+        threshold = self.todo.get("threshold", native_grid)
+        paper = Settings.from_preset("paper", threshold=threshold)
         made = {
             "baseline": methods.Baseline,
-            "paper": lambda: methods.ToDo(paper, "paper", "ToDo as in the paper"),
+            "paper": lambda: methods.ToDo(paper, "paper", methods.PAPER_TITLE),
             "todo": lambda: methods.ToDo(todo),
             "tome": lambda: methods.ToMe(**tome),
         }
@@ -73,7 +75,7 @@ def _read(given: dict[str, Any]) -> Options:
     of_size = defaults.PAPER_SIZES.get(given.get("paper_size"), {})
     values = {**of_model, **of_size, **given}
     todo, tome = defaults.with_prefix("todo_", values), defaults.with_prefix("tome_", values)
-    Settings(**todo)
+    methods.todo_settings(todo, NATIVE_GRID)
     methods.ToMe(**{"ratio": 0.0, **tome})
     if not 1 <= values["repeats"] <= MOST_REPEATS:
         raise OptionError(f"repeats must be from 1 to {MOST_REPEATS}, not {values['repeats']}")

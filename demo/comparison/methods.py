@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from lib_todo import Report, Settings, token_downsampling
 from lib_todo.plan import Grid, layer_factor
 
 NAMES = ("baseline", "paper", "todo", "tome")
+PAPER_TITLE = "ToDo as in the paper"
 USUAL = ("baseline", "todo", "tome")
 TOME_LEVELS = (1, 2, 4, 8)
 LARGEST_STRIDE = 16
@@ -63,6 +64,15 @@ class ToDo:
     def applied(self, pipe: Any) -> Iterator[Report]:
         with token_downsampling(self.todo) as report:
             yield report
+
+
+def todo_settings(values: Mapping[str, Any], native_grid: int) -> Settings:
+    """ToDo's settings: single values over those of their `preset`, balanced without one.
+
+    Raises SettingsError.
+    """
+    single = {"preset": "balanced", **values}
+    return Settings.from_preset(single.pop("preset"), native_grid=native_grid, **single)
 
 
 @dataclasses.dataclass(frozen=True)

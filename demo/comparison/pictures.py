@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageChops, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from demo.comparison.compare import Result
@@ -18,6 +18,7 @@ FONT = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
 CELL = 512
 GAP = 12
 TITLE_SIZE, LINE_SIZE = 22, 16
+DIFFERENCE_TIMES = 8
 BACKGROUND, TITLE_COLOUR, LINE_COLOUR = "white", "#111111", "#444444"
 
 
@@ -50,6 +51,13 @@ def _fitted(picture: Image.Image) -> Image.Image:
     # so that a small picture's pixels stay visible
     how = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
     return picture.resize(size, how)
+
+
+def difference(picture: Image.Image, baseline: Image.Image) -> Image.Image:
+    """Where and by how much two pictures differ, DIFFERENCE_TIMES brighter than it is."""
+    return ImageChops.difference(picture, baseline).point(
+        lambda value: min(255, DIFFERENCE_TIMES * value)
+    )
 
 
 def caption(result: Result) -> list[str]:

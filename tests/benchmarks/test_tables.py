@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmarks.output import pages, trade_off
 from benchmarks.output.tables import all_tables
+from benchmarks.parts import samplers
 from benchmarks.running.store import Store
 
 
@@ -97,3 +98,32 @@ def test_errors_are_of_the_seeds_that_all_have(tmp_path: Path) -> None:
     assert trade_off.enlargements(store) == [2]
     assert trade_off.errors(store, 2) == {"ToDo paper": 2, "ToMe 0.5": 4}
     assert trade_off.errors(store, 3) == {}
+
+
+def test_a_moving_phase_takes_as_long_as_the_same_factor(tmp_path: Path) -> None:
+    store = Store(tmp_path / "results.json")
+    _errors(store, {"ToDo nearest": 2, "ToDo moving 2": 1, "ToDo moving 3": 3, "ToMe 0.75": 5})
+    seconds = {"dense": 12.0, "ToDo paper": 6.0, "ToDo factor 3": 4.0, "ToMe 0.75": 8.0}
+    for method, value in seconds.items():
+        store.point("unet", "diffusers", "SD 1.x", "1024", method)["seconds"] = {"1": value}
+    trade = trade_off.both(store, 2)
+    assert trade == {
+        "ToDo paper": (2, 2),
+        "ToDo moving 2": (1, 2),
+        "ToDo moving 3": (3, 3),
+        "ToMe 0.75": (5, 1.5),
+    }
+    assert list(trade_off.curves(trade, 2).values()) == [
+        ["ToDo paper"],
+        ["ToDo moving 2", "ToDo moving 3"],
+    ]
+
+
+def test_samplers_are_beside_the_paper_with_the_same_one(tmp_path: Path) -> None:
+    store = Store(tmp_path / "results.json")
+    name = next(iter(samplers.SAMPLINGS))
+    for method, errors in {"ToDo nearest": [1.0, 3.0], "ToDo close": [0.5, 0.5]}.items():
+        store.point("samplers", "256", name, method)["latent_mse"] = errors
+    row = all_tables(store)["samplers"].splitlines()[-1]
+    assert row.startswith(f"| 256² | {name} | 2 | 2.00000 ")
+    assert "| 0.25 (0.17 to 0.50) |" in row

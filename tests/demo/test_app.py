@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -24,8 +25,11 @@ import gradio_client
 from demo.app import __main__ as app
 from demo.app import generator as generators
 from demo.app.cancellation import Cancellation, CancelledError
+from demo.app.generator import CUSTOM, METHODS, TODO_FIELDS
+from demo.app.inputs import preset_of
 from demo.app.page import build_page, has_wipe
-from lib_todo.settings import FIELDS
+from demo.comparison.pictures import difference
+from lib_todo.settings import BY_NAME, FIELDS, PRESETS, preset_values
 
 CHROMIUM = shutil.which("chromium")
 SCREENSHOTS = os.environ.get("TODO_SCREENSHOTS")
@@ -42,7 +46,7 @@ VALUES = {
     "steps": 4,
     "guidance": 3,
     "seed": 1,
-    "method": "todo",
+    "methods": ["todo"],
     "todo_factor": 0,
     "todo_deep_factor": 0,
     "todo_threshold": 8,
@@ -91,21 +95,41 @@ def ask(url: str) -> Callable[..., Any]:
     return ask
 
 
-def test_the_client_gets_both_pictures_and_the_figures(ask: Callable[..., Any]) -> None:
-    baseline, picture, figures = ask()[:3]
-    for path in (baseline, picture):
-        with Image.open(path) as image:
-            assert image.size == (128, 96)
-    assert Path(baseline).read_bytes() != Path(picture).read_bytes()
-    assert "ToDo: 192 → 48 keys in 3 of 7 self-attention layers, 2 of 2 steps" in figures
-    assert "**Baseline**" in figures
-    assert "PSNR" in figures
+def _pictures(folder: str) -> dict[str, Path]:
+    """By caption, what gradio's client made of a gallery."""
+    captions = json.loads(Path(folder, "captions.json").read_text())
+    return {caption: Path(folder, name) for name, caption in captions.items()}
+
+
+def test_the_client_gets_the_pictures_their_differences_and_the_figures(
+    ask: Callable[..., Any],
+) -> None:
+    gallery, figures, differences = ask(methods=["todo", "paper", "tome"])[:3]
+    pictures, differences = _pictures(gallery), _pictures(differences)
+    assert list(pictures) == ["Baseline", *METHODS.values()]
+    assert list(differences) == list(METHODS.values())
+    with Image.open(pictures["Baseline"]) as baseline:
+        assert baseline.size == (128, 96)
+        for title, path in differences.items():
+            with Image.open(pictures[title]) as other, Image.open(path) as shown:
+                assert shown.convert("RGB").tobytes() == difference(other, baseline).tobytes()
+                assert shown.getbbox() is not None
+    assert all(f"**{title}**" in figures for title in pictures)
+    assert "192 → 48 keys in 3 of 7" in figures
 
 
 def test_tome_without_a_first_pass(ask: Callable[..., Any]) -> None:
-    figures = ask(method="tome", first_width=0, steps=2, tome_ratio=0.5)[2]
+    figures = ask(methods=["tome"], first_width=0, steps=2, tome_ratio=0.5)[1]
     assert "**ToMe**" in figures
     assert "96 of 192 keys" in figures
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_fills_the_single_settings_that_make_it_up(name: str) -> None:
+    values = {field: BY_NAME[field].default for field in TODO_FIELDS}
+    values |= preset_values(name, native_grid=16)
+    assert preset_of(values, 16) == name
+    assert preset_of({**values, "end": 0.5}, 16) == CUSTOM
 
 
 def test_a_bad_value_is_an_error_that_names_it(ask: Callable[..., Any]) -> None:
@@ -113,11 +137,11 @@ def test_a_bad_value_is_an_error_that_names_it(ask: Callable[..., Any]) -> None:
         ask(height=100)
     with pytest.raises(Exception, match="start"):
         ask(todo_start=0.8, todo_end=0.2)
+    with pytest.raises(Exception, match="methods must be"):
+        ask(methods=[])
 
 
 def test_the_page_offers_every_setting_of_a_pass() -> None:
-    from demo.app.page import TODO_FIELDS
-
     # a picture has no passes to choose from: only its last one is compared
     assert {*TODO_FIELDS, "enabled", "passes"} == {field.name for field in FIELDS}
 
@@ -221,6 +245,9 @@ def test_in_a_browser(url: str, browser_page: Any, tmp_path: Path) -> None:
     page = browser_page
     page.goto(url)
     page.locator("#prompt textarea").fill("a frog in the snow")
+    page.locator("#preset").get_by_text("fast", exact=True).click()
+    expect = pytest.importorskip("playwright.sync_api").expect
+    expect(page.get_by_label("Threshold").first).to_have_value("4")
     page.locator("#generate").click()
     page.get_by_text("of 7 self-attention layers").first.wait_for()
     pictures = page.locator("img[src*='file'], img[src^='data:image']")

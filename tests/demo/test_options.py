@@ -14,6 +14,7 @@ from demo.command import options
 from demo.comparison import defaults
 from demo.comparison.methods import Baseline, ToDo, ToMe
 from lib_todo import Settings
+from lib_todo.settings import PRESETS
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,6 +68,12 @@ def test_the_threshold_is_the_models_own_grid_and_tome_matches_todo() -> None:
     assert tome == ToMe(0.9722, 6)
 
 
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_a_base_for_the_models_own_grid(name: str) -> None:
+    todo = parse(f"--todo-preset {name} --todo-end 0.5").methods(16, (64, 64))[1]
+    assert todo.todo == Settings.from_preset(name, native_grid=16, end=0.5)
+
+
 def test_tome_matches_as_far_as_a_given_stride_reaches() -> None:
     assert parse("--tome-stride 2").methods(16, (64, 64))[2] == ToMe(0.75, 2)
 
@@ -95,6 +102,7 @@ def test_hires_sizes() -> None:
         ("--todo-start 0.6 --todo-end 0.4", "start"),
         ("--todo-threshold 1.5", "invalid int"),
         ("--todo-method mean", "invalid choice"),
+        ("--todo-preset slow", "invalid choice"),
         ("--tome-ratio 1", "tome-ratio must be from 0"),
         ("--tome-ratio 0.9 --tome-stride 2", "out of reach"),
         ("--tome-stride 1", "tome-stride must be"),

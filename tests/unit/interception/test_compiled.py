@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 import torch
+
+pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
+
 from diffusers_models import TEXT_WIDTH, unet
 from settings_of import paper
 from torch import nn

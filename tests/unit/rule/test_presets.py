@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lib_todo import Settings, SettingsError
+from lib_todo.plan import layer_factor
 from lib_todo.settings import PRESETS
 
 # scale, deep_scale, threshold, phase
@@ -78,3 +79,21 @@ def test_methods_that_take_one_token_move(method: str) -> None:
     assert Settings(method=method).moves
     assert Settings(method=method, phase="".join(["mov", "ing"])).moves
     assert not Settings(method=method, phase="fixed").moves
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("side", [16, 64, 96])
+def test_a_presets_threshold_goes_with_the_models_own_grid(name: str, side: int) -> None:
+    """So the rule does for a grid of `side` tokens what it does for one of 64."""
+    here, there = Settings.from_preset(name, native_grid=side), Settings.from_preset(name)
+    for ratio in (0.5, 1, 1.5, 2, 4):
+        mine, theirs = (2 * [round(grid * ratio)] for grid in (side, 64))
+        factor = layer_factor(tuple(mine), tuple(mine), here)
+        assert factor == layer_factor(tuple(theirs), tuple(theirs), there)
+
+
+@pytest.mark.parametrize("side", [0, -8, 64.5, "64", True, None, 1000])
+def test_a_grid_that_no_model_has_is_refused_by_name(side: Any) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_preset("fast", native_grid=side)
+    assert caught.value.field == "native_grid"

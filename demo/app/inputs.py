@@ -1,0 +1,122 @@
+"""The app's inputs: the picture, what it is compared with, and each method's settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from demo.app.generator import CUSTOM, METHODS, TODO_FIELDS
+from demo.comparison import defaults
+from demo.comparison.methods import TOME_LEVELS
+from demo.comparison.recipe import LARGEST, SIZE_STEP, SMALLEST
+from lib_todo.settings import BY_NAME, PRESETS, Field, preset_values
+
+
+def picture_inputs(initial: dict[str, Any]) -> dict[str, Any]:
+    """The controls of the recipe, by name."""
+    side = {"minimum": SMALLEST, "maximum": LARGEST, "step": SIZE_STEP}
+    first = int(initial["hires_from"])
+    inputs = {
+        "prompt": gr.Textbox(defaults.PROMPT, label="Prompt", elem_id="prompt"),
+        "negative_prompt": gr.Textbox("", label="Negative prompt"),
+    }
+    with gr.Row():
+        inputs["width"] = gr.Slider(value=initial["width"], label="Width", **side)
+        inputs["height"] = gr.Slider(value=initial["height"], label="Height", **side)
+    with gr.Row():
+        inputs["first_width"] = gr.Number(
+            first, label="Hires fix: first pass width (0: off)", precision=0
+        )
+        inputs["first_height"] = gr.Number(first, label="Hires fix: first pass height", precision=0)
+        inputs["strength"] = gr.Slider(
+            0.01, 1, value=initial["strength"], step=0.01, label="Denoising strength"
+        )
+    with gr.Row():
+        inputs["steps"] = gr.Slider(1, 150, value=initial["steps"], step=1, label="Sampling steps")
+        inputs["guidance"] = gr.Slider(
+            0, 30, value=initial["guidance"], step=0.5, label="CFG scale"
+        )
+        inputs["seed"] = gr.Number(0, label="Seed", precision=0)
+    return inputs
+
+
+def method_inputs(native_grid: int) -> dict[str, Any]:
+    """The controls of the methods, by name; the ToDo preset fills its single settings."""
+    inputs = {
+        "methods": gr.CheckboxGroup(
+            [(title, name) for name, title in METHODS.items()],
+            value=["todo"],
+            label="Compare with the baseline",
+            elem_id="methods",
+        )
+    }
+    preset = gr.Radio(
+        [*PRESETS, CUSTOM],
+        value="balanced",
+        label="ToDo preset",
+        info="close keeps nearest to the baseline, fast saves most, paper is the published method",
+        elem_id="preset",
+    )
+    with gr.Accordion("ToDo: single settings", open=False):
+        single = {f"todo_{name}": _todo_input(name, native_grid) for name in TODO_FIELDS}
+    connect_preset(preset, single, native_grid)
+    with gr.Accordion("ToMe (tomesd)", open=False):
+        inputs["tome_ratio"] = gr.Slider(
+            0, 0.99, value=0, step=0.0025, label="Ratio (0: as many tokens as ToDo drops)"
+        )
+        inputs["tome_stride"] = gr.Slider(0, 16, value=0, step=1, label="Stride (0: automatic)")
+        inputs["tome_max_downsample"] = gr.Radio(
+            list(TOME_LEVELS), value=1, label="Max downsample: levels down to 1/"
+        )
+    return {"methods": inputs.pop("methods"), **single, **inputs}
+
+
+def connect_preset(preset: Any, single: dict[str, Any], native_grid: int) -> None:
+    """Have the preset fill the single settings, and one that is changed rename the preset."""
+
+    def fill(name: str) -> list[Any]:
+        if name == CUSTOM:
+            return [gr.update() for _ in TODO_FIELDS]
+        usual = {field: BY_NAME[field].default for field in TODO_FIELDS}
+        return list({**usual, **preset_values(name, native_grid)}.values())
+
+    def rename(*values: Any) -> str:
+        return preset_of(dict(zip(TODO_FIELDS, values)), native_grid)
+
+    controls = list(single.values())
+    preset.input(fill, [preset], controls, queue=False)
+    for control in controls:
+        control.change(rename, controls, [preset], queue=False)
+
+
+def preset_of(values: dict[str, Any], native_grid: int) -> str:
+    """The preset that the page's single settings are, or CUSTOM."""
+    usual = {field: BY_NAME[field].default for field in TODO_FIELDS}
+    for name in PRESETS:
+        if values == {**usual, **preset_values(name, native_grid)}:
+            return name
+    return CUSTOM
+
+
+def _todo_input(name: str, native_grid: int) -> Any:
+    field = BY_NAME[name]
+    about = {"label": field.label, "info": field.help}
+    if field.choices:
+        return gr.Dropdown(list(field.choices), value=field.default, **about)
+    if field.zero_means:
+        # a slider from 0 would offer what lies between 0 and the minimum, which is refused
+        return gr.Dropdown(_with_zero(field), value=field.default, **about)
+    return gr.Slider(
+        field.minimum,
+        field.maximum,
+        value=native_grid if name == "threshold" else field.default,
+        step=field.step,
+        **about,
+    )
+
+
+def _with_zero(field: Field) -> list[tuple[str, float]]:
+    steps = round((field.maximum - field.minimum) / field.step)
+    values = [field.minimum + field.step * number for number in range(steps + 1)]
+    return [(field.zero_means, 0.0), *((f"{value:g}", float(value)) for value in values)]
