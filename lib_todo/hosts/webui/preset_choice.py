@@ -21,7 +21,7 @@ custom: a value in Advanced differs from all of these"""
 
 
 def names() -> list[str]:
-    """The presets as HELP tells them: from the nearest picture on, and what they are measured by."""
+    """The presets in the order of HELP, which ends with what the others are measured by."""
     return sorted(PRESETS, key=lambda name: name == "paper")
 
 

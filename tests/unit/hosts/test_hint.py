@@ -189,17 +189,17 @@ def test_what_was_measured_lies_in_the_range(pixels: int, measured: float) -> No
 
 def test_a_measured_machine_gives_one_figure() -> None:
     latent, settings = (128, 128), Settings(factor=2, deep_factor=1)
-    least, most = speedup(SD15, latent, settings, Rates(3e11, 1e11, 1e10, 4))
+    least, most = speedup(SD15, latent, settings, Rates(3e11, 1e11, 1e11, 1e10, 4))
     assert least == most
-    slower = speedup(SD15, latent, settings, Rates(3e11, 0.5e11, 1e10, 4))
+    slower = speedup(SD15, latent, settings, Rates(3e11, 0.5e11, 0.5e11, 1e10, 4))
     assert slower > (least, most)
-    told = lines(parts.of({"first": SD15}, 1024, 1024), {}, Rates(3e11, 1e11, 1e10, 4))
+    told = lines(parts.of({"first": SD15}, 1024, 1024), {}, Rates(3e11, 1e11, 1e11, 1e10, 4))
     assert " about " in told[0]
 
 
 def test_the_rates_of_this_machine() -> None:
     found = measure(torch.device("cpu"), torch.float32)
-    assert min(found.products, found.attention, found.bytes) > 1e6
+    assert min(found.products, found.attention, found.narrow_attention, found.bytes) > 1e6
     assert found.itemsize == 4
 
 
