@@ -11,6 +11,7 @@ import torch
 
 from lib_todo import Settings
 from lib_todo.hosts.webui import checkpoint, prediction
+from lib_todo.hosts.webui.checkpoint_file import shape_of_sizes
 
 openaimodel = pytest.importorskip("ldm.modules.diffusionmodules.openaimodel")
 
@@ -125,6 +126,13 @@ def test_reads_the_shape_of_the_loaded_checkpoint(
     channels = tuple(32 * times for times in shape["channel_mult"])
     assert (found.channels, found.depths, found.middle_depth) == (channels, depths, 1)
     assert found.context_width == 8
+
+
+@pytest.mark.parametrize("shape", [SD15, SDXL])
+def test_the_weights_of_a_file_tell_the_same(shape: dict[str, Any]) -> None:
+    model = unet(**shape)
+    sizes = {name: list(weight.shape) for name, weight in model.named_parameters()}
+    assert shape_of_sizes(sizes) == checkpoint.shape_of(processing(model, 512, 512).sd_model)
 
 
 @pytest.mark.parametrize("model", [None, object(), types.SimpleNamespace(joint_blocks=[])])

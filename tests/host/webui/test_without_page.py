@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -116,3 +118,48 @@ def test_the_hint_answers_and_checks(host: Host) -> None:
     assert "64×64 → 32×32" not in "".join(host.post("/todo/hint", asked)["lines"])
     for bad in ({"width": 0}, {"height": "high"}, {"hires": {"scale": -1}}):
         assert host.request("POST", "/todo/hint", json=asked | bad).status_code == 422
+
+
+def test_the_hint_answers_while_an_image_is_made(host: Host) -> None:
+    """And changes nothing of it."""
+    host.use("tiny15_a")
+    body = SQUARE | {"width": 256, "height": 256, "steps": 30}
+    alone = host.txt2img(**body)["images"]
+    host.probe_reset()
+    with ThreadPoolExecutor(1) as pool:
+        making = pool.submit(host.txt2img, **body)
+        while host.probe_counts()["unet_calls"] < 2:
+            time.sleep(0.05)
+        answers = [host.post("/todo/hint", {"width": 1024, "height": 1024}) for _ in range(5)]
+        assert not making.done()
+        assert all(answer == answers[0] for answer in answers)
+        assert making.result()["images"] == alone
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "[]",
+        "null",
+        '"wide"',
+        '{"width": 1e999, "height": 512}',
+        '{"width": NaN, "height": 512}',
+        '{"width": 512}',
+        '{"width": 512, "height": 512, "values": []}',
+        '{"width": 512, "height": 512, "values": {"factor": {"a": [[[]]]}}}',
+        '{"width": 512, "height": 512, "values": {"threshold": 1' + 400 * "0" + "}}",
+        '{"width": 512, "height": 512, "values": {"<script>": 1}}',
+        '{"width": 512, "height": 512, "values": {"enabled": "yes"}}',
+        '{"width": 512, "height": 512, "hires": {"enabled": true, "checkpoint": "../../etc"}}',
+        '{"width": 1, "height": 1, "hires": {"enabled": true, "x": 1}}',
+        '{"width": 512, "height": 512, "refiner": {"enabled": true, "checkpoint": "none"}}',
+        '{"width": 512, "height": 512, "refiner": {"enabled": true, "switch_at": -1}}',
+    ],
+)
+def test_the_hint_is_checked_whatever_is_sent(host: Host, body: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    response = host.request("POST", "/todo/hint", data=body, headers=headers)
+    assert response.status_code in (200, 422)
+    if response.ok:
+        assert all(isinstance(line, str) and len(line) < 500 for line in response.json()["lines"])
