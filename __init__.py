@@ -5,7 +5,7 @@ Tests import it without a package, and other programs without ComfyUI.
 
 import sys
 
-if __package__ and "comfy" in sys.modules:
+if __package__ and "comfy.model_management" in sys.modules:
     from .lib_todo.hosts.comfyui.extension import comfy_entrypoint
 
     WEB_DIRECTORY = "lib_todo/hosts/comfyui/web"

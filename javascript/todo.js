@@ -3,6 +3,10 @@
 (function (root) {
     "use strict";
 
+    // a second copy of the extension's folder brings this file again
+    if (root.todoHintRuns) return;
+    root.todoHintRuns = true;
+
     const CLOCK_MS = 500;
     // another checkpoint changes the answer without changing a control
     const ASK_AGAIN_MS = 4000;

@@ -13,8 +13,8 @@ from .evaluation import Evaluation, Lanes, caller
 from .interception import active, calls, compiled, contexts, vetoes
 from .interception.families import Family
 from .interception.pooling_in_graphs import LayersOfGraphs, plan_text
-from .phase import FIXED, Phase
-from .plan import Grid, decide
+from .phase import Phase
+from .plan import Grid
 from .pooling import pool_tokens
 from .position import Moment
 from .reasons import Reason
@@ -139,7 +139,7 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
         """Count a compiled layer that is left alone: for `reason`, or by the rule where empty."""
         evaluation, module = self._layer_of_graph(layer, grid)
         moment, keys = evaluation.moment, tokens.shape[1]
-        _, why = decide(grid, evaluation.largest, evaluation.settings, moment)
+        _, why = evaluation.decide(grid)
         why = why or (Reason(reason) if reason else Reason.FACTOR_ONE)
         self.report.count(module, grid, keys, keys, why, moment.shown_step)
 
@@ -227,21 +227,13 @@ class token_downsampling:  # noqa: N801  a context manager, named as one is used
         reason = vetoes.first(layer, before_the_rule=True)
         if reason is not None:
             return 1, reason
-        factor, reason = decide(grid, evaluation.largest, evaluation.settings, evaluation.moment)
+        factor, reason = evaluation.decide(grid)
         if reason is None:
             reason = vetoes.first(layer) or contexts.why_keys_are_not_ours(family, layer, given)
         return (1, reason) if reason is not None else (factor, None)
 
     def _phase(self, layer: Any, factor: float, evaluation: Evaluation) -> Phase:
-        moment, hold = evaluation.moment, evaluation.rule.hold
-        if not self.settings.moves:
-            return FIXED
-        if moment.step is None:
-            self.report.phase_held(None, 0)
-            return FIXED
-        if hold != 1:
-            self.report.phase_held(moment.sampler, hold)
-        return self._lanes.now.phases.phase(layer, moment.sampling, moment.step, factor, hold)
+        return evaluation.phase(layer, factor, self._lanes.now.phases, self.report)
 
     def _pool(
         self, tokens: torch.Tensor, grid: Grid, copies: int, factor: float, phase: Phase

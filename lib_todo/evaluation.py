@@ -7,9 +7,11 @@ import threading
 import weakref
 from typing import Any
 
-from .phase import PhaseCounter
-from .plan import Grid
+from .phase import FIXED, Phase, PhaseCounter
+from .plan import Grid, decide
 from .position import Moment, TimestepClock
+from .reasons import Reason
+from .report import Report
 from .samplers import rule_for, settings_for
 from .settings import Settings
 
@@ -52,6 +54,22 @@ class Evaluation:
         """The transformer that is called, and which of its compiled layers it is now, from 0."""
         self._places += 1
         return self.transformer, self._places - 1
+
+    def decide(self, grid: Grid) -> tuple[float, Reason | None]:
+        """The factor of a layer by the rule alone, and why it is left alone (None: it is not)."""
+        return decide(grid, self.largest, self.settings, self.moment)
+
+    def phase(self, layer: Any, factor: float, phases: PhaseCounter, report: Report) -> Phase:
+        """The phase of a layer that is pooled now; the report hears where it does not move on."""
+        moment, hold = self.moment, self.rule.hold
+        if not self.settings.moves:
+            return FIXED
+        if moment.step is None:
+            report.phase_held(None, 0)
+            return FIXED
+        if hold != 1:
+            report.phase_held(moment.sampler, hold)
+        return phases.phase(layer, moment.sampling, moment.step, factor, hold)
 
     def leave(self) -> None:
         """Undo the last enter."""

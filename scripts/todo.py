@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import html
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from modules import scripts
+
+_place: Any = spec_from_file_location(
+    "todo_webui_loader", Path(__file__).resolve().parents[1] / "webui_loader.py"
+)
+_loader: Any = module_from_spec(_place)
+_place.loader.exec_module(_loader)
 
 try:
     from modules.script_callbacks import (
@@ -14,9 +23,11 @@ try:
         on_cfg_denoiser,
         on_script_unloaded,
         on_ui_settings,
+        remove_current_script_callbacks,
     )
 
-    from lib_todo.hosts.webui import (
+    _loader.load(scripts.scripts_data, __file__)
+    from sd_webui_todo.hosts.webui import (
         accordion,
         lifecycle,
         options,
@@ -24,21 +35,21 @@ try:
         routes,
         xyz,
     )
-    from lib_todo.interception.calls import undo_all
-except ImportError as error:
-    WHY_NOT = f"ToDo is switched off, since this WebUI lacks something it needs: {error}"
+    from sd_webui_todo.interception.calls import undo_all
+except Exception as error:
+    WHY_NOT = _loader.why_not(error)
     print(WHY_NOT)
 
     class SwitchedOff(scripts.Script):
         def title(self) -> str:
-            return "ToDo"
+            return "ToDo (switched off)"
 
         def show(self, is_img2img: bool) -> Any:
             return scripts.AlwaysVisible
 
         def ui(self, is_img2img: bool) -> list[Any]:
-            with gr.Accordion("ToDo (switched off)", open=False):
-                gr.HTML(WHY_NOT)
+            with gr.Accordion(self.title(), open=False):
+                gr.HTML(html.escape(WHY_NOT))
             return []
 
 else:
@@ -69,6 +80,8 @@ else:
         accordion.hide_end_of_args([scripts.scripts_txt2img, scripts.scripts_img2img], "ToDo")
         routes.add(app)
 
+    # a host that reloads scripts' bodies alone keeps the callbacks of the load before
+    remove_current_script_callbacks()
     # a start with --nowebui asks neither for axes nor for options later on
     add_axes()
     options.register()

@@ -74,3 +74,9 @@ def over_window(step: float, start: float, end: float) -> float:
     """The speed-up of a whole pass whose steps from `start` to `end` are `step` times as fast."""
     share = end - start
     return 1 / (1 - share + share / step)
+
+
+def range_in_words(least: float, most: float) -> str:
+    """`1.32 to 1.61`, or `about 1.32` where the two are one."""
+    low, high = f"{least:.2f}", f"{most:.2f}"
+    return f"about {low}" if low == high else f"{low} to {high}"

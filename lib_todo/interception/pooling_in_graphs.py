@@ -1,14 +1,15 @@
 """Pooling inside a graph of torch.compile: what is fixed when it is made, what when it runs.
 
 The factor of a layer, and so every shape, belongs to the graph. Which tokens are taken and what is
-counted is found by the operators `todo::pool` and `todo::note` each time that they run, so that no
-graph is made for each phase.
+counted is found by two operators, `pool` and `note`, each time that they run, so that no graph is
+made for each phase.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import weakref
+import zlib
 from typing import Any, Protocol
 
 import torch
@@ -140,15 +141,24 @@ def _note_shape(tokens: torch.Tensor, grid: str, layer: int, reason: str) -> Non
     return None
 
 
-def _define() -> bool:
+def _namespace() -> str:
+    """Of the operators, which belong to the whole process: one for each name of the library.
+
+    Two copies under two names must not take each other's calls.
+    """
+    library = __name__.rpartition(".interception.")[0]
+    return "todo" if library == "lib_todo" else f"todo_{zlib.crc32(library.encode()):08x}"
+
+
+def _define(namespace: str) -> bool:
     """Define the operators; PyTorch before 2.4 cannot."""
     if not hasattr(torch.library, "custom_op"):
         return False
     schema = "(Tensor tokens, str how, int layer) -> Tensor"
-    pool = torch.library.custom_op("todo::pool", _pool, mutates_args=(), schema=schema)
+    pool = torch.library.custom_op(f"{namespace}::pool", _pool, mutates_args=(), schema=schema)
     pool.register_fake(_pool_shape)
     schema = "(Tensor tokens, str grid, int layer, str reason) -> ()"
-    note = torch.library.custom_op("todo::note", _note, mutates_args=(), schema=schema)
+    note = torch.library.custom_op(f"{namespace}::note", _note, mutates_args=(), schema=schema)
     note.register_fake(_note_shape)
     if hasattr(note, "register_effect"):
         from torch._library.effects import EffectType
@@ -158,4 +168,5 @@ def _define() -> bool:
     return True
 
 
-AVAILABLE = _define()
+AVAILABLE = _define(_namespace())
+operators = getattr(torch.ops, _namespace())

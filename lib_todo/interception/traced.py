@@ -1,4 +1,6 @@
-"""Calls that Dynamo traces: plain code over `compiled.here` and the operators `todo::`."""
+"""Calls that Dynamo traces: plain code over `compiled.here` and the operators of
+`pooling_in_graphs`.
+"""
 
 from __future__ import annotations
 
@@ -47,10 +49,10 @@ def arguments_for(family: Family, layer: Any, args: tuple, kwargs: dict) -> tupl
             return args, kwargs
         pooled = graphs.pool_as_program(x, how)
     elif how == graphs.DENSE or reason is not None:
-        torch.ops.todo.note(x, grid, number, "" if reason is None else reason.value)
+        graphs.operators.note(x, grid, number, "" if reason is None else reason.value)
         return args, kwargs
     else:
-        pooled = torch.ops.todo.pool(x, how, number)
+        pooled = graphs.operators.pool(x, how, number)
     changed = {family.parameters[1]: pooled}
     if given.get("value") is not None:
         changed["value"] = pooled

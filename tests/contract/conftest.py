@@ -1,4 +1,4 @@
-"""A stand-in WebUI, the lifecycle that runs in it, and a model of one layer."""
+"""Stand-in WebUIs, the lifecycle that runs in one, and a model of one layer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import script_host as loading
 import torch
 from stand_in import host_modules, modules_for_the_host
 
@@ -42,3 +43,11 @@ def model() -> Any:
         return layer(noise, torch.ones(1, 3, 8))
 
     return call
+
+
+@pytest.fixture
+def script_host(monkeypatch: pytest.MonkeyPatch) -> Iterator[loading.ScriptHost]:
+    """A host that loads scripts, and no library yet under the name that it has there."""
+    pytest.importorskip("fastapi")
+    with loading.script_host(monkeypatch) as host:
+        yield host

@@ -12,21 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib_todo import Settings
+from lib_todo.cost.architectures import SHAPES
+from lib_todo.cost.speedup import speedup
 from lib_todo.hosts.comfyui import patch
-from lib_todo.hosts.comfyui.forecast import shape_of, speed_up
 from lib_todo.hosts.comfyui.sampling import Sampling
 from lib_todo.hosts.comfyui.schedule import step_of
+from lib_todo.hosts.comfyui.telling import line
 from lib_todo.phase import phase_order
 from lib_todo.reasons import Reason
 
 SIGMAS = (14.6, 6.0, 2.0, 0.5, 0.0)
 SETTINGS = Settings(threshold=4, factor=2, deep_factor=1)
-SDXL = {
-    "model_channels": 320,
-    "channel_mult": [1, 2, 4],
-    "transformer_depth": [0, 0, 2, 2, 10, 10],
-    "context_dim": 2048,
-}
 
 
 class Patcher:
@@ -189,10 +185,16 @@ def test_ours_is_put_last() -> None:
     assert patch.with_ours_last({"attn1_patch": [ours, print]})["attn1_patch"] == [print, ours]
 
 
-def test_forecast_by_architecture() -> None:
-    shape = shape_of(SDXL)
-    assert shape is not None
-    assert speed_up(shape, (128, 128), Settings.from_preset("paper")) == 1
-    speeds = [speed_up(shape, (side, side), Settings()) for side in (160, 192, 256)]
-    assert 1 < speeds[0] < speeds[1] < speeds[2] < 4
-    assert shape_of({**SDXL, "transformer_depth": [0, 0, 2, 2, 4, 4]}) is None
+@pytest.mark.parametrize("sampler", ["euler", "lms"])
+def test_the_line_expects_what_the_cost_model_says(sampler: str) -> None:
+    """With the settings as the sampler takes them: to LMS, balanced has the paper's factors."""
+    shape = SHAPES["SD 1.x"]
+    sampling = Sampling(Settings(threshold=4), SIGMAS, sampler)
+    call(sampling, side=16)
+    taken = (
+        Settings(threshold=4, scale=1, deep_scale=0) if sampler == "lms" else Settings(threshold=4)
+    )
+    least, most = speedup(shape, (16, 16), taken)
+    assert 1 < least < most
+    assert f"{least:.2f} to {most:.2f} times as fast" in line(sampling, shape)
+    assert "times as fast" not in line(sampling, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import subprocess
 import sys
 import types
 from collections.abc import Callable
@@ -52,3 +53,19 @@ def test_says_in_one_line_that_it_could_not(monkeypatch, capsys) -> None:
     lines = capsys.readouterr().out.splitlines()
     expected = "ToDo: einops is missing (Couldn't install einops for ToDo.); "
     assert lines == [expected + "install it with: pip install einops"]
+
+
+def test_does_nothing_where_there_is_no_launch(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """ComfyUI-Manager runs it as a program of its own, with ComfyUI's folder as the current one."""
+    monkeypatch.setitem(sys.modules, "launch", None)
+    # what it might install is missing as well
+    monkeypatch.setitem(sys.modules, "einops", None)
+    runpy.run_path(str(INSTALL), run_name="__main__")
+    assert capsys.readouterr() == ("", "")
+    done = subprocess.run(
+        [sys.executable, INSTALL], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert list(tmp_path.iterdir()) == []

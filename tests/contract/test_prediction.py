@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from lib_todo import Settings
 from lib_todo.hosts.webui import checkpoint, prediction
@@ -125,7 +126,13 @@ def test_reads_the_shape_of_the_loaded_checkpoint(
     found = checkpoint.shape_of(model)
     channels = tuple(32 * times for times in shape["channel_mult"])
     assert (found.channels, found.depths, found.middle_depth) == (channels, depths, 1)
-    assert found.context_width == 8
+    assert (found.context_width, found.vector_width) == (8, 0)
+
+
+def test_reads_the_width_of_what_sdxl_adds_to_the_time() -> None:
+    model = unet(**SDXL)
+    model.label_emb = nn.Sequential(nn.Sequential(nn.Linear(12, 8), nn.SiLU(), nn.Linear(8, 8)))
+    assert checkpoint.shape_of(processing(model, 512, 512).sd_model).vector_width == 12
 
 
 @pytest.mark.parametrize("shape", [SD15, SDXL])

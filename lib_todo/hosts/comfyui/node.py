@@ -7,9 +7,9 @@ from typing import Any
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from comfy_api.latest import io
 
+from ...cost.of_unet import shape_of_unet
 from ...settings import SettingsError
 from ...wording import nothing_pooled
-from .forecast import shape_of
 from .inputs import inputs, settings_of
 from .patch import apply
 from .telling import Teller
@@ -71,5 +71,5 @@ class ToDo(io.ComfyNode):
             why = f"{type(unet).__name__} has no layers of the kind; SD 1.x, 2.x and SDXL have"
             Teller(cls.hidden.unique_id, None).say(nothing_pooled(why))
             return io.NodeOutput(model)
-        shape = shape_of(model.model.model_config.unet_config)
-        return io.NodeOutput(apply(model, settings, Teller(cls.hidden.unique_id, shape)))
+        teller = Teller(cls.hidden.unique_id, shape_of_unet(unet))
+        return io.NodeOutput(apply(model, settings, teller))

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ...settings import Settings
-from .sampling import Evaluation, Sampling
+from .sampling import ModelCall, Sampling
 
 # names in ComfyUI's transformer_options, which every layer of a sampling gets
 SAMPLING = "todo_sampling"
@@ -35,8 +35,8 @@ class KeysPatch:
     def __call__(
         self, n: torch.Tensor, context: torch.Tensor, value: torch.Tensor, options: dict[str, Any]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        evaluation: Evaluation | None = options.get(EVALUATION)
-        if evaluation is None:
+        call: ModelCall | None = options.get(EVALUATION)
+        if call is None:
             return n, context, value
         if GRID_KEY not in options:
             raise RuntimeError(
@@ -45,7 +45,7 @@ class KeysPatch:
             )
         grid = tuple(options[GRID_KEY][-2:])
         place = (*options.get("block", ("", 0)), options.get("block_index", 0))
-        return n, *evaluation.pool(place, grid, n, context, value)
+        return n, *call.pool(place, grid, n, context, value)
 
 
 def apply(model: Any, settings: Settings, tell: Tell) -> Any:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 from collections.abc import Hashable, Sequence, Set
 
 import torch
 
-from ...phase import FIXED, Phase, PhaseCounter
-from ...plan import Grid, decide
+from ...evaluation import Evaluation
+from ...phase import PhaseCounter
+from ...plan import Grid
 from ...pooling import pool_tokens
-from ...position import Moment
 from ...reasons import Reason
 from ...report import Report
 from ...samplers import rule_for, settings_for
@@ -30,8 +29,9 @@ class Sampling:
     """
 
     def __init__(self, settings: Settings, sigmas: Sequence[float], sampler: str | None) -> None:
-        self.rule = rule_for(sampler, told=True)
-        self.settings = settings_for(self.rule, settings)
+        self.settings = settings
+        # the same as far as the sampler takes it
+        self.allowed = settings_for(rule_for(sampler, told=True), settings)
         self.sigmas = sigmas
         self.report = Report()
         self.report.position.sampler = sampler
@@ -44,7 +44,7 @@ class Sampling:
         """The layer at that place of the U-Net, the same one each time."""
         return self._layers.setdefault(place, Layer())
 
-    def begin_evaluation(self, sigma: float, latent: Grid, replaced: Set[Hashable]) -> Evaluation:
+    def begin_evaluation(self, sigma: float, latent: Grid, replaced: Set[Hashable]) -> ModelCall:
         """Note that the U-Net is called on a latent of that size.
 
         Args:
@@ -56,20 +56,19 @@ class Sampling:
             # a sampler that adds noise on its way goes back a little; its steps still go on
             step = max(step_of(sigma, self.sigmas), self.report.position.step)
             self.report.progress(step, max(1, len(self.sigmas) - 1))
-            moment = self.report.position.moment or Moment()
+            evaluation = Evaluation(self.settings, self.report.position.moment)
             if self.latent is None or latent[0] * latent[1] > self.latent[0] * self.latent[1]:
                 self.latent = latent
-        return Evaluation(self, moment, replaced)
+        return ModelCall(self, evaluation, replaced)
 
 
-@dataclasses.dataclass
-class Evaluation:
-    """One call of the U-Net: when, the largest grid so far, and whose attention is replaced."""
+class ModelCall:
+    """One call of the U-Net: the evaluation that it is, and whose attention others replace."""
 
-    sampling: Sampling
-    moment: Moment
-    replaced: Set[Hashable]
-    largest: Grid = (0, 0)
+    def __init__(self, sampling: Sampling, evaluation: Evaluation, replaced: Set[Hashable]) -> None:
+        self.sampling = sampling
+        self.evaluation = evaluation
+        self.replaced = replaced
 
     def pool(
         self,
@@ -88,22 +87,25 @@ class Evaluation:
             context: `[b, h·w, c]`, what the keys are to be computed from so far.
             value: the same for the values.
         """
-        if grid[0] * grid[1] > self.largest[0] * self.largest[1]:
-            self.largest = grid
-        with self.sampling.lock:
-            layer = self.sampling.layer(place)
+        evaluation, sampling = self.evaluation, self.sampling
+        evaluation.see_self_attention(grid)
+        with sampling.lock:
+            layer = sampling.layer(place)
             factor, reason = self._decide(place, grid, queries, context, value)
             keys = context
             if reason is None:
-                phase = self._phase(layer, factor)
-                keys = self._pool(context, grid, factor, phase)
+                phase = evaluation.phase(layer, factor, sampling.phases, sampling.report)
+                method = evaluation.settings.method
+                keys = pool_tokens(context, grid, factor, method, phase)
                 if keys is context:
                     reason = Reason.FACTOR_ONE
-            before, shown = context.shape[1], self.moment.shown_step
-            self.sampling.report.count(layer, grid, before, keys.shape[1], reason, shown)
+            before, shown = context.shape[1], evaluation.moment.shown_step
+            sampling.report.count(layer, grid, before, keys.shape[1], reason, shown)
         if reason is not None:
             return context, value
-        return keys, keys if value is context else self._pool(value, grid, factor, phase)
+        if value is context:
+            return keys, keys
+        return keys, pool_tokens(value, grid, factor, method, phase)
 
     def _decide(
         self,
@@ -116,20 +118,7 @@ class Evaluation:
         reason = why_not_ours(grid, queries, context, value)
         if reason is None and not self.replaced.isdisjoint((place, place[:2])):
             reason = Reason.REPLACED
-        if reason is not None:
-            return 1, reason
-        return decide(grid, self.largest, self.sampling.settings, self.moment)
-
-    def _phase(self, layer: Layer, factor: float) -> Phase:
-        moment, hold = self.moment, self.sampling.rule.hold
-        if not self.sampling.settings.moves or moment.step is None:
-            return FIXED
-        if hold != 1:
-            self.sampling.report.phase_held(moment.sampler, hold)
-        return self.sampling.phases.phase(layer, moment.sampling, moment.step, factor, hold)
-
-    def _pool(self, tokens: torch.Tensor, grid: Grid, factor: float, phase: Phase) -> torch.Tensor:
-        return pool_tokens(tokens, grid, factor, self.sampling.settings.method, phase)
+        return (1, reason) if reason is not None else self.evaluation.decide(grid)
 
 
 def why_not_ours(

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...cost.architectures import UNetShape
 from ...cost.rates import Rates
-from ...cost.speedup import over_window, speedup
+from ...cost.speedup import over_window, range_in_words, speedup
 from ...plan import latent_grid, pass_wanted, pooled_grid
 from ...settings import BY_NAME, FIELDS, Settings, SettingsError
 from .arguments import from_page, in_words
@@ -71,21 +71,16 @@ def _gain(part: Part, settings: Settings, rates: Rates | None) -> str:
         for grid, factor in pooled.items()
     ]
     gains = speedup(part.shape, latent_grid(*part.size), settings, rates)
-    text = f"{', '.join(grids)}. A step will be {_range(*gains)} times as fast"
+    text = f"{', '.join(grids)}. A step will be {range_in_words(*gains)} times as fast"
     if window < 1:
         whole = (over_window(step, 0, window) for step in gains)
-        text += f" from Start to End, all steps together {_range(*whole)} times"
+        text += f" from Start to End, all steps together {range_in_words(*whole)} times"
     return text
 
 
 def _pooled(shape: UNetShape, size: Size, settings: Settings) -> dict[tuple[int, int], float]:
     found = factors(_downscales(shape), size, settings)
     return {grid: factor for grid, factor in found.items() if factor > 1}
-
-
-def _range(least: float, most: float) -> str:
-    low, high = f"{least:.2f}", f"{most:.2f}"
-    return f"about {low}" if low == high else f"{low} to {high}"
 
 
 def _downscales(shape: UNetShape) -> list[int]:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 import requests
+from program import HostError, Program
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 DEMO_NODES = Path(__file__).resolve().parent / "demo_nodes"
-START_SECONDS = 180
-PROMPT_SECONDS = 300
-STOP_SECONDS = 10
+# the first call of a compiled model takes minutes
+PROMPT_SECONDS = 900
+# what the example workflows ask for
+CHECKPOINTS = ("v1-5-pruned-emaonly.safetensors", "sd_xl_base_1.0.safetensors")
 ARGUMENTS = (
     "--cpu --listen 127.0.0.1 --disable-api-nodes --database-url sqlite:///:memory: "
     "--use-pytorch-cross-attention --disable-auto-launch"
@@ -27,70 +26,23 @@ ARGUMENTS = (
 Graph = dict[str, dict[str, Any]]
 
 
-class HostError(RuntimeError):
-    """ComfyUI did not start, or a run ended with an error."""
+def other_extensions() -> list[Path]:
+    """Checkouts of other people's extensions, which COMFYUI_EXTENSIONS names the folder of."""
+    folder = os.environ.get("COMFYUI_EXTENSIONS")
+    return sorted(path for path in Path(folder).iterdir() if path.is_dir()) if folder else []
 
 
-class ComfyHost:
+class ComfyHost(Program):
     """One running ComfyUI with the test nodes; use it as a context manager."""
 
-    def __init__(
-        self, folder: Path, python: Path, data: Path, port: int, *, with_todo: bool = True
-    ) -> None:
+    name = "ComfyUI"
+    most_start_seconds = 180
+
+    def __init__(self, folder: Path, python: Path, data: Path, *, with_todo: bool = True) -> None:
+        super().__init__(data)
         self.folder = folder
         self.python = python
-        self.data = data
-        self.port = port
-        self.url = f"http://127.0.0.1:{port}"
         self.with_todo = with_todo
-        self.log_path = data / "comfyui.log"
-        self._log: IO[bytes] | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> ComfyHost:
-        self._lay_out_data()
-        self._log = self.log_path.open("ab")
-        self._process = subprocess.Popen(
-            self._command(),
-            cwd=self.folder,
-            env=self._environment(),
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            self._wait_until_up()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """Stop the host by its process id, and whatever it started."""
-        if self._process is not None and self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGTERM)
-            try:
-                self._process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                os.killpg(self._process.pid, signal.SIGKILL)
-                self._process.wait()
-        self._process = None
-        if self._log is not None:
-            self._log.close()
-            self._log = None
-
-    def log_text(self) -> str:
-        """Everything that the host has printed so far."""
-        return self.log_path.read_text("utf-8", "replace")
 
     def queue(self, graph: Graph) -> requests.Response:
         """POST /prompt, whatever the answer is."""
@@ -134,6 +86,13 @@ class ComfyHost:
         nodes = self.data / "custom_nodes"
         nodes.mkdir(parents=True)
         (nodes / "demo_nodes").symlink_to(DEMO_NODES)
+        # that a workflow's picture shows no missing file; nobody loads them
+        checkpoints = self.data / "models" / "checkpoints"
+        checkpoints.mkdir(parents=True)
+        for name in CHECKPOINTS:
+            (checkpoints / name).touch()
+        for extension in other_extensions():
+            (nodes / extension.name).symlink_to(extension)
         if self.with_todo:
             (nodes / "sd-webui-todo").symlink_to(REPOSITORY)
 
@@ -148,17 +107,11 @@ class ComfyHost:
             env.pop(name, None)
         return env | {"HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
 
-    def _wait_until_up(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            if self._process is None or self._process.poll() is not None:
-                break
-            try:
-                if requests.get(f"{self.url}/system_stats", timeout=5).ok:
-                    return
-            except requests.RequestException:
-                time.sleep(0.3)
-        raise HostError("ComfyUI did not start:\n" + self.log_text()[-3000:])
+    def _folder(self) -> Path:
+        return self.folder
+
+    def _is_up(self) -> bool:
+        return requests.get(f"{self.url}/system_stats", timeout=5).ok
 
     def _wait_for(self, prompt_id: str) -> dict[str, Any]:
         deadline = time.monotonic() + PROMPT_SECONDS
@@ -167,4 +120,4 @@ class ComfyHost:
             if prompt_id in history:
                 return history[prompt_id]
             time.sleep(0.05)
-        raise HostError(f"no end of the run in {PROMPT_SECONDS} s:\n" + self.log_text()[-3000:])
+        raise HostError(f"no end of the run in {PROMPT_SECONDS} s:\n{self.log_tail()}")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from comfyui_host import ComfyHost, Graph
@@ -16,7 +18,9 @@ ARGUMENTS = (
     "--disable-sync --no-first-run"
 ).split()
 LOAD_MS = 120_000
-RUN_MS = 120_000
+RUN_MS = 300_000
+# around a graph in its picture, in pixels
+MARGIN = 20
 TEXT_WIDGET = "$$node-text-preview"
 
 
@@ -51,6 +55,49 @@ class ComfyPage:
         self.page.evaluate("graph => app.loadApiJson(graph, 'test')", graph)
         self.page.evaluate("app.graph.arrange(); app.canvas.ds.reset()")
 
+    def open(self, workflow: dict[str, Any]) -> None:
+        """Open a workflow as a person does, with its nodes where they were put."""
+        self.page.evaluate("workflow => app.loadGraphData(workflow)", workflow)
+        count = len(workflow["nodes"])
+        self.page.wait_for_function(f"app.graph._nodes.length === {count}", timeout=10_000)
+
+    def picture_of_graph(self, path: Path) -> None:
+        """All nodes and nothing around them, at the scale at which their text is drawn."""
+        self.page.set_viewport_size({"width": 2600, "height": 1200})
+        self.page.evaluate("app.extensionManager.setting.set('Comfy.Minimap.Visible', false)")
+        box = self.page.evaluate(
+            """margin => {
+                const boxes = app.graph._nodes.map(n => n.getBounding());
+                const low = i => Math.min(...boxes.map(b => b[i])) - margin;
+                const high = i => Math.max(...boxes.map(b => b[i] + b[i + 2])) + margin;
+                const [left, top] = [low(0), low(1)];
+                const canvas = app.canvas.canvas.getBoundingClientRect();
+                app.canvas.ds.scale = 1;
+                app.canvas.ds.offset = [100 - left, 120 - top];
+                app.canvas.deselectAll();
+                app.canvas.setDirty(true, true);
+                const [x, y] = [canvas.left + 100, canvas.top + 120];
+                return {x, y, width: high(0) - left, height: high(1) - top};
+            }""",
+            MARGIN,
+        )
+        self.page.wait_for_timeout(1500)
+        self.page.screenshot(path=path, clip=box)
+
+    def run_to_the_end(self) -> None:
+        """Queue the workflow and wait until it is among those that have ended."""
+        before = self._runs()
+        self.run()
+        deadline = time.monotonic() + RUN_MS / 1000
+        while self._runs() == before:
+            if time.monotonic() > deadline:
+                raise TimeoutError("the workflow did not come to an end")
+            self.page.wait_for_timeout(200)
+
+    def _runs(self) -> int:
+        count = "Object.keys(await (await fetch('/history')).json()).length"
+        return self.page.evaluate(f"async () => {count}")
+
     def add_by_search(self, text: str, node: str) -> None:
         """Double-click the canvas, type, and take the first node found."""
         self.page.mouse.dblclick(1150, 720)
@@ -84,16 +131,18 @@ class ComfyPage:
         )
 
     def show(self, kind: str) -> None:
-        """Bring a node to the middle of the canvas, once the run has ended."""
+        """Arrange the graph around a node that shows all of its text, once the run has ended."""
         self.page.get_by_text("0 active").wait_for(timeout=RUN_MS)
+        self.page.set_viewport_size({"width": 1800, "height": 960})
         self.page.evaluate(
             """kind => {
                 const node = app.graph._nodes.find(n => n.type === kind);
-                node.pos = [850, 420];
                 node.setSize([420, node.size[1]]);
+                app.graph.arrange();
                 app.extensionManager.setting.set('Comfy.Minimap.Visible', false);
+                app.canvas.deselectAll();
                 app.canvas.ds.scale = 0.85;
-                app.canvas.ds.offset = [30, 60];
+                app.canvas.ds.offset = [40, 130];
                 app.canvas.setDirty(true, true);
             }""",
             kind,

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from comfyui_host import ComfyHost
-from launching import find_python, free_port
+from launching import find_python
+from rooms import factory, skip_or_check
 
 HERE = Path(__file__).resolve().parent
 HostFactory = Callable[..., ComfyHost]
@@ -30,13 +30,7 @@ def why_not() -> str | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    ours = [item for item in items if item.path.is_relative_to(HERE)]
-    reason = why_not()
-    if reason is not None:
-        for item in ours:
-            item.add_marker(pytest.mark.skip(reason=reason))
-    elif ours:
-        comfyui_python()
+    skip_or_check(items, HERE, why_not(), comfyui_python)
 
 
 def comfyui_python() -> Path:
@@ -48,12 +42,11 @@ def start_comfyui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostFact
     """A factory of hosts with the keywords of `ComfyHost`; all of them stop at the end."""
     folder = Path(os.environ["COMFYUI_DIR"]).resolve()
     python = comfyui_python()
-    with ExitStack() as stack:
 
-        def start(**keywords: bool) -> ComfyHost:
-            data = tmp_path_factory.mktemp("comfyui")
-            return stack.enter_context(ComfyHost(folder, python, data, free_port(), **keywords))
+    def make(**keywords: bool) -> ComfyHost:
+        return ComfyHost(folder, python, tmp_path_factory.mktemp("comfyui"), **keywords)
 
+    with factory(make) as start:
         yield start
 
 

@@ -21,11 +21,12 @@ def text2image(
     width: int = 256,
     height: int = 256,
     batch_size: int = 1,
+    checkpoint: str = "DemoCheckpoint",
     **sampler: Any,
 ) -> Graph:
     """Text to image, the model led through the nodes of `chain` one after another."""
     graph: Graph = {
-        "model": _node("DemoCheckpoint"),
+        "model": _node(checkpoint),
         "positive": _node("CLIPTextEncode", clip=["model", 1], text="a fox on a beach"),
         "negative": _node("CLIPTextEncode", clip=["model", 1], text=""),
         "empty": _node("EmptyLatentImage", width=width, height=height, batch_size=batch_size),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from comfyui_host import ComfyHost
 from comfyui_page import chromium, open_page
-from graphs import TODO, text2image, with_image
+from graphs import SAVED_LATENT, TODO, text2image, with_image
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no chromium here")
 
@@ -16,7 +16,9 @@ pytestmark = pytest.mark.skipif(chromium() is None, reason="no chromium here")
 def test_found_by_search_wired_and_run(comfyui: ComfyHost, tmp_path: Path) -> None:
     pictures = Path(os.environ.get("TODO_SCREENSHOTS", tmp_path))
     with open_page(comfyui) as page:
-        page.load(with_image(text2image()))
+        graph = with_image(text2image())
+        del graph[SAVED_LATENT]
+        page.load(graph)
         page.add_by_search("token downsampling", "ToDo")
         page.lead_through("ToDo", "DemoCheckpoint", "KSampler")
         page.set_widgets("ToDo", TODO[1])

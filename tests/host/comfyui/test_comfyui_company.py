@@ -68,13 +68,13 @@ def test_as_by_hand(comfyui: ComfyHost, name: str, ours_first: bool) -> None:
 def test_hypertile_keeps_its_layers(comfyui: ComfyHost, ours_first: bool) -> None:
     found = latent(comfyui, ordered(TODO, HYPERTILE, ours_first))
     assert torch.equal(found, latent(comfyui, text2image(HYPERTILE)))
-    assert "ToDo: nothing was pooled: left to HyperTile (3 layers)" in comfyui.log_text()
+    assert "ToDo: nothing was pooled: left to HyperTile (3 layers)" in comfyui.log()
 
 
 def test_the_line_names_the_block_that_pag_has(comfyui: ComfyHost) -> None:
-    before = len(comfyui.log_text())
+    before = len(comfyui.log())
     latent(comfyui, text2image(("ToDo", {**TODO[1], "deep_factor": 2}), PAG))
-    assert "1 replaced by another node" in comfyui.log_text()[before:]
+    assert "1 replaced by another node" in comfyui.log()[before:]
 
 
 def test_controlnet_keeps_its_own_layers(comfyui: ComfyHost) -> None:

@@ -52,9 +52,9 @@ def test_bad_values_are_refused_before_anything_runs(
 
 
 def test_a_line_for_each_sampling(comfyui: ComfyHost) -> None:
-    before = len(comfyui.log_text())
+    before = len(comfyui.log())
     comfyui.run(hires(TODO))
-    said = [line for line in comfyui.log_text()[before:].splitlines() if "ToDo" in line]
+    said = [line for line in comfyui.log()[before:].splitlines() if "ToDo" in line]
     assert len(said) == 2
     assert "nothing was pooled: no layer has more than 16×16 tokens at 128×128" in said[0]
     assert "1024 → 256 keys in 3 of 10 self-attention layers" in said[1]

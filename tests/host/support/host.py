@@ -6,18 +6,15 @@ The WebUI's folder is only read: settings, extensions and outputs live in a data
 from __future__ import annotations
 
 import base64
-import os
-import signal
-import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType, TracebackType
-from typing import IO, Any
+from types import MappingProxyType
+from typing import Any
 
 import requests
-from launching import environment, free_port
+from launching import environment
+from program import HostError, Program
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 TEST_EXTENSIONS = Path(__file__).resolve().parents[1] / "test_extensions"
@@ -25,7 +22,6 @@ PROBE = TEST_EXTENSIONS / "probe"
 CHECKPOINT = "tiny15_a.safetensors"
 START_SECONDS = 400
 REQUEST_SECONDS = 600
-STOP_SECONDS = 10
 
 ARGUMENTS = (
     "--skip-prepare-environment --skip-torch-cuda-test --skip-version-check "
@@ -47,13 +43,11 @@ SMALL: dict[str, Any] = {
 }
 
 
-class HostError(RuntimeError):
-    """The WebUI did not start, or answered a request with an error."""
-
-
-class Host:
+class Host(Program):
     """One running WebUI; use it as a context manager, or call `start` and `stop`."""
 
+    name = "the WebUI"
+    most_start_seconds = START_SECONDS
     host_arguments: Sequence[str] = ARGUMENTS
     # First in the host's alphabetical order, so that the probe sees the bare host.
     test_extensions: Sequence[Path] = (PROBE,)
@@ -68,65 +62,12 @@ class Host:
         with_ui: bool = False,
         arguments: Sequence[str] = (),
     ) -> None:
+        super().__init__(data)
         self.webui = webui
         self.python = python
-        self.data = data
         self.extensions = extensions
         self.with_ui = with_ui
         self.arguments = arguments
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.log_path = data / "host.log"
-        self.start_seconds = 0.0
-        self._log: IO[bytes] | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Host:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Start the host and return when it answers; a failed start leaves no process behind."""
-        self._lay_out_data()
-        self._log = self.log_path.open("ab")
-        began = time.monotonic()
-        self._process = subprocess.Popen(
-            self._command(),
-            cwd=self.webui,
-            env=environment(self.webui, self.data),
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            self._wait_until_up()
-        except BaseException:
-            self.stop()
-            raise
-        self.start_seconds = time.monotonic() - began
-
-    def stop(self) -> None:
-        """Stop the host and whatever it started."""
-        if self._process is not None and self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGTERM)
-            try:
-                self._process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                os.killpg(self._process.pid, signal.SIGKILL)
-                self._process.wait()
-        self._process = None
-        if self._log is not None:
-            self._log.close()
-            self._log = None
 
     def _lay_out_data(self) -> None:
         links = self.data / "extensions"
@@ -152,41 +93,22 @@ class Host:
             command.append("--nowebui")
         return [*command, *self.arguments]
 
-    def _wait_until_up(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            if self._process is None or self._process.poll() is not None:
-                raise HostError(f"the WebUI ended while starting:\n{self.log_tail()}")
-            if self.with_ui and "Startup time:" not in self.log():
-                # With the page, the first request starts the app, which the host still adds to.
-                time.sleep(0.25)
-                continue
-            try:
-                # A request while the first checkpoint is still loading makes the host load it
-                # twice at once, which breaks both.
-                answer = requests.get(f"{self.url}/todo-probe/ready", timeout=5)
-                if answer.ok and answer.json():
-                    return
-            except requests.RequestException:
-                pass
-            time.sleep(0.25)
-        raise HostError(f"the WebUI was not up after {START_SECONDS} s:\n{self.log_tail()}")
+    def _environment(self) -> dict[str, str]:
+        return environment(self.webui, self.data)
 
-    def log(self) -> str:
-        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+    def _folder(self) -> Path:
+        return self.webui
 
-    def log_tail(self, lines: int = 40) -> str:
-        return "\n".join(self.log().splitlines()[-lines:])
+    def _is_up(self) -> bool:
+        """Not asked before the page is there: the first request starts the app, which grows on.
 
-    @contextmanager
-    def log_since(self) -> Iterator[list[str]]:
-        """Collect the lines that the host logs inside the `with` block."""
-        before = len(self.log())
-        lines: list[str] = []
-        try:
-            yield lines
-        finally:
-            lines += self.log()[before:].splitlines()
+        A request while the first checkpoint is still loading makes the host load it twice at once,
+        which breaks both.
+        """
+        if self.with_ui and "Startup time:" not in self.log():
+            return False
+        answer = requests.get(f"{self.url}/todo-probe/ready", timeout=5)
+        return bool(answer.ok and answer.json())
 
     def request(self, method: str, path: str, **kwargs: Any) -> requests.Response:
         """A request as it is, for tests that expect an error."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from company_cases import CASES, Case
 from expect import first_pixels
 from host import CHECKPOINT, Host, HostFactory
 from launching import find_python
+from rooms import factory, skip_or_check
 
 HERE = Path(__file__).resolve().parent
 
@@ -39,13 +39,7 @@ def why_not() -> str | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    ours = [item for item in items if item.path.is_relative_to(HERE)]
-    reason = why_not()
-    if reason is not None:
-        for item in ours:
-            item.add_marker(pytest.mark.skip(reason=reason))
-    elif ours:
-        webui_python()
+    skip_or_check(items, HERE, why_not(), webui_python)
 
 
 def webui_python() -> Path:
@@ -57,12 +51,11 @@ def start_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostFactory
     """A factory of hosts with the keywords of `Host`; all of them stop at the end."""
     webui = Path(os.environ["SD_WEBUI_DIR"]).resolve()
     python = webui_python()
-    with ExitStack() as stack:
 
-        def start(**keywords: Any) -> Host:
-            host = Host(webui, python, tmp_path_factory.mktemp("webui"), **keywords)
-            return stack.enter_context(host)
+    def make(**keywords: Any) -> Host:
+        return Host(webui, python, tmp_path_factory.mktemp("webui"), **keywords)
 
+    with factory(make) as start:
         yield start
 
 

@@ -68,6 +68,11 @@ def _json(part: str) -> dict[str, Any]:
 def _unet(config: Demo, state: dict) -> model_patcher.ModelPatcher:
     model = config.get_model(state, UNET, device="cpu")
     model.load_model_weights(dict(state), UNET)
+    return patcher(model)
+
+
+def patcher(model: model_base.BaseModel) -> model_patcher.ModelPatcher:
+    """What nodes hand on as MODEL."""
     cpu = torch.device("cpu")
     return model_patcher.ModelPatcher(model, load_device=cpu, offload_device=cpu)
 

@@ -28,15 +28,16 @@ from todo_watching import classes, in_sampling, loading, own_state, resources, w
 HOOKED = {"SpatialTransformer", "CrossAttention", "UNetModel"}
 # place -> the function that it stands for, by module and attribute
 FUNCTIONS = {
-    "pool_tokens": ("lib_todo.downsampling", "pool_tokens"),
-    "layer_factor": ("lib_todo.plan", "layer_factor"),
-    "count": ("lib_todo.report", "Report.count"),
-    "progress": ("lib_todo.report", "Report.progress"),
-    "line": ("lib_todo.report", "Report.line"),
-    "begin": ("lib_todo.hosts.webui.lifecycle", "begin"),
-    "before_sampling": ("lib_todo.hosts.webui.lifecycle", "before_sampling"),
-    "finish": ("lib_todo.hosts.webui.lifecycle", "finish"),
-    "can_pool": ("lib_todo.hosts.webui.prediction", "can_pool"),
+    "pool_tokens": ("sd_webui_todo.downsampling", "pool_tokens"),
+    "layer_factor": ("sd_webui_todo.plan", "layer_factor"),
+    "count": ("sd_webui_todo.report", "Report.count"),
+    "progress": ("sd_webui_todo.report", "Report.progress"),
+    "line": ("sd_webui_todo.hosts.webui.telling", "line"),
+    "data": ("sd_webui_todo.hosts.webui.telling", "data"),
+    "begin": ("sd_webui_todo.hosts.webui.lifecycle", "begin"),
+    "before_sampling": ("sd_webui_todo.hosts.webui.lifecycle", "before_sampling"),
+    "finish": ("sd_webui_todo.hosts.webui.lifecycle", "finish"),
+    "planned": ("sd_webui_todo.hosts.webui.prediction", "planned"),
     "load_model_weights": ("modules.sd_models", "load_model_weights"),
     "load_model": ("modules.sd_models", "load_model"),
 }

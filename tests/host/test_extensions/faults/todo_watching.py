@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from modules import script_callbacks, script_loading, scripts
 
-TESTED = "lib_todo"
+TESTED = "sd_webui_todo"
 ATTENTION_MODULES = ("ldm.modules.attention", "sgm.modules.attention")
 INTERCEPTED = ("SpatialTransformer", "CrossAttention")
 

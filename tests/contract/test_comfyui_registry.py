@@ -1,0 +1,57 @@
+"""What ComfyUI's registry and its command line read of this folder."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lib_todo
+
+tomllib = pytest.importorskip("tomllib", reason="Python 3.11 has it")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+
+
+def test_the_version_is_found_without_running_anything(project: dict[str, Any]) -> None:
+    """comfy-cli reads it by a pattern where [project] calls it dynamic; else it publishes none."""
+    assert project["project"]["dynamic"] == ["version"]
+    source = (ROOT / project["tool"]["comfy"]["version"]["path"]).read_text("utf-8")
+    (version,) = re.findall(r'^__version__ = "(\d+\.\d+\.\d+)"$', source, re.MULTILINE)
+    assert version == lib_todo.__version__
+
+
+def test_the_oldest_comfyui_is_the_one_that_the_node_asks_for(project: dict[str, Any]) -> None:
+    source = (ROOT / "lib_todo" / "hosts" / "comfyui" / "extension.py").read_text("utf-8")
+    (needed,) = re.findall(r'^NEEDED = "(.+)"$', source, re.MULTILINE)
+    assert project["tool"]["comfy"]["requires-comfyui"] == f">={needed}"
+
+
+def test_the_icon_is_an_address_once_there_is_one(project: dict[str, Any]) -> None:
+    """A path within the repository, as pictures in pages have it, is none to the registry."""
+    icon = project["tool"]["comfy"]["Icon"]
+    assert icon == "" or icon.startswith("https://")
+
+
+def test_what_is_left_out_of_the_archive_exists_and_the_node_is_in_it() -> None:
+    lines = (ROOT / ".comfyignore").read_text("utf-8").splitlines()
+    left_out = [line for line in lines if line and not line.startswith("#")]
+    assert [name for name in left_out if not (ROOT / name).exists()] == []
+    needed = ("lib_todo/hosts/comfyui", "example_workflows", "__init__.py", "pyproject.toml")
+    assert not [part for part in needed if any(part.startswith(name) for name in left_out)]
+
+
+def test_each_workflow_has_a_picture_and_uses_the_node() -> None:
+    found = sorted((ROOT / "example_workflows").glob("*.json"))
+    assert len(found) == 2
+    for path in found:
+        kinds = [node["type"] for node in json.loads(path.read_text("utf-8"))["nodes"]]
+        assert kinds.count("ToDo") == 1
+        assert path.with_suffix(".jpg").is_file()

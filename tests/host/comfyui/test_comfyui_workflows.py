@@ -1,0 +1,58 @@
+"""Each example workflow, opened and run on the page, and its picture."""
+
+from __future__ import annotations
+
+import os
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+import workflows
+from comfyui_host import ComfyHost
+from comfyui_page import ComfyPage, chromium, open_page
+from lattice import counts
+from PIL import Image
+
+pytestmark = pytest.mark.skipif(chromium() is None, reason="no chromium here")
+# of the hires pass, by the preset balanced: (queries, keys); and the side of the picture in pixels
+EXPECTED = {
+    # three times the trained size: by 5 on the largest level, by 3 on those below it
+    "hires-fix-sd15": ({(48 * 48, 10 * 10), (24 * 24, 8 * 8), (12 * 12, 4 * 4)}, 384),
+    # twice the trained size: by 3, and by 2
+    "sdxl-2048": ({(32 * 32, 11 * 11), (16 * 16, 8 * 8)}, 512),
+}
+FIRST_PASS = {
+    "hires-fix-sd15": {(16 * 16, 16 * 16), (8 * 8, 8 * 8), (4 * 4, 4 * 4)},
+    "sdxl-2048": {(16 * 16, 16 * 16), (8 * 8, 8 * 8)},
+}
+
+
+@pytest.mark.parametrize("name", workflows.NAMES)
+def test_it_runs_and_the_hires_pass_is_pooled(comfyui: ComfyHost, name: str) -> None:
+    with open_page(comfyui) as page, comfyui.log_since() as lines:
+        page.open(workflows.with_small_model(name))
+        page.run_to_the_end()
+    expected, side = EXPECTED[name]
+    assert counts(comfyui.record()) == expected | FIRST_PASS[name]
+    assert len([line for line in lines if "keys in" in line]) == 1
+    (picture,) = (comfyui.data / "output").glob("ToDo_*.png")
+    with Image.open(picture) as image:
+        assert image.size == (side, side)
+    picture.unlink()
+
+
+@pytest.mark.parametrize("name", workflows.NAMES)
+def test_its_picture_shows_the_whole_graph(comfyui: ComfyHost, name: str, tmp_path: Path) -> None:
+    with open_page(comfyui) as page:
+        page.open(workflows.workflow(name))
+        assert nodes_on(page) == len(workflows.workflow(name)["nodes"])
+        page.picture_of_graph(tmp_path / f"{name}.png")
+    if "TODO_SCREENSHOTS" in os.environ:
+        workflows.save(name, tmp_path / f"{name}.png")
+    with Image.open(tmp_path / f"{name}.png") as taken:
+        kept = Image.open(BytesIO((workflows.FOLDER / f"{name}.jpg").read_bytes()))
+        assert kept.size == taken.size, "drawn anew with TODO_SCREENSHOTS set"
+
+
+def nodes_on(page: ComfyPage) -> int:
+    return page.page.evaluate("app.graph._nodes.length")

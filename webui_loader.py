@@ -1,0 +1,117 @@
+"""Loads lib_todo for the WebUI under a name of its own, and says why where that cannot be.
+
+The WebUI has an extension's folder on Python's path only while its script loads, and Python keeps
+what it has imported: beside a second copy of the folder, or after an update, `import lib_todo`
+would find a library of other files. scripts/todo.py runs this file by its path for the same reason.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+NAME = "sd_webui_todo"
+LIBRARY = Path(__file__).resolve().parent / "lib_todo"
+# the attribute of the loaded library that tells of which files it was made
+_MADE_OF = "made_of_files"
+# what the WebUI brings
+_HOSTS_OWN = ("modules", "gradio", "fastapi", "pydantic")
+
+
+class StandsDownError(Exception):
+    """Why the script of this folder leaves the work to what is loaded already."""
+
+
+def load(scripts_data: list[Any], script: str) -> None:
+    """Have this folder's library imported as NAME, as its files are now.
+
+    What is loaded is kept where its files are unchanged, and with it the times of earlier
+    generations.
+
+    Args:
+        scripts_data: the scripts that the host has loaded so far. This one is among them where the
+            host reloads scripts' bodies alone; it then goes on with the objects of the first load.
+        script: the path of scripts/todo.py as the host knows it.
+
+    Raises:
+        StandsDownError: another copy of the folder is in use, or the files have changed under a
+            script that goes on.
+    """
+    _stand_down_beside_a_copy(scripts_data, script)
+    files = _files()
+    loaded = sys.modules.get(NAME)
+    if getattr(loaded, _MADE_OF, None) == files:
+        return
+    if loaded is not None and any(data.path == script for data in scripts_data):
+        raise StandsDownError(
+            "its files have changed since it was loaded; reload the UI, or restart the WebUI"
+        )
+    _import(files)
+
+
+def why_not(error: Exception) -> str:
+    """The cause in one sentence for the user; of an unexpected error, the console gets more."""
+    return f"ToDo is switched off, since {_cause(error)}"
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, StandsDownError):
+        return str(error)
+    if isinstance(error, ImportError) and error.name:
+        package = error.name.split(".")[0]
+        if package in _HOSTS_OWN:
+            return f"this WebUI lacks something it needs: {error}"
+        if package == NAME:
+            return (
+                f"its own files do not belong together: {error}. Restart the WebUI; if that does "
+                f"not help, install the extension anew into {LIBRARY.parent}"
+            )
+        if isinstance(error, ModuleNotFoundError):
+            return (
+                f"the Python package {package} is missing. Install it by "
+                f'"{sys.executable}" -m pip install {package}, then restart the WebUI'
+            )
+        return f"the Python package {package} cannot be used: {error}"
+    traceback.print_exception(type(error), error, error.__traceback__)
+    return f"an error came up while it was loaded: {type(error).__name__}: {error}"
+
+
+def _stand_down_beside_a_copy(scripts_data: list[Any], script: str) -> None:
+    for data in scripts_data:
+        is_ours = data.script_class.__name__ == "ToDoScript"
+        folder = Path(data.path).parents[1]
+        if is_ours and data.path != script and (folder / "lib_todo").is_dir():
+            raise StandsDownError(
+                f"another copy of it is in use: {folder}. Disable or remove one of the two; "
+                f"this one is {Path(script).parents[1]}"
+            )
+
+
+def _files() -> tuple[tuple[str, int, int], ...]:
+    """Path, size and time of change of each file of the library."""
+    found = ((path, path.stat()) for path in sorted(LIBRARY.rglob("*.py")))
+    return tuple((str(path), about.st_size, about.st_mtime_ns) for path, about in found)
+
+
+def _import(files: tuple[tuple[str, int, int], ...]) -> None:
+    _drop()
+    importlib.invalidate_caches()
+    spec: Any = importlib.util.spec_from_file_location(NAME, LIBRARY / "__init__.py")
+    library = importlib.util.module_from_spec(spec)
+    sys.modules[NAME] = library
+    try:
+        spec.loader.exec_module(library)
+    except BaseException:
+        _drop()
+        raise
+    setattr(library, _MADE_OF, files)
+
+
+def _drop() -> None:
+    """Take the library out of Python's modules; who uses its objects goes on with them."""
+    for name in [name for name in sys.modules if name.split(".")[0] == NAME]:
+        del sys.modules[name]
