@@ -153,6 +153,8 @@ def test_comments_of_others_stay_around_ours(lifecycle: Any, model: Any) -> None
     processed = process_images_inner(p, *ON)
     assert processed.comments.split("\n")[0] == "before"
     assert processed.comments == "\n".join(processed.comments.split("\n"))
+    assert type(copy.deepcopy(processed.comments)) is str
+    assert copy.deepcopy(processed.comments) == processed.comments
 
 
 def test_one_that_is_off_inside_another_has_no_empty_report(lifecycle: Any, model: Any) -> None:

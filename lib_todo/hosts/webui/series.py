@@ -83,6 +83,10 @@ class Comments(str):
         comments._around, comments._series = (before, after), series
         return comments
 
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        """A deep copy or a pickle is a text and no more."""
+        return str, ("".join(self),)
+
     def split(self, *args: Any, **kwargs: Any) -> list[str]:
         """The lines as they stand now."""
         before, after = self._around
