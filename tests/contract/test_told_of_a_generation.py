@@ -222,6 +222,9 @@ def test_seconds_a_step_and_the_gain_over_an_earlier_generation_without(
     assert paces(process_images_inner(other, *ON)) == (2, None)
     p = Processing(taking(1), lifecycle, calls_per_step=2)
     assert paces(process_images_inner(p, *ON)) == (2, 6)
+    # a difference is not ToDo's where it pooled nothing
+    idle = process_images_inner(Processing(taking(2), lifecycle), {"threshold": 512})
+    assert f"128×128, {pace.in_words(2, None)})" in idle.comments
 
 
 def test_calls_before_the_sampler_are_in_no_step(lifecycle: Any, model: Any) -> None:

@@ -113,7 +113,10 @@ def line(p: Any, settings: Settings, done: Report, paces: Mapping[str, PassPace]
         return nothing_pooled(prediction.why_no_layer(p))
     heads = {}
     for name, (width, height) in prediction.sizes(p).items():
-        told = in_words(*paces.get(name, (None, None)))
+        ours, without = paces.get(name, (None, None))
+        counts = done.passes.get(name)
+        # where nothing was pooled a difference is the machine's, not ToDo's
+        told = in_words(ours, without if counts and counts.pooled else None)
         heads[name] = ", ".join(filter(None, [f"{width}×{height}", told]))
     return generation_line(done, settings.threshold, heads)
 
