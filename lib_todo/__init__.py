@@ -1,5 +1,6 @@
 """ToDo: token downsampling for efficient high-resolution images (arXiv 2402.13573)."""
 
+from .binding import Binding, bind
 from .downsampling import token_downsampling
 from .hosts import diffusers_layers
 from .pooling import pool_tokens
@@ -7,6 +8,14 @@ from .report import Report
 from .settings import Settings, SettingsError
 
 __version__ = "1.0.0"
-__all__ = ["Report", "Settings", "SettingsError", "pool_tokens", "token_downsampling"]
+__all__ = [
+    "Binding",
+    "Report",
+    "Settings",
+    "SettingsError",
+    "bind",
+    "pool_tokens",
+    "token_downsampling",
+]
 
 diffusers_layers.register()

@@ -10,9 +10,13 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
+from . import cells
 from .phase import FIXED, PHASED_METHODS, Phase
 from .plan import Grid, pooled_grid
 from .settings import METHODS, SettingsError
+
+# PyTorch's adaptive pooling for sizes that do not divide: `max` wrong, `average` missing
+WITHOUT_ADAPTIVE_POOLING = {"mps"}
 
 
 def pool_tokens(
@@ -141,6 +145,8 @@ def _average(image: torch.Tensor, small: Grid, factor: float) -> torch.Tensor:
         pooled = F.avg_pool2d(
             planes, _window(image, factor), ceil_mode=True, count_include_pad=False
         )
+    elif image.device.type in WITHOUT_ADAPTIVE_POOLING:
+        return cells.mean(image, small)
     else:
         pooled = F.adaptive_avg_pool2d(planes, small)
     return rearrange(pooled, "b c h w -> b h w c")
@@ -150,6 +156,8 @@ def _max(image: torch.Tensor, small: Grid, factor: float) -> torch.Tensor:
     planes = rearrange(image, "b h w c -> b c h w")
     if factor == int(factor):
         pooled = F.max_pool2d(planes, _window(image, factor), ceil_mode=True)
+    elif image.device.type in WITHOUT_ADAPTIVE_POOLING:
+        return cells.largest(image, small)
     else:
         pooled = F.adaptive_max_pool2d(planes, small)
     return rearrange(pooled, "b c h w -> b h w c")

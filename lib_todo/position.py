@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from .callers import Numbers
+
 PASS_NAMES = ("first", "hires")
 
 # a sampling's number, its pass, and the step as the user counts it
@@ -17,7 +19,8 @@ class Moment:
     `step` tells the sampler's steps apart, None where nobody knows them; `fraction` of the pass is
     behind, None likewise; `shown_step` is the step as the user counts it, None where that is not
     known. `sampler` is its name where a host or a scheduler told it. `told`: by a host or a
-    callback, not by the timesteps. `foreign`: it is another generation's.
+    callback; `scheduled`: by a scheduler's timesteps; neither: by those of the model's own calls
+    alone, or not at all. `foreign`: it is another generation's.
     """
 
     pass_name: str = "first"
@@ -28,6 +31,12 @@ class Moment:
     sampler: str | None = None
     foreign: bool = False
     told: bool = False
+    scheduled: bool = False
+
+    @property
+    def counts_steps(self) -> bool:
+        """Whether the number of steps is known, and not only that one differs from the next."""
+        return self.told or self.scheduled
 
 
 class Position:
@@ -35,10 +44,14 @@ class Position:
 
     `step` of `total` evaluations of the pass `pass_name` are behind, counted from 0; `evaluation`
     grows by one with everything told; `foreign_evaluation` says that another generation calls the
-    model just now. `current_step` is None until the first `advance`.
+    model just now. `current_step` is None until the first `advance` of a sampling. `announced` is
+    the pass that a callback expects its next sampling to be; None where no callback tells.
+
+    Args:
+        samplings: the numbers of the samplings, drawn one by one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, samplings: Numbers | None = None) -> None:
         self.pass_name = "first"
         self.step = 0
         self.total = 1
@@ -46,13 +59,28 @@ class Position:
         self.foreign_evaluation = False
         self.sampler: str | None = None
         self.current_step: Step | None = None
+        self.announced: str | None = None
         self._shown_steps = 1
+        self._samplings = samplings or Numbers(1)
         self._sampling = 0
         self._sampling_expected = True
 
+    def announce(self, pass_name: str) -> None:
+        """Say that a callback tells the steps, and that its next sampling is of that pass.
+
+        Raises:
+            ValueError: an unknown pass.
+        """
+        if pass_name not in PASS_NAMES:
+            allowed = " or ".join(PASS_NAMES)
+            raise ValueError(f"ToDo: pass_name={pass_name!r}: must be {allowed}")
+        self.announced = pass_name
+
     def expect_sampling(self) -> None:
-        """Say that the next `advance` begins a sampling of its own, whatever its step."""
+        """Say that the next evaluation begins a sampling of its own; nothing is known of it yet."""
         self.evaluation += 1
+        self.foreign_evaluation = False
+        self.current_step = None
         self._sampling_expected = True
 
     def advance(
@@ -66,10 +94,10 @@ class Position:
         if total < 1 or step < 0 or pass_name not in PASS_NAMES:
             raise ValueError(
                 f"ToDo: progress({step!r}, {total!r}, {pass_name!r}): step must be 0 or more, "
-                "total 1 or more, pass_name first or hires"
+                f"total 1 or more, pass_name {' or '.join(PASS_NAMES)}"
             )
         if step < self.step or pass_name != self.pass_name or self._sampling_expected:
-            self._sampling += 1
+            self._sampling = self._samplings.draw()
         self.evaluation += 1
         self._sampling_expected = False
         self.step, self.total, self.pass_name = step, total, pass_name
@@ -101,38 +129,3 @@ class Position:
             self.foreign_evaluation,
             told=True,
         )
-
-
-class TimestepClock:
-    """Steps told apart by the timesteps that the model itself is called with.
-
-    Calls at one timestep belong to one step (cond and uncond apart, ControlNet and the U-Net, both
-    evaluations of Heun that meet at it). A timestep above the one before begins a new sampling.
-    """
-
-    def __init__(self) -> None:
-        self.sampling = 0
-        self.step = 0
-        self._first = 0.0
-        self._last: float | None = None
-
-    def expect_sampling(self) -> None:
-        """Say that the next call begins a sampling of its own, whatever its timestep."""
-        self._last = None
-
-    def see(self, timestep: float) -> None:
-        """Note one call of the model."""
-        if self._last is None or timestep > self._last:
-            self.sampling += 1
-            self.step = 0
-            self._first = timestep
-        elif timestep < self._last:
-            self.step += 1
-        self._last = timestep
-
-    @property
-    def fraction(self) -> float | None:
-        """How much of the way from the sampling's first timestep to 0 is behind, from 0 to 1."""
-        if self._last is None or self._first <= 0:
-            return None
-        return min(max(1 - self._last / self._first, 0.0), 1.0)

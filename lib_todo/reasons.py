@@ -14,12 +14,14 @@ class Reason(enum.Enum):
     OTHER_PASS = "other_pass"
     OTHER_GENERATION = "other_generation"
     OTHER_GRID = "other_grid"
+    TOKENS_MERGED = "tokens_merged"
     HYPERTILE = "hypertile"
     OLDER_EXTENSION = "older_extension"
     ATTENTION_MAP_READ = "attention_map_read"
     MASKED = "masked"
     FUSED = "fused_projections"
     OTHER_VALUES = "other_values"
+    KEYS_IGNORED = "keys_ignored"
     REPLACED = "replaced"
     OTHER_REDUCTION = "other_reduction"
     OTHER_PROCESSOR = "other_processor"
@@ -35,9 +37,11 @@ UNEXPECTED = frozenset(
         Reason.HYPERTILE,
         Reason.ATTENTION_MAP_READ,
         Reason.OTHER_GRID,
+        Reason.TOKENS_MERGED,
         Reason.MASKED,
         Reason.FUSED,
         Reason.OTHER_VALUES,
+        Reason.KEYS_IGNORED,
         Reason.REPLACED,
         Reason.OTHER_REDUCTION,
         Reason.OTHER_PROCESSOR,

@@ -2,127 +2,87 @@
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
 import weakref
 from typing import Any
 
 from . import wording
+from .callers import Numbers, caller
+from .counts import Counts
 from .plan import Grid
-from .position import Position, Step
+from .position import Moment, Position, Step
 from .reasons import Reason
-
-
-@dataclasses.dataclass
-class Tally:
-    """How often something happened to the layers of one grid."""
-
-    layers: set[int] = dataclasses.field(default_factory=set)
-    calls: int = 0
-
-    def add(self, other: Tally) -> None:
-        """Count the other's layers and calls here too."""
-        self.layers |= other.layers
-        self.calls += other.calls
-
-
-Key = tuple[Grid, int, int, "Reason | None"]
-
-
-class Counts:
-    """Calls by (grid, keys before, keys after, reason); the reason is None where pooled."""
-
-    def __init__(self) -> None:
-        self.tallies: dict[Key, Tally] = {}
-
-    def _add(self, key: Key, layer: int) -> None:
-        tally = self.tallies.get(key)
-        if tally is None:
-            tally = self.tallies[key] = Tally()
-        tally.layers.add(layer)
-        tally.calls += 1
-
-    @property
-    def pooled(self) -> dict[tuple[int, int], Tally]:
-        """Pooled calls by (keys before, keys after)."""
-        merged: dict[tuple[int, int], Tally] = {}
-        for (_, before, after, reason), tally in self.tallies.items():
-            if reason is None:
-                merged.setdefault((before, after), Tally()).add(tally)
-        return merged
-
-    @property
-    def left_alone(self) -> dict[Reason, Tally]:
-        """Self-attention calls left alone, by reason."""
-        merged: dict[Reason, Tally] = {}
-        for (_, _, _, reason), tally in self.tallies.items():
-            if reason is not None and reason is not Reason.NOT_SELF_ATTENTION:
-                merged.setdefault(reason, Tally()).add(tally)
-        return merged
-
-    @property
-    def layers(self) -> int:
-        """How many distinct self-attention layers were called."""
-        return len(set().union(*(tally.layers for _, tally in self._of_self_attention())))
-
-    @property
-    def largest_grid(self) -> Grid | None:
-        """The largest grid (height, width) of any self-attention layer called."""
-        grids = (grid for grid, _ in self._of_self_attention())
-        return max(grids, key=lambda grid: grid[0] * grid[1], default=None)
-
-    def _of_self_attention(self) -> list[tuple[Grid, Tally]]:
-        return [
-            (grid, tally)
-            for (grid, _, _, reason), tally in self.tallies.items()
-            if reason is not Reason.NOT_SELF_ATTENTION
-        ]
-
-    def to_list(self) -> list[dict[str, Any]]:
-        """Every count in types that JSON knows."""
-        return [
-            {
-                "grid": list(grid),
-                "keys_before": before,
-                "keys_after": after,
-                "reason": reason.value if reason else None,
-                "layers": len(tally.layers),
-                "calls": tally.calls,
-            }
-            for (grid, before, after, reason), tally in self.tallies.items()
-        ]
 
 
 class Report(Counts):
     """What a `token_downsampling` did; `position` is where the sampling was said to be.
 
     `passes` has the counts of each pass by its name, in the order in which they began. Layers are
-    distinct attention modules. No module is kept alive by it.
+    distinct attention modules. No module is kept alive by it. Several threads may use it at once.
+
+    Args:
+        shared: whether each thread or task that tells a position tells its own alone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shared: bool = False) -> None:
         super().__init__()
+        self._shared = shared
         self.passes: dict[str, Counts] = {}
-        self.position = Position()
         # by sampler, None where nobody told it: for how many steps a phase was held, 0 for good
         self.held: dict[str | None, int] = {}
         # a model or block was called that runs as a graph of torch.compile
         self.compiled = False
+        # a model was called where nobody's settings held, while these held elsewhere
+        self.missed_elsewhere = False
+        # how start and end were followed, where the steps were not known; see `note_window`
+        self.window = ""
+        # the numbers of samplings, whoever tells them apart
+        self.samplings = Numbers(1)
+        self._position = Position(self.samplings)
         self._steps_seen: set[Step] = set()
         self._steps_pooled: set[Step] = set()
-        self._serials: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
-        self._serial = itertools.count()
+        self._layer_numbers = Numbers()
+        self._forget_callers()
+
+    def _forget_callers(self) -> None:
+        self._positions: weakref.WeakKeyDictionary[Any, Position] = weakref.WeakKeyDictionary()
+        self._numbers: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        self._home: weakref.ref[Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickling: all numbers, without the layers themselves."""
-        return {**self.__dict__, "_serials": None, "_serial": None}
+        """For pickling: all numbers, without the layers and threads themselves."""
+        left_out = {"_positions": None, "_numbers": None, "_home": None}
+        return {**super().__getstate__(), **left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._serials = weakref.WeakKeyDictionary()
-        self._serial = itertools.count(
-            max((max(t.layers) for t in self.tallies.values()), default=-1) + 1
-        )
+        super().__setstate__(state)
+        self._forget_callers()
+
+    def enter(self) -> None:
+        """Note that whoever runs now begins to be reported on: the next evaluation is a first one.
+
+        What others tell from now on, other threads or tasks, holds for themselves alone.
+        """
+        with self._lock:
+            self._home = weakref.ref(caller())
+            self._positions.clear()
+            self._position.expect_sampling()
+
+    @property
+    def position(self) -> Position:
+        """Where the sampling was said to be, by whoever asks or else by who entered."""
+        return self._positions.get(caller(), self._position)
+
+    def own_position(self) -> Position:
+        """The position that whoever runs now may change."""
+        who = caller()
+        with self._lock:
+            if not self._shared and (self._home is None or self._home() is who):
+                return self._position
+            own = self._positions.get(who)
+            if own is None:
+                own = self._positions[who] = Position(self.samplings)
+                own.sampler, own.announced = self._position.sampler, self._position.announced
+            return own
 
     def progress(
         self, step: int, total: int, pass_name: str = "first", shown_steps: int | None = None
@@ -139,7 +99,23 @@ class Report(Counts):
         Raises:
             ValueError: total below 1, a negative step, or an unknown pass.
         """
-        self._steps_seen.add(self.position.advance(step, total, pass_name, shown_steps))
+        self.see_step(self.own_position().advance(step, total, pass_name, shown_steps))
+
+    def see_step(self, step: Step | None) -> None:
+        """Note that the model is evaluated in that step, as the user counts it."""
+        if step is not None:
+            with self._lock:
+                self._steps_seen.add(step)
+
+    def note_window(self, moment: Moment) -> None:
+        """Note how a start or end was followed at `moment`.
+
+        `window` becomes "timesteps" where only the model's own timesteps told how far the sampling
+        is, and "unknown" where they did not tell either.
+        """
+        if not moment.counts_steps:
+            known = moment.fraction is not None and moment.step
+            self.window = "timesteps" if known or self.window == "timesteps" else "unknown"
 
     def count(
         self,
@@ -154,18 +130,24 @@ class Report(Counts):
 
         `step` is the one that the user would count it to, None where that is not known.
         """
-        serial = self._serials.get(layer)
-        if serial is None:
-            serial = self._serials[layer] = next(self._serial)
         # numbers of a traced call are tensors
         key = (grid, int(before), int(after), reason)
-        counts = self.passes.get(self.position.pass_name)
-        if counts is None:
-            counts = self.passes[self.position.pass_name] = Counts()
-        self._add(key, serial)
-        counts._add(key, serial)
-        if reason is None and step is not None:
-            self._steps_pooled.add(step)
+        with self._lock:
+            number, counts = self._number(layer), self._counts_of_pass(step)
+            self.add(key, number)
+            counts.add(key, number)
+            if reason is None and step is not None:
+                self._steps_pooled.add(step)
+
+    def _number(self, layer: object) -> int:
+        number = self._numbers.get(layer)
+        if number is None:
+            number = self._numbers[layer] = self._layer_numbers.draw()
+        return number
+
+    def _counts_of_pass(self, step: Step | None) -> Counts:
+        name = step[1] if step is not None else self.position.pass_name
+        return self.passes.setdefault(name, Counts())
 
     def phase_held(self, sampler: str | None, steps: int) -> None:
         """Note that a moving phase was held for `steps` steps in a row (0: it did not move)."""
@@ -178,10 +160,11 @@ class Report(Counts):
 
     def steps_of(self, pass_name: str) -> tuple[int, int]:
         """The same of one pass."""
-        pooled, seen = (
-            sum(name == pass_name for _, name, _ in steps)
-            for steps in (self._steps_pooled, self._steps_seen)
-        )
+        with self._lock:
+            pooled, seen = (
+                sum(name == pass_name for _, name, _ in steps)
+                for steps in (self._steps_pooled, self._steps_seen)
+            )
         return pooled, seen
 
     def line(self, threshold: int | None = None, where: str = "") -> str:

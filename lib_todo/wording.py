@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from .reasons import UNEXPECTED, Reason
 
 if TYPE_CHECKING:
-    from .report import Counts, Report
+    from .counts import Counts
+    from .report import Report
 
 WORDS = {
     Reason.BELOW_THRESHOLD: "below the threshold",
@@ -17,12 +18,14 @@ WORDS = {
     Reason.OTHER_PASS: "in a pass that Passes leaves out",
     Reason.OTHER_GENERATION: "outside the sampler's own steps",
     Reason.OTHER_GRID: "with tokens that were merged or tiled before (token merging does that)",
+    Reason.TOKENS_MERGED: "with tokens merged by token merging (ToMe)",
     Reason.HYPERTILE: "left to HyperTile",
     Reason.OLDER_EXTENSION: "left to the older ToDo extension",
     Reason.ATTENTION_MAP_READ: "left to self-attention guidance, which reads their attention map",
     Reason.MASKED: "masked or with additional tokens",
     Reason.FUSED: "with fused projections",
     Reason.OTHER_VALUES: "with values of their own",
+    Reason.KEYS_IGNORED: "that compute all keys, whatever they are handed",
     Reason.REPLACED: "replaced by another node",
     Reason.OTHER_REDUCTION: "already pooled or merged by another program",
     Reason.OTHER_PROCESSOR: "with an attention processor that may not take pooled keys",
@@ -36,6 +39,7 @@ REMEDIES = {
     Reason.OUTSIDE_WINDOW: "Set Start lower or End higher",
     Reason.OTHER_PASS: "Set Passes to both",
     Reason.OTHER_GRID: "Switch that off to use ToDo",
+    Reason.TOKENS_MERGED: "Switch token merging off to use ToDo (tomesd.remove_patch)",
     Reason.HYPERTILE: "Switch HyperTile off to use ToDo",
     Reason.OLDER_EXTENSION: "Switch the older extension off to use this one",
     Reason.ATTENTION_MAP_READ: "Switch self-attention guidance off to use ToDo",
@@ -54,16 +58,32 @@ COMPILED = (
     "the model was compiled, and its graph does not know of ToDo: put "
     'torch.compiler.set_stance("force_eager") around the sampling'
 )
+ELSEWHERE = (
+    "no model was called in the thread or task that asked, but one was in another: run the model "
+    "by asyncio.to_thread or contextvars.copy_context().run, which take the `with` along, or use "
+    "lib_todo.bind, which holds for every thread"
+)
 REPLACED = "self-attention is replaced by another extension"
+# by how start and end were followed, see `Report.window`
+WINDOWS = {
+    "timesteps": "start and end by the model's timesteps, since the number of steps is not known",
+    "unknown": (
+        "start and end not followed, since the steps are not known: use a scheduler of diffusers "
+        "inside the `with`, or tell them by Report.progress"
+    ),
+}
 
 
 def line(report: Report, threshold: int | None, where: str) -> str:
     """One line for people; see `Report.line`."""
     if report.pooled:
-        return f"ToDo: {_pooled(report, report.steps, report.held)}"
-    if report.compiled and not report.tallies:
+        return f"ToDo: {_pooled(report, report.steps, _notes(report))}"
+    if not report.tallies and report.compiled:
         return nothing_pooled(COMPILED)
-    return nothing_pooled(_why_nothing(report, threshold, where))
+    if not report.tallies and report.missed_elsewhere:
+        return nothing_pooled(ELSEWHERE)
+    window = f" ({WINDOWS[report.window]})" if report.window else ""
+    return nothing_pooled(_why_nothing(report, threshold, where) + window)
 
 
 def nothing_pooled(why: str) -> str:
@@ -82,7 +102,7 @@ def generation_line(report: Report, threshold: int, heads: Mapping[str, str]) ->
     for name, counts in report.passes.items():
         head = f" ({heads[name]})" if heads.get(name) else ""
         if counts.pooled:
-            text = _pooled(counts, report.steps_of(name), report.held)
+            text = _pooled(counts, report.steps_of(name), _notes(report))
         else:
             text = f"nothing was pooled: {_why_nothing(counts, threshold, '')}"
         told.append((PASSES[name], head, text))
@@ -109,7 +129,8 @@ def layers(count: int) -> str:
     return f"{count} layer" if count == 1 else f"{count} layers"
 
 
-def _pooled(counts: Counts, steps: tuple[int, int], held: Mapping[str | None, int]) -> str:
+def _pooled(counts: Counts, steps: tuple[int, int], whole: list[str]) -> str:
+    """What was pooled, with notes: on single layers, and those on the `whole`."""
     parts = [
         f"{before} → {after} keys in {len(tally.layers)}"
         for (before, after), tally in sorted(counts.pooled.items(), reverse=True)
@@ -123,14 +144,22 @@ def _pooled(counts: Counts, steps: tuple[int, int], held: Mapping[str | None, in
         for reason, tally in counts.left_alone.items()
         if reason in UNEXPECTED
     ]
-    notes += [_held(sampler, count) for sampler, count in held.items()]
+    notes += whole
     return f"{told} ({'; '.join(notes)})" if notes else told
+
+
+def _notes(report: Report) -> list[str]:
+    """What there is to say of the steps as a whole."""
+    notes = [_held(sampler, count) for sampler, count in report.held.items()]
+    return [*notes, WINDOWS[report.window]] if report.window else notes
 
 
 def _held(sampler: str | None, steps: int) -> str:
     """That a moving phase was held, for whose sake."""
+    if not steps:
+        return f"phase fixed {f'for {sampler}' if sampler else 'since the steps are not known'}"
     whose = f"for {sampler}" if sampler else "since the sampler is not known"
-    return f"phase held for {steps} steps {whose}" if steps else f"phase fixed {whose}"
+    return f"phase held for {steps} steps {whose}"
 
 
 def _why_nothing(counts: Counts, threshold: int | None, where: str) -> str:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-import types
 from collections.abc import Callable
 
-import pytest
 import torch
 from einops import rearrange
 from ldm.modules.attention import SpatialTransformer
@@ -68,14 +65,8 @@ def run_explicitly(
     return x + (h if model.use_linear else model.proj_out(h))
 
 
-def unet(monkeypatch: pytest.MonkeyPatch, **changes: object) -> nn.Module:
+def unet(**changes: object) -> nn.Module:
     """ldm's U-Net; by default a tiny one with attention at 1, 1/2, 1/4 and, in the middle, 1/8."""
-    # it asks omegaconf whether a list is one of its own; nothing here is
-    omegaconf = types.ModuleType("omegaconf")
-    omegaconf.listconfig = types.ModuleType("omegaconf.listconfig")
-    omegaconf.listconfig.ListConfig = type("ListConfig", (), {})
-    monkeypatch.setitem(sys.modules, "omegaconf", omegaconf)
-    monkeypatch.setitem(sys.modules, "omegaconf.listconfig", omegaconf.listconfig)
     from ldm.modules.diffusionmodules.openaimodel import UNetModel
 
     options = {

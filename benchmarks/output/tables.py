@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from benchmarks.output import cells, hints, prediction, targets
+from benchmarks.output import cells, hints, prediction, preset_targets, targets
 from benchmarks.output.pages import table
 from benchmarks.parts import calibration, overhead, samplers
 from benchmarks.peers.names import DENSE, IDEAL, TODO, attention_of
@@ -150,6 +150,11 @@ def _targets(store: Store) -> str:
     return table(["target", "measured", "wanted", ""], rows) if rows else ""
 
 
+def _preset_targets(store: Store) -> str:
+    rows = preset_targets.rows(store)
+    return table(["target", "measured", "wanted", ""], rows) if rows else ""
+
+
 def _quality(store: Store) -> str:
     head = ["pixels", "method", "seeds", "latents' squared error", "PSNR, dB", "fine detail"]
     head.append("error / nearest's")
@@ -203,6 +208,7 @@ def all_tables(store: Store) -> dict[str, str]:
     return {
         "machine": _machine(store),
         "targets": _targets(store),
+        "preset_targets": _preset_targets(store),
         "calls": _calls(store),
         "generations": _generations(store),
         "memory": _memory(store),

@@ -1,15 +1,21 @@
-"""Whose settings hold here: the runs that this context has entered.
+"""Whose settings hold here: the runs that this context has entered, or the one bound to a model.
 
 A context is Python's (`contextvars`): each thread and each asyncio task has its own, and
-`asyncio.to_thread` hands it on.
+`asyncio.to_thread` hands it on. What a context has entered goes before what a model is bound to.
 """
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
+import threading
+import weakref
+from collections.abc import Iterator
 from typing import Any, Protocol
 
+from ..clock import Schedule
 from ..plan import Grid
+from .arrived import Arrival
 from .families import Family
 
 
@@ -24,8 +30,11 @@ class Run(Protocol):
     def leave_model(self) -> None:
         """Undo the last enter_model."""
 
-    def begin_sampling(self, sampler: str) -> None:
-        """Note that a scheduler of the class named `sampler` was set to new timesteps."""
+    def model_missed(self) -> None:
+        """Note that a model was called in a context where no run holds at all."""
+
+    def begin_sampling(self, schedule: Schedule) -> None:
+        """Note that a scheduler was set to new timesteps."""
 
     def enter_transformer(self, transformer: Any, grid: Grid | None) -> None:
         """Note that a spatial transformer over `grid` is called (None: its grid is unknown)."""
@@ -35,8 +44,8 @@ class Run(Protocol):
 
     def arguments_for(
         self, family: Family, layer: Any, args: tuple, kwargs: dict
-    ) -> tuple[tuple, dict]:
-        """The arguments to call the attention `layer` with."""
+    ) -> tuple[tuple, dict, Arrival | None]:
+        """The arguments to call the attention `layer` with, and what the call is to be made in."""
 
 
 class Entry:
@@ -48,12 +57,18 @@ class Entry:
 
 
 _entries: contextvars.ContextVar[tuple[Entry, ...]] = contextvars.ContextVar("todo", default=())
+# the run that the model being called is bound to
+_bound: contextvars.ContextVar[Run | None] = contextvars.ContextVar("todo_bound", default=None)
+_everywhere: weakref.WeakSet[Entry] = weakref.WeakSet()
+_lock = threading.Lock()
 
 
 def enter(run: Run) -> Entry:
     """Make `run` the current one of this context."""
     entry = Entry(run)
     _entries.set((*_living(), entry))
+    with _lock:
+        _everywhere.add(entry)
     return entry
 
 
@@ -61,6 +76,8 @@ def leave(entry: Entry) -> None:
     """End the entry, also from another context (a generator that another thread closes)."""
     entry.alive = False
     _entries.set(_living())
+    with _lock:
+        _everywhere.discard(entry)
 
 
 def current() -> Run | None:
@@ -69,6 +86,33 @@ def current() -> Run | None:
         if entry.alive:
             return entry.run
     return None
+
+
+def holding() -> Run | None:
+    """The run whose settings hold for the call that is under way; None: nobody's do."""
+    run = current()
+    return _bound.get() if run is None else run
+
+
+@contextlib.contextmanager
+def bound_to(run: Run | None) -> Iterator[None]:
+    """For the call of a model that is bound to `run` (None: to none), not of what it is called in.
+
+    Inside of what this context has entered it makes no difference.
+    """
+    token = _bound.set(run)
+    try:
+        yield
+    finally:
+        _bound.reset(token)
+
+
+def note_missed_model() -> None:
+    """Tell the runs of other contexts that a model was called in one where no run holds."""
+    with _lock:
+        entries = list(_everywhere)
+    for entry in entries:
+        entry.run.model_missed()
 
 
 def _living() -> tuple[Entry, ...]:

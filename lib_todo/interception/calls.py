@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import threading
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 
-from . import active, compiled, traced
+from . import active, bound, compiled, traced
 from .families import FAMILIES, Family, import_what_loads_later
-from .schedulers import scheduler_classes
+from .schedulers import schedule_of, scheduler_classes
 
-_lock = threading.Lock()
+_lock = bound.lock
 # where a call of ours stands: the class, the method's name, and what it had of its own before
 _Stand = tuple[type, str, Any]
 _installed: dict[Callable, _Stand] = {}
@@ -28,6 +27,7 @@ _installed: dict[Callable, _Stand] = {}
 _stale_calls: weakref.WeakKeyDictionary[Callable, _Stand] = weakref.WeakKeyDictionary()
 _users: list[object] = []
 _ABSENT = object()
+_NOTHING_TO_WATCH = contextlib.nullcontext()
 
 
 def install(user: object) -> None:
@@ -67,23 +67,27 @@ def undo_all() -> None:
         _restore_calls()
 
 
-def _run_of(call: Callable) -> active.Run | None:
-    """What this call of ours has to serve now.
+def _serving(run: active.Run | None, call: Callable) -> active.Run | None:
+    """`run`, where this call of ours has to serve it now.
 
-    None where it was put away, but somebody who had wrapped it meanwhile still calls it: another
-    one of ours may stand around theirs, and a layer must not be counted and pooled twice.
+    None where the call was put away, but somebody who had wrapped it meanwhile still calls it:
+    another one of ours may stand around theirs, and a layer must not be counted and pooled twice.
     """
-    run = active.current()
     return run if run is not None and run.enabled and call in _installed else None
 
 
 def _intercept_schedule(original: Callable, _: None) -> Callable:
     @functools.wraps(original)
     def set_timesteps(self: Any, *args: Any, **kwargs: Any) -> Any:
-        run = None if compiled.is_tracing() else _run_of(set_timesteps)
-        if run is not None:
-            run.begin_sampling(type(self).__name__)
-        return original(self, *args, **kwargs)
+        result = original(self, *args, **kwargs)
+        if compiled.is_tracing() or set_timesteps not in _installed:
+            return result
+        entered = active.current()
+        # bound models have no scheduler of their own: those that this thread calls next go by it
+        for run in bound.runs() if entered is None else [entered]:
+            if run.enabled:
+                run.begin_sampling(schedule_of(self))
+        return result
 
     return set_timesteps
 
@@ -93,23 +97,29 @@ def _intercept_model(original: Callable, family: Family) -> Callable:
         if compiled.is_tracing():
             return original(self, *args, **kwargs)
         timestep = args[1] if len(args) > 1 else kwargs.get(family.timestep)
-        with _evaluation(_run_of(__call__), self, timestep):
+        with _evaluation(__call__, self, timestep):
             return original(self, *args, **kwargs)
 
     return __call__
 
 
 @contextlib.contextmanager
-def _evaluation(run: active.Run | None, model: Any, timestep: Any) -> Iterator[None]:
-    if run is None:
-        with compiled.nobody_asked():
+def _evaluation(call: Callable, model: Any, timestep: Any) -> Iterator[None]:
+    """For a call of a whole model: the run that it belongs to knows of it."""
+    entered = active.current()
+    its_own = bound.run_of(model) if entered is None else None
+    run = _serving(entered or its_own, call)
+    if entered is None and its_own is None and call in _installed:
+        active.note_missed_model()
+    with active.bound_to(its_own), compiled.apart():
+        if run is None:
             yield
-        return
-    run.enter_model(model, timestep)
-    try:
-        yield
-    finally:
-        run.leave_model()
+            return
+        run.enter_model(model, timestep)
+        try:
+            yield
+        finally:
+            run.leave_model()
 
 
 def _intercept_compiled(original: Callable, _: None) -> Callable:
@@ -121,7 +131,7 @@ def _intercept_compiled(original: Callable, _: None) -> Callable:
         if family is None or compiled.is_tracing():
             return original(self, *args, **kwargs)
         timestep = args[1] if len(args) > 1 else kwargs.get(family.timestep)
-        with _evaluation(_run_of(__call__), model, timestep):
+        with _evaluation(__call__, model, timestep):
             return original(self, *args, **kwargs)
 
     return __call__
@@ -132,9 +142,9 @@ def _intercept_transformer(original: Callable, family: Family) -> Callable:
         x: Any = args[0] if args else kwargs.get(family.parameters[0])
         if compiled.is_tracing():
             return traced.call_transformer(original, self, x, args, kwargs)
-        run = _run_of(__call__)
+        run = _serving(active.holding(), __call__)
         if run is None:
-            with compiled.nobody_asked():
+            with compiled.apart():
                 return original(self, *args, **kwargs)
         is_image = isinstance(x, torch.Tensor) and x.ndim == 4
         # under jit.trace a side is a tensor
@@ -152,10 +162,12 @@ def _intercept_attention(original: Callable, family: Family) -> Callable:
         if compiled.is_tracing():
             args, kwargs = traced.arguments_for(family, self, args, kwargs)
             return original(self, *args, **kwargs)
-        run = _run_of(__call__)
-        if run is not None:
-            args, kwargs = run.arguments_for(family, self, args, kwargs)
-        return original(self, *args, **kwargs)
+        run = _serving(active.holding(), __call__)
+        if run is None:
+            return original(self, *args, **kwargs)
+        args, kwargs, arrival = run.arguments_for(family, self, args, kwargs)
+        with arrival or _NOTHING_TO_WATCH:
+            return original(self, *args, **kwargs)
 
     return __call__
 

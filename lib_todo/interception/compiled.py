@@ -37,13 +37,14 @@ here = _Here()
 
 
 @contextlib.contextmanager
-def nobody_asked() -> Iterator[None]:
-    """For a call in a context without ToDo, while another one of this thread has it."""
-    before, here.plan = here.plan, ""
+def apart() -> Iterator[None]:
+    """For a call that nobody asked to pool, as far as is known yet; what held before comes back."""
+    before = here.plan, here.grid, here.largest
+    here.plan = ""
     try:
         yield
     finally:
-        here.plan = before
+        here.plan, here.grid, here.largest = before
 
 
 _stand_in = types.ModuleType(inspect.__name__, inspect.__doc__)

@@ -11,6 +11,14 @@ from ..reasons import Reason
 from .families import Family
 
 
+def is_spatial(x: Any, layer: Any, transformer: Any) -> bool:
+    """Whether the layer is called with tokens, and not with the frames of one place of a video."""
+    if not isinstance(x, torch.Tensor) or x.ndim < 2:
+        return False
+    blocks = getattr(transformer, "temporal_transformer_blocks", ())
+    return not any(getattr(block, "attn1", None) is layer for block in blocks)
+
+
 def count_key_grids(x: Any, context: Any, grid: Grid, layer: Any, transformer: Any) -> int:
     """How many whole grids the keys come from: 1 for plain self-attention, 0 if it is not that."""
     tokens = grid[0] * grid[1]
@@ -29,6 +37,8 @@ def count_key_grids(x: Any, context: Any, grid: Grid, layer: Any, transformer: A
 
 def why_not_this_grid(x: Any, context: Any, grid: Grid, layer: Any, transformer: Any) -> Reason:
     """Why `count_key_grids` found none: tokens that others changed, or a prompt."""
+    if _merges(layer, transformer):
+        return Reason.TOKENS_MERGED
     if context is None or context is x:
         return Reason.OTHER_GRID
     # tokens that others merged, folded or tiled are still self-attention; a prompt is not
@@ -36,6 +46,15 @@ def why_not_this_grid(x: Any, context: Any, grid: Grid, layer: Any, transformer:
     if regridded and is_first_attention(layer, transformer):
         return Reason.OTHER_GRID
     return Reason.NOT_SELF_ATTENTION
+
+
+def _merges(layer: Any, transformer: Any) -> bool:
+    """Whether the layer is the self-attention of a block that ToMe (tomesd) merges tokens in."""
+    blocks = getattr(transformer, "transformer_blocks", ())
+    return any(
+        getattr(block, "attn1", None) is layer and type(block).__name__ == "ToMeBlock"
+        for block in blocks
+    )
 
 
 def is_first_attention(layer: Any, transformer: Any) -> bool:

@@ -133,6 +133,11 @@ FAMILIES = (
 )
 
 
+def model_classes() -> tuple[type, ...]:
+    """The classes of whole models, of every program that is imported."""
+    return tuple(cls for family in FAMILIES for cls in family.model_classes())
+
+
 def import_what_loads_later() -> None:
     """Import the classes of a program that imports its models only when one is loaded.
 

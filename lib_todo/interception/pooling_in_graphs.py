@@ -8,6 +8,7 @@ made for each phase.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import weakref
 import zlib
 from typing import Any, Protocol
@@ -43,6 +44,11 @@ def plan_text(settings: Settings, moment: Moment | None) -> str:
     """The key of what a graph has to do: the settings, or that nothing is pooled at `moment`."""
     if moment is not None and why_closed(settings, moment) is not None:
         return _CLOSED
+    return _key(settings)
+
+
+@functools.lru_cache(maxsize=256)
+def _key(settings: Settings) -> str:
     key = repr(dataclasses.replace(settings, start=0.0, end=1.0, passes="both"))
     _plans.setdefault(key, settings)
     return key
@@ -113,7 +119,7 @@ class _Layer:
 
 
 def _run() -> Any:
-    run = active.current()
+    run = active.holding()
     return run if run is not None and run.enabled else None
 
 

@@ -1,9 +1,14 @@
-"""The scheduler classes that tell which sampler runs, and when a sampling begins."""
+"""diffusers' schedulers: which sampler runs, over which timesteps, and when a sampling begins."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+
+from ..clock import Schedule
 
 _MODULES = "diffusers.schedulers.scheduling_"
 
@@ -19,3 +24,18 @@ def scheduler_classes() -> Iterator[type]:
                 is_own = isinstance(cls, type) and cls.__module__ == name
                 if is_own and "set_timesteps" in vars(cls):
                     yield cls
+
+
+def schedule_of(scheduler: Any) -> Schedule:
+    """What a scheduler was set to; without timesteps where it does not have a list of them."""
+    steps = getattr(scheduler, "num_inference_steps", None)
+    known = steps if isinstance(steps, int) and steps > 0 else None
+    return Schedule.of(type(scheduler).__name__, timesteps_of(scheduler), known)
+
+
+def timesteps_of(scheduler: Any) -> Sequence[float]:
+    """A scheduler's timesteps as plain numbers; none where it has no list of them."""
+    timesteps = getattr(scheduler, "timesteps", None)
+    if not isinstance(timesteps, torch.Tensor) or timesteps.ndim != 1 or timesteps.is_meta:
+        return ()
+    return [float(value) for value in timesteps.tolist()]

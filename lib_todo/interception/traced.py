@@ -35,7 +35,7 @@ def arguments_for(family: Family, layer: Any, args: tuple, kwargs: dict) -> tupl
     given = dict(zip(family.parameters, args), **kwargs)
     x: Any = given.get(family.parameters[0])
     context: Any = given.get(family.parameters[1])
-    if x.ndim != 3 or not (context is None or context is x):
+    if not isinstance(x, torch.Tensor) or x.ndim != 3 or not (context is None or context is x):
         return args, kwargs
     how = graphs.layer_plan(plan, grid, here.largest, f"{x.shape[1]}")
     if how == graphs.OTHER:

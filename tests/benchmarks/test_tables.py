@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.output import pages, trade_off
+from benchmarks.output import pages, preset_targets, trade_off
 from benchmarks.output.tables import all_tables
 from benchmarks.parts import samplers
 from benchmarks.running.store import Store
@@ -127,3 +127,21 @@ def test_samplers_are_beside_the_paper_with_the_same_one(tmp_path: Path) -> None
     row = all_tables(store)["samplers"].splitlines()[-1]
     assert row.startswith(f"| 256² | {name} | 2 | 2.00000 ")
     assert "| 0.25 (0.17 to 0.50) |" in row
+
+
+def test_presets_are_held_against_their_targets(tmp_path: Path) -> None:
+    store = Store(tmp_path / "results.json")
+    _errors(store, {"ToDo nearest": 2, "ToDo close": 1, "ToDo fast": 4, "ToMe 0.75": 5})
+    for method, value in {"dense": 18.0, "ToDo balanced": 10.0, "ToDo fast": 10.0}.items():
+        store.point("unet", "diffusers", "SD 1.x", "1024", method)["seconds"] = {"1": value}
+    for method, errors in {"ToDo nearest": [1.0], "ToDo balanced": [1.5]}.items():
+        store.point("samplers", "256", "Euler, 16 steps, strength 0.6", method)["latent_mse"] = (
+            errors
+        )
+    assert [row[::3] for row in preset_targets.rows(store)] == [
+        ["ToDo balanced, times faster, SD 1.x at 1024²", "met"],
+        ["ToDo fast, times faster, SD 1.x at 1024²", "**missed**"],
+        ["ToDo close, error / the paper's, 2 times the native size", "**missed**"],
+        ["ToDo fast, error / ToMe 0.75's, 2 times the native size", "met"],
+        ["ToDo balanced, error / the paper's, Euler, 16 steps, strength 0.6", "**missed**"],
+    ]

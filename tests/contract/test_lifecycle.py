@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import gc
 import sys
+import threading
 import types
 import weakref
 from typing import Any
 
 import pytest
 import torch
-from stand_in import ON, Processing, calls, process_images_inner, report_of
+from stand_in import ON, Denoiser, Processing, calls, process_images_inner, report_of
 
 from lib_todo import Settings, SettingsError
 from lib_todo.interception import active
@@ -68,7 +69,7 @@ def test_exception_in_sampling_leaves_nothing(
         process_images_inner(p, *ON)
     assert clean()
     assert "sample" not in vars(p)
-    assert lifecycle._running == []
+    assert lifecycle._here.running == []
 
 
 def test_nothing_keeps_the_processing_object_alive(lifecycle: Any, model: Any) -> None:
@@ -122,6 +123,40 @@ def test_sampling_by_others_inside_ours_is_left_alone(lifecycle: Any, model: Any
 
     process_images_inner(Processing(others_inside, lifecycle), *ON)
     assert seen == [True] * 4
+
+
+def test_another_threads_denoiser_does_not_pause_ours(lifecycle: Any, model: Any) -> None:
+    """A generation beside ours, which the host runs in a thread of its own."""
+
+    def beside(height: int, width: int) -> torch.Tensor:
+        stranger = Denoiser(Processing(model, lifecycle), 4)
+        call = threading.Thread(
+            target=lifecycle.on_denoiser_call, args=(types.SimpleNamespace(denoiser=stranger),)
+        )
+        call.start()
+        call.join(60)
+        return model(height, width)
+
+    data = report_of(process_images_inner(Processing(beside, lifecycle), *ON))
+    assert (calls(data), data["steps"]) == ({(256, 64, None): 4}, {"pooled": 4, "seen": 4})
+
+
+def test_what_the_hosts_frames_held_is_not_kept_by_looking_at_them(lifecycle: Any) -> None:
+    from lib_todo.hosts.webui import telling
+
+    class Latents:
+        pass
+
+    def process_images_inner(p: Any) -> tuple[Any, bool]:
+        latents = Latents()
+        gone = weakref.ref(latents)
+        inner = types.SimpleNamespace(extra_generation_params=p.extra_generation_params)
+        inside = telling.is_inside_another(inner)
+        del latents
+        return gone(), inside
+
+    outer = types.SimpleNamespace(extra_generation_params={})
+    assert process_images_inner(outer) == (None, True)
 
 
 def test_a_kept_wrapper_does_nothing_a_second_time(lifecycle: Any, model: Any) -> None:

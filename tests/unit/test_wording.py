@@ -148,7 +148,7 @@ def test_one_layer_is_no_layers() -> None:
         ("Heun", 2, "phase held for 2 steps for Heun"),
         ("DPM fast", 0, "phase fixed for DPM fast"),
         (None, 3, "phase held for 3 steps since the sampler is not known"),
-        (None, 0, "phase fixed since the sampler is not known"),
+        (None, 0, "phase fixed since the steps are not known"),
     ],
 )
 def test_a_held_phase_is_noted_with_whose_sake(sampler: str | None, steps: int, words: str) -> None:

@@ -7,12 +7,12 @@ from collections.abc import Hashable, Sequence, Set
 
 import torch
 
-from ...evaluation import Evaluation
 from ...phase import PhaseCounter
 from ...plan import Grid
 from ...pooling import pool_tokens
 from ...reasons import Reason
 from ...report import Report
+from ...runs.evaluation import Evaluation
 from ...samplers import rule_for, settings_for
 from ...settings import Settings
 from .schedule import step_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 import weakref
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +18,16 @@ from .arguments import read_settings
 # the attribute of the host's processing object that holds its Generation
 GENERATION = "todo_generation"
 
-_running: list[Generation] = []
+
+class _Here(threading.local):
+    """This thread's generations whose sampling runs, the innermost last."""
+
+    def __init__(self) -> None:
+        self.running: list[Generation] = []
+
+
+# another thread's denoiser is none of ours
+_here = _Here()
 _pace = pace.Pace()
 
 
@@ -99,13 +109,13 @@ class _SampleOnce:
             return original(*args, **kwargs)
         self._spent = True
         self._take_off(p)
-        _running.append(self._generation)
+        _here.running.append(self._generation)
         try:
             with self._generation.downsampling:
                 self._expect_the_sampler()
                 samples = original(*args, **kwargs)
         finally:
-            _running.remove(self._generation)
+            _here.running.remove(self._generation)
         _after_sampling(p, self._generation)
         return samples
 
@@ -133,9 +143,9 @@ def on_denoiser_call(params: Any) -> None:
     `params.sampling_step` lags by one from the second step on; the denoiser's own count is exact.
     """
     _note_pace(params)
-    if not _running:
+    if not _here.running:
         return
-    generation, denoiser = _running[-1], params.denoiser
+    generation, denoiser = _here.running[-1], params.denoiser
     p = generation.owner()
     if denoiser.p is not p:
         generation.report.position.pause()
@@ -152,7 +162,7 @@ def _note_pace(params: Any) -> None:
     """Time every generation's steps, also those without ToDo: they are what ours compare with."""
     denoiser = params.denoiser
     p = denoiser.p
-    mine = _running[-1] if _running and _running[-1].owner() is p else None
+    mine = _here.running[-1] if _here.running and _here.running[-1].owner() is p else None
     shape = pace.shape_of(params)
     pooled = mine is not None and mine.settings.enabled
     _pace.evaluation(p, denoiser.step, _pass(p), shape, pooled)

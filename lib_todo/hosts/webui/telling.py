@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import types
 from collections.abc import Iterator, Mapping
@@ -99,10 +100,20 @@ def _outer(p: Any) -> Iterator[Any]:
     frame: types.FrameType | None = sys._getframe(1)
     while frame is not None:
         if frame.f_code.co_name == "process_images_inner":
-            outer = frame.f_locals.get("p")
+            outer = _local(frame, "p")
             if outer is not None and outer is not p:
                 yield outer
         frame = frame.f_back
+
+
+def _local(frame: types.FrameType, name: str) -> Any:
+    """A function's local variable, with no other one kept alive by looking."""
+    found = frame.f_locals
+    value = found.get(name)
+    if isinstance(found, dict) and frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+        # until Python 3.13 it is a copy, which the frame keeps: images and latents for its life
+        found.clear()
+    return value
 
 
 def line(p: Any, settings: Settings, done: Report, paces: Mapping[str, PassPace]) -> str:

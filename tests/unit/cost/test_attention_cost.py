@@ -55,9 +55,9 @@ CASES = [
 ]
 
 
-def build(monkeypatch: pytest.MonkeyPatch, options: dict) -> nn.Module:
+def build(options: dict) -> nn.Module:
     with torch.device("meta"):
-        return unet(monkeypatch, **options).eval().requires_grad_(False)
+        return unet(**options).eval().requires_grad_(False)
 
 
 def layers_called(
@@ -87,8 +87,8 @@ def layers_called(
 
 
 @pytest.mark.parametrize("options", [SD_1, SD_2], ids=["SD 1.x", "SD 2.x"])
-def test_layers_keys_and_widths_of_sd(options: dict, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = build(monkeypatch, options)
+def test_layers_keys_and_widths_of_sd(options: dict) -> None:
+    model = build(options)
     for width, height, settings in CASES:
         expected: Counter[tuple[int, int, int]] = Counter()
         for cost in layer_costs(SD, width, height, settings):
@@ -97,8 +97,8 @@ def test_layers_keys_and_widths_of_sd(options: dict, monkeypatch: pytest.MonkeyP
         assert layers_called(model, width, height, settings) == expected
 
 
-def test_layers_keys_and_widths_of_sdxl(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = build(monkeypatch, SDXL)
+def test_layers_keys_and_widths_of_sdxl() -> None:
+    model = build(SDXL)
     for width, height, settings in CASES:
         expected = {
             (math.prod(cost.grid), math.prod(cost.pooled), cost.level.channels): cost.level.layers

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -28,9 +27,8 @@ Keys = list[tuple[int, int]]
 
 
 @pytest.fixture(scope="module")
-def models() -> Iterator[list[nn.Module]]:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        yield [randomised(unet(monkeypatch)) for _ in range(2)]
+def models() -> list[nn.Module]:
+    return [randomised(unet()) for _ in range(2)]
 
 
 def at_level(side: int, *pooled_sides: int) -> Keys:

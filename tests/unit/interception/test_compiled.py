@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from settings_of import paper
 from torch import nn
 from torch._dynamo.testing import CompileCounter
 
-from lib_todo import Settings, token_downsampling, wording
+from lib_todo import Settings, bind, token_downsampling, wording
 from lib_todo.interception import compiled
 
 # (settings, latent's height and width); None: no with at all
@@ -99,6 +100,22 @@ def test_by_blocks_one_graph_each_for_a_level() -> None:
     model, counter = compile_as(by_blocks)
     assert_as_eager(model, OFF, ON, OFF, ON, ODD)
     assert counter.frame_count == 6
+
+
+@pytest.mark.parametrize("way", [whole, in_place])
+def test_a_bound_model_has_the_same_graphs(way: Callable[..., nn.Module]) -> None:
+    model, counter = compile_as(way)
+    expected, expected_report = sample(unet(), FIXED, 3)
+    plain, _ = sample(unet(), OFF, 3)
+    for _ in range(2):
+        outputs, _ = sample(model, OFF, 3)
+        torch.testing.assert_close(outputs, plain, rtol=0, atol=1e-5)
+        with bind(model, FIXED[0]) as binding, ThreadPoolExecutor(1) as pool:
+            outputs, _ = pool.submit(sample, model, OFF, 3).result(300)
+        torch.testing.assert_close(outputs, expected, rtol=0, atol=1e-5)
+        counted = [row for row in binding.report.to_list() if row["reason"] != "not_self_attention"]
+        assert counted == expected_report
+    assert counter.frame_count == 2
 
 
 def test_the_phase_moves_within_one_graph() -> None:

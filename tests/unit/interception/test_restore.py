@@ -110,7 +110,7 @@ def test_an_exception_in_the_pooling_itself(monkeypatch: pytest.MonkeyPatch) -> 
     def fail(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("lib_todo.downsampling.pool_tokens", fail)
+    monkeypatch.setattr("lib_todo.runs.run.pool_tokens", fail)
     with pytest.raises(MemoryError), token_downsampling(BY_TWO):
         keys()
 

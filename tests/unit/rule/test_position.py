@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib_todo import Report
-from lib_todo.position import Moment, Position, TimestepClock
+from lib_todo.clock import TimestepClock
+from lib_todo.position import Moment, Position
 
 # descending timesteps, each with how often the model is called at it
 timesteps = st.lists(st.floats(0.01, 999), min_size=1, max_size=30, unique=True).map(

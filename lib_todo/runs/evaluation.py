@@ -1,19 +1,18 @@
-"""One call of a model, and what is remembered from one call to the next."""
+"""One call of a model: its transformers, their grids and its place in the sampling."""
 
 from __future__ import annotations
 
-import asyncio
-import threading
-import weakref
+import functools
 from typing import Any
 
-from .phase import FIXED, Phase, PhaseCounter
-from .plan import Grid, decide
-from .position import Moment, TimestepClock
-from .reasons import Reason
-from .report import Report
-from .samplers import rule_for, settings_for
-from .settings import Settings
+from ..interception.pooling_in_graphs import plan_text
+from ..phase import FIXED, Phase, PhaseCounter
+from ..plan import Grid, decide
+from ..position import Moment
+from ..reasons import Reason
+from ..report import Report
+from ..samplers import rule_for, settings_for
+from ..settings import Settings
 
 
 class Evaluation:
@@ -34,6 +33,11 @@ class Evaluation:
         self._called: set[int] = set()
         self._places = 0
 
+    @functools.cached_property
+    def plan(self) -> str:
+        """What graphs of torch.compile have to do in it, see `pooling_in_graphs`."""
+        return plan_text(self.settings, self.moment)
+
     @property
     def grid(self) -> Grid | None:
         """The grid of the transformer that is being called, None where it is unknown."""
@@ -42,7 +46,7 @@ class Evaluation:
     @property
     def transformer(self) -> Any:
         """The transformer that is being called."""
-        return self._grids[-1][1]
+        return self._grids[-1][1] if self._grids else None
 
     def enter(self, transformer: Any, grid: Grid | None) -> None:
         """Note that a transformer over `grid` is called."""
@@ -75,70 +79,25 @@ class Evaluation:
         """Undo the last enter."""
         self._grids.pop()
 
-    def is_over(self, transformer: Any, told: int) -> bool:
-        """Whether calling `transformer` begins another evaluation, where no model's call tells."""
-        return not self._grids and (id(transformer) in self._called or self.told != told)
+    def is_over(self, transformer: Any, told: int, known: frozenset[int]) -> bool:
+        """Whether calling `transformer` begins another evaluation, where no model's call tells.
+
+        Args:
+            told: what a host has told so far, as a number.
+            known: the transformers of the evaluation before; once all of them were called again,
+                one that was not among them belongs to another model.
+        """
+        if self._grids:
+            return False
+        newcomer = self._called == known and id(transformer) not in known
+        return newcomer or id(transformer) in self._called or self.told != told
+
+    @property
+    def transformers(self) -> frozenset[int]:
+        """The ids of the transformers called so far."""
+        return frozenset(self._called)
 
     def see_self_attention(self, grid: Grid) -> None:
         """Note a layer's grid: the largest one with self-attention is the first level."""
         if grid[0] * grid[1] > self.largest[0] * self.largest[1]:
             self.largest = grid
-
-
-class Lane:
-    """What one thread or asyncio task remembers between its calls of a model."""
-
-    def __init__(self) -> None:
-        self.clock = TimestepClock()
-        self.phases = PhaseCounter()
-        self.sampler: str | None = None
-        self.loose: Evaluation | None = None
-
-
-class Lanes:
-    """The lanes of a run, one for each thread or asyncio task that calls a model in it.
-
-    A call of a model never waits for another task, so within a call the lane is always the same.
-    """
-
-    def __init__(self) -> None:
-        self._lanes: weakref.WeakKeyDictionary[Any, Lane] = weakref.WeakKeyDictionary()
-        self._calls = threading.local()
-
-    def forget(self) -> None:
-        """Begin anew; calls that are under way go on."""
-        self._lanes.clear()
-
-    @property
-    def evaluations(self) -> list[Evaluation]:
-        """The models' calls that this thread is in, the innermost last."""
-        if not hasattr(self._calls, "evaluations"):
-            self._calls.evaluations = []
-        return self._calls.evaluations
-
-    def open(self) -> Lane:
-        """The lane of whoever runs now."""
-        owner = caller()
-        lane = self._lanes.get(owner)
-        if lane is None:
-            lane = self._lanes[owner] = Lane()
-        self._calls.lane = lane
-        return lane
-
-    @property
-    def now(self) -> Lane:
-        """The lane of the call that this thread is in."""
-        return self._calls.lane if self.evaluations else self.open()
-
-
-def caller() -> Any:
-    """Who runs now: an asyncio task, or a thread where there is none."""
-    return _task() or threading.current_thread()
-
-
-def _task() -> asyncio.Task | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:
-        # no event loop runs in this thread
-        return None

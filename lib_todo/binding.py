@@ -1,0 +1,84 @@
+"""bind: a run that holds for the calls of one model, whichever thread makes them."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+from torch import nn
+
+from .interception import bound, calls
+from .interception.families import import_what_loads_later, model_classes
+from .runs.run import Run
+from .settings import Settings
+
+
+def bind(target: Any, settings: Settings) -> Binding:
+    """Pool every call of one pipeline's or U-Net's models from now on, in whichever thread.
+
+        binding = bind(pipe, Settings())
+        image = pipe(prompt, width=1024, height=1024).images[0]
+        print(binding.report.line())
+        binding.remove()
+
+    No other model's calls are pooled. A model that was bound before follows the new settings alone.
+    Where whoever calls it is inside of a `token_downsampling`, that one's settings hold for the
+    call, also where they are disabled. The model itself is not changed; a copy of it is not bound.
+
+    Args:
+        target: a diffusers pipeline, of which the U-Net and ControlNets that it has now are bound;
+            or any module that is such a model or has some inside, compiled or not.
+        settings: what to pool.
+
+    Raises:
+        TypeError: settings of another type, or a target without any such model.
+    """
+    return Binding(_models_of(target), settings)
+
+
+class Binding(Run):
+    """What `bind` gives: `report` says what happened so far, in all threads; `remove` ends it.
+
+    As a context manager it ends with the `with`. It also ends with the last of its models, and
+    where all of them are bound anew.
+    """
+
+    def __init__(self, models: list[nn.Module], settings: Settings) -> None:
+        super().__init__(settings, shared=True)
+        if self.enabled:
+            calls.install(self)
+        itself = weakref.ref(self)
+        for other in bound.bind(models, self, on_end=lambda: _end_without_models(itself())):
+            calls.uninstall(other)
+
+    def remove(self) -> None:
+        """Have the models' calls run as without ToDo again; a second time does nothing."""
+        bound.unbind(self)
+        calls.uninstall(self)
+
+    def __enter__(self) -> Binding:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.remove()
+
+
+def _end_without_models(binding: Binding | None) -> None:
+    if binding is not None and binding not in bound.runs():
+        calls.uninstall(binding)
+
+
+def _models_of(target: Any) -> list[nn.Module]:
+    """The models in a pipeline or module, each once."""
+    import_what_loads_later()
+    classes = model_classes()
+    components = getattr(target, "components", None)
+    parts = components.values() if isinstance(components, dict) else [target]
+    modules = [m for part in parts if isinstance(part, nn.Module) for m in part.modules()]
+    found = list(dict.fromkeys(module for module in modules if isinstance(module, classes)))
+    if not found:
+        raise TypeError(
+            f"ToDo: bind: no U-Net in {type(target).__name__}: target must be a diffusers pipeline "
+            "with one, or a U-Net of diffusers, ldm, sgm, ComfyUI or Forge"
+        )
+    return found

@@ -1,0 +1,114 @@
+"""Steps told apart by the timesteps that a model is called with, and by a scheduler's schedule."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+
+from .callers import Numbers
+from .position import Moment
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """The timesteps that a scheduler was set to.
+
+    `sampler` is the name of the scheduler's class. `places` are its timesteps in their order, each
+    run of equal ones (Heun, PNDM) once; empty where they are not known. `a_step` of them, at most,
+    are one step of the user's (2 for KDPM2, which looks at a second timestep in each step).
+    """
+
+    sampler: str
+    places: tuple[float, ...] = ()
+    a_step: int = 1
+
+    @classmethod
+    def of(cls, sampler: str, timesteps: Sequence[float], steps: int | None) -> Schedule:
+        """The schedule over `timesteps`, for which the user asked for `steps` steps."""
+        places = tuple(value for value, _ in itertools.groupby(map(float, timesteps)))
+        return cls(sampler, places, max(1, round(len(places) / steps)) if steps else 1)
+
+
+class TimestepClock:
+    """Where a sampling is, by the timesteps that the model itself is called with.
+
+    Calls at one timestep belong to one step (cond and uncond apart, ControlNet and the U-Net, both
+    evaluations of Heun that meet at it). With a schedule, a timestep that stands in it before the
+    last one begins a new sampling; without, one above the last one does.
+
+    Args:
+        samplings: the numbers of the samplings, drawn one by one.
+    """
+
+    def __init__(self, samplings: Numbers | None = None) -> None:
+        self.sampling = 0
+        self.step = 0
+        self.schedule: Schedule | None = None
+        self._samplings = samplings or Numbers(1)
+        self._first = 0.0
+        self._last: float | None = None
+        # places in the schedule: of the sampling's first call, and of the last one
+        self._begin: int | None = None
+        self._place: int | None = None
+
+    def expect_sampling(self, schedule: Schedule | None = None) -> None:
+        """Say that the next call begins a sampling of its own, whatever its timestep."""
+        self.schedule = schedule
+        self._last = self._begin = self._place = None
+
+    def see(self, timestep: float) -> None:
+        """Note one call of the model."""
+        place = self._find(timestep)
+        if self._last is None or self._goes_back(timestep, place):
+            self.sampling = self._samplings.draw()
+            self.step = 0
+            self._first, self._begin = timestep, place
+        elif timestep != self._last:
+            self.step += 1
+        self._last, self._place = timestep, place
+
+    def _find(self, timestep: float) -> int | None:
+        places = self.schedule.places if self.schedule else ()
+        here = self._place or 0
+        if timestep in places[here:]:
+            return places.index(timestep, here)
+        return places.index(timestep) if timestep in places else None
+
+    def _goes_back(self, timestep: float, place: int | None) -> bool:
+        if place is not None and self._place is not None:
+            return place < self._place
+        return self._last is not None and timestep > self._last
+
+    @property
+    def fraction(self) -> float | None:
+        """How much of the sampling is behind, from 0 to 1.
+
+        Of the schedule's timesteps; without one, of the way from the sampling's first timestep to
+        0. None where neither is known.
+        """
+        if self.schedule and self._begin is not None and self._place is not None:
+            return (self._place - self._begin) / (len(self.schedule.places) - self._begin)
+        if self._last is None or self._first <= 0:
+            return None
+        return min(max(1 - self._last / self._first, 0.0), 1.0)
+
+    @property
+    def moment(self) -> Moment | None:
+        """Where the last call stands; None before the first."""
+        if self._last is None:
+            return None
+        shown = None
+        if self.schedule and self._begin is not None and self._place is not None:
+            total = len(self.schedule.places) - self._begin
+            steps = -(-total // self.schedule.a_step)
+            step = (self._place - self._begin) * steps // total
+            shown = (self.sampling, "first", step)
+        return Moment(
+            sampling=self.sampling,
+            step=self.step,
+            fraction=self.fraction,
+            shown_step=shown,
+            sampler=self.schedule.sampler if self.schedule else None,
+            scheduled=shown is not None,
+        )

@@ -1,0 +1,40 @@
+"""The example script runs on the embedded model, as its page shows it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from markdown import ROOT
+
+pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
+
+from PIL import Image
+
+SCRIPT = "examples/diffusers_hires.py"
+
+
+def test_the_script_enlarges_a_picture(tmp_path: Path) -> None:
+    out = tmp_path / "enlarged.png"
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "--steps", "2", "--out", str(out)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert Image.open(out).size == (3 * 256, 256)
+    # one step at a strength of 0.5, and the largest level at 32 × 32 tokens
+    told = dict(re.findall(r"^(\w+): ToDo: (1024 → \d+) keys.*1 of 1 steps", done.stdout, re.M))
+    assert told == {"paper": "1024 → 256", "balanced": "1024 → 121"}
+
+
+def test_the_page_shows_the_scripts_own_command() -> None:
+    page = (ROOT / "docs" / "diffusers.md").read_text()
+    assert f"python {SCRIPT} --out" in page
+    assert f"python {SCRIPT} --out" in (ROOT / SCRIPT).read_text()

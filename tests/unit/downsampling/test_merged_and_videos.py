@@ -1,0 +1,109 @@
+"""tomesd's merged layers, and videos: spatial layers are pooled, temporal ones left out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
+
+import diffusers_models as models
+from diffusers import MotionAdapter, UNetMotionModel, UNetSpatioTemporalConditionModel
+from settings_of import paper
+
+from lib_todo import token_downsampling
+from lib_todo.pooling import pool_tokens
+from lib_todo.reasons import Reason
+
+BY_TWO = paper(factor=2, deep_factor=2, threshold=2)
+
+
+def test_layers_that_tome_merges_are_told_as_that() -> None:
+    tomesd = pytest.importorskip("tomesd", reason="needs requirements/bench.txt")
+    unet = models.unet()
+    tomesd.apply_patch(unet, ratio=0.5, max_downsample=1)
+    with token_downsampling(BY_TWO) as report:
+        models.run_unet(unet, 16, 12)
+    # the deeper level is not merged, so it is pooled
+    assert report.left_alone[Reason.TOKENS_MERGED].calls == 3
+    assert list(report.pooled) == [(48, 12)]
+    assert "token merging" in report.line()
+    tomesd.remove_patch(unet)
+    with token_downsampling(BY_TWO) as report:
+        models.run_unet(unet, 16, 12)
+    assert not report.left_alone
+
+
+def video_unet() -> Any:
+    """Stable Video Diffusion's anatomy."""
+    model = UNetSpatioTemporalConditionModel(
+        sample_size=16,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(32, 32),
+        down_block_types=("CrossAttnDownBlockSpatioTemporal",) * 2,
+        up_block_types=("CrossAttnUpBlockSpatioTemporal",) * 2,
+        layers_per_block=1,
+        num_attention_heads=2,
+        cross_attention_dim=models.TEXT_WIDTH,
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=24,
+        num_frames=4,
+    )
+    return models.randomised(model)
+
+
+def run_video(model: Any, frames: int = 4, height: int = 8, width: int = 4) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    latents = torch.randn(1, frames, 4, height, width, generator=generator)
+    image = torch.randn(1, 1, models.TEXT_WIDTH, generator=generator)
+    return model(latents, 500, image, added_time_ids=torch.ones(1, 3)).sample
+
+
+def spatial_layers(model: Any) -> list[Any]:
+    return [
+        layer
+        for name, layer in model.named_modules()
+        if name.endswith("attn1") and ".transformer_blocks." in name
+    ]
+
+
+@pytest.mark.parametrize("frames", [4, 8])
+def test_stable_video_diffusion(frames: int) -> None:
+    """8 frames: as many as the deeper level (4 × 2) has tokens, and as its temporal layers get."""
+    model = video_unet()
+    with token_downsampling(BY_TWO) as report:
+        got = run_video(model, frames)
+    assert set(report.pooled) == {(32, 8), (8, 2)}
+    assert report.left_alone == {}
+    assert report.layers == len(spatial_layers(model))
+    grids = {32: (8, 4), 8: (4, 2)}
+
+    def pool(_: Any, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+        tokens = args[0]
+        pooled = pool_tokens(tokens, grids[tokens.shape[1]], 2)
+        return args, {**kwargs, "encoder_hidden_states": pooled}
+
+    for layer in spatial_layers(model):
+        layer.register_forward_pre_hook(pool, with_kwargs=True)
+    torch.testing.assert_close(got, run_video(model, frames))
+
+
+def test_animatediff_pools_in_each_frame() -> None:
+    unet = models.unet()
+    adapter = MotionAdapter(
+        block_out_channels=(32, 32),
+        motion_layers_per_block=1,
+        motion_mid_block_layers_per_block=1,
+        motion_num_attention_heads=2,
+        motion_norm_num_groups=8,
+        use_motion_mid_block=True,
+    )
+    model = models.randomised(UNetMotionModel.from_unet2d(unet, adapter))
+    video = torch.randn(1, 4, 6, 16, 12)
+    with token_downsampling(BY_TWO) as report:
+        model(video, 500, torch.randn(6, 5, models.TEXT_WIDTH))
+    assert set(report.pooled) == {(192, 48), (48, 12)}
+    assert (report.layers, report.left_alone) == (7, {})

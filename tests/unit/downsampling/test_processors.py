@@ -1,0 +1,185 @@
+"""Layers that others own: pooled where keys come from what is handed over, else told why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
+
+import diffusers_models as models
+from diffusers.models import attention_processor as stock
+from diffusers.models.attention_processor import AttnProcessor2_0
+from diffusers.pipelines.deprecated.stable_diffusion_sag import (
+    pipeline_stable_diffusion_sag as sag,
+)
+from diffusers.pipelines.deprecated.text_to_video_synthesis import (
+    pipeline_text_to_video_zero as zero,
+)
+from self_attention import keys_computed, self_attentions
+from settings_of import paper
+
+from lib_todo import Report, token_downsampling
+from lib_todo.reasons import Reason
+
+SETTINGS = paper(factor=2, deep_factor=2, threshold=2)
+WHOLE, POOLED = {(192, 192), (48, 48)}, {(192, 48), (48, 12)}
+
+
+@pytest.fixture
+def unet() -> Any:
+    return models.unet()
+
+
+def run(unet: Any) -> tuple[set[tuple[int, int]], Report]:
+    """(queries, keys) of the self-attention, and the report."""
+    with token_downsampling(SETTINGS) as report, keys_computed(unet) as seen:
+        models.run_unet(unet, 16, 12)
+    return set(seen), report
+
+
+def process(unet: Any, processor: Any) -> None:
+    for layer in self_attentions(unet):
+        layer.set_processor(processor)
+
+
+class OfItsOwn(AttnProcessor2_0):
+    """A subclass may do anything."""
+
+
+class Declared(AttnProcessor2_0):
+    accepts_downsampled_keys = True
+
+
+class DeclaredNot(AttnProcessor2_0):
+    accepts_downsampled_keys = False
+
+
+class Liar(AttnProcessor2_0):
+    """Computes all keys, though it says that it takes what it is handed."""
+
+    accepts_downsampled_keys = True
+
+    def __call__(
+        self, attn: Any, x: torch.Tensor, encoder_hidden_states: Any = None, **rest: Any
+    ) -> Any:
+        is_prompt = encoder_hidden_states is not None and encoder_hidden_states.shape[1] == 5
+        return super().__call__(attn, x, encoder_hidden_states if is_prompt else None, **rest)
+
+
+@pytest.mark.parametrize(
+    ("processor", "reason"),
+    [
+        (stock.PAGIdentitySelfAttnProcessor2_0(), Reason.OTHER_PROCESSOR),
+        (zero.CrossFrameAttnProcessor2_0(batch_size=1), Reason.OTHER_PROCESSOR),
+        (sag.CrossAttnStoreProcessor(), Reason.OTHER_PROCESSOR),
+        (OfItsOwn(), Reason.OTHER_PROCESSOR),
+        (DeclaredNot(), Reason.OTHER_PROCESSOR),
+        (Liar(), Reason.KEYS_IGNORED),
+        (Declared(), None),
+        (AttnProcessor2_0(), None),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_by_its_processor(unet: Any, processor: Any, reason: Reason | None) -> None:
+    process(unet, processor)
+    expected = models.run_unet(unet, 16, 12)
+    seen, report = run(unet)
+    assert set(report.left_alone) == ({reason} if reason else set())
+    assert seen == (WHOLE if reason else POOLED)
+    assert bool(report.pooled) is (reason is None)
+    if reason is not None:
+        with token_downsampling(SETTINGS):
+            assert torch.equal(models.run_unet(unet, 16, 12), expected)
+
+
+def test_a_map_that_is_read_is_a_square(unet: Any) -> None:
+    store = sag.CrossAttnStoreProcessor()
+    unet.mid_block.attentions[0].transformer_blocks[0].attn1.processor = store
+    _, report = run(unet)
+    _, queries, keys = store.attention_probs.shape
+    assert queries == keys == 48
+    assert report.pooled
+
+
+def test_the_first_frame_goes_on_to_be_seen(unet: Any) -> None:
+    unet.set_attn_processor(zero.CrossFrameAttnProcessor2_0(batch_size=1))
+    frames, text = torch.randn(3, 4, 16, 12), torch.randn(3, 5, models.TEXT_WIDTH)
+    changed = frames.clone()
+    changed[0] += 1
+    with token_downsampling(SETTINGS):
+        one, other = (unet(images, 500, text).sample[1:] for images in (frames, changed))
+    assert not torch.allclose(one, other)
+
+
+def test_unfused_projections_are_ordinary_ones(unet: Any) -> None:
+    unet.fuse_qkv_projections()
+    assert set(run(unet)[1].left_alone) == {Reason.FUSED}
+    unet.unfuse_qkv_projections()
+    assert run(unet)[0] == POOLED
+
+
+def _values_hook(layer: Any) -> None:
+    layer.to_v.register_forward_hook(lambda *_: None)
+
+
+def _marked(layer: Any) -> None:
+    layer.seg_enable = True
+
+
+def _forward(layer: Any) -> None:
+    layer.forward = lambda *args, **options: type(layer).forward(layer, *args, **options)
+
+
+def _reduced(layer: Any) -> None:
+    layer.processor._tome_info = {}
+
+
+@pytest.mark.parametrize(
+    ("take", "reason"),
+    [
+        (_values_hook, Reason.HOOKED),
+        (_marked, Reason.HOOKED),
+        (_forward, Reason.FORWARD_REPLACED),
+        (_reduced, Reason.OTHER_REDUCTION),
+    ],
+)
+def test_what_others_put_on_a_layer(unet: Any, take: Callable[[Any], None], reason: Reason) -> None:
+    for layer in self_attentions(unet):
+        layer.set_processor(AttnProcessor2_0())
+        take(layer)
+    seen, report = run(unet)
+    assert (seen, set(report.left_alone)) == (WHOLE, {reason})
+
+
+def test_values_that_a_hook_puts_out_are_as_many_as_ever(unet: Any) -> None:
+    layer, last = self_attentions(unet)[0], {}
+    layer.to_v.register_forward_hook(lambda _, args, out: last.update(values=out))
+    layer.register_forward_hook(lambda _, args, out: torch.eye(out.shape[1]) @ last["values"])
+    _, report = run(unet)
+    assert report.left_alone[Reason.HOOKED].calls == 1
+    assert sum(tally.calls for tally in report.pooled.values()) == 6
+
+
+def test_a_layer_that_took_no_keys_is_found_out_once_and_then_left_alone(unet: Any) -> None:
+    process(unet, Liar())
+    with token_downsampling(SETTINGS) as report:
+        for _ in range(3):
+            models.run_unet(unet, 16, 12)
+    tally = report.left_alone[Reason.KEYS_IGNORED]
+    assert (len(tally.layers), tally.calls, report.pooled) == (7, 21, {})
+    assert all(not layer.to_k._forward_pre_hooks for layer in self_attentions(unet))
+
+
+def test_the_largest_level_is_the_largest_with_self_attention() -> None:
+    unet = models.unet(only_cross_attention=(True, False))
+    with (
+        token_downsampling(paper(factor=2, threshold=4)) as report,
+        keys_computed(unet) as seen,
+    ):
+        models.run_unet(unet, 32, 24)
+    assert (192, 48) in seen
+    assert report.largest_grid == (16, 12)

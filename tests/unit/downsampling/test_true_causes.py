@@ -1,0 +1,199 @@
+"""What the line names is the cause: another thread, unknown steps; and what is no cause at all."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
+
+import diffusers_models as models
+from diffusers import DDIMScheduler
+from ldm_models import image, run, spatial_transformer, text
+from self_attention import keys_computed
+from settings_of import paper
+
+from lib_todo import Settings, bind, token_downsampling
+from lib_todo.wording import ELSEWHERE, NO_LAYER, WINDOWS, nothing_pooled
+
+ROOT = Path(__file__).resolve().parents[3]
+BY_TWO = paper(factor=2, threshold=4, deep_factor=1)
+
+
+@pytest.fixture(scope="module")
+def unet() -> Any:
+    return models.unet()
+
+
+def call(unet: Any, timestep: float = 500) -> None:
+    with torch.inference_mode():
+        unet(torch.randn(1, 4, 8, 8), timestep, torch.randn(1, 5, models.TEXT_WIDTH))
+
+
+def test_a_plain_executor_is_named_as_the_cause(unet: Any) -> None:
+    async def handle(executor: ThreadPoolExecutor) -> str:
+        with token_downsampling(BY_TWO) as report:
+            await asyncio.get_running_loop().run_in_executor(executor, call, unet)
+        return report.line()
+
+    with ThreadPoolExecutor(1) as executor:
+        assert asyncio.run(handle(executor)) == nothing_pooled(ELSEWHERE)
+    assert "asyncio.to_thread" in ELSEWHERE
+    assert "bind" in ELSEWHERE
+
+
+def test_to_thread_takes_it_along(unet: Any) -> None:
+    async def handle() -> int:
+        with token_downsampling(BY_TWO) as report:
+            await asyncio.to_thread(call, unet)
+        return report.pooled[64, 16].calls
+
+    assert asyncio.run(handle()) == 3
+
+
+def _nobody(unet: Any, other: Any) -> None:
+    pass
+
+
+def _in_a_with_of_its_own(unet: Any, other: Any) -> None:
+    with token_downsampling(BY_TWO):
+        call(other)
+
+
+def _bound(unet: Any, other: Any) -> None:
+    with bind(other, BY_TWO):
+        call(other)
+
+
+@pytest.mark.parametrize("elsewhere", [_nobody, _in_a_with_of_its_own, _bound])
+def test_what_others_called_for_themselves_is_no_cause(
+    unet: Any, elsewhere: Callable[[Any, Any], None]
+) -> None:
+    other = models.unet()
+    with token_downsampling(BY_TWO) as report:
+        thread = threading.Thread(target=elsewhere, args=(unet, other))
+        thread.start()
+        thread.join(60)
+    assert report.line() == nothing_pooled(NO_LAYER)
+
+
+def test_a_call_elsewhere_is_not_told_where_something_was_pooled_here(unet: Any) -> None:
+    with token_downsampling(BY_TWO) as report:
+        thread = threading.Thread(target=call, args=(unet,))
+        thread.start()
+        thread.join(60)
+        call(unet)
+    assert report.line().startswith("ToDo: 64 → 16 keys in 3 of 7")
+
+
+@pytest.mark.parametrize(
+    ("timesteps", "window"), [([500] * 4, "unknown"), ([900, 600, 300], "timesteps")]
+)
+def test_a_window_without_known_steps(unet: Any, timesteps: list[int], window: str) -> None:
+    with token_downsampling(paper(factor=2, threshold=4, end=0.5)) as report:
+        for timestep in timesteps:
+            call(unet, timestep)
+    assert report.window == window
+    assert WINDOWS[window] in report.line()
+
+
+def test_a_start_that_cannot_be_followed_is_told_where_nothing_was_pooled(unet: Any) -> None:
+    with token_downsampling(paper(factor=2, threshold=4, start=0.5)) as report:
+        call(unet)
+    assert not report.pooled
+    assert WINDOWS["unknown"] in report.line()
+
+
+@pytest.mark.parametrize("tell", ["scheduler", "host"])
+def test_a_window_with_known_steps_needs_no_words(unet: Any, tell: str) -> None:
+    with token_downsampling(paper(factor=2, threshold=4, end=0.5)) as report:
+        scheduler = DDIMScheduler()
+        if tell == "scheduler":
+            scheduler.set_timesteps(4)
+        for step, timestep in enumerate((750, 500, 250, 0)):
+            if tell == "host":
+                report.progress(step, 4)
+            call(unet, timestep)
+    assert (report.window, report.steps) == ("", (2, 4))
+
+
+def test_it_is_the_steps_that_are_not_known() -> None:
+    """An ldm transformer by itself: no model's call, so no timestep either."""
+    with token_downsampling(Settings(factor=2, threshold=2)) as report:
+        run(spatial_transformer(), image(4, 4), text())
+    assert "phase fixed since the steps are not known" in report.line()
+    assert "sampler" not in report.line()
+
+
+def test_a_smaller_model_after_a_larger_one_where_no_models_call_tells() -> None:
+    large, small = ([spatial_transformer() for _ in range(2)] for _ in range(2))
+    with (
+        token_downsampling(paper(factor=4, deep_factor=2, threshold=2)),
+        keys_computed(*small) as seen,
+    ):
+        for _ in range(2):
+            run(large[0], image(16, 16), text())
+            run(large[1], image(8, 8), text())
+        run(small[0], image(8, 8), text())
+        run(small[1], image(4, 4), text())
+    assert seen == [(64, 4), (16, 4)]
+
+
+def test_a_first_argument_that_is_no_tensor() -> None:
+    """Another program's block that hands a list to a layer which knows what to do with it."""
+    transformer = spatial_transformer()
+    block = transformer.transformer_blocks[0]
+    norm, attend = block.norm1.forward, block.attn1.forward
+    block.norm1.forward = lambda x: [norm(x)]
+    block.attn1.forward = lambda x, *rest, **options: attend(x[0], *rest, **options)
+    with token_downsampling(paper(factor=2, threshold=2)) as report:
+        run(transformer, image(4, 4), text())
+    assert (report.pooled, report.left_alone) == ({}, {})
+
+
+def test_one_object_in_two_threads_is_refused() -> None:
+    shared = token_downsampling(BY_TWO)
+
+    def enter() -> None:
+        with shared:
+            pass
+
+    refused = pytest.raises(RuntimeError, match="give each one of its own")
+    with shared, ThreadPoolExecutor(1) as pool, refused:
+        pool.submit(enter).result(60)
+    enter()
+
+
+def test_a_report_pickles_with_all_it_says(unet: Any) -> None:
+    with token_downsampling(paper(factor=2, threshold=4, end=0.5)) as report:
+        call(unet)
+    copied = pickle.loads(pickle.dumps(report))
+    assert (copied.line(), copied.to_dict()) == (report.line(), report.to_dict())
+    copied.progress(0, 1)
+    copied.count(torch.nn.Identity(), (8, 8), 64, 16, None)
+    assert copied.layers == report.layers + 1
+
+
+def test_models_that_are_imported_inside_the_with() -> None:
+    code = (
+        "import diffusers\n"
+        "from lib_todo import Settings, token_downsampling\n"
+        "with token_downsampling(Settings(threshold=16)) as report:\n"
+        "    pipe = diffusers.StableDiffusionPipeline.from_pretrained('demo/model')\n"
+        "    pipe('a fox', height=256, width=256, num_inference_steps=1, output_type='latent')\n"
+        "print(sorted(report.pooled))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "[(64, 16), (256, 64), (1024, 121)]", done.stderr
