@@ -31,7 +31,8 @@
     function shown(id) {
         if (field(id, "input[type=checkbox]")) return checked(id);
         if (field(id, "input[type=number]")) return number(id);
-        const input = field(id, "input");
+        const radio = field(id, "input[type=radio]");
+        const input = radio ? field(id, "input:checked") : field(id, "input");
         return input ? input.value : undefined;
     }
 
@@ -57,6 +58,7 @@
             x: number("txt2img_hr_resize_x") ?? 0,
             y: number("txt2img_hr_resize_y") ?? 0,
             checkpoint: shown("hr_checkpoint") ?? "",
+            sampler: shown("hr_sampler") ?? "",
         };
     }
 
@@ -76,7 +78,8 @@
         if (!size || Object.values(values).includes(undefined)) return null;
         const [width, height] = size;
         const [hires, refiner] = [readHires(tab), readRefiner(tab)];
-        return JSON.stringify({width, height, hires, refiner, values});
+        const sampler = shown(`${tab}_sampling`) ?? "";
+        return JSON.stringify({width, height, hires, refiner, sampler, values});
     }
 
     async function ask(route, state) {

@@ -12,7 +12,7 @@ from ...plan import latent_grid, pass_wanted, pooled_grid
 from ...settings import BY_NAME, FIELDS, Settings, SettingsError
 from .arguments import from_page, in_words
 from .parts import Part
-from .prediction import Size, factors
+from .prediction import Size, as_the_sampler_allows, factors
 
 NO_LAYERS = "this model has no self-attention layers that can be pooled"
 NOT_KNOWN = "what is pooled will be known when its checkpoint has been loaded"
@@ -63,6 +63,7 @@ def _gain(part: Part, settings: Settings, rates: Rates | None) -> str:
     window = part.window(settings.start, settings.end)
     if part.shape is None or not pass_wanted(part.pass_name, settings.passes) or not window:
         return ""
+    settings = as_the_sampler_allows(settings, part.sampler)
     pooled = _pooled(part.shape, part.size, settings)
     if not pooled:
         return ""
@@ -100,7 +101,8 @@ def _what_would_help(parts: list[Part], settings: Settings) -> str:
         return "No step of it lies between Start and End"
     for part in last:
         for width, height in _larger(part.size):
-            if part.shape and _pooled(part.shape, (width, height), settings):
+            allowed = as_the_sampler_allows(settings, part.sampler)
+            if part.shape and _pooled(part.shape, (width, height), allowed):
                 return f"With these settings, from about {width}×{height} up there will be"
     return "Choose automatic factors, or a lower threshold"
 

@@ -150,7 +150,7 @@ def on_denoiser_call(params: Any) -> None:
     if denoiser.p is not p:
         generation.report.position.pause()
         return
-    generation.report.position.sampler = prediction.sampler_of(p)
+    generation.report.position.sampler = prediction.sampler_of(p, _pass(p))
     generation.report.progress(denoiser.step, denoiser.total_steps, _pass(p), denoiser.steps)
 
 

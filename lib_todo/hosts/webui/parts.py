@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from ...cost.architectures import UNetShape
 from .prediction import Size
@@ -58,7 +59,7 @@ class Part:
     """What one checkpoint samples: the share of a pass from `begin` to `end`.
 
     `shape` is its U-Net's, None where there is nothing to pool, and without meaning where it is not
-    `known`.
+    `known`. `sampler` is its name, None where nobody told it.
     """
 
     pass_name: str
@@ -67,6 +68,7 @@ class Part:
     known: bool = True
     begin: float = 0
     end: float = 1
+    sampler: str | None = None
 
     def head(self, among_others: bool) -> str:
         """How the part is called: by its size alone where it is the only one."""
@@ -88,6 +90,7 @@ def of(
     height: int,
     hires: Hires | None = None,
     refiner: Refiner | None = None,
+    samplers: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Part]:
     """The parts in their order.
 
@@ -95,6 +98,7 @@ def of(
         shapes: of the checkpoints by their use: "first", "hires", "refiner"; one that is missing is
             not known.
         width, height: of the first pass in pixels.
+        samplers: their names by pass.
     """
     hires, refiner = hires or Hires(), refiner or Refiner()
     hires_size = hires.size(width, height)
@@ -106,6 +110,7 @@ def of(
         if refiner.takes_over(name, len(sizes) > 1) and not same:
             uses = [(name, 0.0, refiner.switch_at), ("refiner", refiner.switch_at, 1.0)]
         found += [
-            Part(name, size, shapes.get(use), use in shapes, begin, end) for use, begin, end in uses
+            Part(name, size, shapes.get(use), use in shapes, begin, end, samplers.get(name))
+            for use, begin, end in uses
         ]
     return found

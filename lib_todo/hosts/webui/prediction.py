@@ -13,6 +13,7 @@ from ...plan import (
     level_grid,
     pass_wanted,
 )
+from ...samplers import rule_for, settings_for
 from ...settings import Settings
 
 Size = tuple[int, int]
@@ -31,10 +32,15 @@ def sizes(p: Any) -> dict[str, Size]:
     return found
 
 
-def sampler_of(p: Any) -> str | None:
-    """The name of the sampler of the pass that runs now."""
-    hires = getattr(p, "is_hr_pass", False) and getattr(p, "hr_sampler_name", None)
+def sampler_of(p: Any, pass_name: str) -> str | None:
+    """The name of the sampler of that pass."""
+    hires = getattr(p, "hr_sampler_name", None) if pass_name == "hires" else None
     return hires or getattr(p, "sampler_name", None)
+
+
+def as_the_sampler_allows(settings: Settings, sampler: str | None) -> Settings:
+    """The settings that hold with this sampler: some take the paper's factors (samplers.py)."""
+    return settings_for(rule_for(sampler, told=True), settings)
 
 
 def unet_of(model: Any) -> Any:
@@ -72,7 +78,9 @@ def planned(p: Any, settings: Settings) -> dict[str, dict[Grid, float]]:
     return {
         name: {
             grid: factor
-            for grid, factor in factors(downscales, size, settings).items()
+            for grid, factor in factors(
+                downscales, size, as_the_sampler_allows(settings, sampler_of(p, name))
+            ).items()
             if factor > 1 and pass_wanted(name, settings.passes)
         }
         for name, size in sizes(p).items()

@@ -16,6 +16,7 @@ HINT = "/todo/hint"
 LONGEST_SIDE = 65536
 # what the choice of a checkpoint shows where there is none
 SAME, NONE = "Use same checkpoint", "None"
+SAME_SAMPLER = "Use same sampler"
 
 
 class HiresAsked(BaseModel):
@@ -26,6 +27,7 @@ class HiresAsked(BaseModel):
     x: int = Field(0, ge=0, le=LONGEST_SIDE)
     y: int = Field(0, ge=0, le=LONGEST_SIDE)
     checkpoint: str = ""
+    sampler: str = ""
 
 
 class RefinerAsked(BaseModel):
@@ -43,6 +45,7 @@ class HintAsked(BaseModel):
     height: int = Field(ge=1, le=LONGEST_SIDE)
     hires: HiresAsked = Field(default_factory=HiresAsked)
     refiner: RefinerAsked = Field(default_factory=RefinerAsked)
+    sampler: str = ""
     # whatever a control may show; the settings' own check says what is wrong with it
     values: dict[str, Any] = Field(default_factory=dict)
 
@@ -69,7 +72,9 @@ async def answer_hint(asked: HintAsked) -> dict[str, Any]:
     shapes = _shapes({"first": "", "hires": hires_checkpoint, "refiner": asked.refiner.checkpoint})
     if "first" not in shapes and checkpoint.loaded() is None:
         return {"lines": []}
-    found = parts.of(shapes, asked.width, asked.height, hires, refiner)
+    hires_sampler = asked.hires.sampler.replace(SAME_SAMPLER, "") or asked.sampler
+    samplers = {"first": asked.sampler, "hires": hires_sampler}
+    found = parts.of(shapes, asked.width, asked.height, hires, refiner, samplers)
     return {"lines": hint.lines(found, asked.values, machine.rates())}
 
 

@@ -112,6 +112,22 @@ def test_a_window_after_which_the_refiner_begins_pools_nothing_of_it() -> None:
     assert "all steps together" not in with_refiner(shapes, start=0.5)[-1]
 
 
+@pytest.mark.parametrize("sampler", ["LMS", "LCM", "PLMS"])
+def test_a_sampler_that_takes_the_papers_factors_is_promised_no_more(sampler: str) -> None:
+    """Each pass by its own sampler; factors that were asked for stay."""
+    shapes = {"first": SD15, "hires": SD15}
+
+    def told(samplers: dict[str, str], **values: Any) -> list[str]:
+        found = parts.of(shapes, 1024, 1024, Hires(True, 2), samplers=samplers)
+        return [line.split(": ")[1] for line in lines(found, values)]
+
+    paper = told({}, scale=1, deep_scale="0")
+    assert told({"first": sampler, "hires": sampler}) == paper
+    assert told({"first": "Euler", "hires": sampler}) == [told({})[0], paper[1]]
+    by_hand = {"factor": "4", "deep_factor": "2"}
+    assert "32×32 tokens (by 4)" in told({"first": sampler}, **by_hand)[0]
+
+
 def test_a_checkpoint_that_is_not_known_is_no_promise() -> None:
     first, hires = lines(parts.of({"first": None}, 512, 512, Hires(True, 2)), {})
     assert "no self-attention layers" in first
