@@ -47,7 +47,7 @@ def test_token_merging_keeps_its_layers(host: Host) -> None:
             (4, 4): {(16, 16)},
         }
         assert pooled(told(answer)) == {(256, 64): 5}
-        assert reasons(told(answer)) == {"other_grid": 5, "below_threshold": 6}
+        assert reasons(told(answer)) == {"tokens_merged": 5, "below_threshold": 6}
     assert host.probe_leftovers() == CLEAN
     host.probe_reset()
     host.txt2img(steps=1, **POOLING.asked())
@@ -61,7 +61,7 @@ def test_token_merging_in_all_layers_above_the_threshold(host: Host) -> None:
         alone = host.txt2img(steps=1)
         both = host.txt2img(steps=1, **Pooling(factor=2, threshold=16).asked())
     assert first_pixels(both) == first_pixels(alone)
-    assert reasons(told(both)) == {"other_grid": 5, "below_threshold": 11}
+    assert reasons(told(both)) == {"tokens_merged": 5, "below_threshold": 11}
 
 
 def test_token_merging_in_the_hires_pass_alone(host: Host) -> None:
