@@ -31,7 +31,8 @@
     function shown(id) {
         if (field(id, "input[type=checkbox]")) return checked(id);
         if (field(id, "input[type=number]")) return number(id);
-        const input = field(id, "input");
+        const radio = field(id, "input[type=radio]");
+        const input = radio ? field(id, "input:checked") : field(id, "input");
         return input ? input.value : undefined;
     }
 
@@ -56,6 +57,16 @@
             scale: number("txt2img_hr_scale") ?? 1,
             x: number("txt2img_hr_resize_x") ?? 0,
             y: number("txt2img_hr_resize_y") ?? 0,
+            checkpoint: shown("hr_checkpoint") ?? "",
+            sampler: shown("hr_sampler") ?? "",
+        };
+    }
+
+    function readRefiner(tab) {
+        return {
+            enabled: checked(`${tab}_enable-checkbox`),
+            switch_at: number(`${tab}_switch_at`) ?? 1,
+            checkpoint: shown(`${tab}_checkpoint`) ?? "",
         };
     }
 
@@ -65,7 +76,10 @@
         const values = {};
         for (const name of names) values[name] = shown(`script_${tab}_todo_${name}`);
         if (!size || Object.values(values).includes(undefined)) return null;
-        return JSON.stringify({width: size[0], height: size[1], hires: readHires(tab), values});
+        const [width, height] = size;
+        const [hires, refiner] = [readHires(tab), readRefiner(tab)];
+        const sampler = shown(`${tab}_sampling`) ?? "";
+        return JSON.stringify({width, height, hires, refiner, sampler, values});
     }
 
     async function ask(route, state) {

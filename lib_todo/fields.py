@@ -127,7 +127,7 @@ FIELDS = (
         "deep_factor",
         float,
         0.0,
-        "Factor of deeper layers",
+        "Factor for deeper layers",
         "The same for the smaller layers of a picture that is pooled. 1 leaves them alone.",
         infotext="ToDo deep factor",
         minimum=1,
@@ -151,7 +151,7 @@ FIELDS = (
         "scale",
         float,
         1.5,
-        "Automatic factor, times the ratio",
+        "Scale",
         "The automatic factor is the ratio of the picture's grid to the threshold, times this, "
         "rounded. 1 is the paper's.",
         infotext="ToDo scale",
@@ -163,7 +163,7 @@ FIELDS = (
         "deep_scale",
         float,
         1.0,
-        "The same for deeper layers",
+        "Scale for deeper layers",
         "Each level is compared with its own trained grid. 0 compares all of them with the "
         "threshold, as the paper does.",
         infotext="ToDo deep scale",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from benchmarks.output import cells, prediction, preset_targets, targets
+from benchmarks.output import cells, hints, prediction, preset_targets, targets
 from benchmarks.output.pages import table
 from benchmarks.parts import calibration, overhead, samplers
 from benchmarks.peers.names import DENSE, IDEAL, TODO, attention_of
@@ -136,6 +136,15 @@ def _predictions(store: Store) -> str:
     return table(head, rows) if rows else ""
 
 
+def _hints(store: Store) -> str:
+    head = ["U-Net", "pixels", "method", "the hint", "measured", "hint / measured"]
+    found = []
+    for unet, size, method, promised, measured in hints.rows(store):
+        numbers = [f"{number:.2f}" for number in (promised, measured, promised / measured)]
+        found.append([unet, f"{size}²", method, *numbers])
+    return table(head, found) if found else ""
+
+
 def _targets(store: Store) -> str:
     rows = targets.rows(store)
     return table(["target", "measured", "wanted", ""], rows) if rows else ""
@@ -207,6 +216,7 @@ def all_tables(store: Store) -> dict[str, str]:
         "pooling": _pooling(store),
         "overhead": _overhead(store),
         "predictions": _predictions(store),
+        "hints": _hints(store),
         "quality": _quality(store),
         "samplers": _samplers(store),
         "webui_samplers": _webui_samplers(store),

@@ -30,6 +30,13 @@ class UNetShape:
     context_width: int
     vector_width: int = 0
 
+    def head_width(self, channels: int) -> int:
+        """Channels a head of attention layers that wide: eight heads in SD 1.x, else 64 channels.
+
+        Weights do not tell; the prompt's width tells SD 1.x.
+        """
+        return channels // 8 if self.context_width == 768 else 64
+
     @property
     def levels(self) -> tuple[Level, ...]:
         """The levels that have self-attention, from the largest grid down."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Iterable, Mapping
 
 from ..plan import Grid
 from ..settings import Settings
@@ -32,33 +33,50 @@ def speedup(
     dense = unet_operations(shape, latent, None, batch=2, itemsize=itemsize)
     pooled = unet_operations(shape, latent, settings, batch=2, itemsize=itemsize)
     if rates is None:
-        weights: list[tuple[float, float]] = [
-            (weight, FLOPS_PER_BYTE) for weight in ATTENTION_WEIGHTS
-        ]
+        weighings = [_Weights(dict.fromkeys(shape.channels, w)) for w in ATTENTION_WEIGHTS]
     else:
-        weights = [(rates.products / rates.attention, rates.products / rates.bytes)]
-    found = [_cost(dense, *weight) / _cost(pooled, *weight) for weight in weights]
+        weighings = [_weights_of(shape, rates)]
+    found = [weights.cost(dense) / weights.cost(pooled) for weights in weighings]
     return min(found), max(found)
 
 
-def over_window(step: float, start: float, end: float) -> float:
-    """The speed-up of a whole pass whose steps from `start` to `end` are `step` times as fast."""
-    share = end - start
-    return 1 / (1 - share + share / step)
+@dataclasses.dataclass(frozen=True)
+class _Weights:
+    """How many operations of a matrix product last as long as one of attention, and as one byte.
+
+    `attention` gives the first by the layer's channels.
+    """
+
+    attention: Mapping[int, float]
+    byte: float = FLOPS_PER_BYTE
+
+    def cost(self, operations: Iterable[Operation]) -> float:
+        total = 0.0
+        for operation in operations:
+            if operation.kind == ELEMENTWISE:
+                total += operation.bytes * self.byte
+            elif operation.kind == ATTENTION:
+                total += operation.flops * self.attention[operation.channels]
+            else:
+                total += operation.flops
+        return total
+
+
+def _weights_of(shape: UNetShape, rates: Rates) -> _Weights:
+    attention = {
+        channels: rates.products / rates.attention_of(shape.head_width(channels))
+        for channels in shape.channels
+    }
+    return _Weights(attention, rates.products / rates.bytes)
+
+
+def over_shares(shares: Iterable[tuple[float, float]]) -> float:
+    """The speed-up of a whole pass, a share of whose steps is so many times as fast, in turn."""
+    pairs = list(shares)
+    return 1 / (1 - sum(share - share / step for share, step in pairs))
 
 
 def range_in_words(least: float, most: float) -> str:
     """`1.32 to 1.61`, or `about 1.32` where the two are one."""
     low, high = f"{least:.2f}", f"{most:.2f}"
     return f"about {low}" if low == high else f"{low} to {high}"
-
-
-def _cost(operations: Iterable[Operation], attention: float, byte: float) -> float:
-    """In operations of a matrix product: what one of attention and one byte weigh."""
-    total = 0.0
-    for operation in operations:
-        if operation.kind == ELEMENTWISE:
-            total += operation.bytes * byte
-        else:
-            total += operation.flops * (attention if operation.kind == ATTENTION else 1)
-    return total

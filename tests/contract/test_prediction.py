@@ -12,6 +12,7 @@ from torch import nn
 
 from lib_todo import Settings
 from lib_todo.hosts.webui import checkpoint, prediction
+from lib_todo.hosts.webui.checkpoint_file import shape_of_sizes
 
 openaimodel = pytest.importorskip("ldm.modules.diffusionmodules.openaimodel")
 
@@ -132,6 +133,13 @@ def test_reads_the_width_of_what_sdxl_adds_to_the_time() -> None:
     model = unet(**SDXL)
     model.label_emb = nn.Sequential(nn.Sequential(nn.Linear(12, 8), nn.SiLU(), nn.Linear(8, 8)))
     assert checkpoint.shape_of(processing(model, 512, 512).sd_model).vector_width == 12
+
+
+@pytest.mark.parametrize("shape", [SD15, SDXL])
+def test_the_weights_of_a_file_tell_the_same(shape: dict[str, Any]) -> None:
+    model = unet(**shape)
+    sizes = {name: list(weight.shape) for name, weight in model.named_parameters()}
+    assert shape_of_sizes(sizes) == checkpoint.shape_of(processing(model, 512, 512).sd_model)
 
 
 @pytest.mark.parametrize("model", [None, object(), types.SimpleNamespace(joint_blocks=[])])

@@ -143,6 +143,34 @@ def test_a_plots_first_result_tells_of_every_cell(lifecycle: Any, model: Any) ->
     cells = results[0].extra_generation_params["ToDo report JSON"]["generations"]
     assert [calls(cell) for cell in cells] == [{(256, 64, None): 4}, {(256, 16, None): 4}]
     assert [cell["settings"]["factor"] for cell in cells] == [2, 4]
+    # the plot shows a copy of its first cell's result below the grid, when all cells are there
+    assert copy.copy(results[0]).comments.split("\n") == [first, second, ""]
+
+
+def test_comments_of_others_stay_around_ours(lifecycle: Any, model: Any) -> None:
+    p = Processing(model, lifecycle)
+    p.comment("before")
+    processed = process_images_inner(p, *ON)
+    assert processed.comments.split("\n")[0] == "before"
+    assert processed.comments == "\n".join(processed.comments.split("\n"))
+    assert type(copy.deepcopy(processed.comments)) is str
+    assert copy.deepcopy(processed.comments) == processed.comments
+
+
+def test_one_that_is_off_inside_another_has_no_empty_report(lifecycle: Any, model: Any) -> None:
+    """An extension generates in mid-sampling, with the box off."""
+    inner: list[Any] = []
+    p = Processing(model, lifecycle)
+    ordinary = p.sample
+
+    def sample() -> torch.Tensor:
+        inner.append(process_images_inner(Processing(model, lifecycle), False))
+        return ordinary()
+
+    p.sample = sample
+    outer = process_images_inner(p, *ON)
+    assert calls(report_of(outer)) == {(256, 64, None): 4}
+    assert [inner[0].comments, inner[0].extra_generation_params] == ["", {}]
 
 
 def test_a_host_that_asks_values_has_the_report_outside_of_images(
@@ -194,6 +222,9 @@ def test_seconds_a_step_and_the_gain_over_an_earlier_generation_without(
     assert paces(process_images_inner(other, *ON)) == (2, None)
     p = Processing(taking(1), lifecycle, calls_per_step=2)
     assert paces(process_images_inner(p, *ON)) == (2, 6)
+    # a difference is not ToDo's where it pooled nothing
+    idle = process_images_inner(Processing(taking(2), lifecycle), {"threshold": 512})
+    assert f"128×128, {pace.in_words(2, None)})" in idle.comments
 
 
 def test_calls_before_the_sampler_are_in_no_step(lifecycle: Any, model: Any) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 
 import gradio as gr
 from modules.infotext_utils import PasteField
-from modules.ui_components import InputAccordion
+from modules.ui_components import FormHTML, InputAccordion
 
-from ...settings import BY_NAME, FIELDS, Field
+from ... import __version__
+from ...settings import BY_NAME, FIELDS, Field, preset_values
 from . import machine, preset_choice
 from .arguments import END_OF_ARGS, choices_on_page, from_page, on_page
 from .paste import PasteKey
@@ -17,6 +18,13 @@ from .routes import HINT
 
 # the settings that have a control below the head, in its order
 NAMES = tuple(field.name for field in FIELDS[1:])
+# the same by what they are about
+GROUPS = {
+    "How much": ("factor", "deep_factor", "scale", "deep_scale"),
+    "Where": ("threshold", "passes"),
+    "When": ("start", "end"),
+    "Which tokens": ("method", "phase"),
+}
 MEASURE = "Measure this machine, for a figure instead of a range"
 HEAD = "ToDo: faster high resolution"
 
@@ -29,20 +37,25 @@ def build(script: Any) -> list[Any]:
     """
     with InputAccordion(False, label=HEAD, elem_id=script.elem_id("enabled")) as enabled:
         controls = {"enabled": enabled}
+        with enabled.extra():
+            FormHTML(
+                f"<small>{__version__}</small>", elem_id=script.elem_id("version"), min_width=0
+            )
         preset = gr.Radio(
             [*preset_choice.names(), preset_choice.CUSTOM],
             value=lambda: _preset_at_first(controls),
             label=preset_choice.LABEL,
             info=preset_choice.HELP,
             elem_id=script.elem_id("preset"),
+            elem_classes="todo-preset",
         )
         gr.HTML(_hint_html(), elem_id=script.elem_id("hint"))
-        with (
-            gr.Accordion("Advanced", open=False, elem_id=script.elem_id("advanced")),
-            gr.Row(elem_classes="todo-controls"),
-        ):
-            for name in NAMES:
-                controls[name] = _control(BY_NAME[name], script.elem_id(name))
+        with gr.Accordion("Advanced", open=False, elem_id=script.elem_id("advanced")):
+            for group, names in GROUPS.items():
+                gr.HTML(f'<div class="todo-group">{group}</div>')
+                with gr.Row(elem_classes="todo-controls"):
+                    for name in names:
+                        controls[name] = _control(BY_NAME[name], script.elem_id(name))
         measure = gr.Button(MEASURE, size="sm", elem_id=script.elem_id("measure"))
         measure.click(fn=_measure, inputs=[], outputs=[measure], show_progress=False)
         end = gr.Textbox(
@@ -79,10 +92,14 @@ def _preset_at_first(controls: dict[str, Any]) -> str:
 
 
 def _fill(preset: str) -> list[Any]:
-    """Every control's value; none is changed by `custom`."""
+    """Every control's value; none is changed by `custom`.
+
+    What the preset does not name (the window, the passes) goes back to its default: with another
+    value there the mark would have to say `custom`.
+    """
     if preset not in preset_choice.names():
         return [gr.update() for _ in NAMES]
-    values = {name: BY_NAME[name].default for name in NAMES} | preset_choice.values_of(preset)
+    values = {name: BY_NAME[name].default for name in NAMES} | preset_values(preset)
     return [gr.update(value=on_page(BY_NAME[name], values[name])) for name in NAMES]
 
 

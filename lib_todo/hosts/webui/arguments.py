@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ...settings import BY_NAME, FIELDS, Field, Settings, SettingsError
-from . import preset_choice
 
 # the value of the invisible last input, see accordion.build
 END_OF_ARGS = "ToDo: no more values"
@@ -28,8 +27,6 @@ def read_settings(p: Any, args: Sequence[Any]) -> Settings:
         return Settings(enabled=False)
     if surplus and surplus != [END_OF_ARGS]:
         values += surplus
-    if values and isinstance(values[0], Mapping):
-        values[0] = preset_choice.expanded(values[0])
     settings = Settings.from_args(
         [from_page(field, value) for field, value in zip(FIELDS, values)] + values[len(FIELDS) :]
     )
@@ -37,7 +34,7 @@ def read_settings(p: Any, args: Sequence[Any]) -> Settings:
         return settings
     known = {field.name: getattr(settings, field.name) for field in FIELDS}
     # who plots an axis of ToDo wants it on, unless another axis says otherwise
-    return Settings.from_mapping({"enabled": True, **preset_choice.expanded(overrides)}, base=known)
+    return Settings.from_mapping({"enabled": True, **overrides}, base=known)
 
 
 def on_page(field: Field, value: Any) -> Any:
@@ -48,16 +45,19 @@ def on_page(field: Field, value: Any) -> Any:
 
 
 def from_page(field: Field, value: Any) -> Any:
-    """A control's value as the setting; what cannot be read is left for the check to name."""
-    if field.kind not in (int, float) or not isinstance(value, str):
-        return value
-    if field.zero_means and value.strip().lower() == field.zero_means:
+    """A control's value as the setting: the controls with a named zero hold texts."""
+    return typed(field, value) if field.zero_means and isinstance(value, str) else value
+
+
+def typed(field: Field, text: str) -> Any:
+    """The number that somebody wrote; what is none is left for the check to name."""
+    if field.zero_means and text.strip().lower() == field.zero_means:
         return field.kind(0)
     try:
-        number = float(value)
+        number = float(text)
     except ValueError:
-        return value
-    return number if math.isfinite(number) else value
+        return text
+    return number if math.isfinite(number) else text
 
 
 def choices_on_page(field: Field) -> list[str]:

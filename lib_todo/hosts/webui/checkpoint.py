@@ -1,4 +1,4 @@
-"""The loaded checkpoint's U-Net: its levels and widths, as far as costs need them."""
+"""A checkpoint's U-Net: its levels and widths, as far as costs need them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from ...cost.architectures import UNetShape
 from ...cost.of_unet import shape_of_unet
+from .checkpoint_file import shape_of_file
 from .prediction import unet_of
 
 
@@ -14,6 +15,29 @@ def loaded() -> Any:
     """The host's model, or None while there is none; asking never loads one."""
     sd_models = sys.modules.get("modules.sd_models")
     return getattr(getattr(sd_models, "model_data", None), "sd_model", None)
+
+
+def shape_named(name: str) -> UNetShape | None:
+    """The shape of the checkpoint that a control names; "" is the one chosen for all generations.
+
+    That of the loaded model where it is the same checkpoint, else what the file tells: after a
+    hires pass or a refiner another one is still loaded. None where there is nothing to pool.
+
+    Raises:
+        LookupError: nobody can tell before it is loaded.
+    """
+    sd_models, shared = (sys.modules.get(f"modules.{part}") for part in ("sd_models", "shared"))
+    if not name:
+        name = getattr(getattr(shared, "opts", None), "data", {}).get("sd_model_checkpoint") or ""
+    find = getattr(sd_models, "get_closet_checkpoint_match", lambda name: None)
+    path = getattr(find(name) if name else None, "filename", None)
+    model = loaded()
+    loaded_path = getattr(getattr(model, "sd_checkpoint_info", None), "filename", None)
+    if loaded_path and path in (None, loaded_path):
+        return shape_of(model)
+    if path is None:
+        raise LookupError(name)
+    return shape_of_file(path)
 
 
 def shape_of(model: Any) -> UNetShape | None:

@@ -2,107 +2,114 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 from ...cost.architectures import UNetShape
 from ...cost.rates import Rates
-from ...cost.speedup import over_window, range_in_words, speedup
-from ...plan import latent_grid, pass_wanted, pooled_grid
+from ...cost.speedup import over_shares, range_in_words, speedup
+from ...plan import LEAD_IN, latent_grid, pass_wanted, pooled_grid, with_papers_factors
 from ...settings import BY_NAME, FIELDS, Settings, SettingsError
 from .arguments import from_page, in_words
-from .prediction import Size, factors
+from .parts import Part
+from .prediction import Size, as_the_sampler_allows, factors
 
-NAMES = {"first": "First pass", "hires": "Hires pass"}
+NO_LAYERS = "this model has no self-attention layers that can be pooled"
+NOT_KNOWN = "what is pooled will be known when its checkpoint has been loaded"
 # the sides that are tried for "from about … up"
 SIDES = range(64, 4097, 64)
+ROUNDING = 1e-6
 
 
-@dataclasses.dataclass(frozen=True)
-class Hires:
-    """Hires fix as the page shows it; `x` and `y` are 0 where they follow from the other."""
-
-    enabled: bool = False
-    scale: float = 1
-    x: int = 0
-    y: int = 0
-
-    def size(self, width: int, height: int) -> Size | None:
-        """The size of the hires pass, as the host works it out; None without hires fix."""
-        if not self.enabled:
-            return None
-        if not self.x and not self.y:
-            return int(width * self.scale), int(height * self.scale)
-        if not self.y:
-            return self.x, self.x * height // width
-        if not self.x:
-            return self.y * width // height, self.y
-        return self.x, self.y
-
-
-def lines(
-    shape: UNetShape | None,
-    width: int,
-    height: int,
-    hires: Hires,
-    values: Mapping[str, Any],
-    rates: Rates | None = None,
-) -> list[str]:
-    """The hint, a line for each pass; the first says so where nothing will be gained.
+def lines(parts: list[Part], values: Mapping[str, Any], rates: Rates | None = None) -> list[str]:
+    """The hint, a line for each part; the first says so where nothing will be gained.
 
     Args:
-        shape: the loaded checkpoint's; None where its layers cannot be pooled.
+        parts: of the generation, see parts.of.
         values: what the controls show, by the names of the settings.
         rates: the machine's; None where it was not measured.
     """
     try:
-        for name in values:
-            if name not in BY_NAME:
-                raise SettingsError("name of a setting", name, "one of " + ", ".join(BY_NAME))
-        # as a tab sends them: a default that stands there was not asked for
-        shown = {field.name: field.default for field in FIELDS} | dict(values)
-        settings = Settings.from_args([from_page(BY_NAME[name], shown[name]) for name in BY_NAME])
+        settings = _settings(values)
     except SettingsError as error:
         return [f"This will be refused. {in_words(error)}"]
-    if shape is None:
-        return ["Nothing to gain: this model has no self-attention layers that can be pooled"]
+    if all(part.known and part.shape is None for part in parts):
+        return [f"Nothing to gain: {NO_LAYERS}"]
     if settings.start == settings.end:
         return ["Nothing to gain: Start and End are the same, so no step is pooled"]
-    sizes = {"first": (width, height), "hires": hires.size(width, height)}
-    known = {name: size for name, size in sizes.items() if size}
-    told = {name: _told(shape, name, size, settings, rates) for name, size in known.items()}
-    heads = {
-        name: f"{NAMES[name]}, {size[0]}×{size[1]}" if len(known) > 1 else f"{size[0]}×{size[1]}"
-        for name, size in known.items()
-    }
-    found = [f"{heads[name]}: {text or 'nothing is pooled'}" for name, text in told.items()]
-    if not any(told.values()):
-        found.insert(0, f"Nothing to gain. {_what_would_help(shape, known, settings)}")
+    gains = {part: _gain(part, settings, rates) for part in parts}
+    found = [f"{part.head(len(parts) > 1)}: {gain or _why(part)}" for part, gain in gains.items()]
+    if not any(gains.values()) and all(part.known for part in parts):
+        found.insert(0, f"Nothing to gain. {_what_would_help(parts, settings)}")
     return found
 
 
-def _told(shape: UNetShape, name: str, size: Size, settings: Settings, rates: Rates | None) -> str:
-    """What is pooled in the pass, and what it brings; empty where nothing is."""
-    if not pass_wanted(name, settings.passes):
+def _settings(values: Mapping[str, Any]) -> Settings:
+    for name in values:
+        if name not in BY_NAME:
+            raise SettingsError("name of a setting", name, "one of " + ", ".join(BY_NAME))
+    # as a tab sends them: a default that stands there was not asked for
+    shown = {field.name: field.default for field in FIELDS} | dict(values)
+    return Settings.from_args([from_page(BY_NAME[name], shown[name]) for name in BY_NAME])
+
+
+def _why(part: Part) -> str:
+    if not part.known:
+        return NOT_KNOWN
+    return "nothing is pooled" if part.shape else f"nothing is pooled, {NO_LAYERS}"
+
+
+def _gain(part: Part, settings: Settings, rates: Rates | None) -> str:
+    """What is pooled in the part, and what it brings; empty where nothing is."""
+    if part.shape is None or not pass_wanted(part.pass_name, settings.passes):
         return ""
-    pooled = {
-        grid: factor
-        for grid, factor in factors(_downscales(shape), size, settings).items()
-        if factor > 1
-    }
-    if not pooled:
+    stages = _stages(part, as_the_sampler_allows(settings, part.sampler))
+    if not stages:
         return ""
+    latent = latent_grid(*part.size)
+    gains = [speedup(part.shape, latent, stage, rates) for stage, _ in stages]
+    most_steps = _pooled(part.shape, part.size, stages[-1][0])
     grids = [
         "{1}×{0} → {3}×{2} tokens (by {4:g})".format(*grid, *pooled_grid(grid, factor), factor)
-        for grid, factor in pooled.items()
+        for grid, factor in most_steps.items()
     ]
-    least, most = speedup(shape, latent_grid(*size), settings, rates)
-    text = f"{', '.join(grids)}. A step will be {range_in_words(least, most)} times as fast"
-    if (settings.start, settings.end) != (0, 1):
-        whole = (over_window(step, settings.start, settings.end) for step in (least, most))
-        text += f" from Start to End, the whole pass {range_in_words(*whole)} times"
+    text = f"{', '.join(grids)}. A step will be {range_in_words(*gains[-1])} times as fast"
+    shares = [share for _, share in stages]
+    windowed = sum(shares) < 1 - ROUNDING
+    if windowed:
+        text += " from Start to End"
+    if len(stages) > 1:
+        text += " after the first fifth"
+    if windowed or len(stages) > 1:
+        whole = [over_shares(zip(shares, bounds, strict=True)) for bounds in zip(*gains)]
+        text += f", all steps together {range_in_words(*whole)} times"
     return text
+
+
+def _stages(part: Part, settings: Settings) -> list[tuple[Settings, float]]:
+    """What is pooled by, and in which share of the part's steps: first the lead-in, then the rest.
+
+    One stage where both pool the same, none where nothing is pooled.
+    """
+    found: list[tuple[Settings, float]] = []
+    assert part.shape is not None
+    for stage, start, end in (
+        (with_papers_factors(settings), 0.0, LEAD_IN),
+        (settings, LEAD_IN, 1.0),
+    ):
+        share = part.window(max(start, settings.start), min(end, settings.end))
+        pooled = _pooled(part.shape, part.size, stage)
+        if not share or not pooled:
+            continue
+        if found and _pooled(part.shape, part.size, found[0][0]) == pooled:
+            share += found.pop()[1]
+        found.append((stage, share))
+    return found
+
+
+def _pooled(shape: UNetShape, size: Size, settings: Settings) -> dict[tuple[int, int], float]:
+    found = factors(_downscales(shape), size, settings)
+    return {grid: factor for grid, factor in found.items() if factor > 1}
 
 
 def _downscales(shape: UNetShape) -> list[int]:
@@ -111,18 +118,25 @@ def _downscales(shape: UNetShape) -> list[int]:
     return [*found, deepest] if shape.middle_depth and deepest not in found else found
 
 
-def _what_would_help(shape: UNetShape, known: Mapping[str, Size], settings: Settings) -> str:
-    wanted = [name for name in known if pass_wanted(name, settings.passes)]
+def _what_would_help(parts: list[Part], settings: Settings) -> str:
+    wanted = [part for part in parts if pass_wanted(part.pass_name, settings.passes)]
     if not wanted:
         if settings.passes == "hires":
             return "Passes is hires, and hires fix is off"
         return "Set Passes to both"
-    width, height = known[wanted[-1]]
-    for side in SIDES:
-        scale = side / min(width, height)
-        size = round(width * scale / 8) * 8, round(height * scale / 8) * 8
-        if size[0] * size[1] <= width * height:
-            continue
-        if any(factor > 1 for factor in factors(_downscales(shape), size, settings).values()):
-            return f"With these settings, from about {size[0]}×{size[1]} up there will be"
+    last = [part for part in wanted if part.shape][-1:]
+    if last and not last[0].window(settings.start, settings.end):
+        return "No step of it lies between Start and End"
+    for part in last:
+        for width, height in _larger(part.size):
+            allowed = as_the_sampler_allows(settings, part.sampler)
+            if part.shape and _pooled(part.shape, (width, height), allowed):
+                return f"With these settings, from about {width}×{height} up there will be"
     return "Choose automatic factors, or a lower threshold"
+
+
+def _larger(size: Size) -> list[Size]:
+    """Sizes of the same shape, by the shorter side."""
+    scales = [side / min(size) for side in SIDES]
+    found = [(round(size[0] * scale / 8) * 8, round(size[1] * scale / 8) * 8) for scale in scales]
+    return [(width, height) for width, height in found if width * height > size[0] * size[1]]

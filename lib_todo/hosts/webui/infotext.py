@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from ...settings import BY_NAME, FIELDS, Settings, SettingsError
+from ...settings import BY_NAME, FIELDS, Settings, SettingsError, preset_values
 from . import preset_choice
 
 FACTOR_KEY = BY_NAME["factor"].infotext
@@ -26,6 +26,8 @@ OWN_KEYS = frozenset(field.infotext for field in FIELDS if field.infotext) | {
 
 # written by sd-webui-token-downsampling: its second factor and the end of its step window
 OLDER_KEYS = {"ToDo factor2": "deep_factor", "ToDo disable after": "end"}
+# it takes the same tokens in every step, and knows no scales
+OLDER_PRESET = "paper"
 
 
 class Written(str):
@@ -63,8 +65,8 @@ def from_infotext(params: Mapping[str, Any]) -> dict[str, Any]:
     """The values of all fields that pasting `params` should set.
 
     A text without `ToDo factor` and `ToDo preset` was made without ToDo: only `enabled` comes back,
-    false. Else, fields that the text leaves out had their preset's values or their defaults; a text
-    without a preset is an older version's, which had the paper's rule alone.
+    false. Else, fields that the text leaves out had their preset's values or their defaults. Ours
+    always names the preset, so a text without one is the older extension's (OLDER_PRESET).
 
     Raises:
         SettingsError: a value that cannot be read or is not allowed; it names the infotext's key.
@@ -72,10 +74,10 @@ def from_infotext(params: Mapping[str, Any]) -> dict[str, Any]:
     params = _with_sizes_joined(params)
     if FACTOR_KEY not in params and PRESET_KEY not in params:
         return {"enabled": False}
-    preset = params.get(PRESET_KEY, "paper")
+    preset = params.get(PRESET_KEY, OLDER_PRESET)
     values = {field.name: field.default for field in FIELDS}
     if preset != preset_choice.CUSTOM:
-        values |= _preset_values(preset)
+        values |= _named(preset)
     for field in FIELDS:
         if field.infotext in params and field.infotext != STEPS_KEY:
             values[field.name] = _read(field.infotext, field.name, params[field.infotext])
@@ -87,9 +89,9 @@ def from_infotext(params: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _preset_values(preset: Any) -> dict[str, Any]:
+def _named(preset: Any) -> dict[str, Any]:
     try:
-        return preset_choice.values_of(preset)
+        return preset_values(preset)
     except SettingsError as error:
         raise SettingsError(PRESET_KEY, preset, error.allowed) from None
 

@@ -150,7 +150,7 @@ def on_denoiser_call(params: Any) -> None:
     if denoiser.p is not p:
         generation.report.position.pause()
         return
-    generation.report.position.sampler = prediction.sampler_of(p)
+    generation.report.position.sampler = prediction.sampler_of(p, _pass(p))
     generation.report.progress(denoiser.step, denoiser.total_steps, _pass(p), denoiser.steps)
 
 
@@ -208,13 +208,16 @@ def _write_info(params: dict[str, Any], generation: Generation) -> None:
 def finish(p: Any, processed: Any) -> None:
     """Have a result's info tell of the whole series (the host's `postprocess`).
 
-    A plot keeps the parameters of its first cell's result: a dict of our own, which is told of
-    later cells too.
+    A plot keeps the parameters and the comments of its first cell's result: objects of our own,
+    which tell of later cells too.
     """
     generation = _generation(p)
-    if generation is None or generation.series is None or not options.show_line():
+    series = generation.series if generation else None
+    # one that is off may run inside another that is on
+    if generation is None or series is None or not series.told or not options.show_line():
         return
     processed.extra_generation_params = {**processed.extra_generation_params}
-    generation.series.results.append(processed.extra_generation_params)
-    for params in generation.series.results:
+    series.results.append(processed.extra_generation_params)
+    for params in series.results:
         _write_info(params, generation)
+    processed.comments = series.comments(processed.comments)

@@ -9,8 +9,6 @@ import weakref
 from collections.abc import Callable, Hashable
 from typing import Any
 
-# how many shapes of generations without ToDo are kept
-REMEMBERED = 64
 # what makes two passes' steps comparable
 Shape = tuple[Hashable, ...]
 
@@ -21,6 +19,7 @@ class Pace:
     def __init__(
         self, clock: Callable[[], float] = time.perf_counter, remembered: int = 64
     ) -> None:
+        """`remembered`: how many shapes of generations without ToDo are kept, the latest ones."""
         self._clock = clock
         self._remembered = remembered
         self._last: tuple[weakref.ref, int, str, float] | None = None
@@ -42,7 +41,7 @@ class Pace:
         if not pooled:
             self._without[shape] = statistics.median(times)
             self._without.move_to_end(shape)
-            while len(self._without) > REMEMBERED:
+            while len(self._without) > self._remembered:
                 self._without.popitem(last=False)
 
     def seconds(self, p: Any, pass_name: str) -> float | None:

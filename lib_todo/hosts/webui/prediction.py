@@ -12,7 +12,9 @@ from ...plan import (
     layer_factor,
     level_grid,
     pass_wanted,
+    with_papers_factors,
 )
+from ...samplers import rule_for
 from ...settings import Settings
 
 Size = tuple[int, int]
@@ -31,10 +33,16 @@ def sizes(p: Any) -> dict[str, Size]:
     return found
 
 
-def sampler_of(p: Any) -> str | None:
-    """The name of the sampler of the pass that runs now."""
-    hires = getattr(p, "is_hr_pass", False) and getattr(p, "hr_sampler_name", None)
+def sampler_of(p: Any, pass_name: str) -> str | None:
+    """The name of the sampler of that pass."""
+    hires = getattr(p, "hr_sampler_name", None) if pass_name == "hires" else None
     return hires or getattr(p, "sampler_name", None)
+
+
+def as_the_sampler_allows(settings: Settings, sampler: str | None) -> Settings:
+    """The settings that hold with this sampler: some take the paper's factors (samplers.py)."""
+    careful = rule_for(sampler, told=True).careful
+    return with_papers_factors(settings) if careful else settings
 
 
 def unet_of(model: Any) -> Any:
@@ -66,17 +74,23 @@ def factors(downscales: list[int], size: Size, settings: Settings) -> dict[Grid,
     return {grid: layer_factor(grid, grids[0], settings) for grid in grids}
 
 
-def planned(p: Any, settings: Settings) -> dict[str, dict[Grid, float]]:
-    """The grids that are to be pooled in each pass, with their factors."""
+def planned(p: Any, settings: Settings) -> dict[str, dict[Grid, list[float]]]:
+    """The grids that are to be pooled in each pass, with their factors in the order of the steps.
+
+    The first of two is that of the pass's first steps, see plan.LEAD_IN.
+    """
     downscales = attention_downscales(unet_of(p.sd_model))
-    return {
-        name: {
-            grid: factor
-            for grid, factor in factors(downscales, size, settings).items()
-            if factor > 1 and pass_wanted(name, settings.passes)
-        }
-        for name, size in sizes(p).items()
-    }
+    found: dict[str, dict[Grid, list[float]]] = {}
+    for name, size in sizes(p).items():
+        found[name] = {}
+        allowed = as_the_sampler_allows(settings, sampler_of(p, name))
+        for stage in (with_papers_factors(allowed), allowed):
+            for grid, factor in factors(downscales, size, stage).items():
+                known = found[name].setdefault(grid, [])
+                if factor > 1 and factor not in known and pass_wanted(name, settings.passes):
+                    known.append(factor)
+        found[name] = {grid: known for grid, known in found[name].items() if known}
+    return found
 
 
 def why_no_layer(p: Any) -> str:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from typing import Any
 
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
-from . import checkpoint, hint, machine
+from ...cost.architectures import UNetShape
+from . import checkpoint, hint, machine, parts
 
 HINT = "/todo/hint"
 LONGEST_SIDE = 65536
+# what the choice of a checkpoint shows where there is none
+SAME, NONE = "Use same checkpoint", "None"
+SAME_SAMPLER = "Use same sampler"
 
 
 class HiresAsked(BaseModel):
@@ -20,6 +26,16 @@ class HiresAsked(BaseModel):
     scale: float = Field(1, ge=0, le=64)
     x: int = Field(0, ge=0, le=LONGEST_SIDE)
     y: int = Field(0, ge=0, le=LONGEST_SIDE)
+    checkpoint: str = ""
+    sampler: str = ""
+
+
+class RefinerAsked(BaseModel):
+    """The refiner as its controls show it."""
+
+    enabled: bool = False
+    switch_at: float = Field(1, ge=0, le=1)
+    checkpoint: str = ""
 
 
 class HintAsked(BaseModel):
@@ -28,12 +44,14 @@ class HintAsked(BaseModel):
     width: int = Field(ge=1, le=LONGEST_SIDE)
     height: int = Field(ge=1, le=LONGEST_SIDE)
     hires: HiresAsked = Field(default_factory=HiresAsked)
+    refiner: RefinerAsked = Field(default_factory=RefinerAsked)
+    sampler: str = ""
     # whatever a control may show; the settings' own check says what is wrong with it
     values: dict[str, Any] = Field(default_factory=dict)
 
 
 class Hint(BaseModel):
-    """A line for each pass."""
+    """A line for each part of the generation."""
 
     lines: list[str]
 
@@ -45,15 +63,31 @@ def add(app: FastAPI) -> None:
 
 async def answer_hint(asked: HintAsked) -> dict[str, Any]:
     """Arithmetic alone, a few milliseconds: it waits for no generation and disturbs none."""
-    model = checkpoint.loaded()
-    if model is None:
-        return {"lines": []}
-    lines = hint.lines(
-        checkpoint.shape_of(model),
-        asked.width,
-        asked.height,
-        hint.Hires(**vars(asked.hires)),
-        asked.values,
-        machine.rates(),
+    hires = parts.Hires(asked.hires.enabled, asked.hires.scale, asked.hires.x, asked.hires.y)
+    named = asked.refiner.checkpoint not in ("", NONE)
+    refiner = parts.Refiner(
+        asked.refiner.enabled and named, asked.refiner.switch_at, _refined_passes()
     )
-    return {"lines": lines}
+    hires_checkpoint = asked.hires.checkpoint.replace(SAME, "")
+    shapes = _shapes({"first": "", "hires": hires_checkpoint, "refiner": asked.refiner.checkpoint})
+    if "first" not in shapes and checkpoint.loaded() is None:
+        return {"lines": []}
+    hires_sampler = asked.hires.sampler.replace(SAME_SAMPLER, "") or asked.sampler
+    samplers = {"first": asked.sampler, "hires": hires_sampler}
+    found = parts.of(shapes, asked.width, asked.height, hires, refiner, samplers)
+    return {"lines": hint.lines(found, asked.values, machine.rates())}
+
+
+def _shapes(names: dict[str, str]) -> dict[str, UNetShape | None]:
+    """Of each checkpoint that can be told."""
+    shapes = {}
+    for use, name in names.items():
+        with contextlib.suppress(LookupError):
+            shapes[use] = checkpoint.shape_named(name)
+    return shapes
+
+
+def _refined_passes() -> str:
+    shared = sys.modules.get("modules.shared")
+    options = getattr(getattr(shared, "opts", None), "data", {})
+    return str(options.get("hires_fix_refiner_pass", parts.Refiner.passes))

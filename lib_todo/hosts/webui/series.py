@@ -35,6 +35,15 @@ class Series:
             self._runs[settings] = token_downsampling(settings)
         return self._runs[settings]
 
+    def comments(self, text: str) -> str:
+        """A result's comments, of which our lines are always those of the whole series."""
+        return Comments(text, self) if self.text and self.text in text else text
+
+    @property
+    def text(self) -> str:
+        """Our lines as the host puts them under an image."""
+        return "".join(f"{line}\n" for line in self.lines)
+
     @property
     def lines(self) -> list[str]:
         """A line for each settings, which names what differs where there are several."""
@@ -55,6 +64,33 @@ class Series:
             for field in FIELDS
             if len({getattr(settings, field.name) for settings in self.told}) > 1
         ]
+
+
+class Comments(str):
+    """Comments that tell of later generations of the series, too.
+
+    A plot shows those of its first cell, which it keeps in a copy of that cell's result. The host
+    splits them into lines when it writes the page.
+    """
+
+    __slots__ = ("_around", "_series")
+    _around: tuple[str, str]
+    _series: Series
+
+    def __new__(cls, text: str, series: Series) -> Comments:
+        comments = super().__new__(cls, text)
+        before, _, after = text.partition(series.text)
+        comments._around, comments._series = (before, after), series
+        return comments
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        """A deep copy or a pickle is a text and no more."""
+        return str, ("".join(self),)
+
+    def split(self, *args: Any, **kwargs: Any) -> list[str]:
+        """The lines as they stand now."""
+        before, after = self._around
+        return f"{before}{self._series.text}{after}".split(*args, **kwargs)
 
 
 def _named(settings: Settings, names: list[str]) -> str:

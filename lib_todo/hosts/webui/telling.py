@@ -8,7 +8,8 @@ import types
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ...plan import Grid
+from ...counts import Counts
+from ...plan import Grid, pooled_grid
 from ...report import Report
 from ...settings import Settings
 from ...wording import generation_line, nothing_pooled
@@ -74,17 +75,34 @@ def write_info(params: dict[str, Any], lines: list[str], data: list[dict[str, An
     params[JSON_KEY] = InfoData(generations=data)
 
 
-def used(planned: Mapping[str, Mapping[Grid, float]], done: Report | None) -> str:
-    """The factors of each pass in a few words, such as `hires 128×128 tokens by 2`."""
+def used(planned: Mapping[str, Mapping[Grid, list[float]]], done: Report | None) -> str:
+    """The factors of each pass in a few words, such as `hires 128×128 tokens by 2, then 3`.
+
+    Args:
+        planned: see prediction.planned.
+        done: what was pooled, of which alone is told then.
+    """
     told = []
-    for name, factors in planned.items():
-        if done is not None:
-            counts = done.passes.get(name)
-            pooled = {key[0] for key in counts.tallies if key[3] is None} if counts else set()
-            factors = {grid: factor for grid, factor in factors.items() if grid in pooled}
-        parts = [f"{w}×{h} tokens by {factor:g}" for (h, w), factor in factors.items()]
+    for name, grids in planned.items():
+        counts = done.passes.get(name) if done is not None else None
+        parts = []
+        for grid, factors in grids.items():
+            if done is not None:
+                factors = [factor for factor in factors if _was_used(grid, factor, counts)]
+            if factors:
+                steps = ", then ".join(f"{factor:g}" for factor in factors)
+                parts.append(f"{grid[1]}×{grid[0]} tokens by {steps}")
         told.append(f"{name} {' and '.join(parts) or 'nothing'}")
     return "; ".join(told)
+
+
+def _was_used(grid: Grid, factor: float, counts: Counts | None) -> bool:
+    height, width = pooled_grid(grid, factor)
+    # several grids in one context leave as many times the keys
+    return counts is not None and any(
+        key[0] == grid and key[3] is None and key[2] * grid[0] * grid[1] == key[1] * height * width
+        for key in counts.tallies
+    )
 
 
 def is_inside_another(p: Any) -> bool:
@@ -124,7 +142,10 @@ def line(p: Any, settings: Settings, done: Report, paces: Mapping[str, PassPace]
         return nothing_pooled(prediction.why_no_layer(p))
     heads = {}
     for name, (width, height) in prediction.sizes(p).items():
-        told = in_words(*paces.get(name, (None, None)))
+        ours, without = paces.get(name, (None, None))
+        counts = done.passes.get(name)
+        # where nothing was pooled a difference is the machine's, not ToDo's
+        told = in_words(ours, without if counts and counts.pooled else None)
         heads[name] = ", ".join(filter(None, [f"{width}×{height}", told]))
     return generation_line(done, settings.threshold, heads)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ...settings import FIELDS, Field, SettingsError
+from ...settings import FIELDS, Field, SettingsError, preset_values
 from . import preset_choice
-from .arguments import OVERRIDES, from_page
+from .arguments import OVERRIDES, typed
 from .refusal import SettingsRefused
 
 PREFIX = "[ToDo] "
-_LABELS = {"deep_factor": "deep factor", "passes": "pass"}
+_LABELS = {"deep_factor": "deep factor", "deep_scale": "deep scale", "passes": "pass"}
 
 
 def add_axes(scripts_data: list[Any]) -> None:
@@ -24,9 +24,10 @@ def add_axes(scripts_data: list[Any]) -> None:
     for data in scripts_data:
         if os.path.basename(data.path) == "xyz_grid.py" and hasattr(data.module, "axis_options"):
             axes = data.module.axis_options
-            axes[:] = [axis for axis in axes if not axis.label.startswith(PREFIX)]
-            axes.append(_preset_axis(data.module))
-            axes += [_axis(data.module, field) for field in FIELDS]
+            ours = [_preset_axis(data.module), *(_axis(data.module, field) for field in FIELDS)]
+            labels = {axis.label for axis in ours}
+            # the older ToDo extension has axes with the same prefix
+            axes[:] = [axis for axis in axes if axis.label not in labels] + ours
 
 
 def _axis(xyz_grid: Any, field: Field) -> Any:
@@ -44,7 +45,7 @@ def _axis(xyz_grid: Any, field: Field) -> Any:
 def _preset_axis(xyz_grid: Any) -> Any:
     def confirm(p: Any, values: list[Any]) -> None:
         for value in values:
-            _refused(preset_choice.values_of, value)
+            _refused(preset_values, value)
 
     return xyz_grid.AxisOption(
         PREFIX + preset_choice.PRESET,
@@ -74,7 +75,7 @@ def _prepare(xyz_grid: Any, field: Field) -> Any:
     ]
 
     def prepare(text: str) -> list[str]:
-        values = [from_page(field, part) for part in xyz_grid.csv_string_to_list_strip(text)]
+        values = [typed(field, part) for part in xyz_grid.csv_string_to_list_strip(text)]
         for value in values:
             if isinstance(value, str) and value and not any(r.fullmatch(value) for r in ranges):
                 raise SettingsRefused(SettingsError(field.name, value, field.allowed))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from expect import CLEAN, Pass, Pooling, check, parameters
+from expect import CLEAN, PAPER_TEXT, Pass, Pooling, check, parameters
 from forge_hosts import REFORGE, ForgeHost, Kind
 
 pytest.importorskip("playwright", reason="playwright is not installed")
@@ -20,17 +20,19 @@ from browser_steps import (
     DEFAULTS,
     MOVED,
     POOLED,
-    POOLED_IN_HIRES,
     REFUSED,
     WIDE,
+    check_small_hires,
     move_and_paste_back,
     prepare,
     screenshot,
     small_hires,
+    tick,
 )
 from page import WebUi, chromium, launch
 from playwright.sync_api import Browser, sync_playwright
 from tab import Tab
+from told import numbers
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no chromium on the path")
 
@@ -64,8 +66,7 @@ def tab(forge_ui: WebUi, installed: ForgeHost) -> Tab:
     """txt2img set small, with the accordion open and ticked."""
     installed.probe_reset()
     tab = prepare(forge_ui.show("txt2img"))
-    tab.switch("enabled", True)
-    tab.set(threshold=8)
+    tick(tab)
     return tab
 
 
@@ -100,10 +101,11 @@ def test_unticked_it_does_nothing(tab: Tab, installed: ForgeHost) -> None:
 
 def test_ticked_it_pools_and_says_so(forge_kind: Kind, tab: Tab, installed: ForgeHost) -> None:
     outcome = tab.generate()
-    assert (outcome.line, outcome.error, outcome.images) == (POOLED, "", 1)
-    assert parameters(outcome.infotext) == {"ToDo factor": "0", "ToDo threshold": "8"}
+    assert (numbers(outcome.line), outcome.error, outcome.images) == (POOLED, "", 1)
+    own = {"ToDo factor": "automatic", "ToDo threshold": "8"}
+    assert parameters(outcome.infotext) == PAPER_TEXT | own
     check(installed, "tiny15", first=Pass(128, 128, 2, Pooling(threshold=8)))
-    tab.hint_with("SD 1.x, 2.x at 128×128: 16×16 → 8×8 tokens (by 2)")
+    tab.hint_with("128×128: 16×16 → 8×8 tokens (by 2)")
     settings_and_results = tab.page.locator("#txt2img_settings").locator("..")
     tab.ui.fine_picture(settings_and_results, screenshot(f"{forge_kind.name}-fine"))
     tab.page.screenshot(path=screenshot(forge_kind.name), full_page=True)
@@ -115,50 +117,48 @@ def test_every_control_reaches_the_infotext_and_comes_back_by_paste(tab: Tab) ->
     assert tab.values() == MOVED | {"enabled": False}
 
 
-@pytest.mark.parametrize(("values", "foretold", "message"), REFUSED, ids=["factor", "start"])
+@pytest.mark.parametrize(("values", "named"), REFUSED, ids=str)
 def test_a_bad_value_is_told_where_the_image_would_be(
     forge_kind: Kind,
     tab: Tab,
     installed: ForgeHost,
     values: dict[str, Any],
-    foretold: str,
-    message: str,
+    named: str,
 ) -> None:
     """reForge's page shows no exception's text, so there it stands where the line does."""
     tab.set(**values)
-    tab.hint_with(foretold)
+    tab.hint_with(named)
     refused = tab.generate()
-    told = (message, "") if forge_kind is REFORGE else ("", f"SettingsError: {message}")
-    assert (refused.line, refused.error) == told
+    assert named in (refused.line if forge_kind is REFORGE else refused.error)
     assert (refused.images, installed.probe_counts()["unet_calls"]) == (0, 0)
     tab.page.screenshot(path=screenshot(f"{forge_kind.name}-refused"), full_page=True)
-    tab.set(factor=0, start=0, end=1)
+    tick(tab)
+    tab.set(start=0, end=1)
     again = tab.generate()
-    assert (again.line, again.error, again.images) == (POOLED, "", 1)
+    assert (numbers(again.line), again.error, again.images) == (POOLED, "", 1)
 
 
 def test_the_hint_follows_the_size_and_hires_fix(tab: Tab) -> None:
     tab.set(threshold=64, width=1024, height=768)
-    tab.hint_with("SD 1.x, 2.x at 1024×768: 128×96 → 64×48 tokens (by 2)")
+    tab.hint_with("1024×768: 128×96 → 64×48 tokens (by 2)")
     tab.page.click("#txt2img_res_switch_btn")
-    tab.hint_with("SD 1.x, 2.x at 768×1024: 96×128 → 48×64 tokens (by 2)")
+    tab.hint_with("768×1024: 96×128 → 48×64 tokens (by 2)")
     tab.set(width=512, height=512)
-    tab.hint_with("SD 1.x, 2.x at 512×512: nothing to pool, no layer has more than 64×64 tokens")
+    assert "→" not in tab.hint_with("512×512", lines=2)
     tab.unfold("hr")
     tab.switch("hr", True)
     tab.set(hr_scale=2, hr_resize_x=0, hr_resize_y=0)
-    tab.hint_with("SD 1.x, 2.x at 1024×1024: 128×128 → 64×64 tokens (by 2)")
+    tab.hint_with("1024×1024: 128×128 → 64×64 tokens (by 2)", lines=2)
     tab.set(hr_resize_x=1280)
-    tab.hint_with("SD 1.x, 2.x at 1280×1280: 160×160")
+    tab.hint_with("1280×1280: 160×160")
     tab.set(hr_resize_x=0, passes="hires")
     tab.switch("hr", False)
-    tab.hint_with("Nothing is pooled: hires fix is off, and only its pass is chosen")
+    assert "→" not in tab.hint_with("512×512", lines=2)
 
 
 def test_both_passes_of_hires_fix(tab: Tab, installed: ForgeHost) -> None:
     small_hires(tab)
-    outcome = tab.generate()
-    assert outcome.line == POOLED_IN_HIRES
+    check_small_hires(tab.generate())
     pooling = Pooling(threshold=4)
     check(installed, "tiny15", first=Pass(64, 64, 2, pooling), hires=Pass(128, 128, 2, pooling))
 
@@ -170,14 +170,15 @@ def test_send_to_img2img_and_generate_there(tab: Tab, installed: ForgeHost) -> N
         tab.page.click("#txt2img_send_to_img2img")
     img2img = Tab(tab.ui, "img2img")
     assert img2img.page.input_value("#img2img_prompt textarea") == "a lighthouse"
-    prepare(img2img)
-    img2img.switch("enabled", True)
-    img2img.set(threshold=8, denoising_strength=0.5, steps=4)
+    # ToDo comes along
+    assert img2img.values() == tab.values()
+    img2img.set(denoising_strength=0.5, steps=4)
     installed.probe_reset()
     outcome = img2img.generate()
-    assert outcome.line == POOLED.replace("2 of 2 steps", "3 of 3 steps")
+    assert numbers(outcome.line) == ({(256, 64): 5}, (3, 3))
     check(installed, "tiny15", first=Pass(128, 128, 3, Pooling(threshold=8)))
     assert installed.probe_leftovers() == CLEAN
     img2img.page.click('#img2img_tabs_resize button:has-text("Resize by")')
-    img2img.set(scale=2)
-    img2img.hint_with("SD 1.x, 2.x at 256×256: 32×32 → 8×8 tokens (by 4)")
+    img2img.ui.fill("img2img_scale", 2)
+    img2img.hint_with("256×256: 32×32 → 8×8 tokens (by 4)")
+    prepare(img2img)

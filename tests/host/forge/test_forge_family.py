@@ -6,17 +6,18 @@ import pytest
 from expect import (
     HIRES,
     METHODS,
+    PAPER_TEXT,
     Pass,
     Pooling,
     check,
     first_pixels,
     infotext,
-    line,
     parameters,
     picture,
 )
 from forge_hosts import ForgeHost, fresh
 from requests_shared import paint_lower_half
+from told import pooled, steps, told
 
 POOLING = Pooling(factor=2, threshold=8)
 SQUARE = {"width": 128, "height": 128, "steps": 2}
@@ -37,7 +38,8 @@ def test_each_factor(host: ForgeHost, family: str, factor: float) -> None:
     answer = host.txt2img(steps=2, **pooling.asked())
     check(host, family, first=Pass(256, 256, 2, pooling))
     assert parameters(infotext(answer))["ToDo factor"] == (f"{factor:g}" if factor else "automatic")
-    assert str(line(answer)).endswith("self-attention layers, 2 of 2 steps")
+    assert pooled(told(answer))
+    assert steps(told(answer)) == (2, 2)
 
 
 def test_sizes_that_no_factor_divides(host: ForgeHost) -> None:
@@ -59,7 +61,7 @@ def test_a_batch_of_two_and_two_batches(host: ForgeHost) -> None:
     answer = host.txt2img(**SQUARE, batch_size=2, n_iter=2, **POOLING.asked(end=0.5))
     check(host, "tiny15", first=Pass(128, 128, 2, POOLING, pooled_in={0}, calls=2))
     assert len(answer["images"]) == 4
-    assert str(line(answer)).endswith("2 of 4 steps")
+    assert steps(told(answer)) == (2, 4)
 
 
 def test_the_tokens_are_those_of_the_lattice(host: ForgeHost) -> None:
@@ -108,7 +110,7 @@ def test_heun_counts_steps_and_not_calls(host: ForgeHost) -> None:
     asked = POOLING.asked(start=0.25, end=0.5)
     answer = host.txt2img(**SQUARE | {"steps": 4}, sampler_name="Heun", **asked)
     check(host, "tiny15", first=Pass(128, 128, 7, POOLING, pooled_in={2, 3}))
-    assert str(line(answer)).endswith("1 of 4 steps")
+    assert steps(told(answer)) == (1, 4)
 
 
 def test_img2img(host: ForgeHost) -> None:
@@ -117,7 +119,7 @@ def test_img2img(host: ForgeHost) -> None:
         picture(128, 128), **SQUARE | {"steps": 5}, denoising_strength=0.75, **asked
     )
     check(host, "tiny15", first=Pass(128, 128, 4, POOLING, pooled_in={2, 3}))
-    assert parameters(infotext(answer)) == {
+    assert parameters(infotext(answer)) == PAPER_TEXT | {
         "ToDo factor": "2",
         "ToDo threshold": "8",
         "ToDo steps": "0.5-1",

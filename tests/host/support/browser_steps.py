@@ -1,7 +1,7 @@
 """What the tests of several hosts' pages do and expect there.
 
-Every image is 128×128 unless a test says otherwise, and the threshold 8: a grid of 16×16 tokens
-that a factor of 2 makes 8×8. Screenshots go to artifacts/.
+Every image is 128×128 unless a test says otherwise, by the preset `paper` with the threshold 8: a
+grid of 16×16 tokens that a factor of 2 makes 8×8. Screenshots go to artifacts/.
 """
 
 from __future__ import annotations
@@ -12,55 +12,62 @@ from typing import Any
 from expect import parameters, picture
 from host import REPOSITORY
 from page import WebUi
-from tab import Tab
+from tab import Outcome, Tab
+from told import numbers, pooled, steps
 
 ARTIFACTS = REPOSITORY / "artifacts"
 WIDE = {"width": 1300, "height": 1500}
 NARROW = {"width": 480, "height": 1500}
+# what the controls show: the preset balanced
 DEFAULTS: dict[str, Any] = {
     "enabled": False,
-    "factor": 0,
-    "deep_factor": 0,
+    "factor": "automatic",
+    "deep_factor": "automatic",
     "threshold": 64,
+    "scale": 1.5,
+    "deep_scale": "1",
     "method": "nearest",
+    "phase": "moving",
     "start": 0,
     "end": 1,
     "passes": "both",
 }
+BY_THRESHOLD = "by the threshold, as in the paper"
+PAPER = DEFAULTS | {"scale": 1, "deep_scale": BY_THRESHOLD, "phase": "fixed"}
 # Another value for each, and what the infotext then says; the step window is told as one.
 MOVED: dict[str, Any] = {
-    "factor": 1.5,
-    "deep_factor": 3,
+    "factor": "1.5",
+    "deep_factor": "3",
     "threshold": 7,
+    "scale": 2.5,
+    "deep_scale": "0.5",
     "method": "average",
+    "phase": "fixed",
     "start": 0.25,
     "end": 0.75,
     "passes": "first",
 }
 MOVED_TEXT = {
+    "ToDo preset": "custom",
     "ToDo factor": "1.5",
+    "ToDo scale": "2.5",
+    "ToDo deep scale": "0.5",
+    "ToDo phase": "fixed",
     "ToDo deep factor": "3",
     "ToDo threshold": "7",
     "ToDo method": "average",
     "ToDo steps": "0.25-0.75",
     "ToDo pass": "first",
 }
-POOLED = "ToDo: 256 → 64 keys in 5 of 16 self-attention layers, 2 of 2 steps"
-POOLED_IN_HIRES = (
-    "ToDo: 256 → 16 keys in 5, 64 → 16 keys in 10 of 16 self-attention layers, 4 of 4 steps"
-)
-# Values that are refused, what the hint says of them, and what the error says.
-REFUSED: list[tuple[dict[str, Any], str, str]] = [
-    (
-        {"factor": 0.5},
-        "A factor must be 0 (automatic) or at least 1",
-        "ToDo: factor = 0.5 is not allowed; factor must be 0 (automatic) or a number from 1 to 8",
-    ),
-    (
-        {"start": 0.8, "end": 0.2},
-        "The start must be no greater than the end",
-        "ToDo: start = 0.8 is not allowed; start must be no greater than end (0.2)",
-    ),
+# the numbers of the line under the image
+POOLED = ({(256, 64): 5}, (2, 2))
+# Values that are refused, and what both the hint and the error name.
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"factor": "0.5"}, "factor = 0.5"),
+    ({"factor": "many"}, "factor = 'many'"),
+    ({"threshold": 16.5}, "threshold = 16.5"),
+    ({"threshold": ""}, "threshold = None"),
+    ({"start": 0.8, "end": 0.2}, "start = 0.8"),
 ]
 MARKUP = '<img src="x" onerror="window.todoMarkup = 1"><b id="todo-markup">bold</b>'
 
@@ -71,10 +78,18 @@ def prepare(tab: Tab) -> Tab:
     else:
         tab.page.click('#img2img_tabs_resize button:has-text("Resize to")')
     tab.unfold("enabled")
+    tab.unfold("advanced")
     tab.switch("enabled", False)
-    tab.set(width=128, height=128, steps=2, prompt="a cat")
+    tab.set(width=128, height=128, steps=2, prompt="a cat", preset="balanced")
     tab.set(**{name: value for name, value in DEFAULTS.items() if name != "enabled"})
     return tab
+
+
+def tick(tab: Tab) -> None:
+    """ToDo on, by the paper's rule, with a threshold that a small image is above."""
+    tab.set(preset="paper")
+    tab.switch("enabled", True)
+    tab.set(threshold=8)
 
 
 def screenshot(name: str) -> Path:
@@ -137,3 +152,15 @@ def small_hires(tab: Tab) -> None:
     tab.unfold("hr")
     tab.switch("hr", True)
     tab.set(width=64, height=64, threshold=4, hr_scale=2, hr_resize_x=0, hr_resize_y=0)
+
+
+def check_small_hires(outcome: Outcome) -> None:
+    """8×8 tokens in the first pass, 16×16 and 8×8 in the second, in two steps each."""
+    (told,) = outcome.told
+    found = {name: (pooled(counts), steps(counts)) for name, counts in told["passes"].items()}
+    assert found == {
+        "first": ({(64, 16): 5}, (2, 2)),
+        "hires": ({(256, 16): 5, (64, 16): 5}, (2, 2)),
+    }
+    first, second = outcome.line.split(";")
+    assert [numbers(first), numbers(second)] == list(found.values())

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import re
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -22,6 +21,13 @@ Grid = tuple[int, int]
 # Self-attention layers of the tiny checkpoints at 1/1, 1/2, … of the latent.
 LAYERS = {"tiny15": {1: 5, 2: 5, 4: 5, 8: 1}, "tinyxl": {2: 10, 4: 12}}
 CLEAN: dict[str, list[Any]] = {"classes": [], "instances": [], "hooks": []}
+# what the text of an image has beside its other values where they differ from the preset `paper`
+PAPER_TEXT = {
+    "ToDo preset": "custom",
+    "ToDo scale": "1",
+    "ToDo deep scale": "0",
+    "ToDo phase": "fixed",
+}
 METHODS = ("nearest", "nearest-exact", "average", "max", "bilinear")
 
 # Two passes of one step each, 128×128 and 256×256: grids of up to 16×16 and of up to 32×32.
@@ -44,25 +50,37 @@ def todo(*values: Any, **settings: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Pooling:
-    """What was asked for, over the preset `paper`: factors (0: automatic) and the threshold."""
+    """What was asked for, over the preset `paper`: factors (0: automatic), threshold, scales."""
 
     factor: float = 0
     deep_factor: float = 0
     threshold: int = 64
+    scale: float = 1
+    deep_scale: float = 0
 
     def asked(self, **more: Any) -> dict[str, Any]:
         """The part of a request that asks for this."""
-        return todo(preset="paper", **vars(self), **more)
+        return todo(**{"preset": "paper", **vars(self), **more})
 
-    def keys(self, grid: Grid, is_largest: bool) -> int:
+    def factor_of(self, grid: Grid, largest: Grid) -> float:
+        """The factor of a layer of this grid where the largest layers have that one."""
+        if math.prod(largest if self.deep_scale else grid) <= self.threshold**2:
+            return 1
+        if grid == largest:
+            return self.factor or self._automatic(grid, self.scale)
+        if self.deep_scale:
+            return self.deep_factor or self._automatic(largest, self.deep_scale)
+        return self.deep_factor or self._automatic(grid, 1)
+
+    def _automatic(self, grid: Grid, scale: float) -> int:
+        """The whole number nearest to the ratio of an equal square's side to the threshold."""
+        ratio = math.sqrt(math.prod(grid)) / self.threshold
+        return min(8, max(1, int(scale * ratio + 0.5)))
+
+    def keys(self, grid: Grid, largest: Grid) -> int:
         """How many keys a layer of this grid has left."""
         height, width = grid
-        tokens = height * width
-        if tokens <= self.threshold**2:
-            return tokens
-        # The whole number that brings the side of an equal square nearest to the threshold.
-        automatic = max(1, int(math.sqrt(tokens) / self.threshold + 0.5))
-        factor = (self.factor if is_largest else self.deep_factor) or automatic
+        factor = self.factor_of(grid, largest)
         if factor == int(factor):
             return len(range(0, height, int(factor))) * len(range(0, width, int(factor)))
         return int(height / factor + 0.5) * int(width / factor + 0.5)
@@ -104,7 +122,7 @@ class Pass:
             for grid, layers in grids.items():
                 keys = math.prod(grid)
                 if self.pooling and step in pooled_in:
-                    keys = self.pooling.keys(grid, grid == largest)
+                    keys = self.pooling.keys(grid, largest)
                 expected[step, grid, math.prod(grid), keys] = layers * self.calls
         return expected
 
@@ -130,15 +148,6 @@ def check(host: Host, family: str, **passes: Pass) -> None:
     assert host.probe_leftovers() == CLEAN
 
 
-def line(answer: dict[str, Any]) -> str | None:
-    """What the extension told of this generation, without the speed of each pass.
-
-    It stands behind the pass's size in brackets, and is another at every run.
-    """
-    told: str | None = info(answer)["extra_generation_params"].get("ToDo report")
-    return told and re.sub(r" \((\d+×\d+)[^()]*\)(?=:)", r" (\1)", told)
-
-
 def info(answer: dict[str, Any]) -> dict[str, Any]:
     return dict(json.loads(answer["info"]))
 
@@ -162,6 +171,11 @@ def pixels(image: bytes) -> bytes:
 
 def first_pixels(answer: dict[str, Any]) -> bytes:
     return pixels(images(answer)[0])
+
+
+def all_pixels(answer: dict[str, Any]) -> list[bytes]:
+    """Of every image; where ToDo is on the files differ by what their texts tell."""
+    return [pixels(image) for image in images(answer)]
 
 
 def picture(width: int, height: int) -> bytes:

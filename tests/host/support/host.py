@@ -190,6 +190,10 @@ class Host(Program):
         """`unet_calls`, and `rows` with generation, in_pass, step, grid, tokens, layer, calls."""
         return dict(self.get("/todo-probe/counts"))
 
+    def probe_positions(self) -> list[dict[str, Any]]:
+        """Each pooled call's `step`, `grid`, `layer` and which tokens it was given."""
+        return list(self.get("/todo-probe/positions")["calls"])
+
     def probe_leftovers(self) -> dict[str, list[dict[str, str]]]:
         """`classes`, `instances` and `hooks`: what the bare host does not have."""
         return dict(self.get("/todo-probe/leftovers"))

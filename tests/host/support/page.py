@@ -122,16 +122,20 @@ class WebUi:
         socket.on("close", self._answered)
 
     def _request(self, request: Request) -> None:
-        """With gradio 4 the page joins a queue, then reads a stream until nothing is waiting.
+        """What does not wait for its turn is one request and its answer.
+
+        With gradio 4 the page joins a queue, then reads a stream until nothing is waiting.
 
         Either side may end the stream: it finishes, or fails. Its end answers every join that had
         its own answer by then, in the browser's time: events may come in another order.
         """
-        if "/queue/join" in request.url:
+        if "/queue/join" in request.url or "/run/" in request.url:
             self._asked(request)
 
     def _request_over(self, request: Request) -> None:
-        if "/queue/join" in request.url:
+        if "/run/" in request.url:
+            self._answered(request)
+        elif "/queue/join" in request.url:
             self._joined[request] = _ended(request)
         elif "/queue/data" in request.url:
             self._streamed_until = max(self._streamed_until, _ended(request))

@@ -85,7 +85,10 @@ def reload(host: Host) -> None:
     host.probe_reset()
 
 
-AXES = ("enabled", "factor", "deep factor", "threshold", "method", "start", "end", "pass")
+AXES = (
+    *("preset", "enabled", "factor", "deep factor", "threshold", "scale", "deep scale"),
+    *("method", "phase", "start", "end", "pass"),
+)
 
 
 def axis_labels(host: Host, is_img2img: bool = False) -> list[str]:

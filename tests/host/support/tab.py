@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from playwright.sync_api import Locator
+from told import generations
 
 if TYPE_CHECKING:
     from page import WebUi
 
-NUMBERS = ("factor", "deep_factor", "threshold", "start", "end")
-WORDS = ("method", "passes")
+NUMBERS = ("threshold", "scale", "start", "end")
+WORDS = ("method", "phase", "passes")
+# a word for 0, or a number that is typed
+NAMED_NUMBERS = ("factor", "deep_factor", "deep_scale")
 HINT_MS = 20_000
 # This long without a request or a socket, and the page has nothing more to ask.
 QUIET_SECONDS = 0.3
@@ -29,6 +33,7 @@ class Outcome:
     line: str
     error: str
     images: int
+    told: list[dict[str, Any]]
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -46,7 +51,8 @@ class Tab:
 
     def id(self, name: str) -> str:
         """The element of a field: one of ToDo's, or one of the host's."""
-        known = ("enabled", "hint", *NUMBERS, *WORDS)
+        known = ("enabled", "preset", "hint", "advanced", "measure")
+        known += (*NUMBERS, *WORDS, *NAMED_NUMBERS)
         return f"script_{self.name}_todo_{name}" if name in known else f"{self.name}_{name}"
 
     @property
@@ -68,10 +74,35 @@ class Tab:
         for name, value in values.items():
             if name in WORDS:
                 self.ui.choose(self.id(name), str(value))
+            elif name in NAMED_NUMBERS:
+                self._type_into_a_choice(name, str(value))
+            elif name == "preset":
+                self._choose_preset(str(value))
             elif name == "prompt":
                 self.ui.fill(self.id(name), value, "textarea")
             else:
                 self.ui.fill(self.id(name), value)
+
+    def _choose_preset(self, name: str) -> None:
+        """Where it is not marked already, wait until it has filled the controls."""
+        if self.preset != name:
+            with self.ui.settled():
+                self.page.click(f'#{self.id("preset")} input[value="{name}"]')
+
+    def _type_into_a_choice(self, name: str, value: str) -> None:
+        """Into a dropdown that takes other values than its own, too."""
+        field = self.page.locator(f"#{self.id(name)} input").first
+        if field.input_value() == value:
+            return
+        with self.ui.settled():
+            field.fill(value)
+            field.press("Enter")
+            field.blur()
+
+    @property
+    def preset(self) -> str:
+        """The preset that is marked."""
+        return str(self.page.input_value(f"#{self.id('preset')} input:checked"))
 
     def values(self) -> dict[str, Any]:
         """What the controls of ToDo show, in the words of Settings."""
@@ -82,7 +113,7 @@ class Tab:
             found[name] = float(
                 self.page.input_value(f"#{self.id(name)} input[type=number]") or "nan"
             )
-        for name in WORDS:
+        for name in (*WORDS, *NAMED_NUMBERS):
             found[name] = self.page.input_value(f"#{self.id(name)} input")
         return found
 
@@ -122,6 +153,7 @@ class Tab:
             infotext=self._text(f"#html_info_{self.name}"),
             line=self._text(f"#html_log_{self.name} .comments"),
             error=error,
+            told=self._told(),
             images=self._pictures(refused=bool(error)),
         )
 
@@ -135,6 +167,11 @@ class Tab:
             if time.monotonic() > since + wait:
                 return count
             self.page.wait_for_timeout(50)
+
+    def _told(self) -> list[dict[str, Any]]:
+        """What is told to programs; the page keeps it out of sight."""
+        kept = self.page.input_value(f"#generation_info_{self.name} textarea")
+        return generations(json.loads(kept)) if kept else []
 
     def _thumbnails(self, gallery: str) -> int:
         """Those of the grid and, of an image that is opened, those below it: either or both."""

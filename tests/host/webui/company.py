@@ -115,6 +115,6 @@ def pooled(plain: Counter[Row], pooling: Pooling) -> Counter[Row]:
     for (*where, grid, queries, keys), calls in plain.items():
         grids, rest = divmod(keys, math.prod(grid))
         assert not rest
-        left = grids * pooling.keys(grid, is_largest=True)
+        left = grids * pooling.keys(grid, largest=grid)
         counted[(*where, grid, queries, left)] += calls
     return counted

@@ -11,7 +11,9 @@ from collections import Counter
 import pytest
 from company import GUIDANCE, CompanyHost, needs, pooled, rows
 from company_cases import CASES, ORDINARY, Case, parameters
-from expect import Pooling, first_pixels, line
+from expect import Pooling, first_pixels
+from told import line, reasons, told
+from told import pooled as counted
 
 POOLING = Pooling(factor=2, deep_factor=2, threshold=8)
 PLAIN = Case()
@@ -39,8 +41,8 @@ def test_on_every_layer_is_pooled(
     with company.log_since() as log:
         answer = case.txt2img(company, POOLING.asked())
     assert rows(company) == pooled(plain, POOLING)
-    assert str(line(answer)).startswith("ToDo: ")
-    assert " of 16 self-attention layers, " in str(line(answer))
+    assert counted(told(answer))
+    assert told(answer)["layers"] == 16
     assert "Traceback" not in "\n".join(log)
     # what the other one left by itself, and nothing of ours
     assert company.probe_leftovers() == leftovers
@@ -66,7 +68,7 @@ def test_guidance_keeps_the_layer_it_reads(company: CompanyHost) -> None:
     expected = pooled(plain - middle, everywhere)
     expected.update(middle)
     assert rows(company) == expected
-    assert str(line(answer)).endswith("(1 read by self-attention guidance)")
+    assert reasons(told(answer))["attention_map_read"] == 1
     assert "Traceback" not in "\n".join(log)
     answer = PLAIN.txt2img(company, everywhere.asked())
-    assert "16 → 4 keys in 1 of 16" in str(line(answer))
+    assert counted(told(answer))[16, 4] == 1

@@ -11,14 +11,14 @@ from contextlib import AbstractContextManager
 import pytest
 from company import ADETAILER, CompanyHost, needs, rows, together
 from company_cases import adetailer
-from expect import Pooling, first_pixels, infotext, line, parameters
+from expect import Pooling, first_pixels, infotext, parameters
+from told import line, pooled, reasons, steps, told
 
 pytestmark = needs(ADETAILER)
 
 # By 2 in the outer 16×16 tokens, by 4 in the inner 32×32.
 AUTOMATIC = Pooling(threshold=8)
 BY_TWO = Pooling(factor=2, deep_factor=2, threshold=8)
-OUTER_LINE = "ToDo: 256 → 64 keys in 5 of 16 self-attention layers"
 INNER_SCRIPTS = "dynamic_thresholding,soft_inpainting"
 
 
@@ -59,7 +59,7 @@ def test_inside_it_runs_only_if_asked_and_by_the_inner_size(
     outer = {(16, 16): {64}}
     inner = {(32, 32): {64 if asked else 1024}, (16, 16): {64 if asked else 256}}
     assert keys_seen(company) == {1: outer, 2: inner, 3: outer, 4: inner}
-    assert line(answer) == f"{OUTER_LINE}, 4 of 4 steps"
+    assert (pooled(told(answer)), steps(told(answer))) == ({(256, 64): 5}, (4, 4))
     assert parameters(infotext(answer))["ToDo threshold"] == "8"
     # those of other extensions' earlier images
     assert company.probe_leftovers() == before
@@ -85,4 +85,4 @@ def test_only_the_inner_generation_is_above_the_threshold(inside: CompanyHost) -
         **together(adetailer(), {"steps": 2}, Pooling(factor=2, threshold=16).asked())
     )
     assert keys_seen(inside) == {1: {(16, 16): {256}}, 2: {(32, 32): {256}, (16, 16): {256}}}
-    assert str(line(answer)).startswith("ToDo: nothing was pooled: no layer has more than 16×16")
+    assert reasons(told(answer)) == {"below_threshold": 16}

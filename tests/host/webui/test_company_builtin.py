@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from expect import CLEAN, HIRES, Pass, Pooling, check, first_pixels, line
+from expect import CLEAN, HIRES, Pass, Pooling, check, first_pixels
 from host import Host
+from told import pooled, reasons, told
 
 POOLING = Pooling(factor=2, threshold=8)
 # The defaults of the built-in extension's options.
@@ -45,8 +46,8 @@ def test_token_merging_keeps_its_layers(host: Host) -> None:
             (8, 8): {(64, 64)},
             (4, 4): {(16, 16)},
         }
-        told = "256 → 64 keys in 5 of 16 self-attention layers, 1 of 1 steps (5 not this grid)"
-        assert line(answer) == f"ToDo: {told}"
+        assert pooled(told(answer)) == {(256, 64): 5}
+        assert reasons(told(answer)) == {"tokens_merged": 5, "below_threshold": 6}
     assert host.probe_leftovers() == CLEAN
     host.probe_reset()
     host.txt2img(steps=1, **POOLING.asked())
@@ -59,8 +60,8 @@ def test_token_merging_in_all_layers_above_the_threshold(host: Host) -> None:
     with host.options_set(token_merging_ratio=0.5):
         alone = host.txt2img(steps=1)
         both = host.txt2img(steps=1, **Pooling(factor=2, threshold=16).asked())
-    assert both["images"] == alone["images"]
-    assert line(both) == "ToDo: nothing was pooled: not this grid (5 layers)"
+    assert first_pixels(both) == first_pixels(alone)
+    assert reasons(told(both)) == {"tokens_merged": 5, "below_threshold": 11}
 
 
 def test_token_merging_in_the_hires_pass_alone(host: Host) -> None:
@@ -108,14 +109,13 @@ def test_hypertile_keeps_its_layers_and_gives_them_back(tiled: Host) -> None:
             (8, 8): {(64, 64)},
             (4, 4): {(16, 16)},
         }
-        assert "5 left to HyperTile" in str(line(answer))
+        assert reasons(told(answer))["hypertile"] == 5
         assert tiled.probe_leftovers() == left_by_hypertile
 
         only_tiled = Pooling(factor=2, threshold=16)
         answer = tiled.txt2img(steps=1, **only_tiled.asked())
         assert first_pixels(answer) == alone
-        told = "ToDo: nothing was pooled: left to HyperTile (5 layers)"
-        assert line(answer) == told
+        assert (pooled(told(answer)), reasons(told(answer))["hypertile"]) == ({}, 5)
 
     # HyperTile is off again and its forward still there: every layer is pooled, with right rows.
     tiled.probe_reset()
@@ -131,4 +131,8 @@ def test_hypertile_in_the_hires_pass_alone(tiled: Host) -> None:
     assert counts(tiled)[16, 16] == {(256, 64)}
     assert counts(tiled, "hires")[32, 32] == {(256, 256)}
     assert counts(tiled, "hires")[16, 16] == {(256, 64)}
-    assert "5 left to HyperTile" in str(line(answer))
+    found = told(answer)["passes"]
+    assert ("hypertile" in reasons(found["first"]), reasons(found["hires"])["hypertile"]) == (
+        False,
+        5,
+    )

@@ -11,7 +11,9 @@ from collections.abc import Iterator
 import pytest
 from company import CONTROLNET, CompanyHost, needs, pooled, rows, together
 from company_cases import unit
-from expect import HIRES, Pooling, first_pixels, line
+from expect import HIRES, Pooling, all_pixels, first_pixels
+from told import pooled as counted
+from told import reasons, told
 
 pytestmark = needs(CONTROLNET)
 
@@ -45,8 +47,8 @@ def test_a_models_own_layers_are_pooled(watched: CompanyHost) -> None:
     answer = watched.txt2img(**together(MODEL, ONE_STEP, POOLING.asked()))
     assert rows(watched) == pooled(plain, POOLING)
     assert layers(watched, 1024) == {True: 0, False: 0}
-    told = "1024 → 256 keys in 7, 256 → 64 keys in 7 of 23 self-attention layers, 1 of 1 steps"
-    assert line(answer) == f"ToDo: {told}"
+    assert counted(told(answer)) == {(1024, 256): 7, (256, 64): 7}
+    assert told(answer)["layers"] == 23
     assert watched.probe_leftovers() == leftovers
 
     watched.probe_reset()
@@ -61,8 +63,9 @@ def test_a_model_in_both_passes_of_hires_fix(watched: CompanyHost) -> None:
     answer = watched.txt2img(**together(MODEL, HIRES, POOLING.asked()))
     assert rows(watched) == pooled(plain, POOLING)
     # 256 tokens are the largest layers' in the first pass, and the next ones' in the other
-    told = "1024 → 256 keys in 7, 256 → 64 keys in 14 of 23 self-attention layers, 2 of 2 steps"
-    assert line(answer) == f"ToDo: {told}"
+    found = told(answer)["passes"]
+    assert counted(found["first"]) == {(256, 64): 7}
+    assert counted(found["hires"]) == {(1024, 256): 7, (256, 64): 7}
 
 
 @pytest.mark.parametrize("fidelity", [0, 0.5, 1])
@@ -81,8 +84,8 @@ def test_reference_only_has_each_of_its_grids_pooled(company: CompanyHost, fidel
     company.probe_reset()
     answer = company.txt2img(**together(reference, POOLING.asked()))
     assert rows(company) == pooled(plain, POOLING)
-    told = "2048 → 512 keys in 5, 1024 → 256 keys in 5, 512 → 128 keys in 5, 256 → 64 keys in 5"
-    assert line(answer) == f"ToDo: {told} of 16 self-attention layers, 1 of 1 steps"
+    both = {(2048, 512): 5, (1024, 256): 5, (512, 128): 5, (256, 64): 5}
+    assert counted(told(answer)) == both
 
     company.probe_reset()
     company.probe_lattice(2, 8)
@@ -105,10 +108,9 @@ def test_style_align_passes_through(aligned: CompanyHost) -> None:
     assert {seen[5:] for seen in plain if seen[4] == (32, 32)} == {(2048, 2048)}
     aligned.probe_reset()
     answer = aligned.txt2img(**together(batch, POOLING.asked()))
-    assert answer["images"][1:] == alone["images"][1:]
-    assert first_pixels(answer) == first_pixels(alone)
+    assert all_pixels(answer) == all_pixels(alone)
     assert rows(aligned) == plain
-    assert line(answer) == "ToDo: nothing was pooled: not this grid (16 layers)"
+    assert reasons(told(answer)) == {"other_grid": 16}
 
 
 def test_after_the_unit_is_gone(company: CompanyHost, without_todo: dict[str, bytes]) -> None:
@@ -121,6 +123,5 @@ def test_after_the_unit_is_gone(company: CompanyHost, without_todo: dict[str, by
     company.probe_reset()
     answer = company.txt2img(steps=2, **POOLING.asked())
     assert rows(company) == pooled(plain, POOLING)
-    told = "1024 → 256 keys in 5, 256 → 64 keys in 5 of 16 self-attention layers, 2 of 2 steps"
-    assert line(answer) == f"ToDo: {told}"
+    assert counted(told(answer)) == {(1024, 256): 5, (256, 64): 5}
     assert company.probe_leftovers() == leftovers

@@ -11,12 +11,14 @@ from collections.abc import Iterator
 import pytest
 from company import OLDER, CompanyHost, Row, needs, rows
 from company_cases import OLDER_OFF
-from expect import HIRES, Pooling, first_pixels, infotext, line, parameters
+from expect import HIRES, Pooling, first_pixels, infotext, parameters
+from told import line, pooled, reasons, steps, told
 
 pytestmark = needs(OLDER)
 
 POOLING = Pooling(factor=2, deep_factor=2, threshold=8)
-ALL_LEFT = "ToDo: nothing was pooled: left to the older ToDo extension (16 layers)"
+ALL_LEFT = {"older_extension": 16}
+BY_TWO = {(1024, 256): 5, (256, 64): 5}
 # The grids of 256 pixels that neither pools here.
 SMALL = {(8, 8): {64}, (4, 4): {16}}
 ITS_TEXT = {"ToDo factor": "2.0", "ToDo factor2": "1.0", "ToDo disable after": "1.0"}
@@ -56,8 +58,8 @@ def test_both_on_pool_once(older: CompanyHost, pooling: Pooling) -> None:
         (8, 8): {64},
         (4, 4): {16},
     }
-    assert line(both) == ALL_LEFT
-    assert parameters(infotext(both)) == ITS_TEXT
+    assert (pooled(told(both)), reasons(told(both))) == ({}, ALL_LEFT)
+    assert parameters(infotext(both)).items() >= ITS_TEXT.items()
 
 
 def test_with_ours_off_its_text_stays(older: CompanyHost) -> None:
@@ -76,8 +78,9 @@ def test_in_the_hires_pass_it_rests_and_ours_pools(older: CompanyHost) -> None:
         (8, 8): {64},
         (4, 4): {16},
     }
-    told = "1024 → 256 keys in 5, 256 → 64 keys in 5 of 16 self-attention layers, 1 of 2 steps"
-    assert line(answer) == f"ToDo: {told} (16 left to the older ToDo extension)"
+    found = told(answer)["passes"]
+    assert reasons(found["first"]) == ALL_LEFT
+    assert pooled(found["hires"]) == BY_TWO
 
 
 def test_after_its_last_step_ours_pools(older: CompanyHost) -> None:
@@ -85,7 +88,7 @@ def test_after_its_last_step_ours_pools(older: CompanyHost) -> None:
         answer = older.txt2img(steps=4, **POOLING.asked())
     deep = {(seen[2], seen[6]) for seen in rows(older) if seen[4] == (16, 16)}
     assert deep == {(0, 256), (1, 256), (2, 64), (3, 64)}
-    assert "2 of 4 steps (16 left to the older ToDo extension)" in str(line(answer))
+    assert (steps(told(answer)), reasons(told(answer))["older_extension"]) == ((2, 4), 16)
 
 
 def test_switched_off_again_it_leaves_all_to_ours(company: CompanyHost) -> None:
@@ -93,8 +96,8 @@ def test_switched_off_again_it_leaves_all_to_ours(company: CompanyHost) -> None:
         company.txt2img(steps=1, **POOLING.asked())
     company.probe_reset()
     answer = company.txt2img(steps=1, **POOLING.asked())
-    told = "1024 → 256 keys in 5, 256 → 64 keys in 5 of 16 self-attention layers, 1 of 1 steps"
-    assert line(answer) == f"ToDo: {told}"
+    assert pooled(told(answer)) == BY_TWO
+    assert "older_extension" not in reasons(told(answer))
     assert parameters(infotext(answer))["ToDo factor"] == "2"
     assert keys_seen(company, "first")[16, 16] == {64}
 
@@ -102,13 +105,13 @@ def test_switched_off_again_it_leaves_all_to_ours(company: CompanyHost) -> None:
 def test_pasted_parameters_switch_both_on(company: CompanyHost) -> None:
     """A factor above 1 in the text is a setting of the older one, too; it is told as ever."""
     text = infotext(company.txt2img(steps=2, **POOLING.asked()))
-    automatic = text.replace("ToDo factor: 2", "ToDo factor: 0")
+    automatic = text.replace("ToDo factor: 2", "ToDo factor: automatic")
     quiet = {"do_not_save_samples": True, "do_not_save_grid": True}
     # set in so many words, or the host would keep what the text says
     with company.options_set(OLDER_OFF, token_downsampling_factor=1.0):
-        told = [
-            line(company.post("/sdapi/v1/txt2img", {"infotext": pasted, **quiet}))
+        both, ours = (
+            told(company.post("/sdapi/v1/txt2img", {"infotext": pasted, **quiet}))
             for pasted in (text, automatic)
-        ]
-    assert told[0] == ALL_LEFT
-    assert str(told[1]).startswith("ToDo: 1024 → 64 keys in 5, 256 → 64 keys in 5 of 16")
+        )
+    assert reasons(both) == ALL_LEFT
+    assert pooled(ours) == {(1024, 64): 5, (256, 64): 5}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from expect import HIRES, Pass, Pooling, check, infotext, line, parameters
+from expect import HIRES, Pass, Pooling, check, infotext, parameters
 from host import Host
+from told import pooled, reasons, steps, told
 
 # Automatic: 2 for the first pass' 16×16, 4 for the hires pass' 32×32 and 2 for its 16×16.
 POOLING = Pooling(threshold=8)
@@ -26,8 +27,10 @@ def test_the_passes_that_were_asked_for(host: Host, wanted: str) -> None:
     answer = host.txt2img(**HIRES, n_iter=2, **POOLING.asked(passes=wanted))
     check(host, "tiny15", **passes(wanted, calls=2))
     assert parameters(infotext(answer)).get("ToDo pass", "both") == wanted
-    pooled, seen = (4 if wanted == "both" else 2), 4
-    assert str(line(answer)).endswith(f", {pooled} of {seen} steps")
+    for name, counts in told(answer)["passes"].items():
+        is_wanted = wanted in ("both", name)
+        assert steps(counts) == ((2, 2) if is_wanted else (0, 2))
+        assert ("other_pass" in reasons(counts)) is not is_wanted
 
 
 def test_sdxl(host: Host) -> None:
@@ -42,7 +45,10 @@ def test_only_the_hires_pass_is_above_the_threshold(host: Host) -> None:
     pooling = Pooling(threshold=16)
     answer = host.txt2img(**HIRES, **pooling.asked())
     check(host, "tiny15", **passes("hires", pooling))
-    assert line(answer) == "ToDo: 1024 → 256 keys in 5 of 16 self-attention layers, 1 of 2 steps"
+    found = told(answer)["passes"]
+    assert (pooled(found["first"]), steps(found["first"])) == ({}, (0, 1))
+    assert reasons(found["first"]) == {"below_threshold": 16}
+    assert (pooled(found["hires"]), steps(found["hires"])) == ({(1024, 256): 5}, (1, 1))
 
 
 def test_the_window_is_that_of_each_pass(host: Host) -> None:

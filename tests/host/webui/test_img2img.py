@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from expect import Pass, Pooling, check, line, picture
+from expect import Pass, Pooling, check, picture
 from host import Host
 from requests_shared import paint_lower_half
+from told import reasons, steps, told
 
 POOLING = Pooling(factor=2, deep_factor=1, threshold=8)
 SQUARE = {"width": 128, "height": 128}
@@ -28,8 +29,8 @@ def test_the_window_is_that_of_the_steps_really_run(
         **POOLING.asked(start=start, end=end),
     )
     check(host, "tiny15", first=Pass(128, 128, 5, POOLING, pooled_in))
-    told = f", {len(pooled_in)} of 5 steps" if pooled_in else "outside the step window (5 layers)"
-    assert str(line(answer)).endswith(told)
+    assert steps(told(answer)) == (len(pooled_in), 5)
+    assert reasons(told(answer)).get("outside_window", 0) == (0 if len(pooled_in) == 5 else 5)
 
 
 @pytest.mark.parametrize("sampler", ["Heun", "DPM++ SDE"])

@@ -1,46 +1,35 @@
-"""The line that tells what was pooled, or why nothing was; and the option that turns it off."""
+"""What is told of a generation, for people and programs; and the option that turns it off."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from expect import HIRES, info, infotext, line, parameters, picture, todo
+from expect import HIRES, info, infotext, parameters, picture, todo
 from host import Host, images
+from told import generations, line, numbers, pooled, reasons, steps, told
 
 SQUARE = {"width": 128, "height": 128, "steps": 2}
-NOTHING = "ToDo (128×128): nothing was pooled: "
-
-
-SMALLER = "no layer has more than "
-LARGER = "A larger image or a lower threshold would be pooled"
-OUTSIDE = "5 layers outside the steps from Start to End. Set Start lower or End higher"
+SMALLER = {"below_threshold": 16}
+DEEPER = {"below_threshold": 11}
 
 
 @pytest.mark.parametrize(
-    ("body", "settings", "told"),
+    ("settings", "why"),
     [
-        (SQUARE, {}, f"{SMALLER}64×64 tokens. {LARGER}"),
-        (SQUARE, {"threshold": 16}, f"{SMALLER}16×16 tokens. {LARGER}"),
-        (
-            SQUARE,
-            {"threshold": 8, "passes": "hires"},
-            "5 layers in a pass that Passes leaves out. Set Passes to both",
-        ),
-        (SQUARE, {"threshold": 8, "start": 1}, OUTSIDE),
-        (SQUARE, {"threshold": 8, "end": 0}, OUTSIDE),
-        (
-            SQUARE,
-            {"threshold": 8, "factor": 1},
-            "5 layers left whole by a factor of 1 (chosen, or automatic near the threshold). "
-            "A larger image or a factor of 2 would be pooled",
-        ),
+        ({}, SMALLER),
+        ({"threshold": 16}, SMALLER),
+        ({"threshold": 8, "passes": "hires"}, {"other_pass": 5, **DEEPER}),
+        ({"threshold": 8, "start": 1}, {"outside_window": 5, **DEEPER}),
+        ({"threshold": 8, "end": 0}, {"outside_window": 5, **DEEPER}),
+        ({"threshold": 8, "factor": 1}, {"factor_one": 5, **DEEPER}),
     ],
 )
-def test_why_nothing(host: Host, body: dict[str, Any], settings: dict[str, Any], told: str) -> None:
+def test_why_nothing(host: Host, settings: dict[str, Any], why: dict[str, int]) -> None:
     host.use("tiny15_a")
-    answer = host.txt2img(**body, **todo(preset="paper", **settings))
-    assert line(answer) == NOTHING + told
+    answer = host.txt2img(**SQUARE, **todo(preset="paper", **settings))
+    assert (pooled(told(answer)), reasons(told(answer))) == ({}, why)
+    assert told(answer)["sizes"] == {"first": [128, 128]}
     # what was asked for is told all the same
     assert parameters(infotext(answer))["ToDo preset"] == ("custom" if settings else "paper")
 
@@ -48,40 +37,66 @@ def test_why_nothing(host: Host, body: dict[str, Any], settings: dict[str, Any],
 def test_why_nothing_in_both_passes(host: Host) -> None:
     host.use("tiny15_a")
     answer = host.txt2img(**HIRES, **todo(preset="paper"))
-    nothing = f"nothing was pooled: {SMALLER}64×64 tokens"
-    assert line(answer) == (
-        f"ToDo: first pass (128×128): {nothing}; hires pass (256×256): {nothing}. {LARGER}"
-    )
+    assert {name: reasons(counts) for name, counts in told(answer)["passes"].items()} == {
+        "first": SMALLER,
+        "hires": SMALLER,
+    }
+    assert told(answer)["sizes"] == {"first": [128, 128], "hires": [256, 256]}
     assert parameters(infotext(answer))["ToDo preset"] == "paper"
 
 
 def test_why_nothing_in_img2img_and_sdxl(host: Host) -> None:
     host.use("tinyxl_a")
     answer = host.img2img(picture(200, 136), steps=1, width=200, height=136, **todo(preset="paper"))
-    assert line(answer) == f"ToDo (200×136): nothing was pooled: {SMALLER}64×64 tokens. {LARGER}"
+    assert reasons(told(answer)) == {"below_threshold": 22}
+    assert told(answer)["sizes"] == {"first": [200, 136]}
 
 
-def test_what_was_pooled(host: Host) -> None:
-    """Each kind of pooling once, the largest first, pass by pass."""
+def test_what_was_pooled_pass_by_pass(host: Host) -> None:
+    """The line, pass by pass, has the numbers of the JSON; each pass has its size beside it."""
     host.use("tiny15_a")
     answer = host.txt2img(
         **HIRES | {"steps": 2}, **todo(preset="paper", factor=2, threshold=8, end=0.5)
     )
-    counts = "of 16 self-attention layers, 1 of 2 steps"
-    assert line(answer) == (
-        f"ToDo: first pass (128×128): 256 → 64 keys in 5 {counts}; "
-        f"hires pass (256×256): 1024 → 256 keys in 5, 256 → 64 keys in 5 {counts}"
-    )
+    passes = told(answer)["passes"]
+    assert pooled(passes["first"]) == {(256, 64): 5}
+    assert pooled(passes["hires"]) == {(1024, 256): 5, (256, 64): 5}
+    assert {name: steps(counts) for name, counts in passes.items()} == {
+        "first": (1, 2),
+        "hires": (1, 2),
+    }
+    parts = str(line(answer)).split(";")
+    assert [numbers(part) for part in parts] == [
+        (pooled(counts), steps(counts)) for counts in passes.values()
+    ]
+    assert ["128×128" in parts[0], "256×256" in parts[1]] == [True, True]
+
+
+def test_seconds_a_step_and_the_gain_over_an_image_without(host: Host) -> None:
+    """The gain is known after an image of the same shape without ToDo."""
+    host.use("tiny15_a")
+    size = {"width": 192, "height": 136, "steps": 4}
+
+    def paces() -> dict[str, float | None]:
+        answer = host.txt2img(**size, **todo(preset="paper", factor=2, threshold=8))
+        found: dict[str, float | None] = told(answer)["seconds_a_step"]["first"]
+        return found
+
+    alone = paces()
+    assert alone["with_todo"] is not None
+    assert alone["without_todo"] is None
+    host.txt2img(**size)
+    assert paces()["without_todo"] is not None
 
 
 def test_it_is_told_once_and_not_in_the_infotext(host: Host) -> None:
     """Two batches add to one line; the image's own file carries the settings alone."""
     host.use("tiny15_a")
     answer = host.txt2img(**SQUARE, n_iter=2, **todo(preset="paper", factor=2, threshold=8))
-    told = "ToDo (128×128): 256 → 64 keys in 5 of 16 self-attention layers, 4 of 4 steps"
-    assert line(answer) == told
+    assert numbers(str(line(answer))) == ({(256, 64): 5}, (4, 4))
+    assert len(str(line(answer)).splitlines()) == 1
     assert all("ToDo report" not in text for text in info(answer)["infotexts"])
-    assert all(told.encode() not in image for image in images(answer))
+    assert all(str(line(answer)).encode() not in image for image in images(answer))
 
 
 def test_nothing_is_told_when_it_is_off(host: Host) -> None:
@@ -95,9 +110,11 @@ def test_the_option_turns_the_line_off_and_nothing_else(host: Host) -> None:
     host.use("tiny15_a")
     asked = todo(preset="paper", factor=2, threshold=8)
     with_line = host.txt2img(**SQUARE, **asked)
-    with host.options_set({"todo_show_line": True}, todo_show_line=False):
+    assert host.options()["todo_show_line"] is True
+    with host.options_set(todo_show_line=False):
+        assert host.options()["todo_show_line"] is False
         without = host.txt2img(**SQUARE, **asked)
-        assert line(without) is None
+        assert generations(info(without)) == []
         assert without["images"] == with_line["images"]
     again = host.txt2img(**SQUARE, **asked)
     assert line(again) == line(with_line) is not None

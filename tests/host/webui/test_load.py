@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from expect import CLEAN, line, todo
+from expect import CLEAN, all_pixels, info, todo
 from host import REPOSITORY, TEST_EXTENSIONS, Host, HostFactory
+from told import generations, line, pooled
 
 FAULTS = TEST_EXTENSIONS / "faults"
 SEED = 13573
@@ -53,16 +54,16 @@ BAD: tuple[dict[str, Any], ...] = (
 
 
 @pytest.fixture(scope="module")
-def expected(start_host: HostFactory) -> list[list[str]]:
+def expected(start_host: HostFactory) -> list[list[bytes]]:
     """Each configuration's images on a host that never had the extension."""
     bare = start_host(extensions=())
-    made = [bare.txt2img(**configuration)["images"] for configuration in CONFIGURATIONS]
+    made = [all_pixels(bare.txt2img(**configuration)) for configuration in CONFIGURATIONS]
     bare.stop()
     return made
 
 
 @pytest.fixture(scope="module")
-def loaded(start_host: HostFactory, expected: list[list[str]]) -> Iterator[Host]:
+def loaded(start_host: HostFactory, expected: list[list[bytes]]) -> Iterator[Host]:
     """A host with the extension and the injector; the bare one has stopped by then."""
     host = start_host(extensions=(REPOSITORY, FAULTS))
     yield host
@@ -77,11 +78,11 @@ def tell(capsys: pytest.CaptureFixture[str], text: str) -> None:
 class Load:
     """Requests at random, each held to what is right for it."""
 
-    def __init__(self, host: Host, expected: list[list[str]]) -> None:
+    def __init__(self, host: Host, expected: list[list[bytes]]) -> None:
         self.host = host
         self.expected = expected
         self.draw = random.Random(SEED)
-        self.made: dict[tuple[int, int], tuple[list[str], str | None]] = {}
+        self.made: dict[tuple[int, int], tuple[list[bytes], str | None]] = {}
         self.counted: Counter[str] = Counter()
 
     def generation(self) -> None:
@@ -92,15 +93,16 @@ class Load:
 
     def off(self, number: int) -> None:
         off = self.draw.choice(({}, todo(enabled=False, factor=2)))
-        assert self.host.txt2img(**CONFIGURATIONS[number], **off)["images"] == self.expected[number]
+        answer = self.host.txt2img(**CONFIGURATIONS[number], **off)
+        assert all_pixels(answer) == self.expected[number]
 
     def on(self, number: int) -> None:
         chosen = self.draw.randrange(len(SETTINGS))
         answer = self.host.txt2img(**CONFIGURATIONS[number], **todo(**SETTINGS[chosen]))
-        made = answer["images"], line(answer)
+        made = all_pixels(answer), line(answer)
         assert self.made.setdefault((number, chosen), made) == made
-        assert str(made[1]).startswith("ToDo: ")
-        assert ("nothing was pooled" in str(made[1])) is (made[0] == self.expected[number])
+        (data,) = generations(info(answer))
+        assert bool(pooled(data)) is (made[0] != self.expected[number])
 
     def interrupted(self, number: int) -> None:
         fault = {"place": "enter UNetModel", "action": self.draw.choice(("interrupt", "skip"))}
@@ -124,7 +126,7 @@ def growth(samples: list[int]) -> float:
 
 
 def test_three_hundred_generations(
-    loaded: Host, expected: list[list[str]], capsys: pytest.CaptureFixture[str]
+    loaded: Host, expected: list[list[bytes]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     began = time.monotonic()
     load = Load(loaded, expected)

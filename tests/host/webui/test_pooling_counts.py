@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from expect import (
+    HIRES,
+    LAYERS,
     METHODS,
     Pass,
     Pooling,
     check,
     first_pixels,
     infotext,
-    line,
     parameters,
     todo,
 )
 from host import Host
+from told import Pooled, pooled, steps, told, used
 
 # 256×256 gives SD 1.5 grids of 32, 16, 8, 4 a side and SDXL 16, 8.
 THRESHOLDS = {"tiny15": 12, "tinyxl": 6}
@@ -31,21 +35,19 @@ def test_each_factor(host: Host, family: str, factor: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("family", "told"),
-    [
-        ("tiny15", "1024 → 121 keys in 5, 256 → 64 keys in 5 of 16 self-attention layers"),
-        ("tinyxl", "256 → 36 keys in 10 of 22 self-attention layers"),
-    ],
+    ("family", "counted"),
+    [("tiny15", {(1024, 121): 5, (256, 64): 5}), ("tinyxl", {(256, 36): 10})],
 )
 def test_the_factor_of_the_largest_grid_and_of_deeper_ones(
-    host: Host, family: str, told: str
+    host: Host, family: str, counted: Pooled
 ) -> None:
     host.use(f"{family}_a")
     threshold = {"tiny15": 12, "tinyxl": 8}[family]
     pooling = Pooling(factor=3, deep_factor=2, threshold=threshold)
     answer = host.txt2img(steps=1, **pooling.asked())
     check(host, family, first=Pass(256, 256, 1, pooling))
-    assert line(answer) == f"ToDo: {told}, 1 of 1 steps"
+    assert (pooled(told(answer)), steps(told(answer))) == (counted, (1, 1))
+    assert told(answer)["layers"] == sum(LAYERS[family].values())
 
 
 def test_a_factor_of_one_leaves_that_depth_alone(host: Host) -> None:
@@ -127,19 +129,19 @@ def test_sizes_that_no_factor_divides(host: Host, size: tuple[int, int], factor:
 
 
 @pytest.mark.parametrize(
-    ("sampler", "evaluations", "pooled_in", "told"),
+    ("sampler", "evaluations", "pooled_in", "counted"),
     [
         # Two model calls a step, but one in the last: 2·4 - 1. Of the eight that are planned, a
         # window from a quarter to a half holds the third and the fourth, the second step.
-        ("Heun", 7, {2, 3}, "1 of 4 steps"),
-        ("DPM++ SDE", 7, {2, 3}, "1 of 4 steps"),
-        ("Euler", 4, {1}, "1 of 4 steps"),
+        ("Heun", 7, {2, 3}, (1, 4)),
+        ("DPM++ SDE", 7, {2, 3}, (1, 4)),
+        ("Euler", 4, {1}, (1, 4)),
         # The host's DDIM leaves out the last of its steps.
-        ("DDIM", 3, {1}, "1 of 3 steps"),
+        ("DDIM", 3, {1}, (1, 3)),
     ],
 )
 def test_steps_of_each_kind_of_sampler(
-    host: Host, sampler: str, evaluations: int, pooled_in: set[int], told: str
+    host: Host, sampler: str, evaluations: int, pooled_in: set[int], counted: tuple[int, int]
 ) -> None:
     host.use("tiny15_a")
     pooling = Pooling(factor=2, threshold=8)
@@ -148,7 +150,7 @@ def test_steps_of_each_kind_of_sampler(
         sampler_name=sampler, steps=4, **size, **pooling.asked(start=0.25, end=0.5)
     )
     check(host, "tiny15", first=Pass(128, 128, evaluations, pooling, pooled_in))
-    assert str(line(answer)).endswith(told)
+    assert steps(told(answer)) == counted
     assert parameters(infotext(answer))["ToDo steps"] == "0.25-0.5"
 
 
@@ -164,7 +166,7 @@ def test_cond_and_uncond_apart(host: Host) -> None:
         **pooling.asked(start=0.5),
     )
     check(host, "tiny15", first=Pass(128, 128, 4, pooling, pooled_in={2, 3}, calls=2))
-    assert str(line(answer)).endswith(", 2 of 4 steps")
+    assert steps(told(answer)) == (2, 4)
 
 
 def test_a_batch_of_two_and_two_batches(host: Host) -> None:
@@ -175,3 +177,50 @@ def test_a_batch_of_two_and_two_batches(host: Host) -> None:
     check(host, "tiny15", first=Pass(128, 128, 2, pooling, pooled_in={0}, calls=2))
     assert len(answer["images"]) == 4
     assert {row["batch"] for row in host.probe_counts()["rows"]} == {4}
+
+
+# what the presets say, apart from the phase
+PRESETS = {
+    "paper": Pooling(),
+    "close": Pooling(),
+    "balanced": Pooling(scale=1.5, deep_scale=1),
+    "fast": Pooling(threshold=32, scale=1, deep_scale=0.5),
+}
+
+
+@pytest.mark.parametrize("family", sorted(THRESHOLDS))
+@pytest.mark.parametrize("preset", list(PRESETS))
+def test_each_preset_by_its_own_rule(host: Host, family: str, preset: str) -> None:
+    """The size of each, and 512 pixels, where the fastest alone pools."""
+    host.use(f"{family}_a")
+    for width, height in ((512, 512), (832, 640)):
+        host.probe_reset()
+        answer = host.txt2img(width=width, height=height, steps=1, **todo(preset=preset))
+        check(host, family, first=Pass(width, height, 1, PRESETS[preset]))
+        assert parameters(infotext(answer))["ToDo preset"] == preset
+
+
+@pytest.mark.parametrize(
+    ("settings", "by_side"),
+    [
+        ({"preset": "paper", "threshold": 8}, {16: 2}),
+        ({"preset": "balanced", "threshold": 12}, {16: 2}),
+        ({"factor": 3, "deep_factor": 1.5, "threshold": 8}, {16: 3, 8: 1.5, 4: 1.5, 2: 1.5}),
+        ({"threshold": 16}, {}),
+        ({"threshold": 8, "passes": "hires"}, {}),
+        ({"threshold": 8, "end": 0}, {}),
+    ],
+)
+def test_the_text_tells_the_factors_that_were_used(
+    host: Host, settings: dict[str, Any], by_side: dict[int, float]
+) -> None:
+    """For the reader: what `automatic` came to, and where nothing was pooled."""
+    host.use("tiny15_a")
+    text = infotext(host.txt2img(width=128, height=128, steps=1, **todo(**settings)))
+    assert used(text) == {"first": {(side, side): by for side, by in by_side.items()}}
+
+
+def test_the_text_tells_the_factors_of_each_pass(host: Host) -> None:
+    host.use("tiny15_a")
+    text = infotext(host.txt2img(**HIRES, **Pooling(threshold=8).asked()))
+    assert used(text) == {"first": {(16, 16): 2}, "hires": {(32, 32): 4, (16, 16): 2}}

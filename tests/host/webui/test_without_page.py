@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from expect import info, infotext, line, picture, todo
+from expect import info, infotext, picture, todo
 from host import Host
+from told import generations, line, pooled, told
 
 SQUARE = {"width": 128, "height": 128, "steps": 4}
 BY_TWO = {"factor": 2, "deep_factor": 1, "threshold": 8}
@@ -46,13 +49,10 @@ def test_a_bad_axis_value_is_status_422(host: Host, values: str) -> None:
 def test_each_cell_is_told(host: Host) -> None:
     host.use("tiny15_a")
     answer = host.txt2img(**SQUARE, **plot(host, "factor", "2, 4"), **todo(**BY_TWO))
-    first, second = str(line(answer)).splitlines()
-    assert first.startswith("[factor 2] ToDo")
-    assert "256 → 64 keys in 5 of 16" in first
-    assert second.startswith("[factor 4] ToDo")
-    assert "256 → 16 keys in 5 of 16" in second
-    data = info(answer)["extra_generation_params"]["ToDo report JSON"]["generations"]
+    assert len(str(line(answer)).splitlines()) == 2
+    data = generations(info(answer))
     assert [cell["settings"]["factor"] for cell in data] == [2, 4]
+    assert [pooled(cell) for cell in data] == [{(256, 64): 5}, {(256, 16): 5}]
     assert all("ToDo report" not in text for text in info(answer)["infotexts"])
 
 
@@ -84,7 +84,7 @@ def test_scripts_that_build_their_own_result_tell_too(host: Host, name: str) -> 
         script_args=SCRIPTS[name],
         **todo(**BY_TWO),
     )
-    assert "256 → 64 keys in 5 of 16 self-attention layers" in str(line(answer))
+    assert pooled(told(answer)) == {(256, 64): 5}
     assert all("ToDo report" not in text for text in info(answer)["infotexts"])
 
 
@@ -105,8 +105,7 @@ def test_the_inversion_of_the_alternative_test_is_in_no_step(
         script_args=args,
         **todo(**BY_TWO, **window),
     )
-    (data,) = info(answer)["extra_generation_params"]["ToDo report JSON"]["generations"]
-    calls = sum(grid["calls"] for grid in data["grids"] if grid["reason"] is None)
+    calls = sum(grid["calls"] for grid in told(answer)["grids"] if grid["reason"] is None)
     assert calls == 5 * pooled
 
 
@@ -114,8 +113,53 @@ def test_the_hint_answers_and_checks(host: Host) -> None:
     host.use("tiny15_a")
     asked = {"width": 1024, "height": 1024, "values": {"factor": "2", "deep_factor": "1"}}
     (told,) = host.post("/todo/hint", asked)["lines"]
-    assert told.startswith("1024×1024: 128×128 → 64×64 tokens (by 2). A step will be ")
+    assert "128×128 → 64×64" in told
     host.use("tinyxl_a")
-    assert host.post("/todo/hint", asked)["lines"] != [told]
+    assert "64×64 → 32×32" not in "".join(host.post("/todo/hint", asked)["lines"])
     for bad in ({"width": 0}, {"height": "high"}, {"hires": {"scale": -1}}):
         assert host.request("POST", "/todo/hint", json=asked | bad).status_code == 422
+
+
+def test_the_hint_answers_while_an_image_is_made(host: Host) -> None:
+    """And changes nothing of it."""
+    host.use("tiny15_a")
+    body = SQUARE | {"width": 256, "height": 256, "steps": 30}
+    alone = host.txt2img(**body)["images"]
+    host.probe_reset()
+    with ThreadPoolExecutor(1) as pool:
+        making = pool.submit(host.txt2img, **body)
+        while host.probe_counts()["unet_calls"] < 2:
+            time.sleep(0.05)
+        answers = [host.post("/todo/hint", {"width": 1024, "height": 1024}) for _ in range(5)]
+        assert not making.done()
+        assert all(answer == answers[0] for answer in answers)
+        assert making.result()["images"] == alone
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "[]",
+        "null",
+        '"wide"',
+        '{"width": 1e999, "height": 512}',
+        '{"width": NaN, "height": 512}',
+        '{"width": 512}',
+        '{"width": 512, "height": 512, "values": []}',
+        '{"width": 512, "height": 512, "values": {"factor": {"a": [[[]]]}}}',
+        '{"width": 512, "height": 512, "values": {"threshold": 1' + 400 * "0" + "}}",
+        '{"width": 512, "height": 512, "values": {"<script>": 1}}',
+        '{"width": 512, "height": 512, "values": {"enabled": "yes"}}',
+        '{"width": 512, "height": 512, "hires": {"enabled": true, "checkpoint": "../../etc"}}',
+        '{"width": 1, "height": 1, "hires": {"enabled": true, "x": 1}}',
+        '{"width": 512, "height": 512, "refiner": {"enabled": true, "checkpoint": "none"}}',
+        '{"width": 512, "height": 512, "refiner": {"enabled": true, "switch_at": -1}}',
+    ],
+)
+def test_the_hint_is_checked_whatever_is_sent(host: Host, body: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    response = host.request("POST", "/todo/hint", data=body, headers=headers)
+    assert response.status_code in (200, 422)
+    if response.ok:
+        assert all(isinstance(line, str) and len(line) < 500 for line in response.json()["lines"])

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from lib_todo.cost.architectures import SHAPES, UNetShape
 from lib_todo.cost.rates import Rates, measure
-from lib_todo.cost.speedup import over_window, speedup
-from lib_todo.hosts.webui.hint import Hires, lines
+from lib_todo.cost.speedup import over_shares, speedup
+from lib_todo.hosts.webui import parts
+from lib_todo.hosts.webui.hint import lines
+from lib_todo.hosts.webui.parts import Hires, Refiner
 from lib_todo.plan import latent_grid, layer_factor, level_grid, pooled_grid
 from lib_todo.settings import FIELDS, Settings
 
@@ -31,7 +33,19 @@ def hint(
     shape: UNetShape | None = SD15,
     **values: Any,
 ) -> list[str]:
-    return lines(shape, width, height, hires or Hires(), values)
+    shapes = {"first": shape, "hires": shape}
+    return lines(parts.of(shapes, width, height, hires), values)
+
+
+def with_refiner(
+    shapes: dict[str, UNetShape | None],
+    hires: Hires | None = None,
+    passes: str = "second pass",
+    **values: Any,
+) -> list[str]:
+    """At 1024×1024, with a refiner from 0.75 of the steps on."""
+    found = parts.of(shapes, 1024, 1024, hires, Refiner(True, 0.75, passes))
+    return lines(found, {"factor": 2, "deep_factor": 1, **values})
 
 
 @pytest.mark.parametrize("shape", [SD15, SDXL], ids=["SD 1.x", "SDXL"])
@@ -54,6 +68,72 @@ def test_a_pass_alone_and_two_by_name() -> None:
     first, hires = hint(512, 512, Hires(True, 2), **by_two)
     assert first == "First pass, 512×512: nothing is pooled"
     assert hires == f"Hires pass, {alone}"
+
+
+def test_each_checkpoint_is_told_by_its_own_layers() -> None:
+    """The hires pass's and the refiner's are other ones than the first pass's."""
+    first, hires = lines(
+        parts.of({"first": SD15, "hires": SDXL}, 1024, 1024, Hires(True, 2)),
+        {"factor": 2, "deep_factor": 1},
+    )
+    assert "128×128 → 64×64" in first
+    assert "128×128 → 64×64" in hires
+    assert "2048×2048" in hires
+    base, refined = with_refiner({"first": SD15, "refiner": SDXL})
+    assert "128×128 → 64×64" in base
+    assert "from 0.75 of its steps on" in refined
+    assert "nothing is pooled" in refined
+
+
+def test_a_refiner_of_the_same_shape_needs_no_line_of_its_own() -> None:
+    assert len(with_refiner({"first": SD15, "refiner": SD15})) == 1
+
+
+@pytest.mark.parametrize(
+    ("passes", "heads"),
+    [
+        ("first pass", ["First", "First", "Hires"]),
+        ("second pass", ["First", "Hires", "Hires"]),
+        ("both passes", ["First", "First", "Hires", "Hires"]),
+    ],
+)
+def test_a_refiner_is_in_the_passes_that_the_host_says(passes: str, heads: list[str]) -> None:
+    shapes = {"first": SD15, "hires": SD15, "refiner": SDXL}
+    told = with_refiner(shapes, Hires(True, 2), passes)
+    assert [line.split(" pass")[0] for line in told] == heads
+
+
+def test_a_window_after_which_the_refiner_begins_pools_nothing_of_it() -> None:
+    shapes = {"first": SDXL, "refiner": SD15}
+    (none, base, refined) = with_refiner(shapes, end=0.75)
+    assert none.startswith("Nothing to gain")
+    assert [base.endswith("nothing is pooled"), refined.endswith("nothing is pooled")] == [True] * 2
+    assert "all steps together" in with_refiner(shapes, start=0.8)[-1]
+    assert "all steps together" not in with_refiner(shapes, start=0.5)[-1]
+
+
+@pytest.mark.parametrize("sampler", ["LMS", "LCM", "PLMS"])
+def test_a_sampler_that_takes_the_papers_factors_is_promised_no_more(sampler: str) -> None:
+    """Each pass by its own sampler; factors that were asked for stay."""
+    shapes = {"first": SD15, "hires": SD15}
+
+    def told(samplers: dict[str, str], **values: Any) -> list[str]:
+        found = parts.of(shapes, 1024, 1024, Hires(True, 2), samplers=samplers)
+        return [line.split(": ")[1] for line in lines(found, values)]
+
+    paper = told({}, scale=1, deep_scale="0")
+    assert told({"first": sampler, "hires": sampler}) == paper
+    assert told({"first": "Euler", "hires": sampler}) == [told({})[0], paper[1]]
+    by_hand = {"factor": "4", "deep_factor": "2"}
+    assert "32×32 tokens (by 4)" in told({"first": sampler}, **by_hand)[0]
+
+
+def test_a_checkpoint_that_is_not_known_is_no_promise() -> None:
+    first, hires = lines(parts.of({"first": None}, 512, 512, Hires(True, 2)), {})
+    assert "no self-attention layers" in first
+    assert "when its checkpoint has been loaded" in hires
+    (alone,) = lines(parts.of({}, 1024, 1024), {})
+    assert "when its checkpoint has been loaded" in alone
 
 
 def test_the_size_of_the_hires_pass_is_the_hosts() -> None:
@@ -98,10 +178,11 @@ def test_what_will_be_refused_is_named_before(values: dict[str, Any], named: str
 def test_start_and_end_count() -> None:
     whole, part = hint(1024, 1024)[0], hint(1024, 1024, start=0.9)[0]
     assert whole != part
-    assert "the whole pass" in part
-    assert over_window(2, 0, 1) == 2
-    assert over_window(2, 0.5, 1) == pytest.approx(1 / 0.75)
-    assert over_window(2, 0.5, 0.5) == 1
+    assert "all steps together" in part
+    assert over_shares([(1, 2)]) == 2
+    assert over_shares([(0.5, 2)]) == pytest.approx(1 / 0.75)
+    assert over_shares([(0.5, 2), (0.5, 4)]) == pytest.approx(1 / 0.375)
+    assert over_shares([]) == 1
 
 
 @pytest.mark.parametrize("shape", [SD15, SDXL], ids=["SD 1.x", "SDXL"])
@@ -125,17 +206,17 @@ def test_what_was_measured_lies_in_the_range(pixels: int, measured: float) -> No
 
 def test_a_measured_machine_gives_one_figure() -> None:
     latent, settings = (128, 128), Settings(factor=2, deep_factor=1)
-    least, most = speedup(SD15, latent, settings, Rates(3e11, 1e11, 1e10, 4))
+    least, most = speedup(SD15, latent, settings, Rates(3e11, 1e11, 1e11, 1e10, 4))
     assert least == most
-    slower = speedup(SD15, latent, settings, Rates(3e11, 0.5e11, 1e10, 4))
+    slower = speedup(SD15, latent, settings, Rates(3e11, 0.5e11, 0.5e11, 1e10, 4))
     assert slower > (least, most)
-    told = lines(SD15, 1024, 1024, Hires(), {}, Rates(3e11, 1e11, 1e10, 4))
+    told = lines(parts.of({"first": SD15}, 1024, 1024), {}, Rates(3e11, 1e11, 1e11, 1e10, 4))
     assert " about " in told[0]
 
 
 def test_the_rates_of_this_machine() -> None:
     found = measure(torch.device("cpu"), torch.float32)
-    assert min(found.products, found.attention, found.bytes) > 1e6
+    assert min(found.products, found.attention, found.narrow_attention, found.bytes) > 1e6
     assert found.itemsize == 4
 
 
@@ -176,13 +257,23 @@ anything = st.none() | st.booleans() | st.floats() | st.text(max_size=8) | st.li
         st.integers(0, 65536),
         st.integers(0, 65536),
     ),
+    refiner=st.builds(
+        Refiner, st.booleans(), st.floats(0, 1), st.sampled_from(list(parts.REFINED))
+    ),
     values=st.dictionaries(st.sampled_from([f.name for f in FIELDS] + ["other"]), anything),
-    shape=st.sampled_from([SD15, SDXL, None]),
+    shapes=st.dictionaries(
+        st.sampled_from(["first", "hires", "refiner"]), st.sampled_from([SD15, SDXL, None])
+    ),
 )
 def test_whatever_is_asked_is_answered(
-    width: int, height: int, hires: Hires, values: dict[str, Any], shape: UNetShape | None
+    width: int,
+    height: int,
+    hires: Hires,
+    refiner: Refiner,
+    values: dict[str, Any],
+    shapes: dict[str, UNetShape | None],
 ) -> None:
-    assert all(lines(shape, width, height, hires, values))
+    assert all(lines(parts.of(shapes, width, height, hires, refiner), values))
 
 
 def test_the_route_answers_checks_and_is_silent_without_a_model(
@@ -199,7 +290,16 @@ def test_the_route_answers_checks_and_is_silent_without_a_model(
     monkeypatch.setitem(sys.modules, "modules.sd_models", None)
     assert client.post(routes.HINT, json=asked).json() == {"lines": []}
     monkeypatch.setattr(checkpoint, "loaded", types.SimpleNamespace)
-    monkeypatch.setattr(checkpoint, "shape_of", lambda model: SD15)
+    monkeypatch.setattr(checkpoint, "shape_named", lambda name: SDXL if name == "other" else SD15)
     assert client.post(routes.HINT, json=asked).json() == {"lines": hint(1024, 1024, factor=2)}
-    for bad in ({"width": 0}, {"width": "wide"}, {"height": 10**9}, {"hires": {"scale": -1}}):
+    hires = {"enabled": True, "scale": 2, "checkpoint": "other"}
+    _, second = client.post(routes.HINT, json=asked | {"hires": hires}).json()["lines"]
+    assert second.split(": ")[1] == hint(2048, 2048, shape=SDXL, factor=2)[0].split(": ")[1]
+    for bad in (
+        {"width": 0},
+        {"width": "wide"},
+        {"height": 10**9},
+        {"hires": {"scale": -1}},
+        {"refiner": {"switch_at": 2}},
+    ):
         assert client.post(routes.HINT, json=asked | bad).status_code == 422

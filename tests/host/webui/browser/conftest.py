@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 
-from browser_steps import WIDE, prepare
+from browser_steps import WIDE, prepare, tick
 from host import Host, HostFactory
 from page import WebUi, launch
 from playwright.sync_api import Browser, sync_playwright
@@ -72,7 +72,6 @@ def tab(ui: WebUi, page_host: Host) -> Tab:
 
 @pytest.fixture
 def ticked(tab: Tab) -> Tab:
-    """The same with the box ticked and a threshold that a small image is above."""
-    tab.switch("enabled", True)
-    tab.set(threshold=8)
+    """The same by the paper's rule, ticked, with a threshold that a small image is above."""
+    tick(tab)
     return tab

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from browser_steps import (
     POOLED,
-    POOLED_IN_HIRES,
+    check_small_hires,
     prepare,
     screenshot,
     small_hires,
 )
-from expect import CLEAN, Pass, Pooling, check, parameters
+from expect import CLEAN, PAPER_TEXT, Pass, Pooling, check, parameters
 from host import Host
 from tab import Tab
+from told import numbers, pooled, steps
 
 HIRES = Pooling(threshold=4)
 
 
 def test_both_passes_of_hires_fix(ticked: Tab, page_host: Host) -> None:
     small_hires(ticked)
-    outcome = ticked.generate()
-    # 8×8 tokens in the first pass, 16×16 and 8×8 in the second
-    assert outcome.line == POOLED_IN_HIRES
+    check_small_hires(ticked.generate())
     check(page_host, "tiny15", first=Pass(64, 64, 2, HIRES), hires=Pass(128, 128, 2, HIRES))
 
 
@@ -36,7 +35,7 @@ def test_only_the_hires_pass_also_with_the_button_below_the_gallery(
     ticked.generate()
     page_host.probe_reset()
     upscaled = ticked.generate("upscale")
-    assert "256 → 16 keys in 5" in upscaled.line
+    assert numbers(upscaled.line)[0] == {(256, 16): 5, (64, 16): 5}
     check(page_host, "tiny15", hires=Pass(128, 128, 2, HIRES))
 
 
@@ -51,9 +50,10 @@ def test_interrupt_then_a_good_one(ticked: Tab, page_host: Host) -> None:
     assert interrupted.error == ""
     seen = page_host.probe_counts()["unet_calls"]
     assert 2 <= seen < 100
-    assert interrupted.line.endswith(f"of 16 self-attention layers, {seen} of {seen} steps")
+    (told,) = interrupted.told
+    assert (steps(told), told["layers"]) == ((seen, seen), 16)
     ticked.set(width=128, height=128, steps=2)
-    assert ticked.generate().line == POOLED
+    assert numbers(ticked.generate().line) == POOLED
     assert page_host.probe_leftovers() == CLEAN
 
 
@@ -67,11 +67,18 @@ def test_an_axis_of_the_plot(ticked: Tab) -> None:
         page.set_checked(f"#{plot}_include_lone_images input", True)
         plotted = ticked.generate()
         assert (plotted.error, plotted.images) == ("", 3)
+        # below the grid each cell has a line
+        assert [pooled(cell) for cell in plotted.told] == [{(256, 64): 5}, {(256, 16): 5}]
+        lines = plotted.line.splitlines()
+        assert [numbers(line) for line in lines if "ToDo" in line] == [
+            ({(256, 64): 5}, (2, 2)),
+            ({(256, 16): 5}, (2, 2)),
+        ]
         for cell, factor in ((2, "4"), (1, "2")):
             with ui.settled():
                 page.locator("#txt2img_gallery .thumbnail-small").nth(cell).click()
             told = parameters(ticked.outcome().infotext)
-            assert told == {"ToDo factor": factor, "ToDo threshold": "8"}
+            assert told == PAPER_TEXT | {"ToDo factor": factor, "ToDo threshold": "8"}
     finally:
         ui.choose(script, "None")
 
@@ -84,12 +91,15 @@ def test_send_to_img2img_and_generate_there(ticked: Tab, page_host: Host) -> Non
     ticked.page.wait_for_selector("#img2img_image img")
     tab = Tab(ticked.ui, "img2img")
     assert tab.page.input_value("#img2img_prompt textarea") == "a lighthouse"
-    prepare(tab)
-    tab.switch("enabled", True)
-    tab.set(threshold=8, denoising_strength=0.5, steps=4)
+    # ToDo comes along
+    sent = ticked.values()
+    assert (tab.values(), tab.preset) == (sent, "custom")
+    tab.set(denoising_strength=0.5, steps=4)
     page_host.probe_reset()
     outcome = tab.generate()
-    assert outcome.line == POOLED.replace("2 of 2 steps", "3 of 3 steps")
-    assert parameters(outcome.infotext) == {"ToDo factor": "0", "ToDo threshold": "8"}
+    assert numbers(outcome.line) == ({(256, 64): 5}, (3, 3))
+    own = {"ToDo factor": "automatic", "ToDo threshold": "8"}
+    assert parameters(outcome.infotext) == PAPER_TEXT | own
     check(page_host, "tiny15", first=Pass(128, 128, 3, Pooling(threshold=8)))
+    prepare(tab)
     tab.page.screenshot(path=screenshot("img2img"), full_page=True)

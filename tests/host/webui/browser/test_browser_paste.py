@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import pytest
 from browser_steps import (
-    DEFAULTS,
     MARKUP,
+    PAPER,
     POOLED,
     no_markup,
 )
 from host import Host
 from tab import Tab
+from told import numbers
 
 
 def test_pasting_a_text_without_todo_unticks_the_box(ticked: Tab) -> None:
     ticked.paste("a dog\nSteps: 2, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 128x128")
-    assert ticked.values() == DEFAULTS | {"threshold": 8}
+    assert ticked.values() == PAPER | {"threshold": 8}
     assert ticked.page.is_checked(f"#{ticked.id('enabled')}-visible-checkbox") is False
 
 
@@ -24,10 +25,10 @@ def test_pasting_what_the_older_extension_wrote(tab: Tab) -> None:
         "a dog\nSteps: 2, Size: 128x128, "
         "ToDo factor: 3, ToDo factor2: 2, ToDo disable after: 0.6, ToDo method: average"
     )
-    assert tab.values() == DEFAULTS | {
+    assert tab.values() == PAPER | {
         "enabled": True,
-        "factor": 3,
-        "deep_factor": 2,
+        "factor": "3",
+        "deep_factor": "2",
         "end": 0.6,
         "method": "average",
     }
@@ -53,19 +54,22 @@ def test_an_empty_prompt_pastes_the_last_generation(ticked: Tab) -> None:
     ],
 )
 def test_a_forged_text_changes_nothing_of_todo(ticked: Tab, page_host: Host, forged: str) -> None:
-    before = ticked.values()
-    with page_host.log_since() as log:
-        ticked.paste(f"a dog\nSteps: 3, Size: 128x128, {forged}")
+    """The page says why, since ToDo is left as it was."""
+    before = ticked.values(), ticked.preset
+    ticked.paste(f"a dog\nSteps: 3, Size: 128x128, {forged}")
     assert ticked.page.input_value("#txt2img_steps input[type=number]") == "3"
-    assert ticked.values() == before
-    assert sum("SettingsError: ToDo: ToDo " in line for line in log) == 1
+    assert (ticked.values(), ticked.preset) == before
+    toast = ticked.page.locator(".toast-body").last
+    key = next(part for part in forged.split(", ")[::-1] if part != "ToDo factor: 2").split(":")[0]
+    assert "ToDo: ToDo" in toast.inner_text()
+    assert key in toast.inner_text() or MARKUP in forged
     assert no_markup(ticked.ui)
 
 
 def test_markup_in_the_prompt_stays_text(ticked: Tab) -> None:
     ticked.set(prompt=MARKUP)
     outcome = ticked.generate()
-    assert outcome.line == POOLED
+    assert numbers(outcome.line) == POOLED
     assert MARKUP in outcome.infotext
-    ticked.hint_with("SD 1.x, 2.x at 128×128: 16×16 → 8×8 tokens (by 2)")
+    ticked.hint_with("16×16 → 8×8 tokens (by 2)")
     assert no_markup(ticked.ui)

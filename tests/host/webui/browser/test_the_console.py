@@ -32,7 +32,7 @@ def everyday(ui: WebUi) -> None:
     tab = Tab(ui, "img2img")
     upload(tab, 64, 64)
     ui.page.click('#img2img_tabs_resize button:has-text("Resize by")')
-    tab.set(scale=1.5)
+    ui.fill("img2img_scale", 1.5)
     ui.page.click('#img2img_tabs_resize button:has-text("Resize to")')
     tab.set(width=64, height=64)
     tab.generate()

@@ -60,7 +60,7 @@ IN_HIRES = (
 )
 # what the host runs inside its own `try`; other places end the generation
 CAUGHT = {*OURS, *ONCE, *IN_HIRES, "on_model_loaded"}
-OWN_CALLBACKS = {"begin", "before_sampling", "finish", "can_pool", "progress"}
+OWN_CALLBACKS = {"begin", "before_sampling", "finish", "planned", "progress"}
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def unet_calls() -> list[Case]:
 
 
 def own_functions() -> list[Case]:
-    enter = (*sorted(OWN_CALLBACKS), "layer_factor", "count", "line")
+    enter = (*sorted(OWN_CALLBACKS), "layer_factor", "count", "line", "data")
     leave = ("begin", "before_sampling")
     return throws(
         [Case(f"enter {name}", "") for name in enter]

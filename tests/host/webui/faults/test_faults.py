@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 import requests
-from expect import CLEAN, line
+from expect import CLEAN
 from fault_cases import ASKED, CASES, OWN_CALLBACKS, PLAIN, SHAPES, Case
 from host import REPOSITORY, SMALL, START_SECONDS, TEST_EXTENSIONS, Host, HostFactory
+from told import line
 
 FAULTS = TEST_EXTENSIONS / "faults"
 LEAST_CASES = 200

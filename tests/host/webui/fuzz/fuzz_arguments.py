@@ -5,7 +5,19 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from fuzz_values import BESIDE, GOOD, MARKUP, NAMES, NEVER, THRESHOLD, UNKNOWN, Asked
+from fuzz_values import (
+    BESIDE,
+    DEFAULTS,
+    GOOD,
+    MARKUP,
+    NAMES,
+    NEVER,
+    TEXTS,
+    THRESHOLD,
+    UNKNOWN,
+    WITHOUT_PHASE,
+    Asked,
+)
 
 
 def bad_value(draw: random.Random, name: str) -> Any:
@@ -18,7 +30,23 @@ def good_values(draw: random.Random) -> dict[str, Any]:
     values.setdefault("threshold", THRESHOLD)
     if values.get("start", 0) > values.get("end", 1):
         del values["start"]
+    if values.get("phase") == "moving" and values.get("method") in WITHOUT_PHASE:
+        del values["phase"]
     return values
+
+
+def is_right_text(name: str, value: Any) -> bool:
+    """Whether it is right in a list, where a control's text may stand."""
+    if name not in TEXTS or not isinstance(value, str):
+        return False
+    if value == TEXTS[name]:
+        return True
+    try:
+        number = float(value)
+    except ValueError:
+        return False
+    least, most = (0.125, 4) if name == "deep_scale" else (1, 8)
+    return number == 0 or least <= number <= most
 
 
 def by_name(draw: random.Random) -> Asked:
@@ -35,13 +63,15 @@ def by_position(draw: random.Random) -> Asked:
     values = [draw.choice(GOOD[name]) for name in NAMES[:count]]
     at = draw.randrange(count)
     values[at] = bad_value(draw, NAMES[at])
+    while is_right_text(NAMES[at], values[at]):
+        values[at] = bad_value(draw, NAMES[at])
     if at == 0 and isinstance(values[0], dict):
         values[0] = [values[0]]  # an object in the first place is one of names
     return Asked("by position", args(draw, values), bad=(NAMES[at],))
 
 
 def too_many(draw: random.Random) -> Asked:
-    values = [True, 2, 1, THRESHOLD, "nearest", 0, 1, "both"]
+    values = list((DEFAULTS | {"enabled": True, "factor": 2, "threshold": THRESHOLD}).values())
     surplus = [draw.choice((*NEVER, True, 2))] * draw.choice((1, 2, 5, 1000))
     first: list[Any] = [{"factor": 2}, *values[1:]] if draw.random() < 0.3 else values
     return Asked("too many", args(draw, [*first, *surplus]), bad=("args",))

@@ -13,9 +13,14 @@ KEYS = {
     "factor": "ToDo factor",
     "deep_factor": "ToDo deep factor",
     "threshold": "ToDo threshold",
+    "scale": "ToDo scale",
+    "deep_scale": "ToDo deep scale",
     "method": "ToDo method",
+    "phase": "ToDo phase",
     "passes": "ToDo pass",
 }
+# a text that names no preset is the older extension's
+WITHOUT_PRESET = DEFAULTS | {"scale": 1, "deep_scale": 0, "phase": "fixed"}
 BAD_TEXTS = ("abc", "-1", "nan", "inf", "1e9", "2x2", "0x2", "1/2", "[2]", "null", "True", "zwei",
              '"<img src=x onerror=alert(1)>"', "$(id)", '"{\\"factor\\": 2}"')  # fmt: skip
 
@@ -25,7 +30,9 @@ def forged_text(draw: random.Random) -> Asked:
     pairs = {"ToDo factor": "2", "ToDo threshold": str(THRESHOLD)}
     name = draw.choice((*KEYS, "steps"))
     key = KEYS.get(name, "ToDo steps")
-    pairs[key] = draw.choice((*BAD_TEXTS, "0.8-0.2", "0.2-1.2", "0.2", "a-b"))
+    # 0.2 is no factor, no threshold, no window; but it may be a scale
+    alone = () if "scale" in name else ("0.2",)
+    pairs[key] = draw.choice((*BAD_TEXTS, "0.8-0.2", "0.2-1.2", "a-b", *alone))
     return Asked("forged text", text=as_text(pairs), bad=(key,))
 
 
@@ -66,8 +73,8 @@ def read_back(text: str) -> dict[str, Any]:
         return {"values": {"enabled": False}}
     values: dict[str, Any] = {"enabled": True}
     for name, key in KEYS.items():
-        value = found.get(key, str(DEFAULTS[name]))
-        allowed = {"method": METHODS, "passes": GOOD["passes"]}.get(name)
+        value = found.get(key, str(WITHOUT_PRESET[name]))
+        allowed = {"method": METHODS, "passes": GOOD["passes"], "phase": GOOD["phase"]}.get(name)
         if allowed and value not in allowed:
             return {"bad": (key,)}
         values[name] = value if allowed else float(value)

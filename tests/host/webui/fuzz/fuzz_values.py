@@ -13,8 +13,27 @@ from host import Host
 SQUARE: dict[str, Any] = {"width": 64, "height": 64, "steps": 1}
 THRESHOLD = 4
 
-NAMES = ("enabled", "factor", "deep_factor", "threshold", "method", "start", "end", "passes")
-DEFAULTS = dict(zip(NAMES, (False, 0.0, 0.0, 64, "nearest", 0.0, 1.0, "both")))
+# in the order of a request's positions
+DEFAULTS: dict[str, Any] = {
+    "enabled": False,
+    "factor": 0.0,
+    "deep_factor": 0.0,
+    "threshold": 64,
+    "scale": 1.5,
+    "deep_scale": 1.0,
+    "method": "nearest",
+    "phase": "moving",
+    "start": 0.0,
+    "end": 1.0,
+    "passes": "both",
+}
+NAMES = tuple(DEFAULTS)
+# whose controls hold texts, so that a list of values may hold them too: 0 by its name, or a number
+TEXTS = {
+    "factor": "automatic",
+    "deep_factor": "automatic",
+    "deep_scale": "by the threshold, as in the paper",
+}
 MARKUP = (
     "<img src=x onerror=alert(1)>",
     "</div><script>alert(1)</script>",
@@ -46,7 +65,10 @@ BESIDE: dict[str, tuple[Any, ...]] = {
     "factor": (True, False, 0.5, 0.999, 8.001, 8.5, 9, 64, 5e-324),
     "deep_factor": (True, False, 0.5, 0.999, 8.001, 8.5, 9, 64, 5e-324),
     "threshold": (True, False, 0, 0.0, 0.5, 4.5, 513, 1024),
+    "scale": (True, False, 0, 0.0, 0.124, 4.001, 8),
+    "deep_scale": (True, False, 0.1, 4.5, 5e-324),
     "method": (0, 1, True, "bicubic", "both", "nearest_exact"),
+    "phase": (0, True, "moved", "Moving", "nearest", "both"),
     "start": (True, 1.001, 2, 100, 50),
     "end": (True, False, 1.001, 2, 100),
     "passes": (0, 1, True, "second", "hr", "nearest", "all"),
@@ -56,11 +78,16 @@ GOOD: dict[str, tuple[Any, ...]] = {
     "factor": (0, 0.0, -0.0, 1, 1.5, 2, 2.0, 2.5, 3, 8),
     "deep_factor": (0, 1, 1.0, 2, 4.5),
     "threshold": (4, 4.0, 5, 2, 1, 8, 64, 512),
+    "scale": (1, 1.0, 1.5, 0.125, 4, 2.25),
+    "deep_scale": (0, 0.0, 1, 0.5, 4),
     "method": METHODS,
+    "phase": ("moving", "fixed"),
     "start": (0, 0.0, 0.5, 1),
     "end": (0.5, 1, 1.0, 0.75),
     "passes": ("both", "first", "hires"),
 }
+# a phase that moves has to be left out with these, or it is refused
+WITHOUT_PHASE = ("average", "max", "bilinear")
 UNKNOWN = ("Factor", "faktor", "", " ", "factor ", "__class__", "self", "0", "ratio", "enable",
            "settings", "report", "FIELDS", *MARKUP, "x" * 300, "ﬁeld", "factor\u200b")  # fmt: skip
 

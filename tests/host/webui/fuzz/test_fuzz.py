@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 import requests
-from expect import CLEAN, Pass, Pooling, check, infotext, line, parameters
+from expect import CLEAN, Pass, Pooling, all_pixels, check, infotext, parameters
 from fuzz_arguments import (
     among_others,
     by_name,
@@ -38,6 +38,7 @@ from fuzz_arguments import (
 from fuzz_texts import cut_text, forged_text, translated_text
 from fuzz_values import DEFAULTS, NEVER, SQUARE, Asked
 from host import Host, HostFactory
+from told import line
 
 SEED = 20240213
 LEAST_REQUESTS = 1000
@@ -80,8 +81,8 @@ class Checker:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self.off = host.txt2img(**SQUARE)["images"]
-        self.made: dict[tuple[Any, ...], list[str]] = {}
+        self.off = all_pixels(host.txt2img(**SQUARE))
+        self.made: dict[tuple[Any, ...], list[bytes]] = {}
         self.outcomes: Counter[str] = Counter()
 
     def check(self, asked: Asked) -> None:
@@ -115,19 +116,20 @@ class Checker:
         assert "<" not in str(told)
         is_on = values["enabled"] and values["passes"] != "hires"
         window = values["start"] <= 0 < values["end"]
-        pooling = Pooling(values["factor"], values["deep_factor"], int(values["threshold"]))
+        rule = ("factor", "deep_factor", "threshold", "scale", "deep_scale")
+        pooling = Pooling(**{name: values[name] for name in rule})
         expected = Pass(64, 64, 1, pooling if is_on and window else None)
         check(self.host, "tiny15", first=expected)
         assert (told is not None) is values["enabled"]
         is_pooled = any(keys < queries for _, _, queries, keys in expected.rows("tiny15"))
-        assert ("ToDo factor" in parameters(infotext(answer))) is is_pooled
+        assert ("ToDo factor" in parameters(infotext(answer))) is values["enabled"]
         if asked.more:
             return
         if not is_pooled:
-            assert answer["images"] == self.off
+            assert all_pixels(answer) == self.off
             return
         key = tuple(float(v) if isinstance(v, int) else v for v in values.values())
-        assert self.made.setdefault(key, answer["images"]) == answer["images"]
+        assert self.made.setdefault(key, all_pixels(answer)) == all_pixels(answer)
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +188,7 @@ def test_settings_files_with_nonsense(
         (tmp_path / name).write_text(json.dumps(content))
     arguments = ("--ui-settings-file", str(tmp_path / "config.json"))
     arguments += ("--ui-config-file", str(tmp_path / "ui-config.json"))
-    off = fuzzed.txt2img(**SQUARE)["images"]
+    off = all_pixels(fuzzed.txt2img(**SQUARE))
     host = start_host(with_ui=True, arguments=arguments)
     checker = Checker(host)
     assert checker.off == off

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from modules import devices, script_callbacks, sd_models, shared
 from todo_leftovers import class_leftovers, hook_leftovers, instance_leftovers
+from todo_positions import Positions
 
 
 def unet_of(sd_model: Any) -> torch.nn.Module | None:
@@ -66,6 +67,7 @@ class Probe:
         self.handles: list[Any] = []
         self.hook_ids: set[int] = set()
         self.processing: Callable[[], Any] = lambda: None
+        self.positions = Positions()
         self.clear()
 
     def clear(self) -> None:
@@ -78,6 +80,7 @@ class Probe:
         self.query: tuple[int, int] = (0, 0)
         self.fault: Fault | None = None
         self.lattice: tuple[int, int] | None = None
+        self.positions.clear()
 
     def watch(self, sd_model: Any) -> None:
         """Put the hooks on this model's U-Net, if they are not there already."""
@@ -151,11 +154,19 @@ class Probe:
     def on_queries(self, _module: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> None:
         self.strike("attention")
         self.query = (args[0].shape[0], args[0].shape[1])
+        self.positions.saw_queries(args[0])
 
     def on_keys(self, layer: str) -> Callable[..., None]:
         def count(_module: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> None:
             at = (self.generation, self.in_pass, self.step)
             self.rows[Seen(*at, *self.grid, *self.query, args[0].shape[1], layer)] += 1
+            self.positions.saw_keys(
+                args[0],
+                **dict(zip(("generation", "in_pass", "step"), at)),
+                unet_call=self.unet_calls,
+                grid=self.grid,
+                layer=layer,
+            )
 
         return count
 
@@ -229,6 +240,17 @@ def lattice(factor: int, threshold: int) -> dict[str, Any]:
     return {}
 
 
+def watch_positions() -> dict[str, Any]:
+    """Until the next reset note which tokens each pooled layer is given."""
+    probe.positions.is_on = True
+    return {}
+
+
+def positions() -> dict[str, Any]:
+    """Those calls, in their order."""
+    return {"calls": probe.positions.calls}
+
+
 def reload() -> dict[str, Any]:
     """Reload the UI, as the button on the settings page does."""
     shared.state.request_restart()
@@ -236,9 +258,9 @@ def reload() -> dict[str, Any]:
 
 
 def add_routes(_demo: Any, app: Any) -> None:
-    for answer in (ready, counts, leftovers):
+    for answer in (ready, counts, leftovers, positions):
         app.add_api_route(f"/todo-probe/{answer.__name__}", answer, methods=["GET"])
-    for order in (reset, fault, lattice, reload):
+    for order in (reset, fault, lattice, watch_positions, reload):
         app.add_api_route(f"/todo-probe/{order.__name__}", order, methods=["POST"])
 
 

@@ -1,0 +1,83 @@
+"""What the extension told of a generation, in reasons and numbers.
+
+Programs get them as JSON in the API's info; people get a line, of which only the numbers are read
+here: its words are compared in tests/unit/test_wording.py alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any
+
+from expect import info
+
+# layers by (keys before, keys after)
+Pooled = dict[tuple[int, int], int]
+
+
+def line(answer: dict[str, Any]) -> str | None:
+    """What is shown to people, without the speed of each pass.
+
+    It stands behind the pass's size in brackets, and is another at every run.
+    """
+    told: str | None = info(answer)["extra_generation_params"].get("ToDo report")
+    return told and re.sub(r" \((\d+×\d+)[^()]*\)(?=:)", r" (\1)", told)
+
+
+def generations(told_info: dict[str, Any]) -> list[dict[str, Any]]:
+    """The JSON of each of a result's settings; none where ToDo was off or the line unwanted."""
+    params = told_info["extra_generation_params"]
+    assert ("ToDo report" in params) is ("ToDo report JSON" in params)
+    return list(params.get("ToDo report JSON", {}).get("generations", []))
+
+
+def told(answer: dict[str, Any]) -> dict[str, Any]:
+    """The JSON of a request's one generation."""
+    (found,) = generations(info(answer))
+    return found
+
+
+def pooled(counts: dict[str, Any]) -> Pooled:
+    """What was pooled, of a generation or of one of its `passes`."""
+    found: Counter[tuple[int, int]] = Counter()
+    for grid in counts["grids"]:
+        if grid["reason"] is None:
+            found[grid["keys_before"], grid["keys_after"]] += grid["layers"]
+    return dict(found)
+
+
+def reasons(counts: dict[str, Any]) -> dict[str, int]:
+    """How many layers were left alone, by reason; cross-attention is no part of it."""
+    found: Counter[str] = Counter()
+    for grid in counts["grids"]:
+        if grid["reason"] not in (None, "not_self_attention"):
+            found[grid["reason"]] += grid["layers"]
+    return dict(found)
+
+
+def steps(counts: dict[str, Any]) -> tuple[int, int]:
+    """Steps in which something was pooled, and all steps."""
+    return counts["steps"]["pooled"], counts["steps"]["seen"]
+
+
+def used(text: str) -> dict[str, dict[tuple[int, int], float]]:
+    """The factors that an image's text says were used: by pass and (height, width) in tokens."""
+    found = re.search(r"ToDo used: ([^,\n]*)", text)
+    return {
+        part.split()[0]: {
+            (int(height), int(width)): float(factor)
+            for width, height, factor in re.findall(r"(\d+)×(\d+) tokens by ([\d.]+)", part)
+        }
+        for part in (found[1].split("; ") if found else ())
+    }
+
+
+def numbers(line: str) -> tuple[Pooled, tuple[int, ...]]:
+    """What a line of one pass says was pooled, and in how many of how many steps."""
+    parts = re.findall(r"(\d+) → (\d+) keys in (\d+)", line)
+    shown = re.search(r"(\d+) of (\d+) steps", line)
+    return (
+        {(int(before), int(after)): int(layers) for before, after, layers in parts},
+        tuple(map(int, shown.groups())) if shown else (),
+    )

@@ -1,0 +1,138 @@
+"""The page in a real browser, with what a user saved: defaults, ranges, styles, a translation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser_steps import DEFAULTS, WIDE
+from expect import parameters
+from host import Host, HostFactory
+from page import WebUi
+from playwright.sync_api import Browser
+from tab import Tab
+
+SAVED = {
+    # other defaults, one by its own choice and one by a number
+    "txt2img/Threshold/value": 8,
+    "txt2img/Factor/value": "2",
+    # a range that was narrowed
+    "txt2img/End/maximum": 0.5,
+    "txt2img/End/value": 0.5,
+    # values that are not allowed
+    "img2img/Threshold/value": 9999,
+    "img2img/Factor/value": "99",
+    "img2img/Scale/value": "many",
+    "img2img/Start/value": 7,
+}
+CHANGED = {"threshold": 8, "factor": "2", "end": 0.5}
+TRANSLATED = {
+    "Threshold": "Schwelle",
+    "Preset": "Vorgabe",
+    "fast": "schnell",
+    "custom": "eigen",
+    "nearest": "nächste",
+    "average": "Mittel",
+    "How much": "Wie viel",
+}
+
+
+@pytest.fixture(scope="module")
+def saved_host(start_host: HostFactory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """A host whose user has saved all of this."""
+    folder = tmp_path_factory.mktemp("saved")
+    page = {f"customscript/todo.py/{name}": value for name, value in SAVED.items()}
+    (folder / "ui-config.json").write_text(json.dumps(page))
+    (folder / "config.json").write_text(json.dumps({"localization": "german"}))
+    (folder / "german.json").write_text(json.dumps(TRANSLATED))
+    (folder / "styles.csv").write_text("name,prompt,negative_prompt\nfoggy,in fog,sun\n")
+    arguments = ["--ui-config-file", str(folder / "ui-config.json")]
+    arguments += ["--ui-settings-file", str(folder / "config.json")]
+    arguments += ["--localizations-dir", str(folder), "--styles-file", str(folder / "styles.csv")]
+    host = start_host(with_ui=True, arguments=arguments)
+    yield host
+    host.stop()
+
+
+@pytest.fixture(scope="module")
+def saved_ui(browser: Browser, saved_host: Host) -> WebUi:
+    ui = WebUi(browser.new_page(viewport=WIDE), saved_host.url)
+    ui.load()
+    return ui
+
+
+@pytest.fixture
+def saved_tab(saved_ui: WebUi) -> Tab:
+    tab = saved_ui.show("txt2img")
+    tab.unfold("enabled")
+    tab.unfold("advanced")
+    tab.set(width=128, height=128, steps=2, prompt="a cat")
+    return tab
+
+
+def test_saved_defaults_are_shown_and_used(saved_tab: Tab) -> None:
+    assert saved_tab.values() == DEFAULTS | CHANGED
+    assert saved_tab.preset == "custom"
+    saved_tab.switch("enabled", True)
+    told = parameters(saved_tab.generate().infotext)
+    assert (told["ToDo threshold"], told["ToDo factor"], told["ToDo steps"]) == ("8", "2", "0-0.5")
+
+
+def test_what_is_not_allowed_stops_only_who_ticks(saved_ui: WebUi) -> None:
+    """A choice that is none is the default's; a number stays, and is named before and after."""
+    tab = saved_ui.show("img2img")
+    tab.unfold("enabled")
+    shown = tab.values()
+    assert (shown["factor"], shown["threshold"]) == ("automatic", 9999)
+    tab.set(width=1024, height=1024)
+    tab.hint_with("= ")
+    assert "not allowed" in tab.hint()
+
+
+def test_a_translation_changes_words_and_no_value(saved_tab: Tab) -> None:
+    page = saved_tab.page
+    assert page.inner_text(f"#{saved_tab.id('threshold')} label span").strip() == "Schwelle"
+    with saved_tab.ui.settled():
+        page.click(f'#{saved_tab.id("preset")} label:has-text("schnell")')
+    assert saved_tab.preset == "fast"
+    assert saved_tab.values()["threshold"] == 32
+    method = f"#{saved_tab.id('method')}"
+    page.locator(f"{method} input").first.click()
+    with saved_tab.ui.settled():
+        page.click(f'{method} ul.options li:has-text("Mittel")')
+    assert saved_tab.values()["method"] == "average"
+    assert saved_tab.preset == "custom"
+    saved_tab.switch("enabled", True)
+    assert parameters(saved_tab.generate().infotext)["ToDo method"] == "average"
+
+
+def test_a_style_leaves_todo_as_it_is(saved_tab: Tab) -> None:
+    before = saved_tab.values(), saved_tab.preset
+    saved_tab.ui.choose("txt2img_styles", "foggy")
+    made = saved_tab.generate()
+    assert "in fog" in made.infotext
+    assert (saved_tab.values(), saved_tab.preset) == before
+
+
+def test_the_defaults_tab_keeps_what_was_changed(saved_tab: Tab, saved_host: Host) -> None:
+    ui, page = saved_tab.ui, saved_tab.page
+    saved_tab.set(threshold=48)
+    page.click('#tabs > .tab-nav button:text("Settings")')
+    page.click('#settings button:text("Defaults")')
+    with ui.settled():
+        page.click("#ui_defaults_apply")
+    (path,) = _argument(saved_host, "--ui-config-file")
+    kept: dict[str, Any] = json.loads(path.read_text())
+    assert kept["customscript/todo.py/txt2img/Threshold/value"] == 48
+    assert not [key for key in kept if "todo.py" in key and "Preset" in key]
+    ui.reload_from_footer(saved_host)
+    tab = ui.show("txt2img")
+    assert tab.values()["threshold"] == 48
+    assert tab.preset == "custom"
+
+
+def _argument(host: Host, name: str) -> tuple[Path]:
+    return (Path(host.arguments[list(host.arguments).index(name) + 1]),)

@@ -1,0 +1,138 @@
+"""Which tokens a layer is given in each step: the moving lattice, seen from outside."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import pytest
+from expect import HIRES, infotext, todo
+from host import Host
+from told import told, used
+
+Phase = tuple[int, int]
+
+# 16×16 tokens at 128×128, of which the largest layers alone are pooled
+ALONE = {"preset": "close", "factor": 2, "deep_factor": 1, "threshold": 8}
+SQUARE = {"width": 128, "height": 128, "steps": 4}
+
+
+def lattice(grid: tuple[int, int], factor: int, phase: Phase) -> list[int]:
+    """The places that a phase takes: one in each cell, those beyond the edge moved onto it."""
+    rows, columns = (
+        [min(cell * factor + shift, side - 1) for cell in range(math.ceil(side / factor))]
+        for side, shift in zip(grid, phase)
+    )
+    return [row * grid[1] + column for row, column in product(rows, columns)]
+
+
+def phase_of(call: dict[str, Any], factor: int = 2) -> Phase:
+    """The phase whose lattice a call was given, for cond and uncond alike."""
+    assert call["first"] == call["last"]
+    grid = tuple(call["grid"])
+    for phase in product(range(factor), repeat=2):
+        if call["first"] == lattice(grid, factor, phase):
+            return phase
+    raise AssertionError(f"no lattice of {factor} on {grid}: {call['first'][:12]}")
+
+
+def phases(calls: list[dict[str, Any]], factor: int = 2) -> list[tuple[int, Phase]]:
+    """The phase of each denoiser call, which all layers share, with its number in the pass."""
+    found: dict[tuple[Any, ...], set[Phase]] = {}
+    for call in calls:
+        key = call["generation"], call["in_pass"], call["step"]
+        found.setdefault(key, set()).add(phase_of(call, factor))
+    assert {len(several) for several in found.values()} == {1}
+    return [(key[-1], several.pop()) for key, several in found.items()]
+
+
+@pytest.fixture
+def watched(host: Host) -> Iterator[Host]:
+    host.use("tiny15_a")
+    host.probe_reset()
+    host.post("/todo-probe/watch_positions")
+    yield host
+    host.probe_reset()
+
+
+@pytest.mark.parametrize("size", [(128, 128), (264, 200), (136, 328)], ids=str)
+@pytest.mark.parametrize("factor", [2, 3])
+def test_each_step_takes_another_whole_lattice(
+    watched: Host, factor: int, size: tuple[int, int]
+) -> None:
+    width, height = size
+    watched.txt2img(width=width, height=height, steps=4, **todo(**ALONE | {"factor": factor}))
+    calls = watched.probe_positions()
+    assert len(calls) == 4 * 5
+    assert len({len(call["first"]) for call in calls}) == 1
+    taken = [phase for _, phase in phases(calls, factor)]
+    assert len(set(taken)) == 4
+    if factor == 2:
+        # a round of two by two: each token of every cell once, along the diagonal first
+        assert taken == [(0, 0), (1, 1), (0, 1), (1, 0)]
+
+
+def test_the_papers_lattice_stays(watched: Host) -> None:
+    watched.txt2img(**SQUARE, **todo(**ALONE | {"preset": "paper"}))
+    assert {phase for _, phase in phases(watched.probe_positions())} == {(0, 0)}
+
+
+def test_cond_and_uncond_apart_share_the_phase(watched: Host) -> None:
+    """A prompt longer than the negative one takes two U-Net calls a step."""
+    watched.txt2img(**SQUARE, prompt="a very long prompt, " * 30, **todo(**ALONE))
+    calls = watched.probe_positions()
+    assert len({call["unet_call"] for call in calls}) == 8
+    assert len({phase for _, phase in phases(calls)}) == 4
+
+
+@pytest.mark.parametrize("sampler", ["Heun", "DPM++ SDE", "DPM2"])
+def test_both_evaluations_of_a_step_share_the_phase(watched: Host, sampler: str) -> None:
+    watched.txt2img(**SQUARE, sampler_name=sampler, **todo(**ALONE))
+    taken = phases(watched.probe_positions())
+    assert [number for number, _ in taken] == list(range(7))
+    assert [taken[number][1] for number in (0, 2, 4)] == [taken[n][1] for n in (1, 3, 5)]
+    assert len({phase for _, phase in taken}) == 4
+
+
+@pytest.mark.parametrize(("sampler", "steps", "held"), [("LMS", 4, 0), ("PLMS", 5, 2)])
+def test_a_sampler_that_amplifies_what_changes(
+    watched: Host, sampler: str, steps: int, held: int
+) -> None:
+    careful = {"preset": "balanced", "threshold": 8}
+    answer = watched.txt2img(**SQUARE | {"steps": steps}, sampler_name=sampler, **todo(**careful))
+    taken = [phase for _, phase in phases(watched.probe_positions())]
+    assert told(answer)["phase_held"] == [{"sampler": sampler, "steps": held}]
+    # the automatic factor is the paper's there, and told as such
+    assert used(infotext(answer))["first"] == {(16, 16): 2}
+    if held:
+        assert all(taken[n] == taken[n + 1] for n in range(0, len(taken) - 1, held))
+        assert len(set(taken)) > 1
+    else:
+        assert set(taken) == {(0, 0)}
+
+
+def test_each_pass_and_each_batch_begins_anew(watched: Host) -> None:
+    several = HIRES | {"steps": 2, "n_iter": 2}
+    watched.txt2img(**several, **todo(**ALONE))
+    taken = phases(watched.probe_positions())
+    # by batch: two steps of the first pass, two of the hires pass
+    assert taken == [(0, (0, 0)), (1, (1, 1))] * 2
+
+
+def test_the_same_seed_twice_takes_the_same_tokens(watched: Host) -> None:
+    first = watched.txt2img(**SQUARE, **todo(**ALONE))
+    seen = [call["first"] for call in watched.probe_positions()]
+    watched.probe_reset()
+    watched.post("/todo-probe/watch_positions")
+    assert watched.txt2img(**SQUARE, **todo(**ALONE))["images"] == first["images"]
+    assert [call["first"] for call in watched.probe_positions()] == seen
+
+
+def test_a_window_visits_every_phase(watched: Host) -> None:
+    """The phase goes by the steps in which a layer was pooled, not by the sampler's own number."""
+    watched.txt2img(**SQUARE | {"steps": 8}, **todo(**ALONE, start=0.5))
+    taken = phases(watched.probe_positions())
+    assert [number for number, _ in taken] == [4, 5, 6, 7]
+    assert len({phase for _, phase in taken}) == 4

@@ -1,0 +1,101 @@
+"""A checkpoint's U-Net by the header of its file, without loading it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from ldm_sizes import sizes_of
+from safetensors.torch import save_file
+
+from lib_todo.cost.architectures import SHAPES, UNetShape
+from lib_todo.hosts.webui import checkpoint
+from lib_todo.hosts.webui.checkpoint_file import UNET, shape_of_file, shape_of_sizes
+
+REFINER = UNetShape((384, 768, 1536, 1536), (0, 4, 4, 0), 4, context_width=1280, vector_width=2560)
+
+
+@pytest.mark.parametrize("shape", [*SHAPES.values(), REFINER])
+def test_the_shape_is_read_off_the_weights(shape: UNetShape) -> None:
+    assert shape_of_sizes(sizes_of(shape)) == shape
+
+
+def save(path: Path, sizes: dict[str, Any]) -> str:
+    save_file({UNET + name: torch.zeros(size) for name, size in sizes.items()}, path)
+    return str(path)
+
+
+def small(width: int) -> UNetShape:
+    return UNetShape((width, 2 * width), (1, 1), 1, context_width=4)
+
+
+def test_a_file_is_read_again_when_it_changed(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.safetensors", sizes_of(small(2)))
+    assert shape_of_file(path) == small(2)
+    save(tmp_path / "a.safetensors", sizes_of(small(3)))
+    # a file system may tell times in steps of some milliseconds
+    os.utime(path, ns=(0, 0))
+    assert shape_of_file(path) == small(3)
+
+
+def test_another_model_has_nothing_to_pool(tmp_path: Path) -> None:
+    path = save(tmp_path / "flux.safetensors", {"double_blocks.0.img_attn.qkv.weight": [3, 1]})
+    assert shape_of_file(path) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\xff" * 16, b"\x02" + 7 * b"\0" + b"[]"])
+def test_what_is_no_such_file_does_not_tell(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.ckpt"
+    with pytest.raises(LookupError):
+        shape_of_file(str(path))
+    path.write_bytes(content)
+    with pytest.raises(LookupError):
+        shape_of_file(str(path))
+
+
+def test_a_part_of_a_model_does_not_tell(tmp_path: Path) -> None:
+    save_file({"first_stage_model.x": torch.zeros(1)}, tmp_path / "vae.safetensors")
+    with pytest.raises(LookupError):
+        shape_of_file(str(tmp_path / "vae.safetensors"))
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """A host with two checkpoints, of which the first is chosen and none loaded."""
+    infos = {
+        name: types.SimpleNamespace(
+            filename=save(tmp_path / f"{name}.safetensors", sizes_of(small(width)))
+        )
+        for name, width in (("a", 2), ("b", 3))
+    }
+    sd_models = types.SimpleNamespace(
+        get_closet_checkpoint_match=infos.get, model_data=types.SimpleNamespace(sd_model=None)
+    )
+    shared = types.SimpleNamespace(opts=types.SimpleNamespace(data={"sd_model_checkpoint": "a"}))
+    monkeypatch.setitem(sys.modules, "modules.sd_models", sd_models)
+    monkeypatch.setitem(sys.modules, "modules.shared", shared)
+    return types.SimpleNamespace(infos=infos, model_data=sd_models.model_data, opts=shared.opts)
+
+
+def test_what_is_not_loaded_is_told_by_its_file(host: Any) -> None:
+    assert checkpoint.shape_named("") == small(2)
+    assert checkpoint.shape_named("b") == small(3)
+    host.opts.data["sd_model_checkpoint"] = "b"
+    assert checkpoint.shape_named("") == small(3)
+    with pytest.raises(LookupError):
+        checkpoint.shape_named("c")
+
+
+def test_what_is_loaded_is_told_by_its_layers(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a hires pass another one is loaded than the one chosen."""
+    monkeypatch.setattr(checkpoint, "shape_of", lambda model: SHAPES["SDXL"])
+    host.model_data.sd_model = types.SimpleNamespace(sd_checkpoint_info=host.infos["b"])
+    assert checkpoint.shape_named("b") == SHAPES["SDXL"]
+    assert checkpoint.shape_named("") == small(2)
+    host.opts.data.clear()
+    assert checkpoint.shape_named("") == SHAPES["SDXL"]
