@@ -29,7 +29,7 @@ REGISTERS = (
 SURFACE = {
     "modules.script_callbacks": (*REGISTERS, "remove_current_script_callbacks"),
     "modules.infotext_utils": ("PasteField",),
-    "modules.ui_components": ("InputAccordion",),
+    "modules.ui_components": ("FormHTML", "InputAccordion"),
 }
 ScriptClassData = namedtuple("ScriptClassData", "script_class path basedir module")
 

@@ -66,16 +66,25 @@ def test_finds_the_unet_of_forge() -> None:
     ("shape", "side", "settings", "expected"),
     [
         (SD15, 512, PAPER, {}),
-        (SD15, 1024, PAPER, {(128, 128): 2}),
-        (SD15, 1024, BY_HAND, {(128, 128): 1.5}),
+        (SD15, 1024, PAPER, {(128, 128): [2]}),
+        (
+            SD15,
+            1024,
+            Settings(),
+            {(128, 128): [2, 3], (64, 64): [2], (32, 32): [2], (16, 16): [2]},
+        ),
+        (SD15, 1024, BY_HAND, {(128, 128): [1.5]}),
         (SD15, 1024, Settings(factor=1, deep_factor=1), {}),
         (SD15, 1024, Settings(passes="hires"), {}),
         (SDXL, 1024, PAPER, {}),
-        (SDXL, 2048, PAPER, {(128, 128): 2}),
+        (SDXL, 2048, PAPER, {(128, 128): [2]}),
     ],
 )
 def test_says_what_will_be_pooled(
-    shape: dict[str, Any], side: int, settings: Settings, expected: dict[tuple[int, int], float]
+    shape: dict[str, Any],
+    side: int,
+    settings: Settings,
+    expected: dict[tuple[int, int], list[float]],
 ) -> None:
     told = prediction.planned(processing(unet(**shape), side, side), settings)
     assert told == {"first": expected}
