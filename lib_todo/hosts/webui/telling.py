@@ -76,7 +76,7 @@ def write_info(params: dict[str, Any], lines: list[str], data: list[dict[str, An
 
 
 def used(planned: Mapping[str, Mapping[Grid, list[float]]], done: Report | None) -> str:
-    """The factors of each pass in a few words, such as `hires 128×128 tokens by 2, then 3`.
+    """The factors of each pass in a few words, such as `hires 128×128 tokens by 2 then 3`.
 
     Args:
         planned: see prediction.planned.
@@ -90,7 +90,7 @@ def used(planned: Mapping[str, Mapping[Grid, list[float]]], done: Report | None)
             if done is not None:
                 factors = [factor for factor in factors if _was_used(grid, factor, counts)]
             if factors:
-                steps = ", then ".join(f"{factor:g}" for factor in factors)
+                steps = " then ".join(f"{factor:g}" for factor in factors)
                 parts.append(f"{grid[1]}×{grid[0]} tokens by {steps}")
         told.append(f"{name} {' and '.join(parts) or 'nothing'}")
     return "; ".join(told)

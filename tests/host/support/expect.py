@@ -91,7 +91,7 @@ class Pass:
     """One sampling: its size in pixels, its denoiser calls, and in which of them ToDo pools.
 
     `calls` is how often each layer is called for one denoiser call: with several batches, or with
-    cond and uncond apart, more than once.
+    cond and uncond apart, more than once. `lead_in` holds in the first fifth of the calls instead.
     """
 
     width: int
@@ -100,6 +100,7 @@ class Pass:
     pooling: Pooling | None
     pooled_in: Collection[int] | None = None
     calls: int = 1
+    lead_in: Pooling | None = None
 
     def grids(self, family: str) -> dict[Grid, int]:
         """The token grids of the checkpoint's levels, with the number of layers of each."""
@@ -121,8 +122,11 @@ class Pass:
         for step in range(self.evaluations):
             for grid, layers in grids.items():
                 keys = math.prod(grid)
-                if self.pooling and step in pooled_in:
-                    keys = self.pooling.keys(grid, largest)
+                pooling = self.pooling
+                if self.lead_in and step / self.evaluations < 0.2:
+                    pooling = self.lead_in
+                if pooling and step in pooled_in:
+                    keys = pooling.keys(grid, largest)
                 expected[step, grid, math.prod(grid), keys] = layers * self.calls
         return expected
 

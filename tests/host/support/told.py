@@ -62,12 +62,17 @@ def steps(counts: dict[str, Any]) -> tuple[int, int]:
 
 
 def used(text: str) -> dict[str, dict[tuple[int, int], float]]:
-    """The factors that an image's text says were used: by pass and (height, width) in tokens."""
+    """The factors that an image's text says were used: by pass and (height, width) in tokens.
+
+    Of a lead-in's and the one that came after it, the latter.
+    """
     found = re.search(r"ToDo used: ([^,\n]*)", text)
     return {
         part.split()[0]: {
             (int(height), int(width)): float(factor)
-            for width, height, factor in re.findall(r"(\d+)×(\d+) tokens by ([\d.]+)", part)
+            for width, height, factor in re.findall(
+                r"(\d+)×(\d+) tokens by (?:[\d.]+ then )?([\d.]+)", part
+            )
         }
         for part in (found[1].split("; ") if found else ())
     }
@@ -75,7 +80,8 @@ def used(text: str) -> dict[str, dict[tuple[int, int], float]]:
 
 def numbers(line: str) -> tuple[Pooled, tuple[int, ...]]:
     """What a line of one pass says was pooled, and in how many of how many steps."""
-    parts = re.findall(r"(\d+) → (\d+) keys in (\d+)", line)
+    # of a lead-in's keys and those after it, the fewer, which stand last
+    parts = re.findall(r"(\d+) → (?:\d+ or )*(\d+) keys in (\d+)", line)
     shown = re.search(r"(\d+) of (\d+) steps", line)
     return (
         {(int(before), int(after)): int(layers) for before, after, layers in parts},

@@ -71,7 +71,8 @@ def test_two_axes_count_for_each_cell(ui_host: Host) -> None:
     axes = plot(ui_host, ("[ToDo] threshold", "3, 2"), ("[ToDo] deep factor", "1, 2"))
     answer = ui_host.txt2img(**TINY | {"steps": 1}, **axes)
     expected = [
-        Pooling(deep_factor=deep, threshold=threshold, scale=1.5, deep_scale=1)
+        # the only step is a first one, with the paper's automatic factor
+        Pooling(deep_factor=deep, threshold=threshold, deep_scale=1)
         for deep in (1, 2)
         for threshold in (3, 2)
     ]
