@@ -14,6 +14,7 @@ size, 16 steps at a denoising strength of 0.6 (docs/lattice.md has all samplers)
     DEIS                  1.5          1.11         0.22         0.96
     PNDM, PLMS            2.6          0.1 to 0.5   0.55         0.2 to 0.5
     LCM                   0.3 to 0.6    (1.5 by 3 and 2, which balanced takes)
+    DPM2 a (diffusers)                  0.42        (1.7 by 3 and 2)
     DPM fast              0.4 to 0.8    (2.0 to 3.4 by 3 and 2; through A1111)
     DPM adaptive          18.5          (35 by 3 and 2; through A1111)
     all others            0.02 to 0.3
@@ -71,7 +72,7 @@ BY_TIMESTEP: dict[str, SamplerRule] = {
     "DEISMultistepScheduler": _FIXED,
     "LCMScheduler": _CAREFUL,
     "KDPM2DiscreteScheduler": SamplerRule(hold=2),
-    "KDPM2AncestralDiscreteScheduler": SamplerRule(hold=2),
+    "KDPM2AncestralDiscreteScheduler": SamplerRule(hold=2, careful=True),
     "DPMSolverSDEScheduler": SamplerRule(hold=2),
 }
 # nobody tells: two timesteps may be one step, and it may be one of those above

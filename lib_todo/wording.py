@@ -39,7 +39,7 @@ REMEDIES = {
     Reason.OUTSIDE_WINDOW: "Set Start lower or End higher",
     Reason.OTHER_PASS: "Set Passes to both",
     Reason.OTHER_GRID: "Switch that off to use ToDo",
-    Reason.TOKENS_MERGED: "Switch token merging off to use ToDo (tomesd.remove_patch)",
+    Reason.TOKENS_MERGED: "Switch token merging off to use ToDo (tomesd.remove_patch in programs)",
     Reason.HYPERTILE: "Switch HyperTile off to use ToDo",
     Reason.OLDER_EXTENSION: "Switch the older extension off to use this one",
     Reason.ATTENTION_MAP_READ: "Switch self-attention guidance off to use ToDo",

@@ -87,7 +87,7 @@ def vae() -> AutoencoderKL:
         norm_num_groups=4,
         layers_per_block=1,
         sample_size=64,
-        mid_block_add_attention=False,
+        mid_block_add_attention=True,
     )
     return randomised(model)
 

@@ -43,6 +43,11 @@ class Lane:
             return loose
         return None if loose.is_over(transformer, told, self._known) else loose
 
+    @property
+    def is_in_transformer(self) -> bool:
+        """Whether a transformer is being called outside of any model's call."""
+        return self._loose is not None and self._loose.transformer is not None
+
     def begin_loose(self, evaluation: Evaluation, told: int) -> Evaluation:
         """Begin an evaluation outside of any model's call."""
         if self._loose is not None:

@@ -143,6 +143,9 @@ class Run:
         Where it is not known yet that the layer computes its keys from them, what watches that
         stands beside them: the call has to be made inside of it.
         """
+        if not self._lanes.evaluations and not self._lanes.open().is_in_transformer:
+            # an autoencoder's attention: it belongs to no evaluation, and begins none
+            return args, kwargs, None
         evaluation = self._evaluation()
         grid, transformer = evaluation.grid, evaluation.transformer
         given = dict(zip(family.parameters, args), **kwargs)

@@ -15,6 +15,7 @@ pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 import diffusers_models as models
 from diffusers import (
     DDIMScheduler,
+    StableDiffusionImg2ImgPipeline,
     StableDiffusionPAGPipeline,
 )
 from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
@@ -57,6 +58,30 @@ def test_a_pipeline_that_does_not_ask(unet: Any, kind: type[Loop]) -> None:
         for _ in range(2):
             assert loop(progress) == [POOLED, POOLED, WHOLE, WHOLE]
     assert report.steps == (4, 8)
+
+
+@pytest.mark.parametrize("with_callback", [True, False])
+def test_an_autoencoder_with_attention_takes_no_step(pipe: Any, with_callback: bool) -> None:
+    """Image to image: its encoder's attention is called before the first evaluation."""
+    image_to_image = StableDiffusionImg2ImgPipeline(
+        **pipe.components, requires_safety_checker=False
+    )
+    image_to_image.set_progress_bar_config(disable=True)
+    steps = []
+    with token_downsampling(paper(factor=2, threshold=8)) as report:
+        options = {"callback_on_step_end": StepProgress(report, "hires")} if with_callback else {}
+        for _ in range(2):
+            image_to_image(
+                "a fox",
+                image=torch.zeros(1, 3, 128, 96),
+                strength=1.0,
+                num_inference_steps=4,
+                output_type="latent",
+                **options,
+            )
+            steps.append(report.steps)
+    assert steps == [(4, 4), (8, 8)]
+    assert list(report.passes) == ["hires" if with_callback else "first"]
 
 
 def _pag(pipe: Any) -> Any:
