@@ -78,6 +78,21 @@ class Counts:
                 merged.setdefault(reason, Tally()).add(tally)
         return merged
 
+    def left_whole(self, keys: int) -> set[int]:
+        """The numbers of the layers that the rule left all of their `keys`, in some call at least.
+
+        The rule alone: what a window, a pass or another program kept from being pooled is told
+        otherwise.
+        """
+        by_rule = (Reason.BELOW_THRESHOLD, Reason.FACTOR_ONE)
+        return set().union(
+            *(
+                tally.layers
+                for (_, before, _, reason), tally in self._copy().items()
+                if before == keys and reason in by_rule
+            )
+        )
+
     @property
     def layers(self) -> int:
         """How many distinct self-attention layers were called."""

@@ -130,10 +130,15 @@ def layers(count: int) -> str:
 
 
 def _by_keys_before(counts: Counts) -> dict[int, tuple[list[int], set[int]]]:
-    """Of what was pooled: by its number of keys, the numbers left and the layers, largest first."""
+    """Of what was pooled: by its number of keys, the numbers left and the layers, largest first.
+
+    A layer that a lead-in left whole has all its keys among the numbers left.
+    """
     found: dict[int, tuple[list[int], set[int]]] = {}
     for (before, after), tally in sorted(counts.pooled.items(), reverse=True):
         afters, layers = found.setdefault(before, ([], set()))
+        if not afters and counts.left_whole(before) & tally.layers:
+            afters.append(before)
         afters.append(after)
         layers |= tally.layers
     return found

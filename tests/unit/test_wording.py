@@ -83,6 +83,20 @@ def test_several_grids_largest_first() -> None:
     )
 
 
+@pytest.mark.parametrize("reason", [Reason.BELOW_THRESHOLD, Reason.FACTOR_ONE])
+def test_a_level_that_a_lead_in_pools_less_or_not_at_all(reason: Reason) -> None:
+    report = Report()
+    count(report, range(6), *POOLED)
+    count(report, range(6), LARGE, 16384, 1849, None)
+    count(report, range(6, 12), (64, 64), 4096, 4096, reason)
+    count(report, range(6, 12), (64, 64), 4096, 484, None)
+    count(report, range(12, 16), (64, 64), 4096, 4096, reason)
+    assert report.line() == (
+        "ToDo: 16384 → 4096 or 1849 keys in 6, 4096 → 4096 or 484 keys in 6 "
+        "of 16 self-attention layers"
+    )
+
+
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason in UNEXPECTED])
 def test_what_was_unexpectedly_left_alone_is_noted(reason: Reason) -> None:
     report = Report()
