@@ -32,7 +32,7 @@ from browser_steps import (
 from page import WebUi, chromium, launch
 from playwright.sync_api import Browser, sync_playwright
 from tab import Tab
-from told import numbers
+from todo_report import numbers
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no chromium on the path")
 

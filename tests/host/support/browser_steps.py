@@ -13,7 +13,7 @@ from expect import parameters, picture
 from host import REPOSITORY
 from page import WebUi
 from tab import Outcome, Tab
-from told import numbers, pooled, steps
+from todo_report import numbers, pooled, steps
 
 ARTIFACTS = REPOSITORY / "artifacts"
 WIDE = {"width": 1300, "height": 1500}

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from expect import CLEAN, all_pixels, info, todo
 from host import REPOSITORY, TEST_EXTENSIONS, Host, HostFactory
-from told import generations, line, pooled
+from todo_report import generations, line, pooled
 
 FAULTS = TEST_EXTENSIONS / "faults"
 SEED = 13573

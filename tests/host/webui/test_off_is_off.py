@@ -8,7 +8,7 @@ import pytest
 from expect import CLEAN, HIRES, Pooling, infotext, pixels, todo
 from host import Host, HostFactory, images
 from requests_shared import REQUESTS, SMALL_SQUARE, make, text_of
-from told import used
+from todo_report import used
 
 POOLING = Pooling(factor=2, threshold=8)
 

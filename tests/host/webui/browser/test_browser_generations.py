@@ -12,7 +12,7 @@ from browser_steps import (
 from expect import CLEAN, PAPER_TEXT, Pass, Pooling, check, parameters
 from host import Host
 from tab import Tab
-from told import numbers, pooled, steps
+from todo_report import numbers, pooled, steps
 
 HIRES = Pooling(threshold=4)
 

@@ -17,7 +17,7 @@ from expect import CLEAN, Pass, Pooling, check
 from host import Host
 from requests_shared import AXES
 from tab import Tab
-from told import numbers
+from todo_report import numbers
 
 BY_TWO = "1024×1024: 128×128 → 64×64 tokens (by 2)"
 

@@ -17,7 +17,7 @@ import requests
 from expect import CLEAN
 from fault_cases import ASKED, CASES, OWN_CALLBACKS, PLAIN, SHAPES, Case
 from host import REPOSITORY, SMALL, START_SECONDS, TEST_EXTENSIONS, Host, HostFactory
-from told import line
+from todo_report import line
 
 FAULTS = TEST_EXTENSIONS / "faults"
 LEAST_CASES = 200

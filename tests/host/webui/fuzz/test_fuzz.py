@@ -38,7 +38,7 @@ from fuzz_arguments import (
 from fuzz_texts import cut_text, forged_text, translated_text
 from fuzz_values import DEFAULTS, NEVER, SQUARE, Asked
 from host import Host, HostFactory
-from told import line
+from todo_report import line
 
 SEED = 20240213
 LEAST_REQUESTS = 1000

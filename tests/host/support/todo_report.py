@@ -32,7 +32,7 @@ def generations(told_info: dict[str, Any]) -> list[dict[str, Any]]:
     return list(params.get("ToDo report JSON", {}).get("generations", []))
 
 
-def told(answer: dict[str, Any]) -> dict[str, Any]:
+def report_of(answer: dict[str, Any]) -> dict[str, Any]:
     """The JSON of a request's one generation."""
     (found,) = generations(info(answer))
     return found
