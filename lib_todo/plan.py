@@ -10,6 +10,7 @@ from typing import Any
 
 from .position import Moment
 from .reasons import Reason
+from .samplers import rule_for
 from .settings import BY_NAME, Settings
 
 Grid = tuple[int, int]
@@ -95,6 +96,19 @@ def with_papers_factors(settings: Settings) -> Settings:
     return dataclasses.replace(settings, **changes) if changes else settings
 
 
+def settings_for_sampler(settings: Settings, sampler: str | None) -> Settings:
+    """The settings that hold with this sampler, where a host knows its steps.
+
+    Some samplers need the paper's factors, see samplers.py.
+
+    Args:
+        settings: what was asked for.
+        sampler: its name as hosts have it; None where it is not known.
+    """
+    careful = rule_for(sampler, told=True).careful
+    return with_papers_factors(settings) if careful else settings
+
+
 def pooled_grid(grid: Grid, factor: float) -> Grid:
     """The grid that is left: ceil for a whole factor, else rounded; at least 1 a side."""
     if factor == int(factor):
@@ -135,11 +149,11 @@ def decide(
     factor = layer_factor(grid, largest, settings)
     if factor == 1:
         return 1, Reason.FACTOR_ONE
-    reason = why_closed(settings, moment)
+    reason = why_none_pooled(settings, moment)
     return (factor, None) if reason is None else (1, reason)
 
 
-def why_closed(settings: Settings, moment: Moment) -> Reason | None:
+def why_none_pooled(settings: Settings, moment: Moment) -> Reason | None:
     """Why no layer at all is pooled at `moment`, whatever its grid."""
     if moment.foreign:
         return Reason.OTHER_GENERATION

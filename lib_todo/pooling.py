@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
-from . import cells
+from . import adaptive_pooling
 from .phase import FIXED, PHASED_METHODS, Phase
 from .plan import Grid, pooled_grid
 from .settings import METHODS, SettingsError
@@ -146,7 +146,7 @@ def _average(image: torch.Tensor, small: Grid, factor: float) -> torch.Tensor:
             planes, _window(image, factor), ceil_mode=True, count_include_pad=False
         )
     elif image.device.type in WITHOUT_ADAPTIVE_POOLING:
-        return cells.mean(image, small)
+        return adaptive_pooling.mean(image, small)
     else:
         pooled = F.adaptive_avg_pool2d(planes, small)
     return rearrange(pooled, "b c h w -> b h w c")
@@ -157,7 +157,7 @@ def _max(image: torch.Tensor, small: Grid, factor: float) -> torch.Tensor:
     if factor == int(factor):
         pooled = F.max_pool2d(planes, _window(image, factor), ceil_mode=True)
     elif image.device.type in WITHOUT_ADAPTIVE_POOLING:
-        return cells.largest(image, small)
+        return adaptive_pooling.maximum(image, small)
     else:
         pooled = F.adaptive_max_pool2d(planes, small)
     return rearrange(pooled, "b c h w -> b h w c")

@@ -70,7 +70,7 @@ def _weights_of(shape: UNetShape, rates: Rates) -> _Weights:
     return _Weights(attention, rates.products / rates.bytes)
 
 
-def over_shares(shares: Iterable[tuple[float, float]]) -> float:
+def speedup_of_pass(shares: Iterable[tuple[float, float]]) -> float:
     """The speed-up of a whole pass, a share of whose steps is so many times as fast, in turn."""
     pairs = list(shares)
     return 1 / (1 - sum(share - share / step for share, step in pairs))

@@ -80,7 +80,7 @@ def leave(entry: Entry) -> None:
         _everywhere.discard(entry)
 
 
-def current() -> Run | None:
+def entered_run() -> Run | None:
     """The innermost run that this context is in, None outside of any."""
     for entry in reversed(_entries.get()):
         if entry.alive:
@@ -88,9 +88,9 @@ def current() -> Run | None:
     return None
 
 
-def holding() -> Run | None:
+def effective_run() -> Run | None:
     """The run whose settings hold for the call that is under way; None: nobody's do."""
-    run = current()
+    run = entered_run()
     return _bound.get() if run is None else run
 
 

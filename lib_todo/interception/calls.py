@@ -22,10 +22,10 @@ from .schedulers import schedule_of, scheduler_classes
 
 _lock = bound.lock
 # where a call of ours stands: the class, the method's name, and what it had of its own before
-_Stand = tuple[type, str, Any]
-_installed: dict[Callable, _Stand] = {}
+_Replaced = tuple[type, str, Any]
+_installed: dict[Callable, _Replaced] = {}
 # dead calls of ours that others keep beneath their own; mostly empty
-_stale_calls: weakref.WeakKeyDictionary[Callable, _Stand] = weakref.WeakKeyDictionary()
+_stale_calls: weakref.WeakKeyDictionary[Callable, _Replaced] = weakref.WeakKeyDictionary()
 _users: list[object] = []
 # how many modules there were when their classes were looked through last
 _modules = 0
@@ -99,7 +99,7 @@ def _intercept_schedule(original: Callable, _: None) -> Callable:
         result = original(self, *args, **kwargs)
         if compiled.is_tracing() or set_timesteps not in _installed:
             return result
-        entered = active.current()
+        entered = active.entered_run()
         # bound models have no scheduler of their own: those that this thread calls next go by it
         for run in bound.runs() if entered is None else [entered]:
             if run.enabled:
@@ -124,12 +124,12 @@ def _intercept_model(original: Callable, family: Family) -> Callable:
 def _evaluation(call: Callable, model: Any, timestep: Any) -> Iterator[None]:
     """For a call of a whole model: the run that it belongs to knows of it."""
     _intercept_what_came_since()
-    entered = active.current()
+    entered = active.entered_run()
     its_own = bound.run_of(model) if entered is None else None
     run = _serving(entered or its_own, call)
     if entered is None and its_own is None and call in _installed:
         active.note_missed_model()
-    with active.bound_to(its_own), compiled.apart():
+    with active.bound_to(its_own), compiled.without_plan():
         if run is None:
             yield
             return
@@ -160,9 +160,9 @@ def _intercept_transformer(original: Callable, family: Family) -> Callable:
         x: Any = args[0] if args else kwargs.get(family.parameters[0])
         if compiled.is_tracing():
             return traced.call_transformer(original, self, x, args, kwargs)
-        run = _serving(active.holding(), __call__)
+        run = _serving(active.effective_run(), __call__)
         if run is None:
-            with compiled.apart():
+            with compiled.without_plan():
                 return original(self, *args, **kwargs)
         is_image = isinstance(x, torch.Tensor) and x.ndim == 4
         # under jit.trace a side is a tensor
@@ -180,7 +180,7 @@ def _intercept_attention(original: Callable, family: Family) -> Callable:
         if compiled.is_tracing():
             args, kwargs = traced.arguments_for(family, self, args, kwargs)
             return original(self, *args, **kwargs)
-        run = _serving(active.holding(), __call__)
+        run = _serving(active.effective_run(), __call__)
         if run is None:
             return original(self, *args, **kwargs)
         args, kwargs, arrival = run.arguments_for(family, self, args, kwargs)

@@ -37,7 +37,7 @@ here = _Here()
 
 
 @contextlib.contextmanager
-def apart() -> Iterator[None]:
+def without_plan() -> Iterator[None]:
     """For a call that nobody asked to pool, as far as is known yet; what held before comes back."""
     before = here.plan, here.grid, here.largest
     here.plan = ""

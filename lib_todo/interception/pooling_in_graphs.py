@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import torch
 
-from ..plan import Grid, layer_factor, pooled_grid, takes_part, why_closed
+from ..plan import Grid, layer_factor, pooled_grid, takes_part, why_none_pooled
 from ..pooling import pool_tokens
 from ..position import Moment
 from ..settings import Settings
@@ -24,7 +24,7 @@ from . import active
 # a transformer's layers are counted off where one graph serves many of them
 ANY_LAYER = -1
 OTHER, DENSE = "other", "dense"
-_CLOSED = "closed"
+_NOTHING = "nothing"
 _plans: dict[str, Settings] = {}
 
 
@@ -42,8 +42,8 @@ class GraphRun(Protocol):
 
 def plan_text(settings: Settings, moment: Moment | None) -> str:
     """The key of what a graph has to do: the settings, or that nothing is pooled at `moment`."""
-    if moment is not None and why_closed(settings, moment) is not None:
-        return _CLOSED
+    if moment is not None and why_none_pooled(settings, moment) is not None:
+        return _NOTHING
     return _key(settings)
 
 
@@ -119,7 +119,7 @@ class _Layer:
 
 
 def _run() -> Any:
-    run = active.holding()
+    run = active.effective_run()
     return run if run is not None and run.enabled else None
 
 

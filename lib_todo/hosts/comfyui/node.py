@@ -7,12 +7,12 @@ from typing import Any
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from comfy_api.latest import io
 
-from ...cost.of_unet import shape_of_unet
+from ...cost.loaded_unet import shape_of_unet
 from ...settings import SettingsError
 from ...wording import nothing_pooled
 from .inputs import inputs, settings_of
+from .node_text import NodeText
 from .patch import apply
-from .telling import Teller
 
 
 class ToDo(io.ComfyNode):
@@ -69,7 +69,7 @@ class ToDo(io.ComfyNode):
         unet = model.get_model_object("diffusion_model")
         if not isinstance(unet, UNetModel):
             why = f"{type(unet).__name__} has no layers of the kind; SD 1.x, 2.x and SDXL have"
-            Teller(cls.hidden.unique_id, None).say(nothing_pooled(why))
+            NodeText(cls.hidden.unique_id, None).say(nothing_pooled(why))
             return io.NodeOutput(model)
-        teller = Teller(cls.hidden.unique_id, shape_of_unet(unet))
-        return io.NodeOutput(apply(model, settings, teller))
+        text = NodeText(cls.hidden.unique_id, shape_of_unet(unet))
+        return io.NodeOutput(apply(model, settings, text))

@@ -8,12 +8,11 @@ from collections.abc import Hashable, Sequence, Set
 import torch
 
 from ...phase import PhaseCounter
-from ...plan import Grid, with_papers_factors
+from ...plan import Grid, settings_for_sampler
 from ...pooling import pool_tokens
 from ...reasons import Reason
 from ...report import Report
 from ...runs.evaluation import Evaluation
-from ...samplers import rule_for
 from ...settings import Settings
 from .schedule import step_of
 
@@ -30,9 +29,8 @@ class Sampling:
 
     def __init__(self, settings: Settings, sigmas: Sequence[float], sampler: str | None) -> None:
         self.settings = settings
-        # the same as far as the sampler takes it
-        careful = rule_for(sampler, told=True).careful
-        self.allowed = with_papers_factors(settings) if careful else settings
+        # what holds after the lead-in
+        self.sampler_settings = settings_for_sampler(settings, sampler)
         self.sigmas = sigmas
         self.report = Report()
         self.report.position.sampler = sampler

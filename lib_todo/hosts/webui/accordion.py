@@ -11,7 +11,7 @@ from modules.ui_components import FormHTML, InputAccordion
 
 from ... import __version__
 from ...settings import BY_NAME, FIELDS, Field, preset_values
-from . import machine, preset_choice
+from . import machine_rates, preset_choice
 from .arguments import END_OF_ARGS, choices_on_page, from_page, on_page
 from .paste import PasteKey
 from .routes import HINT
@@ -115,8 +115,8 @@ def _preset_pasted(values: dict[str, Any]) -> str | None:
 def _measure() -> Any:
     """Queued, since only then the page shows the warning."""
     try:
-        machine.measure_now()
-    except machine.BusyError as error:
+        machine_rates.measure_now()
+    except machine_rates.BusyError as error:
         gr.Warning(str(error))
         return gr.update()
     return gr.update(value="Measure this machine again")

@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from ...cost.architectures import UNetShape
-from ...cost.of_unet import shape_of_unet
+from ...cost.loaded_unet import shape_of_unet
 from .checkpoint_file import shape_of_file
 from .prediction import unet_of
 

@@ -7,12 +7,19 @@ from typing import Any
 
 from ...cost.architectures import UNetShape
 from ...cost.rates import Rates
-from ...cost.speedup import over_shares, range_in_words, speedup
-from ...plan import LEAD_IN, latent_grid, pass_wanted, pooled_grid, with_papers_factors
+from ...cost.speedup import range_in_words, speedup, speedup_of_pass
+from ...plan import (
+    LEAD_IN,
+    latent_grid,
+    pass_wanted,
+    pooled_grid,
+    settings_for_sampler,
+    with_papers_factors,
+)
 from ...settings import BY_NAME, FIELDS, Settings, SettingsError
 from .arguments import from_page, in_words
 from .parts import Part
-from .prediction import Size, as_the_sampler_allows, factors
+from .prediction import Size, factors
 
 NO_LAYERS = "this model has no self-attention layers that can be pooled"
 NOT_KNOWN = "what is pooled will be known when its checkpoint has been loaded"
@@ -63,7 +70,7 @@ def _gain(part: Part, settings: Settings, rates: Rates | None) -> str:
     """What is pooled in the part, and what it brings; empty where nothing is."""
     if part.shape is None or not pass_wanted(part.pass_name, settings.passes):
         return ""
-    stages = _stages(part, as_the_sampler_allows(settings, part.sampler))
+    stages = _stages(part, settings_for_sampler(settings, part.sampler))
     if not stages:
         return ""
     latent = latent_grid(*part.size)
@@ -81,7 +88,7 @@ def _gain(part: Part, settings: Settings, rates: Rates | None) -> str:
     if len(stages) > 1:
         text += " after the first fifth"
     if windowed or len(stages) > 1:
-        whole = [over_shares(zip(shares, bounds, strict=True)) for bounds in zip(*gains)]
+        whole = [speedup_of_pass(zip(shares, bounds, strict=True)) for bounds in zip(*gains)]
         text += f", all steps together {range_in_words(*whole)} times"
     return text
 
@@ -129,7 +136,7 @@ def _what_would_help(parts: list[Part], settings: Settings) -> str:
         return "No step of it lies between Start and End"
     for part in last:
         for width, height in _larger(part.size):
-            allowed = as_the_sampler_allows(settings, part.sampler)
+            allowed = settings_for_sampler(settings, part.sampler)
             if part.shape and _pooled(part.shape, (width, height), allowed):
                 return f"With these settings, from about {width}×{height} up there will be"
     return "Choose automatic factors, or a lower threshold"

@@ -12,7 +12,7 @@ from ...downsampling import token_downsampling
 from ...interception import active
 from ...report import Report
 from ...settings import Settings, SettingsError
-from . import options, pace, prediction, refusal, series, telling
+from . import options, prediction, refusal, result_texts, series, step_times
 from .arguments import read_settings
 
 # the attribute of the host's processing object that holds its Generation
@@ -28,7 +28,7 @@ class _Here(threading.local):
 
 # another thread's denoiser is none of ours
 _here = _Here()
-_pace = pace.Pace()
+_step_times = step_times.StepTimes()
 
 
 class Generation:
@@ -38,12 +38,12 @@ class Generation:
         self.owner = weakref.ref(p)
         self.settings = settings
         # one that runs inside another is no part of that one's result
-        self.series = None if telling.is_inside_another(p) else series.of(p)
+        self.series = None if result_texts.is_inside_another(p) else series.of(p)
         self.downsampling = (
             self.series.run(settings) if self.series else token_downsampling(settings)
         )
         # of each pass: what its steps may be compared with, and the evaluations in one
-        self.shapes: dict[str, tuple[pace.Shape, float]] = {}
+        self.shapes: dict[str, tuple[step_times.Shape, float]] = {}
         # the lines under the image, which later tiles of the same image replace
         self.shown: list[str] = self.series.shown if self.series else []
 
@@ -61,13 +61,13 @@ def begin(p: Any, args: Sequence[Any]) -> None:
         refusal.refuse(p, error)
         return
     # inside another generation's sampling, off must be said: the outer settings must not leak in
-    if settings.enabled or active.current() is not None:
+    if settings.enabled or active.entered_run() is not None:
         setattr(p, GENERATION, Generation(p, settings))
 
 
 def _forget(p: Any) -> None:
     """Take back whatever an earlier `begin` left on `p` or on what copies of it share."""
-    telling.write_infotext(p, None)
+    result_texts.write_infotext(p, None)
     p.__dict__.pop(GENERATION, None)
     refusal.take_back(p)
 
@@ -84,7 +84,7 @@ def before_sampling(p: Any) -> None:
     if generation is None:
         return
     if generation.settings.enabled:
-        telling.write_infotext(p, generation.settings)
+        result_texts.write_infotext(p, generation.settings)
     p.sample = _SampleOnce(p, generation)
 
 
@@ -142,7 +142,7 @@ def on_denoiser_call(params: Any) -> None:
 
     `params.sampling_step` lags by one from the second step on; the denoiser's own count is exact.
     """
-    _note_pace(params)
+    _note_step_time(params)
     if not _here.running:
         return
     generation, denoiser = _here.running[-1], params.denoiser
@@ -158,16 +158,16 @@ def _pass(p: Any) -> str:
     return "hires" if getattr(p, "is_hr_pass", False) else "first"
 
 
-def _note_pace(params: Any) -> None:
+def _note_step_time(params: Any) -> None:
     """Time every generation's steps, also those without ToDo: they are what ours compare with."""
     denoiser = params.denoiser
     p = denoiser.p
     mine = _here.running[-1] if _here.running and _here.running[-1].owner() is p else None
-    shape = pace.shape_of(params)
+    shape = step_times.shape_of(params)
     pooled = mine is not None and mine.settings.enabled
-    _pace.evaluation(p, denoiser.step, _pass(p), shape, pooled)
+    _step_times.evaluation(p, denoiser.step, _pass(p), shape, pooled)
     if mine is not None:
-        mine.shapes[_pass(p)] = shape, pace.evaluations_a_step(denoiser)
+        mine.shapes[_pass(p)] = shape, step_times.evaluations_a_step(denoiser)
 
 
 def _after_sampling(p: Any, generation: Generation) -> None:
@@ -175,11 +175,14 @@ def _after_sampling(p: Any, generation: Generation) -> None:
     settings, done = generation.settings, generation.report
     if not settings.enabled:
         return
-    telling.write_infotext(p, settings, done)
+    result_texts.write_infotext(p, settings, done)
     for line in generation.shown:
         p.comments.pop(line, None)
-    paces = {name: _pace_of(p, generation, name) for name in generation.shapes}
-    told = telling.line(p, settings, done, paces), telling.data(p, settings, done, paces)
+    seconds = {name: _seconds_of(p, generation, name) for name in generation.shapes}
+    told = (
+        result_texts.line(p, settings, done, seconds),
+        result_texts.data(p, settings, done, seconds),
+    )
     if generation.series is None:
         generation.shown[:] = [told[0]]
     else:
@@ -188,21 +191,21 @@ def _after_sampling(p: Any, generation: Generation) -> None:
     if options.show_line():
         for line in generation.shown:
             p.comment(line)
-        if telling.host_asks_values():
+        if result_texts.host_asks_values():
             _write_info(p.extra_generation_params, generation)
 
 
-def _pace_of(p: Any, generation: Generation, pass_name: str) -> telling.PassPace:
+def _seconds_of(p: Any, generation: Generation, pass_name: str) -> result_texts.SecondsPerStep:
     """Seconds a step of that pass, and of a pass like it without ToDo."""
     shape, evaluations = generation.shapes[pass_name]
-    found = _pace.seconds(p, pass_name), _pace.without(shape)
+    found = _step_times.seconds(p, pass_name), _step_times.without(shape)
     ours, without = (seconds and seconds * evaluations for seconds in found)
     return ours, without
 
 
 def _write_info(params: dict[str, Any], generation: Generation) -> None:
     if generation.series is not None:
-        telling.write_info(params, generation.series.lines, generation.series.data)
+        result_texts.write_info(params, generation.series.lines, generation.series.data)
 
 
 def finish(p: Any, processed: Any) -> None:

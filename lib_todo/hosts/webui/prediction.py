@@ -12,9 +12,9 @@ from ...plan import (
     layer_factor,
     level_grid,
     pass_wanted,
+    settings_for_sampler,
     with_papers_factors,
 )
-from ...samplers import rule_for
 from ...settings import Settings
 
 Size = tuple[int, int]
@@ -37,12 +37,6 @@ def sampler_of(p: Any, pass_name: str) -> str | None:
     """The name of the sampler of that pass."""
     hires = getattr(p, "hr_sampler_name", None) if pass_name == "hires" else None
     return hires or getattr(p, "sampler_name", None)
-
-
-def as_the_sampler_allows(settings: Settings, sampler: str | None) -> Settings:
-    """The settings that hold with this sampler: some take the paper's factors (samplers.py)."""
-    careful = rule_for(sampler, told=True).careful
-    return with_papers_factors(settings) if careful else settings
 
 
 def unet_of(model: Any) -> Any:
@@ -83,7 +77,7 @@ def planned(p: Any, settings: Settings) -> dict[str, dict[Grid, list[float]]]:
     found: dict[str, dict[Grid, list[float]]] = {}
     for name, size in sizes(p).items():
         found[name] = {}
-        allowed = as_the_sampler_allows(settings, sampler_of(p, name))
+        allowed = settings_for_sampler(settings, sampler_of(p, name))
         for stage in (with_papers_factors(allowed), allowed):
             for grid, factor in factors(downscales, size, stage).items():
                 known = found[name].setdefault(grid, [])

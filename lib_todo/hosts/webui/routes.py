@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
 from ...cost.architectures import UNetShape
-from . import checkpoint, hint, machine, parts
+from . import checkpoint, hint, machine_rates, parts
 
 HINT = "/todo/hint"
 LONGEST_SIDE = 65536
@@ -75,7 +75,7 @@ async def answer_hint(asked: HintAsked) -> dict[str, Any]:
     hires_sampler = asked.hires.sampler.replace(SAME_SAMPLER, "") or asked.sampler
     samplers = {"first": asked.sampler, "hires": hires_sampler}
     found = parts.of(shapes, asked.width, asked.height, hires, refiner, samplers)
-    return {"lines": hint.lines(found, asked.values, machine.rates())}
+    return {"lines": hint.lines(found, asked.values, machine_rates.rates())}
 
 
 def _shapes(names: dict[str, str]) -> dict[str, UNetShape | None]:

@@ -77,16 +77,16 @@ def test_seconds_a_step_and_the_gain_over_an_image_without(host: Host) -> None:
     host.use("tiny15_a")
     size = {"width": 192, "height": 136, "steps": 4}
 
-    def paces() -> dict[str, float | None]:
+    def seconds_a_step() -> dict[str, float | None]:
         answer = host.txt2img(**size, **todo(preset="paper", factor=2, threshold=8))
         found: dict[str, float | None] = report_of(answer)["seconds_a_step"]["first"]
         return found
 
-    alone = paces()
+    alone = seconds_a_step()
     assert alone["with_todo"] is not None
     assert alone["without_todo"] is None
     host.txt2img(**size)
-    assert paces()["without_todo"] is not None
+    assert seconds_a_step()["without_todo"] is not None
 
 
 def test_it_is_told_once_and_not_in_the_infotext(host: Host) -> None:

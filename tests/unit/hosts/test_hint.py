@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lib_todo.cost.architectures import SHAPES, UNetShape
 from lib_todo.cost.rates import Rates, measure
-from lib_todo.cost.speedup import over_shares, speedup
+from lib_todo.cost.speedup import speedup, speedup_of_pass
 from lib_todo.hosts.webui import parts
 from lib_todo.hosts.webui.hint import lines
 from lib_todo.hosts.webui.parts import Hires, Refiner
@@ -179,10 +179,10 @@ def test_start_and_end_count() -> None:
     whole, part = hint(1024, 1024)[0], hint(1024, 1024, start=0.9)[0]
     assert whole != part
     assert "all steps together" in part
-    assert over_shares([(1, 2)]) == 2
-    assert over_shares([(0.5, 2)]) == pytest.approx(1 / 0.75)
-    assert over_shares([(0.5, 2), (0.5, 4)]) == pytest.approx(1 / 0.375)
-    assert over_shares([]) == 1
+    assert speedup_of_pass([(1, 2)]) == 2
+    assert speedup_of_pass([(0.5, 2)]) == pytest.approx(1 / 0.75)
+    assert speedup_of_pass([(0.5, 2), (0.5, 4)]) == pytest.approx(1 / 0.375)
+    assert speedup_of_pass([]) == 1
 
 
 @pytest.mark.parametrize("shape", [SD15, SDXL], ids=["SD 1.x", "SDXL"])
@@ -223,7 +223,7 @@ def test_the_rates_of_this_machine() -> None:
 def test_rates_are_kept_by_device_and_never_measured_beside_a_generation(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from lib_todo.hosts.webui import machine
+    from lib_todo.hosts.webui import machine_rates
 
     lock = threading.Lock()
     devices = types.SimpleNamespace(device=torch.device("cpu"), dtype=torch.float16)
@@ -232,16 +232,16 @@ def test_rates_are_kept_by_device_and_never_measured_beside_a_generation(
     call_queue = types.SimpleNamespace(queue_lock=lock)
     for name, part in {"modules": modules, "modules.call_queue": call_queue}.items():
         monkeypatch.setitem(sys.modules, name, part)
-    monkeypatch.setattr(machine, "FILE", tmp_path / "rates.json")
-    assert machine.rates() is None
-    with lock, pytest.raises(machine.BusyError):
-        machine.measure_now()
-    made = machine.measure_now()
-    assert machine.rates() == made
+    monkeypatch.setattr(machine_rates, "FILE", tmp_path / "rates.json")
+    assert machine_rates.rates() is None
+    with lock, pytest.raises(machine_rates.BusyError):
+        machine_rates.measure_now()
+    made = machine_rates.measure_now()
+    assert machine_rates.rates() == made
     assert not lock.locked()
     for broken in ("", "[]", '{"cpu, float32": {"products": 1}}'):
-        machine.FILE.write_text(broken)
-        assert machine.rates() is None
+        machine_rates.FILE.write_text(broken)
+        assert machine_rates.rates() is None
 
 
 anything = st.none() | st.booleans() | st.floats() | st.text(max_size=8) | st.lists(st.integers())
@@ -280,9 +280,9 @@ def test_the_route_answers_checks_and_is_silent_without_a_model(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fastapi, testing = pytest.importorskip("fastapi"), pytest.importorskip("fastapi.testclient")
-    from lib_todo.hosts.webui import checkpoint, machine, routes
+    from lib_todo.hosts.webui import checkpoint, machine_rates, routes
 
-    monkeypatch.setattr(machine, "rates", lambda: None)
+    monkeypatch.setattr(machine_rates, "rates", lambda: None)
     app = fastapi.FastAPI()
     routes.add(app)
     client = testing.TestClient(app)

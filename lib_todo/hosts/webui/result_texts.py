@@ -15,10 +15,10 @@ from ...settings import Settings
 from ...wording import generation_line, nothing_pooled
 from . import prediction
 from .infotext import JSON_KEY, REPORT_KEY, USED_KEY, Written, to_infotext
-from .pace import in_words
+from .step_times import in_words
 
 # seconds a step with ToDo and, of a pass like it, without; None where not measured
-PassPace = tuple["float | None", "float | None"]
+SecondsPerStep = tuple["float | None", "float | None"]
 
 
 class InfoText(Written):
@@ -134,7 +134,7 @@ def _local(frame: types.FrameType, name: str) -> Any:
     return value
 
 
-def line(p: Any, settings: Settings, done: Report, paces: Mapping[str, PassPace]) -> str:
+def line(p: Any, settings: Settings, done: Report, seconds: Mapping[str, SecondsPerStep]) -> str:
     """What was done, for people."""
     if not done.tallies and not done.steps[1]:
         return nothing_pooled("no step was run")
@@ -142,7 +142,7 @@ def line(p: Any, settings: Settings, done: Report, paces: Mapping[str, PassPace]
         return nothing_pooled(prediction.why_no_layer(p))
     heads = {}
     for name, (width, height) in prediction.sizes(p).items():
-        ours, without = paces.get(name, (None, None))
+        ours, without = seconds.get(name, (None, None))
         counts = done.passes.get(name)
         # where nothing was pooled a difference is the machine's, not ToDo's
         told = in_words(ours, without if counts and counts.pooled else None)
@@ -150,13 +150,15 @@ def line(p: Any, settings: Settings, done: Report, paces: Mapping[str, PassPace]
     return generation_line(done, settings.threshold, heads)
 
 
-def data(p: Any, settings: Settings, done: Report, paces: Mapping[str, PassPace]) -> dict[str, Any]:
+def data(
+    p: Any, settings: Settings, done: Report, seconds: Mapping[str, SecondsPerStep]
+) -> dict[str, Any]:
     """The same for programs."""
     return {
         "settings": vars(settings),
         "sizes": {name: list(size) for name, size in prediction.sizes(p).items()},
         "seconds_a_step": {
-            name: dict(zip(("with_todo", "without_todo"), found)) for name, found in paces.items()
+            name: dict(zip(("with_todo", "without_todo"), found)) for name, found in seconds.items()
         },
         **done.to_dict(),
     }

@@ -13,7 +13,7 @@ import torch
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 
-def largest(image: torch.Tensor, small: tuple[int, int]) -> torch.Tensor:
+def maximum(image: torch.Tensor, small: tuple[int, int]) -> torch.Tensor:
     """The largest value of each cell: `[b, h, w, c]` to `[b, *small, c]`."""
     for axis, cells in enumerate(small, 1):
         places, _ = _cells(image.shape[axis], cells, image.device)

@@ -13,7 +13,7 @@ from typing import Any
 Shape = tuple[Hashable, ...]
 
 
-class Pace:
+class StepTimes:
     """Times between the sampler's evaluations, by processing object and pass."""
 
     def __init__(

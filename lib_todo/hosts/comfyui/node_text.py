@@ -23,7 +23,7 @@ def line(sampling: Sampling, shape: UNetShape | None) -> str:
     told = told.replace("ToDo: ", f"ToDo at {where}: ", 1)
     if shape is None:
         return told
-    return f"{told}; {expected(shape, sampling.latent, sampling.allowed)}"
+    return f"{told}; {expected(shape, sampling.latent, sampling.sampler_settings)}"
 
 
 def size_in_words(latent: Grid | None) -> str:
@@ -38,7 +38,7 @@ def expected(shape: UNetShape, latent: Grid, settings: Settings) -> str:
     return f"a pooled step should be {range_} times as fast"
 
 
-class Teller:
+class NodeText:
     """Says what each sampling did: a line in the console, and all of a run's under the node."""
 
     def __init__(self, node_id: str | None, shape: UNetShape | None) -> None:
