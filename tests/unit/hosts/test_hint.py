@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import sys
-import threading
 import types
-from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lib_todo.cost.architectures import SHAPES, UNetShape
-from lib_todo.cost.rates import Rates, measure
-from lib_todo.cost.speedup import speedup, speedup_of_pass
 from lib_todo.hosts.webui import parts
 from lib_todo.hosts.webui.hint import lines
 from lib_todo.hosts.webui.parts import Hires, Refiner
@@ -179,69 +174,6 @@ def test_start_and_end_count() -> None:
     whole, part = hint(1024, 1024)[0], hint(1024, 1024, start=0.9)[0]
     assert whole != part
     assert "all steps together" in part
-    assert speedup_of_pass([(1, 2)]) == 2
-    assert speedup_of_pass([(0.5, 2)]) == pytest.approx(1 / 0.75)
-    assert speedup_of_pass([(0.5, 2), (0.5, 4)]) == pytest.approx(1 / 0.375)
-    assert speedup_of_pass([]) == 1
-
-
-@pytest.mark.parametrize("shape", [SD15, SDXL], ids=["SD 1.x", "SDXL"])
-def test_larger_images_gain_more_and_nothing_pooled_gains_nothing(shape: UNetShape) -> None:
-    gains = [speedup(shape, (side, side), Settings(factor=2)) for side in (160, 192, 256, 512)]
-    assert all(1 < least <= most for least, most in gains)
-    assert gains == sorted(gains)
-    assert speedup(shape, (256, 256), Settings(factor=1, deep_factor=1)) == (1, 1)
-
-
-# docs/performance.md: the paper's rule on a U-Net call of SD 1.x, by processor time
-MEASURED = {768: 1.38, 1024: 1.52, 1536: 2.53, 2048: 3.79}
-
-
-@pytest.mark.parametrize(("pixels", "measured"), list(MEASURED.items()))
-def test_what_was_measured_lies_in_the_range(pixels: int, measured: float) -> None:
-    settings = Settings.from_preset("paper")
-    least, most = speedup(SD15, latent_grid(pixels, pixels), settings)
-    assert least <= measured <= most
-
-
-def test_a_measured_machine_gives_one_figure() -> None:
-    latent, settings = (128, 128), Settings(factor=2, deep_factor=1)
-    least, most = speedup(SD15, latent, settings, Rates(3e11, 1e11, 1e11, 1e10, 4))
-    assert least == most
-    slower = speedup(SD15, latent, settings, Rates(3e11, 0.5e11, 0.5e11, 1e10, 4))
-    assert slower > (least, most)
-    told = lines(parts.of({"first": SD15}, 1024, 1024), {}, Rates(3e11, 1e11, 1e11, 1e10, 4))
-    assert " about " in told[0]
-
-
-def test_the_rates_of_this_machine() -> None:
-    found = measure(torch.device("cpu"), torch.float32)
-    assert min(found.products, found.attention, found.narrow_attention, found.bytes) > 1e6
-    assert found.itemsize == 4
-
-
-def test_rates_are_kept_by_device_and_never_measured_beside_a_generation(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    from lib_todo.hosts.webui import machine_rates
-
-    lock = threading.Lock()
-    devices = types.SimpleNamespace(device=torch.device("cpu"), dtype=torch.float16)
-    modules = types.ModuleType("modules")
-    modules.devices = devices
-    call_queue = types.SimpleNamespace(queue_lock=lock)
-    for name, part in {"modules": modules, "modules.call_queue": call_queue}.items():
-        monkeypatch.setitem(sys.modules, name, part)
-    monkeypatch.setattr(machine_rates, "FILE", tmp_path / "rates.json")
-    assert machine_rates.rates() is None
-    with lock, pytest.raises(machine_rates.BusyError):
-        machine_rates.measure_now()
-    made = machine_rates.measure_now()
-    assert machine_rates.rates() == made
-    assert not lock.locked()
-    for broken in ("", "[]", '{"cpu, float32": {"products": 1}}'):
-        machine_rates.FILE.write_text(broken)
-        assert machine_rates.rates() is None
 
 
 anything = st.none() | st.booleans() | st.floats() | st.text(max_size=8) | st.lists(st.integers())
