@@ -1,4 +1,4 @@
-"""What can be known of a generation before the model is called: its passes, sizes and grids."""
+"""What is known before the model is called: passes, sizes, grids, and the factors to come."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ...plan import (
 from ...settings import Settings
 
 Size = tuple[int, int]
+NO_LAYERS = "this model has no self-attention layers that ToDo can pool"
 
 
 def sizes(p: Any) -> dict[str, Size]:
@@ -47,7 +48,7 @@ def unet_of(model: Any) -> Any:
 
 
 def attention_downscales(unet: Any) -> list[int]:
-    """At which parts of the latent a U-Net has spatial transformers: [1, 2, 4, 8] for SD 1.x.
+    """The downscales at which a U-Net has spatial transformers: [1, 2, 4, 8] for SD 1.x.
 
     Every host's U-Net is a list of `input_blocks`, some of which hold a Downsample, and a
     `middle_block`. Empty for a model of another shape (SD3, Flux).
@@ -92,7 +93,7 @@ def why_no_layer(p: Any) -> str:
     # looked up, not imported: not every host has it
     sd_unet = sys.modules.get("modules.sd_unet")
     if getattr(sd_unet, "current_unet", None) is not None:
-        return "an alternative U-Net is in use, whose layers cannot be reached"
+        return "an alternative U-Net (such as TensorRT) is in use, whose layers ToDo cannot reach"
     if getattr(p.sd_model, "is_sd3", False):
-        return "SD3 has no such layers"
-    return "this model has no self-attention layers of the kind that can be pooled"
+        return "SD3 has no layers that ToDo can pool"
+    return NO_LAYERS

@@ -126,9 +126,9 @@ def test_a_sampler_that_takes_the_papers_factors_is_promised_no_more(sampler: st
 def test_a_checkpoint_that_is_not_known_is_no_promise() -> None:
     first, hires = lines(parts.of({"first": None}, 512, 512, Hires(True, 2)), {})
     assert "no self-attention layers" in first
-    assert "when its checkpoint has been loaded" in hires
+    assert "before the checkpoint is loaded" in hires
     (alone,) = lines(parts.of({}, 1024, 1024), {})
-    assert "when its checkpoint has been loaded" in alone
+    assert "before the checkpoint is loaded" in alone
 
 
 def test_the_size_of_the_hires_pass_is_the_hosts() -> None:
@@ -142,13 +142,13 @@ def test_the_size_of_the_hires_pass_is_the_hosts() -> None:
 
 def test_nothing_to_gain_comes_first_with_what_would_help() -> None:
     first, *_ = hint(512, 512)
-    assert first.startswith("Nothing to gain. With these settings, from about ")
+    assert first.startswith("Nothing to gain. These settings take effect from about ")
     size = first.split("about ")[1].split(" ")[0]
     width, height = map(int, size.split("×"))
     assert "Nothing" not in hint(width, height)[0]
     assert "Nothing" in hint(width - 64, height - 64)[0]
     assert hint(1024, 1024, passes="hires")[0] == (
-        "Nothing to gain. Passes is hires, and hires fix is off"
+        "Nothing to gain. The setting Passes is hires, but hires fix is off"
     )
     assert hint(1024, 1024, start=0.5, end=0.5)[0].startswith("Nothing to gain: Start and End")
     assert hint(1024, 1024, shape=None)[0].startswith("Nothing to gain: this model has no")
