@@ -1,4 +1,4 @@
-"""Where a sampling stands: pass, step and evaluation. Window, phase and pass filter depend on it."""
+"""Where a sampling stands: its pass, step and evaluation. Window and phase depend on it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Moment:
 
     @property
     def counts_steps(self) -> bool:
-        """Whether the number of steps is known, rather than only where one ends and the next begins."""
+        """Whether the number of steps is known, not only where one ends and the next begins."""
         return self.told or self.scheduled
 
 
