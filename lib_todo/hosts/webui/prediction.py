@@ -22,7 +22,7 @@ NO_LAYERS = "this model has no self-attention layers that ToDo can pool"
 
 
 def sizes(p: Any) -> dict[str, Size]:
-    """Width and height in pixels of each pass of `p`; the hires size is known after `p.init`."""
+    """Width and height in pixels of each pass of `p`. The hires size is known after `p.init`."""
     found: dict[str, Size] = {}
     if not getattr(p, "txt2img_upscale", False):
         found["first"] = (p.width, p.height)
@@ -70,9 +70,9 @@ def factors(downscales: list[int], size: Size, settings: Settings) -> dict[Grid,
 
 
 def planned(p: Any, settings: Settings) -> dict[str, dict[Grid, list[float]]]:
-    """The grids that are to be pooled in each pass, with their factors in the order of the steps.
+    """The grids that will be pooled in each pass, with their factors in the order of the steps.
 
-    The first of two is that of the pass's first steps, see plan.LEAD_IN.
+    Of two factors the first one applies in the lead-in, see plan.LEAD_IN.
     """
     downscales = attention_downscales(unet_of(p.sd_model))
     found: dict[str, dict[Grid, list[float]]] = {}
@@ -89,8 +89,8 @@ def planned(p: Any, settings: Settings) -> dict[str, dict[Grid, list[float]]]:
 
 
 def why_no_layer(p: Any) -> str:
-    """Why no spatial transformer was called at all."""
-    # looked up, not imported: not every host has it
+    """Why no spatial transformer was called."""
+    # not imported, since not every host has it
     sd_unet = sys.modules.get("modules.sd_unet")
     if getattr(sd_unet, "current_unet", None) is not None:
         return "an alternative U-Net (such as TensorRT) is in use, whose layers ToDo cannot reach"
