@@ -52,7 +52,8 @@ class Sampling:
             replaced: the places whose self-attention another node replaces in this call.
         """
         with self.lock:
-            # a sampler that adds noise evaluates a little above its step's sigma; that is no earlier step
+            # a sampler that adds noise evaluates a little above its step's sigma, which is not an
+            # earlier step
             step = max(step_of(sigma, self.sigmas), self.report.position.step)
             self.report.progress(step, max(1, len(self.sigmas) - 1))
             evaluation = Evaluation(self.settings, self.report.position.moment)
