@@ -16,11 +16,24 @@ from .reasons import Reason
 class Report(Counts):
     """What a `token_downsampling` or a binding did.
 
-    `passes` has the counts of each pass by its name, in the order in which they began. A layer is
-    one attention module; the report keeps none alive. Several threads may use it at once.
+    A layer is one attention module; the report keeps none alive. Several threads may use it at
+    once.
+
+        with token_downsampling(Settings()) as report:
+            image = pipe(prompt, width=1024, height=1024).images[0]
+        print(report.line())  # for people
+        json.dumps(report.to_dict())  # for programs
+        before, after = next(iter(report.pooled))  # keys of a pooled layer
 
     Args:
         shared: whether several threads or tasks sample at once, each with its own position.
+
+    Attributes:
+        pooled: pooled layers and calls by (keys before, keys after).
+        left_alone: layers and calls left alone, by `Reason`.
+        steps: (steps in which something was pooled, all steps).
+        passes: the same counts by pass, "first" or "hires", in the order in which they began.
+        position: where the sampling is, as a host or a callback reports it.
     """
 
     def __init__(self, shared: bool = False) -> None:

@@ -66,13 +66,24 @@ def preset_values(name: Any, native_grid: int = NATIVE_GRID) -> dict[str, Any]:
 class Settings:
     """What to pool, where and when; checked on construction. The defaults are `balanced`'s.
 
-    `factor` and `deep_factor` are per axis (0: automatic, by `scale` and `deep_scale`, see
-    plan.layer_factor); `threshold` is a side in tokens, the trained grid of the largest level;
-    `phase` says whether the tokens taken move from step to step; `start` and `end` are fractions of
-    the steps of a pass, `start` included and `end` not; `passes` says which passes of hires fix.
+    Attributes:
+        enabled: whether anything is pooled.
+        factor: how many times fewer keys and values per axis in the layers with the largest grid;
+            0 is automatic, by `scale` (see plan.layer_factor).
+        deep_factor: the same for deeper layers; 0 is automatic, by `deep_scale`.
+        threshold: the side in tokens of the largest grid at the size the model was trained at.
+        scale: the automatic factor is the ratio of the grid's side to the threshold, times this.
+        deep_scale: the same for deeper layers, each against its own trained grid; 0 compares them
+            with the threshold, as the paper does.
+        method: how tokens are pooled, one of METHODS.
+        phase: "moving" takes other tokens in each step, "fixed" always the same ones.
+        start: the share of a pass's steps from which on layers are pooled, included.
+        end: the share up to which they are, not included.
+        passes: "both", "first" or "hires": which passes of hires fix.
 
-    Raises SettingsError for whatever the table FIELDS does not allow, for start > end, and for an
-    explicit phase "moving" with a method that takes whole cells.
+    Raises:
+        SettingsError: a value that FIELDS does not allow, start > end, or an explicit phase
+            "moving" with a method that takes whole cells.
     """
 
     enabled: bool = True

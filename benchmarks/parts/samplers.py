@@ -139,7 +139,7 @@ def measure_webui(
             if bench.out_of_time:
                 return
             request = {"prompt": prompt_of(seed), "seed": seed, "sampler_name": sampler, **common}
-            # encoding a prompt advances the random generator that the start's latent is sampled with
+            # encoding a prompt advances the random generator from which the start's latent comes
             webui.generate(None, prompt=prompt_of(seed), seed=seed, steps=1, width=64, height=64)
             dense = webui.generate(None, start=starts[seed], **request)
             for name, errors in points.items():
