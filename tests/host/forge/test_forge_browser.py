@@ -21,16 +21,16 @@ from browser_steps import (
     MOVED,
     POOLED,
     REFUSED,
-    WIDE,
     check_small_hires,
     move_and_paste_back,
+    open_page,
     prepare,
     screenshot,
     small_hires,
     tick,
 )
-from page import WebUi, chromium, launch
-from playwright.sync_api import Browser, sync_playwright
+from page import WebUi, chromium, launched
+from playwright.sync_api import Browser
 from tab import Tab
 from todo_report import numbers
 
@@ -39,10 +39,8 @@ pytestmark = pytest.mark.skipif(chromium() is None, reason="no chromium on the p
 
 @pytest.fixture(scope="module")
 def chromium_browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +52,7 @@ def installed(forge_kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="module")
 def forge_ui(chromium_browser: Browser, installed: ForgeHost) -> Iterator[WebUi]:
-    ui = WebUi(chromium_browser.new_page(viewport=WIDE), installed.url)
-    ui.load()
+    ui = open_page(chromium_browser, installed.url)
     yield ui
     assert [stack for stack in ui.stacks if "todo.js" in stack] == []
     ui.page.close()

@@ -16,12 +16,11 @@ from expect import (
     picture,
 )
 from forge_hosts import ForgeHost, fresh
-from requests_shared import paint_lower_half
+from requests_shared import THRESHOLDS, check_factor, paint_lower_half
 from todo_report import pooled, report_of, steps
 
 POOLING = Pooling(factor=2, threshold=8)
 SQUARE = {"width": 128, "height": 128, "steps": 2}
-THRESHOLDS = {"tiny15": 12, "tinyxl": 6}
 PASSES = (("first", 128), ("hires", 256))
 
 
@@ -33,11 +32,7 @@ def host(forge_host: ForgeHost) -> ForgeHost:
 @pytest.mark.parametrize("factor", [2, 1.5, 0])
 @pytest.mark.parametrize("family", sorted(THRESHOLDS))
 def test_each_factor(host: ForgeHost, family: str, factor: float) -> None:
-    host.use(f"{family}_a")
-    pooling = Pooling(factor, deep_factor=0, threshold=THRESHOLDS[family])
-    answer = host.txt2img(steps=2, **pooling.asked())
-    check(host, family, first=Pass(256, 256, 2, pooling))
-    assert parameters(infotext(answer))["ToDo factor"] == (f"{factor:g}" if factor else "automatic")
+    answer = check_factor(host, family, factor)
     assert pooled(report_of(answer))
     assert steps(report_of(answer)) == (2, 2)
 

@@ -12,6 +12,7 @@ from typing import Any
 from expect import parameters, picture
 from host import REPOSITORY
 from page import WebUi
+from playwright.sync_api import Browser
 from tab import Outcome, Tab
 from todo_report import numbers, pooled, steps
 
@@ -70,6 +71,13 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"start": 0.8, "end": 0.2}, "start = 0.8"),
 ]
 MARKUP = '<img src="x" onerror="window.todoMarkup = 1"><b id="todo-markup">bold</b>'
+
+
+def open_page(browser: Browser, url: str, query: str = "") -> WebUi:
+    """The WebUI's page, loaded in a wide window."""
+    ui = WebUi(browser.new_page(viewport=WIDE), url)
+    ui.load(query)
+    return ui
 
 
 def prepare(tab: Tab) -> Tab:

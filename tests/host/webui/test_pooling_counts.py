@@ -18,20 +18,14 @@ from expect import (
     todo,
 )
 from host import Host
+from requests_shared import THRESHOLDS, check_factor
 from todo_report import Pooled, pooled, report_of, steps, used
-
-# 256×256 gives SD 1.5 grids of 32, 16, 8, 4 a side and SDXL 16, 8.
-THRESHOLDS = {"tiny15": 12, "tinyxl": 6}
 
 
 @pytest.mark.parametrize("factor", [2, 1.5, 0])
 @pytest.mark.parametrize("family", sorted(THRESHOLDS))
 def test_each_factor(host: Host, family: str, factor: float) -> None:
-    host.use(f"{family}_a")
-    pooling = Pooling(factor, deep_factor=0, threshold=THRESHOLDS[family])
-    answer = host.txt2img(steps=2, **pooling.asked())
-    check(host, family, first=Pass(256, 256, 2, pooling))
-    assert parameters(infotext(answer))["ToDo factor"] == (f"{factor:g}" if factor else "automatic")
+    check_factor(host, family, factor)
 
 
 @pytest.mark.parametrize(
