@@ -66,6 +66,9 @@ def preset_values(name: Any, native_grid: int = NATIVE_GRID) -> dict[str, Any]:
 class Settings:
     """What to pool, where and when; checked on construction. The defaults are `balanced`'s.
 
+    A preset is usually enough, see `from_preset`. Of the single values, `factor`, `passes` and
+    `end` are the ones worth changing.
+
     Attributes:
         enabled: whether anything is pooled.
         factor: how many times fewer keys and values per axis in the layers with the largest grid;

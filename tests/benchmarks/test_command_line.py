@@ -1,4 +1,4 @@
-"""What the benchmark's command line refuses, and what `--quick` makes of it."""
+"""The benchmark's command line: what it refuses, and what `--quick` sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The part for ComfyUI with stand-ins for it: what needs no ComfyUI to be checked."""
+"""The ComfyUI code on stand-ins: everything that can be checked without ComfyUI."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the WebUI's script finds its library: two copies, an update, a reload, what is missing."""
+"""How the WebUI's script loads the library: two copies, an update, a reload, missing packages."""
 
 from __future__ import annotations
 

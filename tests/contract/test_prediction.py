@@ -1,4 +1,4 @@
-"""What is predicted of a generation, on the real ldm U-Net and on stand-ins."""
+"""What is predicted before a generation, on the real ldm U-Net and on stand-ins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a generation leaves for people and programs: the line, the infotext and the JSON."""
+"""What a generation reports: the line, the infotext and the JSON."""
 
 from __future__ import annotations
 

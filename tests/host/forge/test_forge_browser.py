@@ -1,4 +1,4 @@
-"""Forge's and reForge's own page in a real browser, with the extension where a person puts it.
+"""Forge's and reForge's own page in a real browser, with the extension in its usual folder.
 
 What the page does is AUTOMATIC1111's, and tested in full in webui/browser; this is the part that
 another gradio (Forge has 4.40) or another host could break. Every image is 128×128 and the

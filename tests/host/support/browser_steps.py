@@ -1,4 +1,4 @@
-"""What the tests of several hosts' pages do and expect there.
+"""Steps and expectations that the browser tests of several hosts share.
 
 Every image is 128×128 unless a test says otherwise, by the preset `paper` with the threshold 8: a
 grid of 16×16 tokens that a factor of 2 makes 8×8. Screenshots go to artifacts/.

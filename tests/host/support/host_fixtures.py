@@ -1,4 +1,4 @@
-"""What the conftest of each room of host tests does: skip where there is no host, start hosts."""
+"""What the conftests of all hosts share: skip tests where there is no host, start hosts."""
 
 from __future__ import annotations
 

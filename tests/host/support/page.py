@@ -1,4 +1,4 @@
-"""Open the WebUI's page in chromium, and tell when it has been answered and drawn."""
+"""The WebUI's page in chromium: open it, and wait until it has got and drawn everything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the extension told of a generation, in reasons and numbers.
+"""What the extension reported on a generation, as reasons and numbers.
 
 Programs get them as JSON in the API's info; people get a line, of which only the numbers are read
 here: its words are compared in tests/unit/test_wording.py alone.

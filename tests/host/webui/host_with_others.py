@@ -1,4 +1,4 @@
-"""Other people's extensions beside ours: where they are, hosts that have them, how they are asked.
+"""Hosts with other people's extensions beside ours, and how these are used.
 
 SD_WEBUI_EXTENSIONS names a folder of checkouts, each named as its repository. One that is missing
 is left out of the hosts, and its tests are skipped.

@@ -1,4 +1,4 @@
-"""ADetailer: an image's middle is painted anew, in a generation inside the outer one's.
+"""ADetailer repaints a part of the image, in a generation inside the outer one.
 
 Its detector is a fixed box here. It runs only those scripts inside that its settings name.
 """

@@ -1,4 +1,4 @@
-"""The older ToDo extension beside ours: the tokens are pooled once, and the line says by whom.
+"""The older ToDo extension beside ours: tokens are pooled once, and the line says by which.
 
 It hooks every self-attention layer and replaces whatever context the layer is called with, for as
 many calls of the U-Net as the first pass has steps. It knows no threshold.

@@ -1,4 +1,4 @@
-"""Other extensions beside ours, loaded before and after it: each does what it does, and is pooled.
+"""Other extensions, loaded before and after ours: each works as before, and its layers are pooled.
 
 Off, an image is bitwise the one of a host that has the other extension and not ours. On, it is the
 one that the other makes when every layer's tokens are pooled by hand.

@@ -1,4 +1,4 @@
-"""Hundreds of generations in a row, two clients at once, and what the box costs while it is off."""
+"""Hundreds of generations in a row, two clients at once, and the cost of the unticked box."""
 
 from __future__ import annotations
 

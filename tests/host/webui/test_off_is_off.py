@@ -1,4 +1,4 @@
-"""After ToDo, however the generation ended, the host is as if the extension were not there."""
+"""Off, and after any end of a generation, the host is as it is without the extension."""
 
 from __future__ import annotations
 

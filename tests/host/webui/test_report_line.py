@@ -1,4 +1,4 @@
-"""What is told of a generation, for people and programs; and the option that turns it off."""
+"""The report of a generation, for people and for programs, and the option that hides the line."""
 
 from __future__ import annotations
 

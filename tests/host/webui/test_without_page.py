@@ -1,4 +1,4 @@
-"""A start with --nowebui knows all that a start with the page knows: axes, options, the hint."""
+"""With --nowebui everything works as with the page: axes, options, the hint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nesting: the inner settings hold inside, the outer ones come back; other threads stay out."""
+"""Nesting: the inner settings apply inside, the outer ones after it; other threads are left out."""
 
 from __future__ import annotations
 

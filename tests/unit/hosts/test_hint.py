@@ -1,4 +1,4 @@
-"""The hint: the library's own rule and costs in words, for whatever a page may ask."""
+"""The hint: the library's own rule and costs, for every state of the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rates of this machine: measured when asked, kept in a file, never beside a generation."""
+"""This machine's rates: measured on request, never during a generation, and kept in a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose settings hold: those entered last in this thread or task, as long as nobody left them."""
+"""Which run applies: the one entered last in this thread or task and not yet left."""
 
 from __future__ import annotations
 

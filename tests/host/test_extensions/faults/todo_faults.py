@@ -1,4 +1,4 @@
-"""A test-only WebUI extension: throws where it is told to, and says what a generation left behind.
+"""A test-only WebUI extension: raises errors on request, and reports what a generation left behind.
 
 Another extension's callbacks stand before and after those of the extension under test; both, the
 attention's calls, the U-Net's, the checkpoint's loading and the tested extension's own functions

@@ -1,4 +1,4 @@
-"""The page in a real browser: tick, choose a preset, move, generate, and what is refused."""
+"""The page in a real browser: tick, choose a preset, change controls, generate, refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page in a real browser: generations of more than one pass, stopped, plotted, sent on."""
+"""The page in a real browser: several passes, interrupting, plots, Send to img2img."""
 
 from __future__ import annotations
 

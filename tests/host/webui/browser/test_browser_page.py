@@ -1,4 +1,4 @@
-"""The page in a real browser: it stays whole when narrow, in parts, and reloaded."""
+"""The page in a real browser: narrow windows, the accordion's parts, reloads."""
 
 from __future__ import annotations
 

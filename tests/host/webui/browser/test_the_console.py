@@ -1,4 +1,4 @@
-"""The console says nothing that the bare host's does not.
+"""The console shows no errors that it does not show without the extension.
 
 In the order of their names this file comes last: it looks at what the other files' tests left.
 """

@@ -1,4 +1,4 @@
-"""Faults at every place where ours meets the host's: nothing is left, and what follows is right.
+"""Faults wherever our code meets the host's: nothing is left behind, the next generation is right.
 
 A KeyboardInterrupt that leaves an API route stops the server's event loop, with or without any
 extension. So it is thrown in a call of the API's own function from a route that catches it.

@@ -1,4 +1,4 @@
-"""Bad input by the thousand: each request is right or refused by name, and so is the next one.
+"""Thousands of bad inputs: each request is right or refused by name, and so is the next one.
 
 The requests come from a seeded generator, the same at every run. What is right is worked out here
 anew, asking nothing of lib_todo: which field is bad, else how many keys each layer is to have left.
