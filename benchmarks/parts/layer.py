@@ -28,6 +28,7 @@ class Layer:
 
     @property
     def channels(self) -> int:
+        """The layer's width."""
         return self.heads * self.head_channels
 
 

@@ -41,6 +41,7 @@ class Bench:
 
     @property
     def out_of_time(self) -> bool:
+        """Whether the time limit is reached."""
         return time.monotonic() > self.deadline
 
     def interleave(

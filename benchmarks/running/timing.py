@@ -27,6 +27,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Spread:
+        """The spread of at least one number."""
         numbers = list(values)
         return cls(statistics.median(numbers), min(numbers), max(numbers), len(numbers))
 

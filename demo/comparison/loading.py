@@ -57,6 +57,7 @@ class Source:
 
     @property
     def is_file(self) -> bool:
+        """Whether it is a checkpoint file, not a folder or a hub name."""
         return self.path.suffix == ".safetensors"
 
 

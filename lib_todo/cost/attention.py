@@ -25,24 +25,26 @@ class LayerCost:
 
     @property
     def dense_flops(self) -> int:
+        """Operations of the level's layers without pooling."""
         return self.level.layers * attention_flops(
             _size(self.grid), _size(self.grid), self.level.channels
         )
 
     @property
     def pooled_flops(self) -> int:
+        """Operations of the level's layers with pooling."""
         return self.level.layers * attention_flops(
             _size(self.grid), _size(self.pooled), self.level.channels
         )
 
     @property
     def dense_keys(self) -> int:
-        """Keys of one layer."""
+        """Keys of one layer without pooling."""
         return _size(self.grid)
 
     @property
     def pooled_keys(self) -> int:
-        """Keys of one layer that pooling leaves."""
+        """Keys of one layer with pooling."""
         return _size(self.pooled)
 
 

@@ -47,12 +47,15 @@ class Family:
     must_be_unset: tuple[str, ...] = ("mask",)
 
     def model_classes(self) -> Iterator[type]:
+        """The classes of whole models that are imported."""
         return _classes(self.models)
 
     def transformer_classes(self) -> Iterator[type]:
+        """The classes of spatial transformers that are imported."""
         return _classes(self.transformers)
 
     def attention_classes(self) -> Iterator[type]:
+        """The classes of attention layers that are imported."""
         return _classes(self.attentions)
 
 

@@ -20,6 +20,7 @@ class ToDo(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
+        """The node's name, inputs and outputs, for ComfyUI."""
         return io.Schema(
             node_id="ToDo",
             display_name="ToDo (Token Downsampling)",

@@ -49,6 +49,7 @@ class Generation:
 
     @property
     def report(self) -> Report:
+        """What was pooled so far."""
         return self.downsampling.report
 
 
