@@ -54,104 +54,136 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
         words: the command line; this process's without it.
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=DESCRIPTION)
-    parser.add_argument(
+    _add_run(parser.add_argument_group("run"))
+    _add_calls(parser.add_argument_group("U-Net calls and layers"))
+    _add_pictures(parser.add_argument_group("quality, samplers and generations"))
+    _add_webui(parser.add_argument_group("a running WebUI"))
+    parser.set_defaults(steps=STEPS)
+    args = parser.parse_args(words)
+    _check(parser, args)
+    return _quick(args) if args.quick else args
+
+
+def _add_run(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--quick",
         action="store_true",
         help="check everything in a minute; the numbers mean nothing",
     )
-    parser.add_argument(
+    group.add_argument(
         "--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure (default: all)"
     )
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--threads", type=int, help="PyTorch's threads on the CPU")
-    parser.add_argument(
+    group.add_argument(
+        "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, cuda:1"
+    )
+    group.add_argument("--threads", type=int, help="PyTorch's threads on the CPU")
+    group.add_argument(
         "--clock", choices=CLOCKS, default="wall", help="cpu if other processes use the machine too"
     )
-    parser.add_argument("--rounds", type=int, default=5, help="runs of each method at each size")
-    parser.add_argument("--minutes", type=float, default=10, help="no run starts after this time")
-    parser.add_argument("--batch", type=int, default=2, help="images per U-Net call")
-    parser.add_argument("--kinds", nargs="+", choices=(DIFFUSERS, LDM), default=(DIFFUSERS, LDM))
-    parser.add_argument(
+    group.add_argument("--rounds", type=int, default=5, help="runs of each method at each size")
+    group.add_argument("--minutes", type=float, default=10, help="no run starts after this time")
+    group.add_argument("--out", type=Path, default=Path("artifacts/benchmarks"), help="folder")
+    group.add_argument("--docs", type=Path, help="a Markdown file whose marked tables are updated")
+
+
+def _add_calls(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--batch", type=int, default=2, help="images per U-Net call")
+    group.add_argument(
+        "--kinds",
+        nargs="+",
+        choices=(DIFFUSERS, LDM),
+        default=(DIFFUSERS, LDM),
+        help="implementations of the U-Net (default: both)",
+    )
+    group.add_argument(
         "--architectures",
         nargs="+",
         choices=CONFIGS,
         default=["SD 1.x"],
         help="U-Nets to call (default: SD 1.x)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--sizes",
         nargs="+",
         type=int,
         help="sides in pixels of U-Net calls",
         default=[1024, 768, 512],
     )
-    parser.add_argument("--layers", nargs="+", choices=layer.LAYERS, default=list(layer.LAYERS))
-    parser.add_argument(
+    group.add_argument(
+        "--layers",
+        nargs="+",
+        choices=layer.LAYERS,
+        default=list(layer.LAYERS),
+        help="single layers (default: all)",
+    )
+    group.add_argument(
         "--sides", nargs="+", type=int, help="sides in tokens of layers", default=[64, 96, 128]
     )
-    parser.add_argument(
+    group.add_argument(
         "--methods",
         nargs="+",
         choices=list(dict.fromkeys([*ALL, *layer.METHOD_NAMES])),
         metavar="METHOD",
         help="methods for layers and U-Net calls (default: all)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--attentions",
         nargs="+",
         choices=attention_backends.NAMES,
         help="attention backends for U-Net calls (default: all)",
     )
-    parser.add_argument("--threshold", type=int, default=BY_NAME["threshold"].default)
-    parser.add_argument(
+    group.add_argument(
+        "--threshold", type=int, default=BY_NAME["threshold"].default, help="ToDo's, in tokens"
+    )
+    group.add_argument(
         "--reference", type=Path, help="folder of the paper's code, ImprovedTokenMerge"
     )
-    parser.add_argument("--older", type=Path, help="folder of sd-webui-token-downsampling")
-    parser.add_argument("--webui", type=Path, help="folder of AUTOMATIC1111's WebUI, for HyperTile")
-    parser.add_argument(
+    group.add_argument("--older", type=Path, help="folder of sd-webui-token-downsampling")
+    group.add_argument("--webui", type=Path, help="folder of AUTOMATIC1111's WebUI, for HyperTile")
+
+
+def _add_pictures(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--checkpoint",
         type=Path,
         default=BUILT_IN,
         help="a diffusers folder, for quality, samplers and generations",
     )
-    parser.add_argument(
+    group.add_argument(
         "--native",
         type=int,
         default=128,
         help="the size in pixels that the checkpoint was trained at",
     )
-    parser.add_argument(
+    group.add_argument(
         "--variants", nargs="+", help="methods for quality and samplers (default: all)"
     )
-    parser.add_argument(
+    group.add_argument(
         "--samplings",
         nargs="+",
         choices=list(samplers.SAMPLINGS),
         metavar="SAMPLING",
         help="for samplers, such as 'Euler a, 16 steps, strength 0.6' (default: all)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--seeds", type=int, default=16, help="pictures per setting, each with its own random seed"
     )
-    parser.add_argument(
+    group.add_argument(
         "--enlargements",
         nargs="+",
         type=int,
         default=[2, 3],
         help="how many times the trained size (default: 2 3)",
     )
-    parser.add_argument("--api", help="address of a WebUI that runs with --api")
-    parser.add_argument(
+
+
+def _add_webui(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--api", help="address of a WebUI that runs with --api")
+    group.add_argument(
         "--api-samplers", nargs="+", help="samplers by the WebUI's names (default: all)"
     )
-    parser.add_argument("--api-size", type=int, default=768, help="pixels a side")
-    parser.add_argument("--api-steps", type=int, default=4, help="sampling steps")
-    parser.add_argument("--out", type=Path, default=Path("artifacts/benchmarks"), help="folder")
-    parser.add_argument("--docs", type=Path, help="a Markdown file whose marked tables are updated")
-    parser.set_defaults(steps=STEPS)
-    args = parser.parse_args(words)
-    _check(parser, args)
-    return _quick(args) if args.quick else args
+    group.add_argument("--api-size", type=int, default=768, help="pixels a side")
+    group.add_argument("--api-steps", type=int, default=4, help="sampling steps")
 
 
 def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
