@@ -13,10 +13,10 @@ DEFAULT = "balanced"
 LABEL = "Preset"
 # times a step of SD 1.x at 1024 and at 2048 pixels a side, from docs/performance.md
 HELP = """\
-close: nearest to the picture without ToDo; 1.5 times as fast at 1024×1024, 3.8 at 2048×2048
-balanced: changes the picture as much as paper, and is faster: 1.8 and 4.6 times
-fast: changes it more; 1.9 and 4.8 times, and some at 512×512
-paper: the published method; 1.5 and 3.8 times
+close: nearest to the picture without ToDo; 1.6 times as fast at 1024×1024, 3.8 at 2048×2048
+balanced: changes the picture less than paper, and is faster: 1.9 and 4.6 times
+fast: changes it about as much as paper; 2.0 and 4.7 times, and some at 512×512
+paper: the published method; 1.6 and 3.8 times
 custom: a value in Advanced differs from all of these"""
 
 

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import torch
@@ -16,6 +16,8 @@ from modules import script_callbacks, script_loading, scripts
 TESTED = "sd_webui_todo"
 ATTENTION_MODULES = ("ldm.modules.attention", "sgm.modules.attention")
 INTERCEPTED = ("SpatialTransformer", "CrossAttention")
+SERIES, MOST_SERIES = f"{TESTED}.hosts.webui.series", 4
+CONTAINERS = (dict, list, tuple, set, weakref.WeakKeyDictionary)
 
 
 def classes(name: str) -> list[type]:
@@ -66,13 +68,37 @@ watcher = Watcher()
 
 
 def own_state() -> list[str]:
-    """What the extension under test keeps anywhere between two generations."""
+    """What the extension under test keeps anywhere between two generations.
+
+    Apart from the last few series, which a next image may go on with, and from settings, which are
+    values that caches hold.
+    """
+    allowed = _reachable(getattr(sys.modules.get(SERIES), "_latest", []))
     return sorted(
         f"{type(item).__module__}.{type(item).__qualname__}"
         for item in gc.get_objects()
-        # some types have a descriptor there; an empty stack stays with its thread
-        if str(getattr(type(item), "__module__", "")).startswith(TESTED) and item != []
+        # an empty stack stays with its thread
+        if _is_tested(item) and id(item) not in allowed and item != []
     )
+
+
+def _is_tested(item: Any) -> bool:
+    kind = type(item)
+    # some types have a descriptor there
+    return str(getattr(kind, "__module__", "")).startswith(TESTED) and kind.__name__ != "Settings"
+
+
+def _reachable(series: Collection[Any]) -> set[int]:
+    """The ids of all that the series hold, as far as own objects and plain containers lead."""
+    assert len(series) <= MOST_SERIES
+    found: set[int] = set()
+    ahead = list(series)
+    while ahead:
+        item = ahead.pop()
+        if id(item) not in found and (_is_tested(item) or isinstance(item, CONTAINERS)):
+            found.add(id(item))
+            ahead += gc.get_referents(item)
+    return found
 
 
 def resources() -> dict[str, Any]:
