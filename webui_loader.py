@@ -1,8 +1,8 @@
-"""Loads lib_todo for the WebUI under a name of its own, and says why where that cannot be.
+"""Loads lib_todo for the WebUI under a name of its own, or says why it cannot be loaded.
 
-The WebUI has an extension's folder on Python's path only while its script loads, and Python keeps
-what it has imported: beside a second copy of the folder, or after an update, `import lib_todo`
-would find a library of other files. scripts/todo.py runs this file by its path for the same reason.
+The WebUI has an extension's folder on Python's path only while its script loads, and Python caches
+imports. With a second copy of the folder, or after an update, `import lib_todo` could therefore
+find other files than this folder's. For the same reason scripts/todo.py runs this file by its path.
 """
 
 from __future__ import annotations
@@ -16,50 +16,50 @@ from typing import Any
 
 NAME = "sd_webui_todo"
 LIBRARY = Path(__file__).resolve().parent / "lib_todo"
-# the attribute of the loaded library that tells of which files it was made
+# the attribute of the loaded library that records its files
 _MADE_OF = "made_of_files"
-# what the WebUI brings
+# packages of the WebUI itself
 _HOSTS_OWN = ("modules", "gradio", "fastapi", "pydantic")
 
 
-class StandsDownError(Exception):
-    """Why the script of this folder leaves the work to what is loaded already."""
+class NotLoadedError(Exception):
+    """Why the library was not loaded: another copy, or an older state of it, is in use."""
 
 
 def load(scripts_data: list[Any], script: str) -> None:
     """Have this folder's library imported as NAME, as its files are now.
 
-    What is loaded is kept where its files are unchanged, and with it the times of earlier
+    If it is loaded already and its files are unchanged, it stays, and with it the times of earlier
     generations.
 
     Args:
-        scripts_data: the scripts that the host has loaded so far. This one is among them where the
-            host reloads scripts' bodies alone; it then goes on with the objects of the first load.
+        scripts_data: the scripts that the host has loaded so far. If this one is among them, the
+            host reloads only scripts' code, and keeps the objects of the first load.
         script: the path of scripts/todo.py as the host knows it.
 
     Raises:
-        StandsDownError: another copy of the folder is in use, or the files have changed under a
-            script that goes on.
+        NotLoadedError: another copy of the folder is in use, or the files have changed while the
+            host keeps objects of the first load.
     """
-    _stand_down_beside_a_copy(scripts_data, script)
+    _check_for_a_copy(scripts_data, script)
     files = _files()
     loaded = sys.modules.get(NAME)
     if getattr(loaded, _MADE_OF, None) == files:
         return
     if loaded is not None and any(data.path == script for data in scripts_data):
-        raise StandsDownError(
+        raise NotLoadedError(
             "its files have changed since it was loaded; reload the UI, or restart the WebUI"
         )
     _import(files)
 
 
 def why_not(error: Exception) -> str:
-    """The cause in one sentence for the user; of an unexpected error, the console gets more."""
+    """The cause in one sentence for the user. An unexpected error is also printed in full."""
     return f"ToDo is switched off, since {_cause(error)}"
 
 
 def _cause(error: Exception) -> str:
-    if isinstance(error, StandsDownError):
+    if isinstance(error, NotLoadedError):
         return str(error)
     if isinstance(error, ImportError) and error.name:
         package = error.name.split(".")[0]
@@ -67,8 +67,8 @@ def _cause(error: Exception) -> str:
             return f"this WebUI lacks something it needs: {error}"
         if package == NAME:
             return (
-                f"its own files do not belong together: {error}. Restart the WebUI; if that does "
-                f"not help, install the extension anew into {LIBRARY.parent}"
+                f"its files are from different versions: {error}. Restart the WebUI; if that does "
+                f"not help, reinstall the extension in {LIBRARY.parent}"
             )
         if isinstance(error, ModuleNotFoundError):
             return (
@@ -77,15 +77,15 @@ def _cause(error: Exception) -> str:
             )
         return f"the Python package {package} cannot be used: {error}"
     traceback.print_exception(type(error), error, error.__traceback__)
-    return f"an error came up while it was loaded: {type(error).__name__}: {error}"
+    return f"an error occurred while it was loaded: {type(error).__name__}: {error}"
 
 
-def _stand_down_beside_a_copy(scripts_data: list[Any], script: str) -> None:
+def _check_for_a_copy(scripts_data: list[Any], script: str) -> None:
     for data in scripts_data:
         is_ours = data.script_class.__name__ == "ToDoScript"
         folder = Path(data.path).parents[1]
         if is_ours and data.path != script and (folder / "lib_todo").is_dir():
-            raise StandsDownError(
+            raise NotLoadedError(
                 f"another copy of it is in use: {folder}. Disable or remove one of the two; "
                 f"this one is {Path(script).parents[1]}"
             )
@@ -112,6 +112,6 @@ def _import(files: tuple[tuple[str, int, int], ...]) -> None:
 
 
 def _drop() -> None:
-    """Take the library out of Python's modules; who uses its objects goes on with them."""
+    """Remove the library from Python's modules; objects in use stay as they are."""
     for name in [name for name in sys.modules if name.split(".")[0] == NAME]:
         del sys.modules[name]

@@ -1,1 +1,1 @@
-"""Speed, memory and error of ToDo beside what a user would pick instead: `python -m benchmarks`."""
+"""Speed, memory and error of ToDo and of its alternatives: `python -m benchmarks`."""

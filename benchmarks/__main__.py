@@ -1,4 +1,4 @@
-"""The command line: `python -m benchmarks`, `--quick` for a check in under a minute."""
+"""The command: `python -m benchmarks`; with `--quick`, a check in under a minute."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import os
 import time
 
-# a waiting thread sleeps, so that processor seconds are work; read when PyTorch is imported
+# waiting threads sleep, so that CPU time is work; read when PyTorch is imported
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 
@@ -28,6 +28,7 @@ from lib_todo import Settings
 
 
 def main() -> None:
+    """Measure and report what the command line asks for."""
     args = parse()
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -86,13 +87,13 @@ def _measure(bench: Bench, args: argparse.Namespace, parts: list[str], settings:
             webui = WebUI(args.api.rstrip("/"))
             generations.measure_webui(bench, webui, args.api_size, args.api_steps)
         else:
-            bench.store.note("generation | WebUI", "no address named by --api")
+            bench.store.note("generation | WebUI", "no address given by --api")
     if "webui-samplers" in parts:
         if args.api:
             webui, names = WebUI(args.api.rstrip("/")), args.api_samplers
             samplers.measure_webui(bench, webui, args.native, args.seeds, names)
         else:
-            bench.store.note("WebUI samplers", "no address named by --api")
+            bench.store.note("WebUI samplers", "no address given by --api")
 
 
 def _measure_pictures(bench: Bench, args: argparse.Namespace, parts: list[str]) -> None:

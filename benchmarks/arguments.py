@@ -1,4 +1,4 @@
-"""What the benchmark's command line takes, and what it refuses."""
+"""The benchmark's command line: options, and checks beyond argparse's."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from benchmarks.running.timing import CLOCKS
 from lib_todo import Settings, SettingsError
 from lib_todo.settings import BY_NAME, METHODS
 
-DESCRIPTION = "What ToDo saves and costs, beside its peers and bounds, on this machine."
+DESCRIPTION = "Measure speed, memory and error of ToDo and of other methods on this machine."
 BUILT_IN = Path(__file__).parent.parent / "demo" / "model"
 RESULTS = "results.json"
-# in the order they are measured in
+# in the order in which they are measured
 PARTS = (
     "overhead",
     "calibration",
@@ -48,82 +48,151 @@ PARTS = (
 
 
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
-    """What is asked for, with `--quick` worked out.
+    """The options, with those that `--quick` sets.
 
     Args:
-        words: of the command line; those of this process without it.
+        words: the command line; this process's without it.
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=DESCRIPTION)
-    parser.add_argument("--quick", action="store_true", help="a check of everything, no result")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--threads", type=int, help="of PyTorch on the CPU")
-    parser.add_argument(
-        "--clock", choices=CLOCKS, default="wall", help="cpu on a machine that others use too"
-    )
-    parser.add_argument("--rounds", type=int, default=5, help="runs of each method and size")
-    parser.add_argument("--minutes", type=float, default=10, help="no round starts after these")
-    parser.add_argument("--batch", type=int, default=2, help="images in a U-Net call")
-    parser.add_argument("--kinds", nargs="+", choices=(DIFFUSERS, LDM), default=(DIFFUSERS, LDM))
-    parser.add_argument("--architectures", nargs="+", choices=CONFIGS, default=["SD 1.x"])
-    parser.add_argument("--sizes", nargs="+", type=int, help="in pixels", default=[1024, 768, 512])
-    parser.add_argument("--layers", nargs="+", choices=layer.LAYERS, default=list(layer.LAYERS))
-    parser.add_argument("--sides", nargs="+", type=int, help="in tokens", default=[64, 96, 128])
-    parser.add_argument(
-        "--methods",
-        nargs="+",
-        choices=list(dict.fromkeys([*ALL, *layer.METHOD_NAMES])),
-        metavar="METHOD",
-        help="of layers and U-Net calls; all without it",
-    )
-    parser.add_argument(
-        "--attentions",
-        nargs="+",
-        choices=attention_backends.NAMES,
-        help="of U-Net calls; all without it",
-    )
-    parser.add_argument("--threshold", type=int, default=BY_NAME["threshold"].default)
-    parser.add_argument("--reference", type=Path, help="folder of the authors' ImprovedTokenMerge")
-    parser.add_argument("--older", type=Path, help="folder of sd-webui-token-downsampling")
-    parser.add_argument("--webui", type=Path, help="folder of AUTOMATIC1111's WebUI, for HyperTile")
-    parser.add_argument(
-        "--checkpoint",
-        type=Path,
-        default=BUILT_IN,
-        help="a diffusers folder, for quality and generations",
-    )
-    parser.add_argument("--native", type=int, default=128, help="its own size in pixels")
-    parser.add_argument("--variants", nargs="+", help="of the quality; all without it")
-    parser.add_argument(
-        "--samplings",
-        nargs="+",
-        choices=list(samplers.SAMPLINGS),
-        metavar="SAMPLING",
-        help="of the samplers, such as 'Euler a, 16 steps, strength 0.6'; all without it",
-    )
-    parser.add_argument("--seeds", type=int, default=16, help="pictures of each setting")
-    parser.add_argument("--enlargements", nargs="+", type=int, default=[2, 3])
-    parser.add_argument("--api", help="address of a running WebUI with --api")
-    parser.add_argument(
-        "--api-samplers", nargs="+", help="by the WebUI's names; all that it offers without it"
-    )
-    parser.add_argument("--api-size", type=int, default=768, help="in pixels")
-    parser.add_argument("--api-steps", type=int, default=4)
-    parser.add_argument("--out", type=Path, default=Path("artifacts/benchmarks"))
-    parser.add_argument("--docs", type=Path, help="a Markdown file whose marked tables to renew")
+    _add_run(parser.add_argument_group("run"))
+    _add_calls(parser.add_argument_group("U-Net calls and layers"))
+    _add_pictures(parser.add_argument_group("quality, samplers and generations"))
+    _add_webui(parser.add_argument_group("a running WebUI"))
     parser.set_defaults(steps=STEPS)
     args = parser.parse_args(words)
     _check(parser, args)
     return _quick(args) if args.quick else args
 
 
+def _add_run(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--quick",
+        action="store_true",
+        help="check everything in a minute; the numbers mean nothing",
+    )
+    group.add_argument(
+        "--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure (default: all)"
+    )
+    group.add_argument(
+        "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, cuda:1"
+    )
+    group.add_argument("--threads", type=int, help="PyTorch's threads on the CPU")
+    group.add_argument(
+        "--clock", choices=CLOCKS, default="wall", help="cpu if other processes use the machine too"
+    )
+    group.add_argument("--rounds", type=int, default=5, help="runs of each method at each size")
+    group.add_argument("--minutes", type=float, default=10, help="no run starts after this time")
+    group.add_argument("--out", type=Path, default=Path("artifacts/benchmarks"), help="folder")
+    group.add_argument("--docs", type=Path, help="a Markdown file whose marked tables are updated")
+
+
+def _add_calls(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--batch", type=int, default=2, help="images per U-Net call")
+    group.add_argument(
+        "--kinds",
+        nargs="+",
+        choices=(DIFFUSERS, LDM),
+        default=(DIFFUSERS, LDM),
+        help="implementations of the U-Net (default: both)",
+    )
+    group.add_argument(
+        "--architectures",
+        nargs="+",
+        choices=CONFIGS,
+        default=["SD 1.x"],
+        help="U-Nets to call (default: SD 1.x)",
+    )
+    group.add_argument(
+        "--sizes",
+        nargs="+",
+        type=int,
+        help="sides in pixels of U-Net calls",
+        default=[1024, 768, 512],
+    )
+    group.add_argument(
+        "--layers",
+        nargs="+",
+        choices=layer.LAYERS,
+        default=list(layer.LAYERS),
+        help="single layers (default: all)",
+    )
+    group.add_argument(
+        "--sides", nargs="+", type=int, help="sides in tokens of layers", default=[64, 96, 128]
+    )
+    group.add_argument(
+        "--methods",
+        nargs="+",
+        choices=list(dict.fromkeys([*ALL, *layer.METHOD_NAMES])),
+        metavar="METHOD",
+        help="methods for layers and U-Net calls (default: all)",
+    )
+    group.add_argument(
+        "--attentions",
+        nargs="+",
+        choices=attention_backends.NAMES,
+        help="attention backends for U-Net calls (default: all)",
+    )
+    group.add_argument(
+        "--threshold", type=int, default=BY_NAME["threshold"].default, help="ToDo's, in tokens"
+    )
+    group.add_argument(
+        "--reference", type=Path, help="folder of the paper's code, ImprovedTokenMerge"
+    )
+    group.add_argument("--older", type=Path, help="folder of sd-webui-token-downsampling")
+    group.add_argument("--webui", type=Path, help="folder of AUTOMATIC1111's WebUI, for HyperTile")
+
+
+def _add_pictures(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--checkpoint",
+        type=Path,
+        default=BUILT_IN,
+        help="a diffusers folder, for quality, samplers and generations",
+    )
+    group.add_argument(
+        "--native",
+        type=int,
+        default=128,
+        help="the size in pixels that the checkpoint was trained at",
+    )
+    group.add_argument(
+        "--variants", nargs="+", help="methods for quality and samplers (default: all)"
+    )
+    group.add_argument(
+        "--samplings",
+        nargs="+",
+        choices=list(samplers.SAMPLINGS),
+        metavar="SAMPLING",
+        help="for samplers, such as 'Euler a, 16 steps, strength 0.6' (default: all)",
+    )
+    group.add_argument(
+        "--seeds", type=int, default=16, help="pictures per setting, each with its own random seed"
+    )
+    group.add_argument(
+        "--enlargements",
+        nargs="+",
+        type=int,
+        default=[2, 3],
+        help="how many times the trained size (default: 2 3)",
+    )
+
+
+def _add_webui(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--api", help="address of a WebUI that runs with --api")
+    group.add_argument(
+        "--api-samplers", nargs="+", help="samplers by the WebUI's names (default: all)"
+    )
+    group.add_argument("--api-size", type=int, default=768, help="pixels a side")
+    group.add_argument("--api-steps", type=int, default=4, help="sampling steps")
+
+
 def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """What argparse cannot see by itself."""
+    """Checks that argparse does not do."""
     only_report = list(args.parts) == ["report"]
     if args.quick and args.docs:
-        parser.error("--docs with --quick: its numbers mean nothing and belong into no page")
+        parser.error("--docs with --quick: the numbers of --quick mean nothing")
     if args.quick and only_report:
-        parser.error("--parts report with --quick: it measures, and reports that")
+        parser.error("--parts report with --quick: --quick always measures first")
     if only_report and not (args.out / RESULTS).is_file():
         parser.error(f"--parts report: there is no {args.out / RESULTS}; measure first")
     if min(args.enlargements) < 2:
@@ -142,14 +211,14 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
 
 
 def _quick(args: argparse.Namespace) -> argparse.Namespace:
-    """Small enough for a minute; its numbers mean nothing."""
+    """Everything small enough for a minute; the numbers mean nothing."""
     args.architectures, args.sizes, args.batch = ["narrow"], [256], 1
     args.layers, args.sides = list(layer.LAYERS)[:1], [32]
     args.rounds, args.minutes, args.threshold = 1, 1, 16
     args.seeds, args.enlargements, args.steps = 1, [2], 4
     args.variants = ["ToDo nearest"]
     args.samplings = list(samplers.SAMPLINGS)[:1]
-    # of each kind of method one; of the layers' all
+    # one method of each kind; for layers all
     args.methods = [*(f"ToDo {name}" for name in METHODS), DENSE, TODO, IDEAL, FLOOR]
     args.methods += ["ToMe 0.75", REFERENCE, OLDER, HYPERTILE, HIDIFFUSION]
     args.out = args.out / "quick"

@@ -1,4 +1,4 @@
-"""The command: `python -m demo` makes one picture by every method and compares them."""
+"""The command: `python -m demo` makes one picture by each method and compares them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from demo.command.options import parse
 
     options = parse(argv)
-    # diffusers takes seconds to import: only once the options are known to be good
+    # diffusers takes seconds to import, so check the options first
     from demo.comparison.library_logging import silence_libraries
 
     silence_libraries()

@@ -1,9 +1,9 @@
-"""ToDo in diffusers: a picture enlarged without it, by the paper's rule and by the default preset.
+"""ToDo in diffusers: enlarge a picture without it, with the preset paper and with balanced.
 
     python examples/diffusers_hires.py --out enlarged.png
 
-It runs offline on the small model in `demo/model`. For Stable Diffusion 1.x give its name with
-`--model`, 512 with `--size` and 64 with `--trained-grid`.
+It runs offline on the small model in `demo/model`. For Stable Diffusion 1.x, add `--model` with its
+name, `--size 512` and `--trained-grid 64`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,17 @@ OWN_MODEL = Path(__file__).resolve().parents[1] / "demo" / "model"
 
 
 def arguments() -> argparse.Namespace:
-    """What the command line asks for."""
+    """The command line's options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default=str(OWN_MODEL), help="a folder or a name on the hub")
     parser.add_argument("--prompt", default="a fox in a meadow")
-    parser.add_argument("--size", type=int, default=128, help="the model's own, in pixels")
-    parser.add_argument("--trained-grid", type=int, default=16, help="of its largest level, a side")
+    parser.add_argument("--size", type=int, default=128, help="trained size in pixels")
+    parser.add_argument(
+        "--trained-grid",
+        type=int,
+        default=16,
+        help="its side in tokens",
+    )
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("enlarged.png"))
@@ -47,6 +52,7 @@ def enlarge(pipe: Any, picture: Image.Image, asked: argparse.Namespace) -> Image
 
 
 def main() -> None:
+    """Make the picture, enlarge it three times, and save the results side by side."""
     asked = arguments()
     pipe = AutoPipelineForText2Image.from_pretrained(asked.model)
     pipe.set_progress_bar_config(disable=True)

@@ -1,9 +1,9 @@
-// The accordion's live hint: asks the server what will be pooled, and shows what it answers.
-// The rule is the server's alone (lib_todo/plan.py). Without the route nothing is shown.
+// The accordion's live hint: asks the server what will be pooled and shows its answer.
+// The rule is on the server only (lib_todo/plan.py). If the route is missing, nothing is shown.
 (function (root) {
     "use strict";
 
-    // a second copy of the extension's folder brings this file again
+    // a second copy of the extension's folder loads this file again
     if (root.todoHintRuns) return;
     root.todoHintRuns = true;
 
@@ -27,7 +27,7 @@
         return Boolean(box && box.checked);
     }
 
-    // A control's value, whatever kind it is; undefined where the page has none of it.
+    // The value of a control of any kind; undefined if the page has no such control.
     function shown(id) {
         if (field(id, "input[type=checkbox]")) return checked(id);
         if (field(id, "input[type=number]")) return number(id);
@@ -36,8 +36,8 @@
         return input ? input.value : undefined;
     }
 
-    // "Resize by" works from the picture, whose size the host writes as "512x384" into its own line;
-    // the outcome beside it lags behind a scale that is typed.
+    // With "Resize by" the size follows from the picture's, which the host shows as "512x384". The
+    // resulting size that it shows next to it lags behind while a scale is typed.
     function readSize(tab) {
         const by = root.gradioApp().querySelector("#img2img_tab_resize_by");
         if (tab === "img2img" && by && by.style.display === "block") {
@@ -70,7 +70,7 @@
         };
     }
 
-    // The tab's state as the route wants it, in JSON; null where the page lacks something.
+    // The tab's state for the route, in JSON; null if the page lacks something.
     function readState(tab, names) {
         const size = readSize(tab);
         const values = {};
@@ -106,7 +106,7 @@
         const now = {question, time: Date.now()};
         asked[tab] = now;
         const text = state ? await ask(`.${hint.dataset.route}`, state) : "";
-        // a later question has been put meanwhile
+        // a later question has been asked meanwhile
         if (asked[tab] !== now || hint.textContent === text) return;
         hint.textContent = text;
     }
@@ -115,9 +115,9 @@
         ["txt2img", "img2img"].forEach(refresh);
     }
 
-    // The host ticks the box of an accordion that is opened, until the box itself was clicked; so
-    // the settings could not be read without switching ToDo on. An event that is no mouse's
-    // tells the host's own handler so and leaves the box as it is. Ticking opens, to show them.
+    // Until its box was clicked once, the host ticks an accordion's box when it is opened, so nobody
+    // could look at the settings without switching ToDo on. A synthetic click event makes the
+    // host's handler believe that it was clicked, without ticking it. Ticking opens the accordion.
     function openWithoutTicking(tab) {
         const id = `script_${tab}_todo_enabled`;
         const box = root.gradioApp().querySelector(`#${id}-visible-checkbox`);
@@ -133,7 +133,7 @@
         ["txt2img", "img2img"].forEach(openWithoutTicking);
         root.gradioApp().addEventListener("input", refreshAll);
         root.gradioApp().addEventListener("change", refreshAll);
-        // paste, the swap button and other scripts set values without any event
+        // pasting, the swap button and other scripts change values without an event
         setInterval(refreshAll, CLOCK_MS);
     });
 })(window);

@@ -1,4 +1,4 @@
-"""bind: a run that holds for the calls of one model, whichever thread makes them."""
+"""bind: settings for the calls of one model, from any thread."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from .settings import Settings
 
 
 def bind(target: Any, settings: Settings) -> Binding:
-    """Pool every call of one pipeline's or U-Net's models from now on, in whichever thread.
+    """Pool every call of one pipeline's or U-Net's models from now on, in any thread.
 
         binding = bind(pipe, Settings())
         image = pipe(prompt, width=1024, height=1024).images[0]
         print(binding.report.line())
         binding.remove()
 
-    No other model's calls are pooled. A model that was bound before follows the new settings alone.
-    Where whoever calls it is inside of a `token_downsampling`, that one's settings hold for the
-    call, also where they are disabled. The model itself is not changed; a copy of it is not bound.
+    No other model's calls are pooled. Binding a model again replaces its settings. Inside a
+    `token_downsampling` its settings apply instead, even if they are disabled. The model itself is
+    not changed, and a copy of it is not bound.
 
     Args:
-        target: a diffusers pipeline, of which the U-Net and ControlNets that it has now are bound;
-            or any module that is such a model or has some inside, compiled or not.
+        target: a diffusers pipeline, whose present U-Net and ControlNets are bound; or a module
+            that is such a model or contains some, compiled or not.
         settings: what to pool.
 
     Raises:
@@ -37,10 +37,10 @@ def bind(target: Any, settings: Settings) -> Binding:
 
 
 class Binding(Run):
-    """What `bind` gives: `report` says what happened so far, in all threads; `remove` ends it.
+    """What `bind` returns: `report` has what happened so far in all threads, `remove` ends it.
 
-    As a context manager it ends with the `with`. It also ends with the last of its models, and
-    where all of them are bound anew.
+    Used as a context manager, it ends with the `with`. It also ends when none of its models is
+    left: each was deleted or bound again.
     """
 
     def __init__(self, models: list[nn.Module], settings: Settings) -> None:
@@ -52,7 +52,7 @@ class Binding(Run):
             calls.uninstall(other)
 
     def remove(self) -> None:
-        """Have the models' calls run as without ToDo again; a second time does nothing."""
+        """Stop pooling these models' calls. Calling it again does nothing."""
         bound.unbind(self)
         calls.uninstall(self)
 

@@ -1,4 +1,4 @@
-"""Who calls: a thread, or an asyncio task; and numbers that several of them draw."""
+"""The caller: a thread or an asyncio task. And a counter that several of them can share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def caller() -> Any:
-    """Who runs now: an asyncio task, or a thread where there is none."""
+    """The asyncio task that runs now, or the thread where there is no task."""
     return _task() or threading.current_thread()
 
 
@@ -21,7 +21,7 @@ def _task() -> asyncio.Task | None:
 
 
 class Numbers:
-    """Whole numbers in a row, each drawn once, whichever thread draws; it pickles."""
+    """A counter for several threads: each number is drawn once. It pickles."""
 
     def __init__(self, first: int = 0) -> None:
         self._next = first

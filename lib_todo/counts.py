@@ -1,4 +1,4 @@
-"""Calls of layers, counted by what happened to them."""
+"""Counts of layer calls, by what happened to them."""
 
 from __future__ import annotations
 
@@ -79,10 +79,9 @@ class Counts:
         return merged
 
     def left_whole(self, keys: int) -> set[int]:
-        """The numbers of the layers that the rule left all of their `keys`, in some call at least.
+        """The numbers of the layers that kept all their `keys` in at least one call, by the rule.
 
-        The rule alone: what a window, a pass or another program kept from being pooled is told
-        otherwise.
+        A window, a pass or another extension is no rule: their reasons are counted apart.
         """
         by_rule = (Reason.BELOW_THRESHOLD, Reason.FACTOR_ONE)
         return set().union(

@@ -1,4 +1,4 @@
-"""token_downsampling: a run that holds inside a `with`, for whoever entered it."""
+"""token_downsampling: settings for the calls inside a `with`, in the thread that entered it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,12 @@ class token_downsampling(Run):  # noqa: N801  a context manager, named as one is
             image = pipe(prompt, width=1024, height=1024).images[0]
         print(report.line())
 
-    Every family of `interception.families` that is imported when it is entered takes part. Steps
-    are told apart by the timesteps that the model is called with; a host that knows better says
-    `report.progress(step, total)` before each evaluation. It nests: the inner one's settings hold
-    inside, also where they are disabled; then the outer ones come back. Entering the same object
-    again goes on with the same report. Only the context (thread or asyncio task) that entered it is
-    concerned; `bind` is for models that other threads call. On leaving, whatever was raised, the
-    classes are as they were.
+    It covers every family of `interception.families` that is imported when it is entered, in the
+    thread or asyncio task that entered it; for models that other threads call there is `bind`.
+    Steps follow from the timesteps that the model is called with. A host that knows its steps calls
+    `report.progress(step, total)` before each evaluation. It nests: inside, the inner settings
+    apply, even if they are disabled. Entering the same object again continues its report. On
+    leaving, also by an exception, the classes are restored.
 
     Args:
         settings: what to pool; `Settings()` is the preset `balanced`.

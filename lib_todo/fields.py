@@ -1,4 +1,4 @@
-"""The table of settings: everything that any face of the program needs to know of each."""
+"""The table of settings, from which accordion, API, infotext, plot axes and node are made."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _shown(value: object) -> str:
 
 
 class SettingsError(ValueError):
-    """A setting that cannot be used; the text names the field, the value and what is allowed."""
+    """A setting that is not allowed. The text names the field, the value and what is allowed."""
 
     def __init__(self, field: str, value: object, allowed: str) -> None:
         super().__init__(
@@ -45,7 +45,7 @@ def _as_python(value: Any) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Field:
-    """One row of the table: everything that any face of the program needs to know of a setting.
+    """One setting: type, default, bounds, and its texts in every front end.
 
     `kind` is bool, int, float or str; `choices` holds the allowed strings of a str; `zero_means`
     says what 0 stands for where 0 is allowed beside the range; `infotext` is the key in the image's
@@ -78,9 +78,9 @@ class Field:
     def check(self, value: Any) -> bool | int | float | str:
         """The value in the field's own type.
 
-        Raises SettingsError for a wrong type (a boolean is no number, a string of digits is no
-        number), a value out of bounds, NaN or an infinity. A float that is whole stands for an int,
-        since JSON and sliders do not tell them apart.
+        Raises SettingsError for a wrong type (neither a boolean nor a string of digits is a
+        number), a value out of bounds, NaN or an infinity. A whole float is accepted as an int,
+        since JSON and sliders do not distinguish them.
         """
         given, value = value, _as_python(value)
         if self.kind is bool:
@@ -91,7 +91,7 @@ class Field:
             ok = self._is_number_in_range(value)
         if not ok:
             raise SettingsError(self.name, given, self.allowed)
-        # MOVING as the default is told from one that somebody asked for
+        # keep the object: MOVING as the default differs from an explicit "moving"
         return value if value is MOVING else self.kind(value)
 
     def _is_number_in_range(self, value: Any) -> bool:
@@ -115,8 +115,8 @@ FIELDS = (
         float,
         0.0,
         "Factor",
-        "How many times fewer keys and values along each side, 1 to 8; automatic (in requests 0) "
-        "chooses by the picture's size. 1 leaves the largest layers alone.",
+        "How many times fewer keys and values along each side, 1 to 8; automatic (0 in requests) "
+        "follows from the picture's size. 1 leaves the largest layers alone.",
         infotext="ToDo factor",
         minimum=1,
         maximum=8,
@@ -128,7 +128,7 @@ FIELDS = (
         float,
         0.0,
         "Factor for deeper layers",
-        "The same for the smaller layers of a picture that is pooled. 1 leaves them alone.",
+        "The same for the deeper, smaller layers. 1 leaves them alone.",
         infotext="ToDo deep factor",
         minimum=1,
         maximum=8,
@@ -140,8 +140,8 @@ FIELDS = (
         int,
         64,
         "Threshold",
-        "The model's own size in tokens a side; no larger picture, no pooling. 64 is 512 pixels "
-        "with SD 1.x and 1024 with SDXL.",
+        "The side, in tokens, of the size that the model was trained at; only larger pictures are "
+        "pooled. 64 is 512 pixels with SD 1.x and 1024 with SDXL.",
         infotext="ToDo threshold",
         minimum=1,
         maximum=512,
@@ -186,8 +186,8 @@ FIELDS = (
         str,
         MOVING,
         "Phase",
-        "moving takes other tokens in each step, at no cost and a tenth of the error; fixed is the "
-        "paper's. For nearest and nearest-exact.",
+        "moving takes other tokens in each step: no slower, a tenth of the error; fixed is the "
+        "paper's. Only with the methods nearest and nearest-exact.",
         infotext="ToDo phase",
         choices=PHASE_CHOICES,
     ),
@@ -196,7 +196,7 @@ FIELDS = (
         float,
         0.0,
         "Start",
-        "Pool from this part of each pass's steps on; a later start keeps the image closer.",
+        "From which part of each pass's steps on to pool; later keeps the image closer.",
         infotext="ToDo steps",
         minimum=0,
         maximum=1,
@@ -207,7 +207,7 @@ FIELDS = (
         float,
         1.0,
         "End",
-        "Pool up to this part; an earlier end keeps the image a little closer.",
+        "Up to which part of the steps to pool; earlier keeps the image a little closer.",
         infotext="ToDo steps",
         minimum=0,
         maximum=1,
@@ -218,7 +218,7 @@ FIELDS = (
         str,
         "both",
         "Passes",
-        "Of hires fix; without it there is only the first.",
+        "Which passes of hires fix are pooled; without hires fix there is only the first.",
         infotext="ToDo pass",
         choices=PASSES,
     ),

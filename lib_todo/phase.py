@@ -1,8 +1,8 @@
 """The moving lattice: from which corner of each cell the tokens are taken, step by step.
 
 A grid downsampled by f has f² polyphase components. The paper's ToDo takes the same one in every
-step, so what the other tokens would have answered is missing in the same way each time. Taking
-another one in each step lets the sampler average over them, at the same cost.
+step, so the other tokens never contribute. Taking another component in each step costs the same,
+and the sampler averages over them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PHASED_METHODS = ("nearest", "nearest-exact")
 
 
 class _Default(str):
-    """A text that can be told, by identity, from an equal one that somebody wrote."""
+    """A default recognised by identity: an equal text from the user is another object."""
 
     __slots__ = ()
 
@@ -56,27 +56,27 @@ def phase_order(factor: float) -> tuple[Phase, ...]:
 
 
 class PhaseCounter:
-    """Which phase each layer has come to, by the steps in which that very layer was pooled.
+    """Counts, for each layer, the steps in which it was pooled: its phase follows from that.
 
-    Not by the sampler's own number: where others skip the U-Net or its deep blocks in every second
-    step, that number would visit half of the phases.
+    The sampler's step number would not do: where an extension such as DeepCache skips the deep
+    blocks in every second step, they would only ever see half of the phases.
     """
 
     def __init__(self) -> None:
-        # of each layer: the sampling, its last step, and how many steps before that one
+        # for each layer: the sampling, the last pooled step, and how many came before it
         self._seen: weakref.WeakKeyDictionary[Any, tuple[int, int, int]] = (
             weakref.WeakKeyDictionary()
         )
 
     def phase(self, layer: Any, sampling: int, step: int, factor: float, hold: int) -> Phase:
-        """The layer's phase in this step; the same one however often it is asked in the step.
+        """The layer's phase in this step, the same for every call within it.
 
         Args:
             layer: the attention module.
-            sampling: its number; a new one begins anew.
-            step: what tells one step from the next.
+            sampling: its number; another one restarts the count.
+            step: any number that differs from one step to the next.
             factor: per axis.
-            hold: for how many steps in a row a phase is kept; 0 keeps the first one.
+            hold: for how many steps in a row a phase is kept; 0 keeps the first one for good.
         """
         last_sampling, last_step, count = self._seen.get(layer, (None, None, -1))
         if last_sampling != sampling:

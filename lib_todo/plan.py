@@ -10,23 +10,25 @@ from typing import Any
 
 from .position import Moment
 from .reasons import Reason
+from .samplers import rule_for
 from .settings import BY_NAME, Settings
 
 Grid = tuple[int, int]
 LARGEST_THRESHOLD = int(BY_NAME["threshold"].maximum or 0)
-# an autoencoder of Stable Diffusion makes one latent of 8 × 8 pixels
+# Stable Diffusion's autoencoder turns 8 × 8 pixels into one latent
 PIXELS_PER_LATENT = 8
 MAX_FACTOR = 8
-# the first part of each pass's steps, in which the automatic factors are the paper's: it decides
-# what the picture shows. Without it one seed in eight showed something else (docs/lattice.md)
+# the lead-in: the share of each pass's steps at its start, which decide what the picture shows.
+# The paper's factors apply there; without that, one seed in eight showed something else
+# (docs/lattice.md)
 LEAD_IN = 0.2
 
 
 def auto_factor(tokens: int, threshold: int) -> int:
     """The whole factor, 1 to MAX_FACTOR, that brings `tokens` nearest to a grid `threshold` a side.
 
-    floor(sqrt(tokens) / threshold + 0.5), in integers so that no rounding can tip it. It gives the
-    authors' 2, 3 and 4 at 1024, 1536 and 2048 pixels of SD 1.x (arXiv 2402.13573).
+    floor(sqrt(tokens) / threshold + 0.5), in exact integer arithmetic. It gives the authors' 2, 3
+    and 4 at 1024, 1536 and 2048 pixels of SD 1.x (arXiv 2402.13573).
     """
     return scaled_factor(tokens, threshold, 1)
 
@@ -35,8 +37,8 @@ def scaled_factor(tokens: int, threshold: int, scale: float) -> int:
     """The whole factor, at least 1 and at most MAX_FACTOR, nearest to `scale` times the ratio.
 
     The ratio is sqrt(tokens) / threshold: how many times larger a grid is than the model's own.
-    floor(scale · ratio + 0.5), by comparing squares of whole numbers, so that no rounding can tip
-    it: the largest n with (2n - 1)² · threshold² <= 4 · scale² · tokens.
+    floor(scale · ratio + 0.5), in exact arithmetic on squares: the largest n with
+    (2n - 1)² · threshold² <= 4 · scale² · tokens.
     """
     part = Fraction(scale).limit_denominator(1000)
     room = 4 * part.numerator**2 * tokens // (part.denominator * threshold) ** 2
@@ -44,11 +46,11 @@ def scaled_factor(tokens: int, threshold: int, scale: float) -> int:
 
 
 def takes_part(grid: Grid, largest: Grid, settings: Settings) -> bool:
-    """Whether the layer is larger than what the model was trained on.
+    """Whether a layer of `grid` may be pooled: the picture is larger than the trained size.
 
-    The threshold is the trained grid of the largest level. A picture larger than that is too large
-    at every level by the same ratio, so with a `deep_scale` every level takes part. With 0 each
-    level is measured against the threshold itself, as in the paper.
+    The threshold is the trained grid of the largest level. A larger picture exceeds the trained
+    grid of every level by the same ratio, so with a `deep_scale` all levels are pooled together.
+    With a `deep_scale` of 0 each level is compared with the threshold itself, as in the paper.
     """
     measured = largest if settings.deep_scale and _size(largest) > _size(grid) else grid
     return _size(measured) > settings.threshold**2
@@ -57,10 +59,9 @@ def takes_part(grid: Grid, largest: Grid, settings: Settings) -> bool:
 def layer_factor(grid: Grid, largest: Grid, settings: Settings) -> float:
     """The factor per axis for a layer of `grid` in a pass whose largest grid is `largest`.
 
-    1 leaves the layer alone. Grids are (height, width) in tokens. How the automatic factors were
-    chosen: by the error of the final latents on a small model with six subjects, and by the time of
-    a U-Net's call (docs/performance.md). That the sampler averages over the phases does not depend
-    on the model; how far that carries does, and no real Stable Diffusion weights were at hand.
+    1 leaves the layer alone. Grids are (height, width) in tokens. The automatic factors were chosen
+    by two measurements: the error of the final latents on a small model, and the time of a U-Net
+    call (docs/performance.md). They were not checked on real Stable Diffusion weights.
     """
     if not takes_part(grid, largest, settings):
         return 1
@@ -74,16 +75,16 @@ def layer_factor(grid: Grid, largest: Grid, settings: Settings) -> float:
 
 
 def in_lead_in(moment: Moment) -> bool:
-    """Whether the evaluation is among the first of its pass; where nobody counts, none is."""
+    """Whether the evaluation is in its pass's lead-in; False where the steps are not counted."""
     return moment.counts_steps and moment.fraction is not None and moment.fraction < LEAD_IN
 
 
 @functools.lru_cache(maxsize=256)
 def with_papers_factors(settings: Settings) -> Settings:
-    """The settings with automatic factors no greater than the paper's; numbers asked for stay.
+    """The settings with automatic factors no greater than the paper's; explicit factors stay.
 
-    The paper measures against the model's own grid. A threshold below it goes with a `deep_scale`
-    that is as much smaller, as in the preset `fast`, so the one over the other is that grid.
+    The paper compares with the model's trained grid. The preset `fast` has half that threshold and
+    half the `deep_scale`, so threshold / deep_scale is the trained grid.
     """
     own_grid = round(settings.threshold / settings.deep_scale) if settings.deep_scale else 0
     changes: dict[str, Any] = {}
@@ -95,8 +96,21 @@ def with_papers_factors(settings: Settings) -> Settings:
     return dataclasses.replace(settings, **changes) if changes else settings
 
 
+def settings_for_sampler(settings: Settings, sampler: str | None) -> Settings:
+    """The settings that hold with this sampler, where a host knows its steps.
+
+    Some samplers need the paper's factors, see samplers.py.
+
+    Args:
+        settings: what was asked for.
+        sampler: its name as hosts have it; None where it is not known.
+    """
+    careful = rule_for(sampler, told=True).careful
+    return with_papers_factors(settings) if careful else settings
+
+
 def pooled_grid(grid: Grid, factor: float) -> Grid:
-    """The grid that is left: ceil for a whole factor, else rounded; at least 1 a side."""
+    """The grid after pooling: rounded up for a whole factor, else to the nearest; at least 1."""
     if factor == int(factor):
         whole = int(factor)
         return -(-grid[0] // whole), -(-grid[1] // whole)
@@ -105,7 +119,7 @@ def pooled_grid(grid: Grid, factor: float) -> Grid:
 
 
 def in_window(fraction: float, start: float, end: float) -> bool:
-    """Whether an evaluation that has `fraction` of its pass behind it lies in [start, end)."""
+    """Whether an evaluation after `fraction` of its pass lies in [start, end)."""
     return start <= fraction < end or (fraction >= 1 and start < end == 1)
 
 
@@ -127,20 +141,20 @@ def decide(
         grid: the layer's (height, width) in tokens.
         largest: the largest grid of the evaluation that is under way.
         settings: what was asked for.
-        moment: where the evaluation stands in its sampling. Where nobody knows how far it is, every
-            step is inside the window.
+        moment: where the evaluation stands in its sampling. A step whose position is not known
+            counts as inside the window.
     """
     if not takes_part(grid, largest, settings):
         return 1, Reason.BELOW_THRESHOLD
     factor = layer_factor(grid, largest, settings)
     if factor == 1:
         return 1, Reason.FACTOR_ONE
-    reason = why_closed(settings, moment)
+    reason = why_none_pooled(settings, moment)
     return (factor, None) if reason is None else (1, reason)
 
 
-def why_closed(settings: Settings, moment: Moment) -> Reason | None:
-    """Why no layer at all is pooled at `moment`, whatever its grid."""
+def why_none_pooled(settings: Settings, moment: Moment) -> Reason | None:
+    """Why no layer of any grid is pooled at `moment`; None where layers may be."""
     if moment.foreign:
         return Reason.OTHER_GENERATION
     if not pass_wanted(moment.pass_name, settings.passes):

@@ -1,4 +1,4 @@
-"""Pooling: tokens to a grid, the grid made smaller, and back to tokens."""
+"""Pooling: tokens become a grid, the grid is downsampled, and becomes tokens again."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
-from . import cells
+from . import adaptive_pooling
 from .phase import FIXED, PHASED_METHODS, Phase
 from .plan import Grid, pooled_grid
 from .settings import METHODS, SettingsError
 
-# PyTorch's adaptive pooling for sizes that do not divide: `max` wrong, `average` missing
+# where PyTorch's adaptive pooling fails for sizes that do not divide: max is wrong, average missing
 WITHOUT_ADAPTIVE_POOLING = {"mps"}
 
 
@@ -31,8 +31,9 @@ def pool_tokens(
     Args:
         tokens: `[b, h·w, c]`, row by row; any strides, any floating dtype.
         grid: `(h, w)` in tokens.
-        factor: per axis, 1 or more. A whole one gives `ceil(h/f) × ceil(w/f)` tokens and the last
-            cell of a row or column is smaller; a fractional one resamples to the rounded size.
+        factor: per axis, 1 or more. A whole factor gives `ceil(h/f) × ceil(w/f)` tokens, where the
+            last cell of a row or column may be smaller; a fractional one resamples to the rounded
+            size.
         method: `nearest` (the lattice `::f`, top left, as in the paper), `nearest-exact` (the
             token at the middle of each cell), `average`, `max`, `bilinear`.
         phase: (row, column), each from 0 to ceil(factor) - 1: how many places further the token is
@@ -41,8 +42,8 @@ def pool_tokens(
             one, token floor((i + column / ceil(f)) · w / w').
 
     Returns:
-        `[b, h'·w', c]`, of the same shape for every phase; the very same tensor where the grid does
-        not get smaller.
+        `[b, h'·w', c]`, the same shape for every phase; `tokens` itself where the grid does not
+        get smaller.
 
     Raises:
         SettingsError: factor below 1, NaN or infinite; an unknown method; a phase outside of the
@@ -91,7 +92,7 @@ def _take(
     if method == "nearest" and factor == int(factor):
         whole = int(factor)
         if all(-(-(side - place) // whole) == n for side, place, n in zip(sides, phase, small)):
-            # a strided view: the rearrange that follows is the only copy
+            # a strided view: the rearrange afterwards makes the only copy
             return image[:, phase[0] :: whole, phase[1] :: whole]
     rows, columns = (
         _index(side, n, factor, method, place, image.device)
@@ -101,11 +102,15 @@ def _take(
 
 
 def token_places(side: int, small: int, factor: float, method: str, place: int) -> list[int]:
-    """Which of the `side` tokens along an axis each of the `small` cells takes."""
+    """Which of the `side` tokens along an axis each of the `small` cells takes.
+
+    Args:
+        place: the phase along that axis, from 0 to ceil(factor) - 1.
+    """
     cells = math.ceil(factor)
     if factor != int(factor):
         if method == "nearest-exact":
-            # from the middle of the cell on, and round again
+            # start at the middle of the cell and wrap around
             place = 2 * place + cells if 2 * place < cells else 2 * place - cells
         else:
             place = 2 * place
@@ -134,7 +139,7 @@ def _index(
 def _kept_index(
     side: int, small: int, factor: float, method: str, place: int, device: torch.device
 ) -> torch.Tensor:
-    """Kept: copying it to the device would make every layer of every step wait."""
+    """Cached, since copying it to the device would stall every layer of every step."""
     with torch.inference_mode(False):
         return torch.tensor(token_places(side, small, factor, method, place), device=device)
 
@@ -146,7 +151,7 @@ def _average(image: torch.Tensor, small: Grid, factor: float) -> torch.Tensor:
             planes, _window(image, factor), ceil_mode=True, count_include_pad=False
         )
     elif image.device.type in WITHOUT_ADAPTIVE_POOLING:
-        return cells.mean(image, small)
+        return adaptive_pooling.mean(image, small)
     else:
         pooled = F.adaptive_avg_pool2d(planes, small)
     return rearrange(pooled, "b c h w -> b h w c")
@@ -157,14 +162,14 @@ def _max(image: torch.Tensor, small: Grid, factor: float) -> torch.Tensor:
     if factor == int(factor):
         pooled = F.max_pool2d(planes, _window(image, factor), ceil_mode=True)
     elif image.device.type in WITHOUT_ADAPTIVE_POOLING:
-        return cells.largest(image, small)
+        return adaptive_pooling.maximum(image, small)
     else:
         pooled = F.adaptive_max_pool2d(planes, small)
     return rearrange(pooled, "b c h w -> b h w c")
 
 
 def _window(image: torch.Tensor, factor: float) -> tuple[int, int]:
-    # PyTorch wants no window larger than the image
+    # PyTorch refuses a window larger than the image
     return min(int(factor), image.shape[1]), min(int(factor), image.shape[2])
 
 

@@ -1,4 +1,4 @@
-"""Where a sampling is: pass, step and evaluation. Window, phase and pass filter read it."""
+"""Where a sampling stands: its pass, step and evaluation. Window and phase depend on it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,19 @@ Step = tuple[int, str, int]
 class Moment:
     """Where one evaluation of the model stands.
 
-    `step` tells the sampler's steps apart, None where nobody knows them; `fraction` of the pass is
-    behind, None likewise; `shown_step` is the step as the user counts it, None where that is not
-    known. `sampler` is its name where a host or a scheduler told it. `told`: by a host or a
-    callback; `scheduled`: by a scheduler's timesteps; neither: by those of the model's own calls
-    alone, or not at all. `foreign`: it is another generation's.
+    What is not known is None.
+
+    Attributes:
+        pass_name: "first" or "hires".
+        sampling: the sampling's number.
+        step: a number that differs from one step of the sampler to the next.
+        fraction: how much of the pass is done, from 0 to 1.
+        shown_step: the step as the user counts it.
+        sampler: its name, from a host or a scheduler.
+        foreign: whether the call belongs to another generation.
+        told: whether a host or a callback reported the position.
+        scheduled: whether it follows from a scheduler's timesteps. Where neither holds, it was
+            guessed from the timesteps of the model's calls.
     """
 
     pass_name: str = "first"
@@ -35,17 +43,17 @@ class Moment:
 
     @property
     def counts_steps(self) -> bool:
-        """Whether the number of steps is known, and not only that one differs from the next."""
+        """Whether the number of steps is known, not only where one ends and the next begins."""
         return self.told or self.scheduled
 
 
 class Position:
-    """What a host or a callback has told of the sampling.
+    """The position of a sampling, as a host or a callback reports it.
 
-    `step` of `total` evaluations of the pass `pass_name` are behind, counted from 0; `evaluation`
-    grows by one with everything told; `foreign_evaluation` says that another generation calls the
-    model just now. `current_step` is None until the first `advance` of a sampling. `announced` is
-    the pass that a callback expects its next sampling to be; None where no callback tells.
+    `step` of `total` evaluations of the pass `pass_name` are done; `evaluation` grows by one with
+    each report; `foreign_evaluation` says that another generation calls the model just now.
+    `current_step` is None until the first `advance` of a sampling. `announced` is the pass of the
+    next sampling that a callback reports on; None where there is no callback.
 
     Args:
         samplings: the numbers of the samplings, drawn one by one.
@@ -66,7 +74,7 @@ class Position:
         self._sampling_expected = True
 
     def announce(self, pass_name: str) -> None:
-        """Say that a callback tells the steps, and that its next sampling is of that pass.
+        """Say that a callback will report the steps, and that its next sampling is of that pass.
 
         Raises:
             ValueError: an unknown pass.
@@ -77,7 +85,7 @@ class Position:
         self.announced = pass_name
 
     def expect_sampling(self) -> None:
-        """Say that the next evaluation begins a sampling of its own; nothing is known of it yet."""
+        """Say that the next evaluation begins a new sampling, of which nothing is known yet."""
         self.evaluation += 1
         self.foreign_evaluation = False
         self.current_step = None
@@ -86,7 +94,7 @@ class Position:
     def advance(
         self, step: int, total: int, pass_name: str = "first", shown_steps: int | None = None
     ) -> Step:
-        """Say where the sampling is, see `Report.progress`, and get the step that it is in.
+        """Report where the sampling is, see `Report.progress`; returns the step that it is in.
 
         Raises:
             ValueError: total below 1, a negative step, or an unknown pass.
@@ -113,16 +121,16 @@ class Position:
 
     @property
     def moment(self) -> Moment | None:
-        """Where the sampling was said to be; None where nobody has said anything yet."""
+        """The position last reported; None before the first report."""
         if self.current_step is None:
             return Moment(foreign=True) if self.foreign_evaluation else None
-        # not clamped: a sampler that runs past its count (Restart) goes on with its steps
+        # not clamped: a sampler that exceeds its step count (Restart) gets further steps
         evaluations = max(1, round(self.total / self._shown_steps))
         return Moment(
             self.pass_name,
             self._sampling,
             self.step // evaluations,
-            # samplers that run past their own count stay in their last step
+            # clamped: for the window, such a sampler stays in its last step
             min(self.step, self.total - 1) / self.total,
             self.current_step,
             self.sampler,

@@ -1,4 +1,4 @@
-"""Why a layer's call was left alone. The English for people stands in wording.py."""
+"""Why a layer's call was left alone. wording.py has the English for each reason."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import enum
 
 
 class Reason(enum.Enum):
-    """One cause each; the value is what JSON shows."""
+    """One reason each. The value is what the JSON report contains."""
 
     BELOW_THRESHOLD = "below_threshold"
     FACTOR_ONE = "factor_one"
@@ -30,7 +30,7 @@ class Reason(enum.Enum):
     NOT_SELF_ATTENTION = "not_self_attention"
 
 
-# said also where other layers were pooled: nobody asked for these
+# noted even where other layers were pooled, since no setting asked for them
 UNEXPECTED = frozenset(
     {
         Reason.OLDER_EXTENSION,

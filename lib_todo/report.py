@@ -1,4 +1,4 @@
-"""What was pooled and what was left alone, in numbers."""
+"""The report: what was pooled and what was left alone, in numbers."""
 
 from __future__ import annotations
 
@@ -14,28 +14,41 @@ from .reasons import Reason
 
 
 class Report(Counts):
-    """What a `token_downsampling` did; `position` is where the sampling was said to be.
+    """What a `token_downsampling` or a binding did.
 
-    `passes` has the counts of each pass by its name, in the order in which they began. Layers are
-    distinct attention modules. No module is kept alive by it. Several threads may use it at once.
+    A layer is one attention module; the report keeps none alive. Several threads may use it at
+    once.
+
+        with token_downsampling(Settings()) as report:
+            image = pipe(prompt, width=1024, height=1024).images[0]
+        print(report.line())  # for people
+        json.dumps(report.to_dict())  # for programs
+        before, after = next(iter(report.pooled))  # keys of a pooled layer
 
     Args:
-        shared: whether each thread or task that tells a position tells its own alone.
+        shared: whether several threads or tasks sample at once, each with its own position.
+
+    Attributes:
+        pooled: pooled layers and calls by (keys before, keys after).
+        left_alone: layers and calls left alone, by `Reason`.
+        steps: (steps in which something was pooled, all steps).
+        passes: the same counts by pass, "first" or "hires", in the order in which they began.
+        position: where the sampling is, as a host or a callback reports it.
     """
 
     def __init__(self, shared: bool = False) -> None:
         super().__init__()
         self._shared = shared
         self.passes: dict[str, Counts] = {}
-        # by sampler, None where nobody told it: for how many steps a phase was held, 0 for good
+        # by sampler (None: not known): for how many steps a phase was held, 0 for good
         self.held: dict[str | None, int] = {}
-        # a model or block was called that runs as a graph of torch.compile
+        # whether a model or block ran as a graph of torch.compile
         self.compiled = False
-        # a model was called where nobody's settings held, while these held elsewhere
+        # whether a model was called in a thread or task that has no settings, instead of in ours
         self.missed_elsewhere = False
-        # how start and end were followed, where the steps were not known; see `note_window`
+        # how start and end were applied where the steps were not known; see `note_window`
         self.window = ""
-        # the numbers of samplings, whoever tells them apart
+        # numbers for samplings, shared by everything that tells one from the next
         self.samplings = Numbers(1)
         self._position = Position(self.samplings)
         self._steps_seen: set[Step] = set()
@@ -58,9 +71,9 @@ class Report(Counts):
         self._forget_callers()
 
     def enter(self) -> None:
-        """Note that whoever runs now begins to be reported on: the next evaluation is a first one.
+        """Begin a report on this thread or task: its next evaluation begins a new sampling.
 
-        What others tell from now on, other threads or tasks, holds for themselves alone.
+        A position that another thread or task reports afterwards applies to that one only.
         """
         with self._lock:
             self._home = weakref.ref(caller())
@@ -69,11 +82,11 @@ class Report(Counts):
 
     @property
     def position(self) -> Position:
-        """Where the sampling was said to be, by whoever asks or else by who entered."""
+        """The position reported in this thread or task, else the one of the thread that entered."""
         return self._positions.get(caller(), self._position)
 
     def own_position(self) -> Position:
-        """The position that whoever runs now may change."""
+        """The position that this thread or task may change."""
         who = caller()
         with self._lock:
             if not self._shared and (self._home is None or self._home() is who):
@@ -87,14 +100,14 @@ class Report(Counts):
     def progress(
         self, step: int, total: int, pass_name: str = "first", shown_steps: int | None = None
     ) -> None:
-        """Say where the sampling is, before the model is called.
+        """Report where the sampling is, before the model is called.
 
         Args:
-            step: how many of `total` model evaluations of this pass are behind, from 0.
+            step: how many of `total` model evaluations of this pass are done, from 0.
             total: evaluations in the pass, at least 1.
             pass_name: "first" or "hires".
-            shown_steps: the steps that the user knows of, where a step takes several evaluations
-                (Heun, DPM++ SDE); the line counts these.
+            shown_steps: the number of steps that the user set, where a step takes several
+                evaluations (Heun, DPM++ SDE); the line counts these.
 
         Raises:
             ValueError: total below 1, a negative step, or an unknown pass.
@@ -108,10 +121,10 @@ class Report(Counts):
                 self._steps_seen.add(step)
 
     def note_window(self, moment: Moment) -> None:
-        """Note how a start or end was followed at `moment`.
+        """Note how start and end were applied at `moment`.
 
-        `window` becomes "timesteps" where only the model's own timesteps told how far the sampling
-        is, and "unknown" where they did not tell either.
+        `window` becomes "timesteps" where the position was estimated from the model's timesteps,
+        and "unknown" where even that was impossible.
         """
         if not moment.counts_steps:
             known = moment.fraction is not None and moment.step
@@ -126,9 +139,15 @@ class Report(Counts):
         reason: Reason | None,
         step: Step | None = None,
     ) -> None:
-        """Note one call of `layer`; `reason` says why it was left alone (None: it was pooled).
+        """Count one call of `layer`.
 
-        `step` is the one that the user would count it to, None where that is not known.
+        Args:
+            layer: the attention module.
+            grid: its (height, width) in tokens.
+            before: its keys without pooling.
+            after: the keys it computed.
+            reason: why it was left alone; None: it was pooled.
+            step: as the user counts steps; None where that is not known.
         """
         # numbers of a traced call are tensors
         key = (grid, int(before), int(after), reason)
@@ -159,7 +178,7 @@ class Report(Counts):
         return len(self._steps_pooled), len(self._steps_seen)
 
     def steps_of(self, pass_name: str) -> tuple[int, int]:
-        """The same of one pass."""
+        """The same for one pass."""
         with self._lock:
             pooled, seen = (
                 sum(name == pass_name for _, name, _ in steps)
@@ -171,7 +190,7 @@ class Report(Counts):
         """One line for people.
 
         Args:
-            threshold: the side in tokens, to name it where nothing was above it.
+            threshold: a side in tokens, named where no layer was above it.
             where: what was generated, such as "at 512×512".
         """
         return wording.line(self, threshold, where)

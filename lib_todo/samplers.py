@@ -1,12 +1,14 @@
 """How the phase moves with each sampler: one table, with the figures behind it.
 
-A sampler averages over what changes from one evaluation to the next. An explicit multistep method
-extrapolates from its last evaluations by large coefficients of alternating sign: it amplifies what
-changes. For such ones the phase is held for some steps or stays, and the automatic factors are the
-paper's. DPM adaptive takes what changes for an error of its own and chooses other steps. LCM
-averages over nothing and DPM fast over little, so their factors are the paper's too. Error of the
-final latents, as a ratio to the paper's ToDo with the same sampler, factor 2, twice the native
-size, 16 steps at a denoising strength of 0.6 (docs/lattice.md has all samplers):
+Most samplers average over what changes from one evaluation to the next. An explicit multistep
+method instead extrapolates from its last evaluations, with large coefficients of alternating sign,
+and so amplifies changes. For such samplers the phase is held for some steps or stays fixed, and the
+automatic factors are the paper's. DPM adaptive mistakes the change for its own integration error
+and chooses other steps. LCM does not average at all and DPM fast hardly, so they get the paper's
+factors too.
+
+Error of the final latents as a ratio to the paper's ToDo with the same sampler; factor 2, twice the
+native size, 16 steps, denoising strength 0.6 (docs/lattice.md has all samplers):
 
     sampler               every step   held for 2   held for 3   held for 4
     LMS (k-diffusion)     8.9          1.15         0.97         1.14
@@ -19,8 +21,8 @@ size, 16 steps at a denoising strength of 0.6 (docs/lattice.md has all samplers)
     DPM adaptive          18.5          (35 by 3 and 2; through A1111)
     all others            0.02 to 0.3
 
-One to three seeds each. Holding works or fails by where its boundaries fall among the last steps,
-so LMS and DEIS, and IPNDM by kinship, stay fixed: never worse than the paper's.
+One to three seeds each. How well holding works depends on where its boundaries fall among the last
+steps, so LMS, DEIS and the related IPNDM stay fixed: that is never worse than the paper's.
 """
 
 from __future__ import annotations
@@ -30,12 +32,12 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class SamplerRule:
-    """What one sampler wants.
+    """How the phase moves and which factors are used with one sampler.
 
-    `hold`: for how many steps in a row a phase is kept; 0 keeps the first one for good. Where only
-    timesteps tell the steps, each timestep counts, so a sampler that looks at another one in the
-    middle of its steps holds for two. `careful`: the automatic factors are no greater than the
-    paper's.
+    `hold`: for how many steps in a row a phase is kept; 0 keeps the first one for good. Where steps
+    are known by timesteps alone, each timestep counts as a step, so a sampler that evaluates at a
+    second timestep within each step holds for two. `careful`: the automatic factors are no greater
+    than the paper's.
     """
 
     hold: int = 1
@@ -47,7 +49,7 @@ _CAREFUL = SamplerRule(careful=True)
 _FIXED = SamplerRule(hold=0, careful=True)
 _HELD_FOR_TWO = SamplerRule(hold=2, careful=True)
 
-# by the names that hosts have for them
+# by the hosts' names for them
 BY_STEP: dict[str, SamplerRule] = {
     "LMS": _FIXED,
     "LMS Karras": _FIXED,
@@ -64,7 +66,7 @@ BY_STEP: dict[str, SamplerRule] = {
     "DPM adaptive": _FIXED,
     "dpm_adaptive": _FIXED,
 }
-# by diffusers' classes, where the timesteps tell the steps
+# by diffusers' classes, whose steps are known by timesteps
 BY_TIMESTEP: dict[str, SamplerRule] = {
     "LMSDiscreteScheduler": _FIXED,
     "PNDMScheduler": _HELD_FOR_TWO,
@@ -75,7 +77,7 @@ BY_TIMESTEP: dict[str, SamplerRule] = {
     "KDPM2AncestralDiscreteScheduler": SamplerRule(hold=2, careful=True),
     "DPMSolverSDEScheduler": SamplerRule(hold=2),
 }
-# nobody tells: two timesteps may be one step, and it may be one of those above
+# unknown sampler: two timesteps may be one step, and it may be one of those above
 UNKNOWN = SamplerRule(hold=2)
 
 
@@ -83,11 +85,11 @@ def rule_for(sampler: str | None, told: bool = False) -> SamplerRule:
     """The rule of a sampler.
 
     Args:
-        sampler: by the name of a host or of its diffusers class; None where nobody knows it.
-        told: whether the steps are told, as hosts and callbacks do it; else timesteps tell them.
+        sampler: the host's name for it, or its diffusers class; None where it is not known.
+        told: whether a host or a callback reports the steps; else they are known by timesteps.
     """
     if sampler is None:
         return UNKNOWN
     rule = BY_STEP.get(sampler) or BY_TIMESTEP.get(sampler, _EVERY_STEP)
-    # told steps are whole ones, whatever the model is called with in between
+    # reported steps are whole steps, however many timesteps they evaluate
     return _EVERY_STEP if told and not rule.careful else rule

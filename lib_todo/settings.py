@@ -21,8 +21,7 @@ __all__ = [
     "preset_values",
 ]
 
-# bundles of ordinary values, by name. What a bundle does not name (the window, the passes) is no
-# part of it.
+# each preset is a bundle of ordinary settings; it leaves out the window and the passes
 _AUTOMATIC = {"factor": 0.0, "deep_factor": 0.0, "method": "nearest"}
 _PAPER = {**_AUTOMATIC, "threshold": 64, "scale": 1.0, "deep_scale": 0.0, "phase": "fixed"}
 PRESETS: dict[str, dict[str, Any]] = {
@@ -39,7 +38,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-# the trained grid of the largest level, a side, of the models that the presets' thresholds are for
+# the thresholds of the presets are for models whose largest level has this trained grid (its side)
 NATIVE_GRID = 64
 
 
@@ -51,7 +50,7 @@ def preset_values(name: Any, native_grid: int = NATIVE_GRID) -> dict[str, Any]:
             preset's threshold goes with it.
 
     Raises:
-        SettingsError: no preset of that name, or no grid that a threshold could be.
+        SettingsError: no preset of that name, or a grid that no threshold may have.
     """
     if not isinstance(name, str) or name not in PRESETS:
         raise SettingsError("preset", name, "one of " + ", ".join(PRESETS))
@@ -67,13 +66,27 @@ def preset_values(name: Any, native_grid: int = NATIVE_GRID) -> dict[str, Any]:
 class Settings:
     """What to pool, where and when; checked on construction. The defaults are `balanced`'s.
 
-    `factor` and `deep_factor` are per axis (0: automatic, by `scale` and `deep_scale`, see
-    plan.layer_factor); `threshold` is a side in tokens, the trained grid of the largest level;
-    `phase` says whether the tokens taken move from step to step; `start` and `end` are fractions of
-    the steps of a pass, `start` included and `end` not; `passes` says which passes of hires fix.
+    A preset is usually enough, see `from_preset`. Of the single values, `factor`, `passes` and
+    `end` are the ones worth changing.
 
-    Raises SettingsError for whatever the table FIELDS does not allow, for start > end, and for a
-    phase that is asked to move with a method that takes whole cells.
+    Attributes:
+        enabled: whether anything is pooled.
+        factor: how many times fewer keys and values per axis in the layers with the largest grid;
+            0 is automatic, by `scale` (see plan.layer_factor).
+        deep_factor: the same for deeper layers; 0 is automatic, by `deep_scale`.
+        threshold: the side in tokens of the largest grid at the size the model was trained at.
+        scale: the automatic factor is the ratio of the grid's side to the threshold, times this.
+        deep_scale: the same for deeper layers, each against its own trained grid; 0 compares them
+            with the threshold, as the paper does.
+        method: how tokens are pooled, one of METHODS.
+        phase: "moving" takes other tokens in each step, "fixed" always the same ones.
+        start: the share of a pass's steps from which on layers are pooled, included.
+        end: the share up to which they are, not included.
+        passes: "both", "first" or "hires": which passes of hires fix.
+
+    Raises:
+        SettingsError: a value that FIELDS does not allow, start > end, or an explicit phase
+            "moving" with a method that takes whole cells.
     """
 
     enabled: bool = True
@@ -108,12 +121,15 @@ class Settings:
     def from_mapping(
         cls, values: Mapping[str, Any], base: Mapping[str, Any] | None = None
     ) -> Settings:
-        """Settings from names and values, over `base` (defaults where it says nothing).
+        """Settings from names and values.
 
-        `preset` among the values names a bundle (PRESETS) that the others override:
-        `{"preset": "fast", "end": 0.8}`.
+        Args:
+            values: by name; a `preset` among them is overridden by the others, as in
+                `{"preset": "fast", "end": 0.8}`.
+            base: what holds where `values` has nothing; the defaults without it.
 
-        Raises SettingsError for an unknown name too.
+        Raises:
+            SettingsError: a value that is not allowed, or an unknown name.
         """
         values = dict(values)
         bundle = preset_values(values.pop("preset")) if "preset" in values else {}
@@ -136,9 +152,8 @@ class Settings:
     def from_args(cls, args: Sequence[Any]) -> Settings:
         """Settings from a request's `args`: values in the order of FIELDS, or one object first.
 
-        What the object leaves out comes from the values after it (a host fills them with its own
-        defaults or with those read from an infotext), except `enabled`, which is then true: who
-        sends settings wants them used.
+        What the object leaves out comes from the values after it, which hosts fill with defaults
+        or from an infotext. Only `enabled` does not: sending an object switches ToDo on.
 
         Raises SettingsError for too many values and whatever Settings refuses.
         """
@@ -149,7 +164,7 @@ class Settings:
         names = list(BY_NAME)
         positional = dict(zip(names, args))
         if positional.get("phase") == MOVING:
-            # a page sends the default of every control; it does not ask for it
+            # a page sends every control, so the default there is not an explicit choice
             positional["phase"] = MOVING
         if args and isinstance(args[0], Mapping):
             del positional[names[0]]

@@ -1,4 +1,4 @@
-"""What a report says, in English: the one place where it is put into words."""
+"""The report in English: every text that users read about what was pooled."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
 
 WORDS = {
     Reason.BELOW_THRESHOLD: "below the threshold",
-    Reason.FACTOR_ONE: "left whole by a factor of 1 (chosen, or automatic near the threshold)",
+    Reason.FACTOR_ONE: "with a factor of 1 (chosen, or automatic near the threshold)",
     Reason.OUTSIDE_WINDOW: "outside the steps from Start to End",
-    Reason.OTHER_PASS: "in a pass that Passes leaves out",
-    Reason.OTHER_GENERATION: "outside the sampler's own steps",
-    Reason.OTHER_GRID: "with tokens that were merged or tiled before (token merging does that)",
+    Reason.OTHER_PASS: "in a pass that the setting Passes excludes",
+    Reason.OTHER_GENERATION: "called outside the sampler's own steps",
+    Reason.OTHER_GRID: "whose tokens another extension merged or tiled first",
     Reason.TOKENS_MERGED: "with tokens merged by token merging (ToMe)",
     Reason.HYPERTILE: "left to HyperTile",
     Reason.OLDER_EXTENSION: "left to the older ToDo extension",
     Reason.ATTENTION_MAP_READ: "left to self-attention guidance, which reads their attention map",
     Reason.MASKED: "masked or with additional tokens",
     Reason.FUSED: "with fused projections",
-    Reason.OTHER_VALUES: "with values of their own",
-    Reason.KEYS_IGNORED: "that compute all keys, whatever they are handed",
+    Reason.OTHER_VALUES: "called with values that do not match the keys",
+    Reason.KEYS_IGNORED: "that ignore the pooled keys they are given",
     Reason.REPLACED: "replaced by another node",
     Reason.OTHER_REDUCTION: "already pooled or merged by another program",
     Reason.OTHER_PROCESSOR: "with an attention processor that may not take pooled keys",
     Reason.HOOKED: "with a hook that reads their output or values",
-    Reason.FORWARD_REPLACED: "with a forward that something else put on them",
+    Reason.FORWARD_REPLACED: "whose forward was replaced by other code",
     Reason.NOT_SELF_ATTENTION: "not self-attention over the image",
 }
 REMEDIES = {
@@ -38,7 +38,7 @@ REMEDIES = {
     Reason.FACTOR_ONE: "A larger image or a factor of 2 would be pooled",
     Reason.OUTSIDE_WINDOW: "Set Start lower or End higher",
     Reason.OTHER_PASS: "Set Passes to both",
-    Reason.OTHER_GRID: "Switch that off to use ToDo",
+    Reason.OTHER_GRID: "Switch that extension off to use ToDo",
     Reason.TOKENS_MERGED: "Switch token merging off to use ToDo (tomesd.remove_patch in programs)",
     Reason.HYPERTILE: "Switch HyperTile off to use ToDo",
     Reason.OLDER_EXTENSION: "Switch the older extension off to use this one",
@@ -49,27 +49,27 @@ REMEDIES = {
         "computes keys from encoder_hidden_states"
     ),
     Reason.HOOKED: "Remove the hook to use ToDo",
-    Reason.FORWARD_REPLACED: "Switch off what replaced it to use ToDo",
+    Reason.FORWARD_REPLACED: "Switch that code off to use ToDo",
     Reason.FUSED: "Unfuse the projections to use ToDo",
 }
 PASSES = {"first": "first pass", "hires": "hires pass"}
-NO_LAYER = "no such layer seen"
+NO_LAYER = "no self-attention layer that ToDo knows was called"
 COMPILED = (
-    "the model was compiled, and its graph does not know of ToDo: put "
-    'torch.compiler.set_stance("force_eager") around the sampling'
+    "the model runs as a graph that was compiled without ToDo: wrap the sampling in "
+    'torch.compiler.set_stance("force_eager")'
 )
 ELSEWHERE = (
-    "no model was called in the thread or task that asked, but one was in another: run the model "
-    "by asyncio.to_thread or contextvars.copy_context().run, which take the `with` along, or use "
-    "lib_todo.bind, which holds for every thread"
+    "the model was called in another thread or task than the one that entered the `with`: run it "
+    "by asyncio.to_thread or contextvars.copy_context().run, which carry the `with` over, or use "
+    "lib_todo.bind, which works in every thread"
 )
 REPLACED = "self-attention is replaced by another extension"
 # by how start and end were followed, see `Report.window`
 WINDOWS = {
-    "timesteps": "start and end by the model's timesteps, since the number of steps is not known",
+    "timesteps": "start and end estimated from timesteps, since the number of steps is not known",
     "unknown": (
-        "start and end not followed, since the steps are not known: use a scheduler of diffusers "
-        "inside the `with`, or tell them by Report.progress"
+        "start and end ignored, since the steps are not known: use a diffusers scheduler inside "
+        "the `with`, or call Report.progress before each step"
     ),
 }
 
@@ -92,11 +92,12 @@ def nothing_pooled(why: str) -> str:
 
 
 def generation_line(report: Report, threshold: int, heads: Mapping[str, str]) -> str:
-    """One line for people, pass by pass, with what would help where nothing was pooled at all.
+    """One line for people, pass by pass; where nothing was pooled, it ends with what to change.
 
     Args:
-        threshold: the side in tokens, to name it where nothing was above it.
-        heads: what to say of each pass beside its counts, such as "512×512".
+        report: of the whole generation.
+        threshold: a side in tokens, named where no layer was above it.
+        heads: by pass, what stands in brackets behind its name, such as "512×512".
     """
     told = []
     for name, counts in report.passes.items():
@@ -116,10 +117,10 @@ def generation_line(report: Report, threshold: int, heads: Mapping[str, str]) ->
 
 
 def remedies(counts: Counts) -> str:
-    """What would have helped, one sentence for each cause that can be helped."""
+    """What to change, one sentence for each reason that the user can do something about."""
     reasons = set(counts.left_alone)
     if len(reasons) > 1:
-        # deeper layers are mostly below: what kept the large ones from being pooled counts
+        # deeper layers are nearly always below the threshold; the other reason is the useful one
         reasons.discard(Reason.BELOW_THRESHOLD)
     return ". ".join(REMEDIES[reason] for reason in WORDS if reason in reasons & REMEDIES.keys())
 
@@ -130,9 +131,9 @@ def layers(count: int) -> str:
 
 
 def _by_keys_before(counts: Counts) -> dict[int, tuple[list[int], set[int]]]:
-    """Of what was pooled: by its number of keys, the numbers left and the layers, largest first.
+    """What was pooled, by keys before, largest first: all numbers of keys after, and the layers.
 
-    A layer that a lead-in left whole has all its keys among the numbers left.
+    A layer that kept all its keys in the lead-in has that number among those after, too.
     """
     found: dict[int, tuple[list[int], set[int]]] = {}
     for (before, after), tally in sorted(counts.pooled.items(), reverse=True):
@@ -145,7 +146,7 @@ def _by_keys_before(counts: Counts) -> dict[int, tuple[list[int], set[int]]]:
 
 
 def _pooled(counts: Counts, steps: tuple[int, int], whole: list[str]) -> str:
-    """What was pooled, with notes: on single layers, and those on the `whole`."""
+    """What was pooled, with notes in brackets: on layers left alone, then `whole`, on the steps."""
     parts = [
         f"{before} → {' or '.join(map(str, afters))} keys in {len(layers)}"
         for before, (afters, layers) in _by_keys_before(counts).items()
@@ -164,13 +165,13 @@ def _pooled(counts: Counts, steps: tuple[int, int], whole: list[str]) -> str:
 
 
 def _notes(report: Report) -> list[str]:
-    """What there is to say of the steps as a whole."""
+    """Notes on the steps: a phase that was held, a window that could not be followed."""
     notes = [_held(sampler, count) for sampler, count in report.held.items()]
     return [*notes, WINDOWS[report.window]] if report.window else notes
 
 
 def _held(sampler: str | None, steps: int) -> str:
-    """That a moving phase was held, for whose sake."""
+    """That a moving phase was held or fixed, and why."""
     if not steps:
         return f"phase fixed {f'for {sampler}' if sampler else 'since the steps are not known'}"
     whose = f"for {sampler}" if sampler else "since the sampler is not known"

@@ -1,4 +1,4 @@
-"""What the WebUI discovers: the ToDo script, wiring and nothing else."""
+"""The script that the WebUI finds. It only connects callbacks to lib_todo.hosts.webui."""
 
 from __future__ import annotations
 
@@ -80,9 +80,9 @@ else:
         accordion.hide_end_of_args([scripts.scripts_txt2img, scripts.scripts_img2img], "ToDo")
         routes.add(app)
 
-    # a host that reloads scripts' bodies alone keeps the callbacks of the load before
+    # a host that reloads only the scripts' code keeps the callbacks of the earlier load
     remove_current_script_callbacks()
-    # a start with --nowebui asks neither for axes nor for options later on
+    # with --nowebui the callbacks for axes and options come too late, or never
     add_axes()
     options.register()
     on_before_ui(add_axes)

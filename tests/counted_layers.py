@@ -1,4 +1,4 @@
-"""Layers to be counted in a report, and what is mostly said of them."""
+"""Layers to count in a report, and the arguments that most tests count them with."""
 
 from __future__ import annotations
 

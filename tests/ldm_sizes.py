@@ -1,4 +1,4 @@
-"""The weights of an ldm U-Net by name and size, as far as they tell its shape."""
+"""The sizes of an ldm U-Net's weights by name, from which its shape follows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loop of a diffusers pipeline, as small as what it tells: timesteps, callbacks, counts."""
+"""A minimal loop of a diffusers pipeline: timesteps, callbacks, counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""diffusers' self-attention over tokens that were pooled by hand, to hold the `with` against."""
+"""diffusers' self-attention over tokens pooled by hand, to compare the `with` with."""
 
 from __future__ import annotations
 

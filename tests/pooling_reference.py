@@ -1,4 +1,4 @@
-"""Pooling written out as plain loops over plain numbers, to hold lib_todo.pooling against."""
+"""Pooling as plain loops over plain numbers, to compare lib_todo.pooling with."""
 
 from __future__ import annotations
 

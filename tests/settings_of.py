@@ -1,4 +1,4 @@
-"""Settings whose numbers a test knows by heart."""
+"""Settings with simple numbers, for tests."""
 
 from __future__ import annotations
 

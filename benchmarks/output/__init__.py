@@ -1,1 +1,1 @@
-"""What the results become: tables, plots, targets met or missed, predictions."""
+"""Output of the results: tables, plots, targets, predictions."""

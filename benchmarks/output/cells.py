@@ -1,4 +1,4 @@
-"""The cells of the tables: numbers as text, with their spread or interval."""
+"""Numbers as text for the cells of tables, with their spread or interval."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RESAMPLINGS = 2000
 
 
 def seconds(times: Times) -> str:
-    """Median, least and greatest, and the number of runs."""
+    """Median, minimum and maximum, and the number of runs."""
     spread = Spread.of(times.values())
     if spread.count == 1:
         return f"{_digits(spread.median)} (one run)"
@@ -37,15 +37,15 @@ def times(spread: Spread) -> str:
 
 
 def mebibytes(point: dict[str, Any]) -> str:
-    """The point's peak of memory, empty without one."""
+    """The point's peak memory; empty without one."""
     return f"{point['peak_bytes'] / 2**20:.0f}" if "peak_bytes" in point else ""
 
 
 def _with_interval(statistic: Callable[[list[int]], float], seeds: int, digits: int) -> str:
-    """The statistic of all seeds with its 95% interval, by resampling the seeds.
+    """The statistic over all seeds with its 95% interval, by bootstrapping the seeds.
 
     Args:
-        statistic: from seeds, which may repeat.
+        statistic: gets seeds, of which some may repeat.
     """
     whole = f"{statistic(list(range(seeds))):.{digits}f}"
     if seeds < 2:

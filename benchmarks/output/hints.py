@@ -1,4 +1,4 @@
-"""What the WebUI's hint would have promised, beside what was measured."""
+"""The speed-up that the WebUI's hint predicts, and the measured one."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from lib_todo.cost.architectures import SHAPES
 from lib_todo.cost.speedup import speedup
 from lib_todo.plan import latent_grid
 
-# of what is then measured on the same kind of machine
+# how far the prediction may be from a measurement on the same machine, relative
 WITHIN = 0.15
 Row = tuple[str, int, str, float, float]
 
 
 def rows(store: Store) -> Iterator[Row]:
-    """U-Net, pixels, method, the speed-up promised and the one measured."""
+    """U-Net, pixels, method, the predicted speed-up and the measured one."""
     rates = calibration.as_the_hint_has_them(store)
     if rates is None:
         return
@@ -37,7 +37,7 @@ def rows(store: Store) -> Iterator[Row]:
 
 
 def _settings(threshold: int) -> dict[str, Settings]:
-    """By the benchmark's names."""
+    """The settings by the benchmark's names for them."""
     paper = {"preset": "paper", "threshold": threshold}
     return {
         TODO: Settings.from_mapping(paper),

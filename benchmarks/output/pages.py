@@ -1,4 +1,4 @@
-"""Markdown: a table, all tables as text, and the marked tables of a page."""
+"""Markdown: one table, all tables as text, and the marked tables in a page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def as_text(found: dict[str, str]) -> str:
 
 
 def renew(path: Path, found: dict[str, str]) -> None:
-    """Put the tables between their marks in a Markdown file.
+    """Replace the tables between their marks in a Markdown file.
 
     A table stands between `<!-- table: name -->` and `<!-- end -->`.
     """

@@ -16,7 +16,7 @@ from benchmarks.running.store import Store
 from benchmarks.running.timing import Spread, ratio
 
 _DPI = 110
-# so that ToDo stands out and the bounds stay in the background
+# ToDo stands out, the bounds stay in the background
 _OURS = "crimson"
 _PAPER = "rosybrown"
 _PRESETS = ("orangered", "crimson", "darkmagenta")
@@ -40,7 +40,7 @@ _PLAIN = {"linewidth": 1.5, "marker": "."}
 
 
 def draw(store: Store, folder: Path) -> list[Path]:
-    """The pictures that there are numbers for, as PNG files in `folder`."""
+    """Draw the plots for which there are numbers, as PNG files in `folder`."""
     drawn = []
     by_model: dict[tuple[str, str], dict[int, dict[str, Any]]] = {}
     for (implementation, architecture, size), methods in store.groups("unet").items():
@@ -146,7 +146,7 @@ def _trade_picture(path: Path, trades: dict[int, trade_off.Trade], native: int) 
         axes.set(
             title=f"{trade_off.ARCHITECTURE} at {times * trade_off.NATIVE} pixels",
             xlabel=f"error of the picture (a model of {native} px at {times * native}), paper = 1",
-            ylabel="a step is so many times faster",
+            ylabel="how many times faster a step is",
             xscale="log",
         )
         axes.grid(alpha=0.3)
@@ -170,7 +170,7 @@ def _trade_panel(axes: Any, times: int, points: trade_off.Trade) -> None:
         preset = name in (TODO, *PRESETS)
         style = {"marker": "*", "markersize": 15} if preset else {"marker": "o", "markersize": 8}
         axes.plot(*place, linestyle="", color=_OURS if preset else _OTHERS[0], **style)
-        # the presets to the left, where no other method has room
+        # names of the presets stand to the left, where no other point is
         where = {"xytext": (-11 if preset else 9, -4), "ha": "right" if preset else "left"}
         label = name.removeprefix("ToDo ")
         axes.annotate(label, place, textcoords="offset points", **where)
@@ -185,7 +185,7 @@ def _layer_picture(path: Path, layers: dict[str, Series]) -> Path:
         _plot(axes, series)
         axes.set_title(name, fontsize="small")
         axes.set_xlabel("tokens a side")
-    # the floor is many times faster than the rest
+    # logarithmic, as the floor is many times faster than the rest
     panels[0][0].set(ylabel="times faster than dense", yscale="log")
     panels[0][0].legend(fontsize="small")
     _save(figure, path)

@@ -1,4 +1,4 @@
-"""The targets, beside what was measured."""
+"""The targets, and whether the measurements meet them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _call_targets(
 def _time_targets(
     where: str, methods: dict[str, dict[str, Any]], error: dict[str, float]
 ) -> list[list[str]]:
-    """The same arithmetic against ToDo; other methods against what of ours errs no more, if any.
+    """Other ToDo implementations against ToDo; other methods against a preset with no larger error.
 
     Args:
         error: by method; empty where none was measured at this size.

@@ -1,4 +1,4 @@
-"""Error beside speed: the one of a checkpoint, the other of SD 1.x, as many times enlarged."""
+"""Error against speed. The error is a small checkpoint's, the speed SD 1.x's, equally enlarged."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from benchmarks.peers.names import DENSE, DIFFUSERS, PRESETS, TODO, TODO_BY
 from benchmarks.running.store import Store
 from benchmarks.running.timing import ratio
 
-# whose calls are held against the checkpoint's errors, and its own size in pixels
+# the U-Net whose speed goes with the checkpoint's errors, and the size it was trained at
 ARCHITECTURE, NATIVE = "SD 1.x", 512
 OURS = (TODO, *PRESETS, *TODO_BY)
-# what the names of a moving phase's methods start with; the factor follows
+# the prefix of methods with a moving phase; the factor follows
 MOVING = "ToDo moving "
 # by method, error and speed-up
 Trade = dict[str, tuple[float, float]]
 
 
 def enlargements(store: Store) -> list[int]:
-    """How many times its own size the checkpoint was measured at."""
+    """The multiples of its trained size at which the checkpoint was measured."""
     native = store.conditions("quality").get("native")
     sides = {int(side) for side, _ in store.under("quality")} if native else set()
     return sorted(side // native for side in sides)
 
 
 def errors(store: Store, times: int) -> dict[str, float]:
-    """Mean squared error of the latents by method, at `times` the checkpoint's own size.
+    """Mean squared error of the latents by method, at `times` the checkpoint's trained size.
 
-    Of the seeds that all of them have.
+    Only seeds that all methods have count.
     """
     side = times * store.conditions("quality").get("native", 0)
     found = {
@@ -41,7 +41,7 @@ def errors(store: Store, times: int) -> dict[str, float]:
 
 
 def as_close(peer: str, error: dict[str, float], among: Collection[str]) -> str | None:
-    """Of ours that are among those, the one that errs most, but no more than the peer.
+    """Our method with the largest error that is no larger than the peer's; None without one.
 
     Args:
         error: by method; without the peer's none is as close.
@@ -55,7 +55,7 @@ def as_close(peer: str, error: dict[str, float], among: Collection[str]) -> str 
 
 
 def timed_as(name: str, times: int) -> str:
-    """The method whose calls take as long: a phase that moves costs nothing."""
+    """The method whose calls take equally long: a moving phase costs nothing."""
     if not name.startswith(MOVING):
         return name
     factor = int(name.removeprefix(MOVING))
@@ -63,7 +63,7 @@ def timed_as(name: str, times: int) -> str:
 
 
 def both(store: Store, times: int) -> Trade:
-    """The methods of which both were measured."""
+    """Error and speed-up of the methods for which both were measured."""
     calls = store.groups("unet").get((DIFFUSERS, ARCHITECTURE, str(times * NATIVE)), {})
     base = calls.get(DENSE, {}).get("seconds")
     found = {}
@@ -75,7 +75,7 @@ def both(store: Store, times: int) -> Trade:
 
 
 def curves(trade: Trade, times: int) -> dict[str, list[str]]:
-    """The paper's ToDo by several factors, and the same with a moving phase; by rising speed."""
+    """The paper's ToDo with several factors, without and with a moving phase; the slowest first."""
     lines = {
         "the paper's, by factor": [TODO, *TODO_BY],
         "the same factors, moving": [name for name in trade if name.startswith(MOVING)],

@@ -1,4 +1,4 @@
-"""The machine's rates: operations a second by kind, from a few real shapes in some seconds."""
+"""The machine's rates, operations per second by kind, measured with a few real shapes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from lib_todo.cost.architectures import SHAPES
 from lib_todo.cost.rates import NARROW, WIDE, Rates
 from lib_todo.cost.workloads import Workload
 
-# channels a head, of all architectures
+# channels per head of all architectures
 HEAD_WIDTHS = sorted({width for name in SHAPES for width in head_widths(name).values()})
 
 
 def _workloads(like: dict[str, Any]) -> dict[str, list[Workload]]:
-    """By name, calls with their operations (bytes for elementwise)."""
+    """Calls by name, with their number of operations (of bytes for elementwise)."""
     work = {
         unet_cost.LINEAR: workloads.linear(**like),
         unet_cost.CONVOLUTION: workloads.convolution(**like),
@@ -51,7 +51,7 @@ def _by(attention: str, call: Callable) -> Callable:
 
 
 def measure(bench: Bench) -> None:
-    """Seconds of each kind's workloads, with their operations or bytes beside them."""
+    """Time the workloads of each kind; their operations or bytes are stored with the seconds."""
     work = _workloads({"device": bench.device, "dtype": bench.dtype})
 
     def run_all(calls: list[Workload]) -> Callable[[], None]:
@@ -70,7 +70,7 @@ def measure(bench: Bench) -> None:
 
 
 def rates(store: Store) -> dict[str, float]:
-    """Operations (bytes for elementwise) a second by workload; empty without a calibration."""
+    """Operations (bytes for elementwise) per second by workload; empty without a calibration."""
     found = {}
     for (name,), point in store.under("calibration").items():
         if point.get("seconds"):
@@ -79,7 +79,7 @@ def rates(store: Store) -> dict[str, float]:
 
 
 def as_the_hint_has_them(store: Store) -> Rates | None:
-    """The calibration in the form in which the WebUI's hint measures it; None without one."""
+    """The calibration in the form of the WebUI's rates; None without one."""
     work, seconds = {}, {}
     for (name,), point in store.under("calibration").items():
         if point.get("seconds"):
@@ -102,7 +102,7 @@ def as_the_hint_has_them(store: Store) -> Rates | None:
 
 
 def attention_workload(width: int, attention: str) -> str:
-    """The calibration's name for an attention of that many channels a head.
+    """The calibration's name for attention with that many channels per head.
 
     Args:
         attention: of attention_backends.NAMES.

@@ -1,4 +1,4 @@
-"""One call of a U-Net, by size and method: times and peaks."""
+"""One call of a U-Net, by size and method: times and peak memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WARM_UP_PIXELS = 256
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """What to run; sizes in pixels, both sides the same; of methods and attentions None is all."""
+    """What to run. Sizes are the sides in pixels; None for methods or attentions is all."""
 
     kinds: list[str]
     architectures: list[str]
@@ -38,7 +38,7 @@ class Wanted:
 
 
 def measure(bench: Bench, wanted: Wanted) -> None:
-    """Every U-Net and size; what cannot run is noted."""
+    """Measure every U-Net and size; what cannot run is noted."""
     bench.store.set_conditions("unet", batch=wanted.batch, threshold=wanted.settings.threshold)
     for architecture in wanted.architectures:
         for kind in wanted.kinds:
@@ -100,7 +100,7 @@ def _measure_sizes(
 
 def _case(model: Any, kind: str, architecture: str, size: int, wanted: Wanted) -> Case:
     latent = latent_grid(size, size)
-    # "narrow" is cut from SD 1.x
+    # "narrow" is SD 1.x with fewer channels
     levels = SHAPES.get(architecture, SHAPES["SD 1.x"]).levels
     grids = [level_grid(latent, level.downscale) for level in levels]
     return Case(model, kind, architecture, size, size, grids, wanted.settings, wanted.batch)
@@ -129,7 +129,7 @@ def _that_run(
     model: Any,
     methods: dict[str, Method],
 ) -> dict[str, Method]:
-    """Warm up with one small call each; who fails is noted and left out."""
+    """The methods that survive one small call; those that fail are noted."""
     case = _case(model, kind, architecture, WARM_UP_PIXELS, wanted)
     held = _held(bench, wanted, case, methods)
     running = {}

@@ -19,7 +19,7 @@ TOME_RATIO = 0.75
 
 
 def measure_pipeline(bench: Bench, pipeline: HiresPipeline, enlargements: list[int]) -> None:
-    """The second pass of hires fix and the decoder, as `quality` runs them."""
+    """Time the second pass of hires fix and the decoder, as in `quality`."""
     checkpoint = pipeline.checkpoint
     bench.store.set_conditions("generation", PIPELINE, **checkpoint.conditions())
     settings = Settings.from_preset("paper", threshold=checkpoint.threshold)
@@ -46,7 +46,7 @@ def measure_pipeline(bench: Bench, pipeline: HiresPipeline, enlargements: list[i
 
 
 def measure_webui(bench: Bench, webui: WebUI, side: int, steps: int) -> None:
-    """The same image by ToDo and by what the WebUI has built in.
+    """Time the same image with ToDo and with the WebUI's built-in methods.
 
     By the wall clock always: the work is done in the WebUI's process.
 
@@ -70,7 +70,7 @@ def measure_webui(bench: Bench, webui: WebUI, side: int, steps: int) -> None:
         name: lambda each=each: contextlib.nullcontext(lambda: draw(*each))
         for name, each in asked.items()
     }
-    # loads the checkpoint, where it is not loaded yet
+    # loads the checkpoint if it is not loaded yet
     draw(None, {}, side=256, steps=1)
     bench.store.set_conditions("generation", API, steps=steps, checkpoint=webui.checkpoint())
     by_wall = dataclasses.replace(bench, clock="wall")

@@ -1,4 +1,4 @@
-"""One self-attention layer at real sizes: every pooling method, both bounds, pooling alone."""
+"""One self-attention layer at real sizes: every pooling method, both bounds, and pooling alone."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ class Layer:
 
     @property
     def channels(self) -> int:
+        """The layer's width."""
         return self.heads * self.head_channels
 
 
@@ -60,7 +61,7 @@ def methods_for(layer: Any, tokens: torch.Tensor, side: int, settings: Settings)
     def pooled(method: str) -> Iterator[Callable[[], Any]]:
         run = token_downsampling(dataclasses.replace(settings, method=method))
         with run:
-            # what a spatial transformer's call would do
+            # as a spatial transformer's call would do
             run.enter_transformer(layer, grid)
             yield lambda: layer(tokens)
             run.leave_transformer()

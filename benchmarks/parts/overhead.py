@@ -14,12 +14,12 @@ from benchmarks.running.timing import Spread
 from lib_todo import Settings, token_downsampling
 
 CALLS = 2000
-# a block has two attentions; both are intercepted, and the transformer around them
+# a block has two attention layers; both are intercepted, and so is the transformer
 ATTENTIONS = 2
 
 
 def measure(bench: Bench) -> None:
-    """Seconds a call of a spatial transformer with its self- and cross-attention, doing nothing."""
+    """Seconds per call of a spatial transformer whose two attention layers do nothing."""
     from diffusers.models.transformers.transformer_2d import Transformer2DModel
 
     side, channels, heads = 16, 64, 8
@@ -30,7 +30,7 @@ def measure(bench: Bench) -> None:
     image = torch.zeros(1, channels, side, side)
     tokens = torch.zeros(1, side * side, channels)
     prompt = torch.zeros(1, 77, 32)
-    # the real classes' calls with nothing inside: what is left is the calling
+    # calls of the real classes that compute nothing: what remains is the cost of calling
     for attention in (block.attn1, block.attn2):
         attention.forward = lambda x, **_: x
 
@@ -53,7 +53,7 @@ def measure(bench: Bench) -> None:
 
 
 def added(store: Store) -> Spread | None:
-    """Seconds that the interception adds to a layer that passes through; None if not measured."""
+    """Seconds that interception adds to a layer that is left alone; None if not measured."""
     plain, intercepted = (
         store.under("overhead", name).get((), {}).get("seconds", {})
         for name in ("plain", "intercepted")

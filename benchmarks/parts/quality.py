@@ -1,6 +1,6 @@
-"""How far each setting's pictures are from dense ones, with a real checkpoint and the same seeds.
+"""The error of each method: how far its pictures are from those without pooling (dense).
 
-Only the second pass of hires fix is done differently.
+With a real checkpoint and the same random seeds; only the second pass of hires fix differs.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from lib_todo.settings import METHODS
 # the WebUI's default tile of 256 pixels is half of what SD 1.x was trained on
 HYPERTILE_OF_NATIVE = 2
 MOVING_BY = (2, 3, 4, 6)
-# by name, what holds a method on the pipeline and yields ToDo's report where there is one
+# by name, context managers that apply a method; they yield ToDo's report or None
 Methods = dict[str, Callable[[], AbstractContextManager[Any]]]
-# by name, how far a picture is from dense's
+# by name, how a picture is compared with the dense one
 MEASURES = {"psnr": psnr, "high_frequency": high_frequency_ratio}
 
 
 def variants(threshold: int, enlargement: int) -> dict[str, Settings]:
-    """What is compared at `enlargement` times the native size; deep layers pool from 3 on.
+    """The settings compared at `enlargement` times the trained size.
 
-    The library's presets, and the paper's settings with one thing changed: "moving" says that the
-    phase moves.
+    They are the presets, and the paper's settings with one thing changed: "moving" is a moving
+    phase. From an enlargement of 3 on, the paper pools deeper layers too.
     """
     automatic = Settings.from_preset("paper", threshold=threshold)
     change = dataclasses.replace
@@ -61,7 +61,7 @@ def variants(threshold: int, enlargement: int) -> dict[str, Settings]:
 
 
 def methods(pipeline: HiresPipeline, enlargement: int) -> Methods:
-    """ToDo in all its variants and its peers, on the pipeline's U-Net."""
+    """All variants of ToDo, and the other methods, for the pipeline's U-Net."""
     checkpoint = pipeline.checkpoint
     unet, side = pipeline.first.unet, checkpoint.threshold * enlargement
     case = pipeline.case(enlargement * checkpoint.native)
@@ -78,7 +78,7 @@ def methods(pipeline: HiresPipeline, enlargement: int) -> Methods:
 
 
 def names(native: int, enlargements: list[int]) -> list[str]:
-    """Of all that is compared at any of the enlargements; `native` is in pixels."""
+    """The names of all that is compared at any enlargement; `native` is in pixels."""
     ours = (variants(native // PIXELS_PER_LATENT, times) for times in enlargements)
     return list(dict.fromkeys([*itertools.chain(*ours), *TOMES, HYPERTILE, HIDIFFUSION]))
 
@@ -86,11 +86,13 @@ def names(native: int, enlargements: list[int]) -> list[str]:
 def draw_all(
     bench: Bench, key: tuple[str, ...], found: Methods, draw: Callable[[Any], torch.Tensor]
 ) -> dict[str, torch.Tensor]:
-    """The latents by method, dense's too, without those that fail.
+    """The latents by method, including dense; methods that fail are left out.
 
     Args:
-        key: the points' name without the method's.
-        draw: makes them inside of a method, which hands it ToDo's report where there is one.
+        bench: the run.
+        key: the points' key without the method.
+        found: the methods.
+        draw: makes the latents; gets ToDo's report or None.
     """
     drawn = {DENSE: draw(None)}
     for name, method in found.items():
@@ -109,10 +111,10 @@ def measure(
     enlargements: list[int],
     wanted: list[str] | None = None,
 ) -> None:
-    """Errors of every variant against dense, for seeds 0 and on, at each enlargement.
+    """Errors of every variant against dense, for seeds from 0 on, at each enlargement.
 
     Args:
-        wanted: of `names`; all without it. Not each is compared at each enlargement.
+        wanted: some of `names` (default: all). Not all are compared at every enlargement.
     """
     bench.store.set_conditions("quality", **pipeline.checkpoint.conditions())
     for times in enlargements:
@@ -147,7 +149,7 @@ def measure(
 
 
 def _append(point: dict[str, list[float]], seed: int, numbers: dict[str, float]) -> None:
-    """Add a seed's numbers to those that lack it."""
+    """Add a seed's numbers, unless they are there already."""
     for key, value in numbers.items():
         values = point.setdefault(key, [])
         if len(values) == seed:

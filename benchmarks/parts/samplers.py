@@ -1,7 +1,7 @@
-"""How far the presets are from dense with each sampler, number of steps and denoising strength.
+"""The error of the presets with each sampler, number of steps and denoising strength.
 
-Through diffusers the library is used as a program uses it that writes only the `with`: nobody tells
-the steps. Through a WebUI it is the extension, with every sampler that the WebUI offers.
+With diffusers, the library is used by a `with` alone, so that it has to find the steps by itself.
+With a WebUI the extension is used, with every sampler that the WebUI offers.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from demo.comparison.metrics import mean_squared_error
 from lib_todo.plan import PIXELS_PER_LATENT
 from lib_todo.settings import preset_values
 
-# the one that the others of a row are divided by
+# the one by which the others in a row are divided
 PAPER = "ToDo nearest"
 COMPARED = (PAPER, "ToDo close", "ToDo balanced", "ToDo fast", "ToMe 0.75")
-# through a WebUI: the names of the presets there, and of the methods here
+# for a WebUI: the presets, and the names of the methods here
 IN_WEBUI = {"paper": PAPER, "close": "ToDo close", "balanced": "ToDo balanced"}
 STEP_COUNTS, STRENGTHS = (7, 12, 25, 50), (0.3, 0.45, 0.8, 1.0)
 VARIED = ("DDIM", "DPM++ 2M")
@@ -63,8 +63,8 @@ def measure(
     """Errors of the latents against dense's with the same sampler, for seeds 0 and on.
 
     Args:
-        samplings: of SAMPLINGS; all without it.
-        wanted: of COMPARED; all without it.
+        samplings: some of SAMPLINGS (default: all).
+        wanted: some of COMPARED (default: all).
     """
     bench.store.set_conditions("samplers", **pipeline.checkpoint.conditions())
     starts: dict[tuple[int, int], Image.Image] = {}
@@ -116,7 +116,7 @@ def measure_webui(
 
     Args:
         native: the checkpoint's own size in pixels.
-        wanted: names of samplers; all without it.
+        wanted: names of samplers (default: all).
     """
     side, base = 2 * native, {"cfg_scale": GUIDANCE, "steps": STEPS}
     common = {**base, "width": side, "height": side, "denoising_strength": STRENGTH}
@@ -139,7 +139,7 @@ def measure_webui(
             if bench.out_of_time:
                 return
             request = {"prompt": prompt_of(seed), "seed": seed, "sampler_name": sampler, **common}
-            # the host draws the start's latent from a generator that encoding a prompt moves
+            # encoding a prompt advances the random generator from which the start's latent comes
             webui.generate(None, prompt=prompt_of(seed), seed=seed, steps=1, width=64, height=64)
             dense = webui.generate(None, start=starts[seed], **request)
             for name, errors in points.items():

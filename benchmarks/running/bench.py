@@ -1,4 +1,4 @@
-"""What every part of the benchmark shares: device, clock, rounds, results, progress, budget."""
+"""Shared by all parts of the benchmark: device, clock, rounds, results, progress, time limit."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from benchmarks.running.store import Store
 from benchmarks.running.timing import next_round, peak_bytes, timed
 
 Call = Callable[[], Any]
-# makes a context manager that holds the method and yields the call to measure
+# returns a context manager that applies the method and yields the call to measure
 Method = Callable[[], AbstractContextManager[Call]]
 Methods = dict[str, Method]
-# seconds of a call below which each method has a call to warm up
+# if a call takes fewer seconds, every method gets a call to warm up
 SHORT = 1.0
 
 
@@ -41,6 +41,7 @@ class Bench:
 
     @property
     def out_of_time(self) -> bool:
+        """Whether the time limit is reached."""
         return time.monotonic() > self.deadline
 
     def interleave(
@@ -81,7 +82,7 @@ class Bench:
     def attempt(
         self, note: tuple[str, ...], name: str, method: Method, measure: Callable[[Call], None]
     ) -> bool:
-        """Measure a method's call; whether that worked.
+        """Measure a method's call; returns whether it worked.
 
         A failure of other people's code, or for want of memory, is noted, and the comparison goes
         on without it. Raised is what fails of our own, and what fails when the method lets go: a
@@ -95,7 +96,7 @@ class Bench:
             try:
                 measure(stack.enter_context(method()))
             except Exception as error:
-                if name not in THIRD_PARTY and not _is_want_of_memory(error):
+                if name not in THIRD_PARTY and not _is_out_of_memory(error):
                     raise
                 self.store.note(" | ".join(note), f"{type(error).__name__}: {error}")
                 return False
@@ -103,7 +104,7 @@ class Bench:
         return True
 
     def warm_up(self, key: tuple[str, ...], methods: Methods) -> None:
-        """A call that is not timed, of a method that has runs to come; of all where it is short."""
+        """An untimed call of one method that still has runs; of all methods if calls are short."""
         for name, method in methods.items():
             if len(self.store.seconds(*key, name)) >= self.rounds:
                 continue
@@ -120,7 +121,7 @@ class Bench:
                 return
 
     def memory(self, key: tuple[str, ...], methods: Methods) -> None:
-        """The peak of each method's call where there is none yet."""
+        """Measure the peak memory of each method's call, unless it is measured already."""
         task = self.progress.add_task(" ".join((*key, "memory")), total=len(methods))
         for name, method in methods.items():
             point = self.store.point(*key, name)
@@ -134,8 +135,8 @@ class Bench:
             self.progress.advance(task)
 
 
-def _is_want_of_memory(error: Exception) -> bool:
-    """PyTorch has a class for a GPU's; a CPU's allocator has but the words."""
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out: an error class of its own on GPUs, only a text on CPUs."""
     return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
 
 

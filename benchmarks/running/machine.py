@@ -1,4 +1,4 @@
-"""What the benchmark ran on: hardware and versions, for the JSON and the tables."""
+"""The machine: hardware and versions, for the JSON and the tables."""
 
 from __future__ import annotations
 

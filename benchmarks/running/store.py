@@ -11,14 +11,14 @@ from benchmarks.running.timing import Times
 
 
 class OtherConditionsError(ValueError):
-    """Results of two machines, or of one under two conditions, would be mixed."""
+    """Results of two machines or under two conditions would be mixed."""
 
 
 class Store:
-    """Named measurements with what describes them.
+    """Measurements by key, with the machine and the conditions.
 
-    `{"machine": {...}, "conditions": {...}, "notes": {...}, "points": {...}}`, the last three by
-    key: the parts of a point's name joined by " | ", the first of them the benchmark's part.
+    The file is `{"machine": {...}, "conditions": {...}, "notes": {...}, "points": {...}}`, the last
+    three by key. A key's parts are joined by " | "; the first is the benchmark's part.
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,23 +28,23 @@ class Store:
             self.data |= json.loads(path.read_text())
 
     def set_machine(self, machine: dict[str, Any]) -> None:
-        """Say what is measured on.
+        """Set the machine that is measured.
 
         Raises:
-            OtherConditionsError: the file holds another machine's results; two are never mixed.
+            OtherConditionsError: the file has another machine's results.
         """
         if self.data["points"]:
             self._refuse_other("these results were", self.data["machine"], machine)
         self.data["machine"] = machine
 
     def set_conditions(self, *part: str, **conditions: Any) -> None:
-        """Say with what a part is measured, beside the machine.
+        """Set the conditions under which a part is measured.
 
         Args:
-            part: the first parts of its points' keys.
+            part: the beginning of its points' keys.
 
         Raises:
-            OtherConditionsError: the file holds results of others; two are never mixed.
+            OtherConditionsError: the file has results under other conditions.
         """
         name = " | ".join(part)
         if any(any(point.values()) for point in self.under(*part).values()):
@@ -52,7 +52,7 @@ class Store:
         self.data["conditions"][name] = conditions
 
     def conditions(self, *part: str) -> dict[str, Any]:
-        """With what the part was measured; empty where it was not."""
+        """The conditions under which the part was measured; empty if it was not."""
         return self.data["conditions"].get(" | ".join(part), {})
 
     def _refuse_other(self, what: str, before: dict[str, Any], now: dict[str, Any]) -> None:
@@ -64,15 +64,15 @@ class Store:
                 )
 
     def point(self, *key: str) -> dict[str, Any]:
-        """The point of that name, for changing; made where there is none."""
+        """The point with that key, to be changed; created if there is none."""
         return self.data["points"].setdefault(" | ".join(key), {})
 
     def seconds(self, *key: str) -> Times:
-        """The point's times, for adding to."""
+        """The point's times, to be added to."""
         return self.point(*key).setdefault("seconds", {})
 
     def under(self, *prefix: str) -> dict[tuple[str, ...], dict[str, Any]]:
-        """Points whose key starts with `prefix`, by the rest of their key."""
+        """The points whose key starts with `prefix`, by the rest of the key."""
         found = {}
         for text, point in self.data["points"].items():
             key = tuple(text.split(" | "))
@@ -81,7 +81,7 @@ class Store:
         return found
 
     def groups(self, part: str) -> dict[tuple[str, ...], dict[str, dict[str, Any]]]:
-        """The part's points with times or a peak, by group in the groups' order, then by method."""
+        """The part's points with times or a peak: by group, sorted, then by method."""
         found: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}
         for key, point in self.under(part).items():
             if point.get("seconds") or "peak_bytes" in point:
@@ -89,20 +89,20 @@ class Store:
         return dict(sorted(found.items(), key=lambda group: _by_number(group[0])))
 
     def note(self, name: str, text: str) -> None:
-        """Why something was left out.
+        """Note why something was left out.
 
         Args:
-            name: parts of the key that its points would have, in their order; with another part
-                that no key has, the note stays until it is taken back.
+            name: parts of the keys that its points would have, in order. The note is shown until
+                there is such a point, or until it is removed.
         """
         self.data["notes"][name] = text
 
     def forget(self, name: str) -> None:
-        """Take back a note, if there is one."""
+        """Remove a note, if there is one."""
         self.data["notes"].pop(name, None)
 
     def left_out(self) -> dict[str, str]:
-        """The notes on what no run has measured, be it before or since."""
+        """The notes on what no run has measured."""
         points = self.data["points"].items()
         measured = [key.split(" | ") for key, point in points if any(point.values())]
         return {
@@ -112,7 +112,7 @@ class Store:
         }
 
     def save(self) -> None:
-        """Write the file; whole or not at all."""
+        """Write the file, completely or not at all."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         new = self.path.with_suffix(".new")
         new.write_text(json.dumps(self.data, indent=1, ensure_ascii=False) + "\n")
@@ -120,7 +120,7 @@ class Store:
 
 
 def _by_number(key: tuple[str, ...]) -> list[tuple[int, str]]:
-    """For sorting: words by the alphabet, numbers, also inside of words, by what they count."""
+    """A key to sort by: text alphabetically, numbers, also within words, by value."""
     parts = [part for text in key for part in re.split(r"(\d+)", text)]
     return [(int(part) if part.isdigit() else 0, part) for part in parts]
 

@@ -1,4 +1,4 @@
-"""Times by interleaved rounds, medians with spread, and the peak of memory."""
+"""Times in interleaved rounds, medians with their spread, and peak memory."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 
 import torch
 
-# seconds by the round they were measured in; rounds of a group are numbered from "1"
+# seconds by round; the rounds of a group are numbered from "1"
 Times = dict[str, float]
 
 
 @dataclasses.dataclass(frozen=True)
 class Spread:
-    """The median of some numbers, their least and their greatest; `count` is how many."""
+    """Median, minimum and maximum of `count` numbers."""
 
     median: float
     low: float
@@ -27,15 +27,16 @@ class Spread:
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Spread:
+        """The spread of at least one number."""
         numbers = list(values)
         return cls(statistics.median(numbers), min(numbers), max(numbers), len(numbers))
 
 
 def ratio(upper: Times, lower: Times) -> Spread:
-    """How many times `upper` is of `lower`, round by round: what is slow in a round is in both.
+    """`upper` divided by `lower`, round by round, as a slow round is slow for both.
 
     Returns:
-        the rounds' ratios; where the two share no round, the ratio of medians, with a count of 0.
+        The ratios of the rounds; if the two share none, the ratio of medians with a count of 0.
     """
     shared = [name for name in upper if name in lower]
     if shared:
@@ -45,15 +46,15 @@ def ratio(upper: Times, lower: Times) -> Spread:
 
 
 def keep_freed_memory() -> bool:
-    """Have the process keep what it frees, where the C library is glibc; whether it does now.
+    """Make the process keep freed memory, if the C library is glibc; returns whether it does.
 
-    Else each large tensor is pages new from the system, and handing them out is up to a fifth of
-    a call's processor time, differently in every call.
+    Otherwise the system has to provide new pages for each large tensor. That takes up to a fifth of
+    a call's CPU time, and varies between calls.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    # by <malloc.h>; a threshold of -1 never gives back from the top, no maps never takes by mmap
+    # from <malloc.h>; never give back memory at the top of the heap, and never use mmap
     trim_threshold, mmap_max = -1, -4
     return bool(mallopt(trim_threshold, -1) and mallopt(mmap_max, 0))
 
@@ -66,7 +67,7 @@ def synchronize(device: torch.device) -> None:
 
 CLOCKS: dict[str, Callable[[], float]] = {
     "wall": time.perf_counter,
-    # seconds that the process's threads were running, whoever else wants the processor meanwhile
+    # only the time in which this process's threads were running
     "cpu": time.process_time,
 }
 
@@ -82,14 +83,15 @@ def timed(call: Callable[[], Any], device: torch.device, clock: str = "wall") ->
 
 
 def next_round(counts: Mapping[str, int], rounds: int, seed: int) -> list[str]:
-    """Who runs next: those with the fewest runs, in an order drawn anew each round.
+    """The methods to run next: those with the fewest runs, in random order.
 
     Args:
-        counts: runs that each name has behind it.
-        rounds: how many each shall have.
+        counts: runs so far by name.
+        rounds: how many each should have.
+        seed: of the random order.
 
     Returns:
-        the names, none when all have their `rounds`.
+        The names; empty when all have their `rounds`.
     """
     least = min(counts.values(), default=rounds)
     if least >= rounds:
@@ -100,10 +102,10 @@ def next_round(counts: Mapping[str, int], rounds: int, seed: int) -> list[str]:
 
 
 def peak_bytes(call: Callable[[], Any], device: torch.device) -> int:
-    """The greatest sum of bytes that `call` held allocated at one time, beyond what was before.
+    """The peak of bytes that `call` allocated, beyond what was allocated before.
 
-    On a GPU from the allocator's own peak. On a CPU from the profiler's log of every allocation
-    and release of PyTorch's allocator; what libraries allocate beside it is not in it.
+    On a GPU it is the allocator's own peak. On a CPU it comes from the profiler's log of PyTorch's
+    allocator, without memory that other libraries allocate themselves.
     """
     if device.type == "cuda":
         synchronize(device)
@@ -114,7 +116,7 @@ def peak_bytes(call: Callable[[], Any], device: torch.device) -> int:
         return torch.cuda.max_memory_allocated(device) - before
     with torch.profiler.profile(profile_memory=True, activities=[_CPU]) as profiler:
         call()
-    # kineto's raw events are the only place where single allocations can be read
+    # single allocations can be read only from kineto's raw events
     events = profiler.profiler.kineto_results.events()
     changes = [(e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]"]
     held = peak = 0

@@ -1,4 +1,4 @@
-"""A running WebUI, as a client of its API."""
+"""A client for the API of a running WebUI."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class WebUI:
         return self._get("options")["sd_model_checkpoint"]
 
     def samplers(self) -> list[str]:
-        """The names of all that it offers."""
+        """The names of all its samplers."""
         return [sampler["name"] for sampler in self._get("samplers")]
 
     def generate(
@@ -37,16 +37,16 @@ class WebUI:
         """One image.
 
         Args:
-            todo: settings of ToDo; None switches it off.
-            options: the WebUI's own, for this request.
-            start: of image to image; from noise without it.
-            request: the rest of the request, by the API's names.
+            todo: ToDo's settings; None switches it off.
+            options: the WebUI's own settings, for this request.
+            start: the initial image of image to image; without it, text to image.
+            request: the other fields of the request.
 
         Raises:
             requests.HTTPError: the WebUI refused or failed.
         """
         asked = {"enabled": False} if todo is None else {**todo, "enabled": True}
-        # the host does not restore an option that was never saved, so each request names them all
+        # the host does not restore an option that was never saved, so each request sets all of them
         plain = {"token_merging_ratio": 0, "hypertile_enable_unet": False}
         body = {
             "do_not_save_samples": True,

@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         source, device = Source(args.model, args.config), choose_device(args.device)
     except OptionError as error:
         parser.error(str(error))
-    # gradio and diffusers take seconds to import: only once the options are known to be good
+    # gradio and diffusers take seconds to import, so check the options first
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     from demo.comparison.library_logging import silence_libraries
 
@@ -48,12 +48,14 @@ def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m demo.app", description=__doc__)
     parser.add_argument("--model", default=BUILT_IN, help="as for python -m demo")
     parser.add_argument("--config", default="", help="as for python -m demo")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--dtype", default="auto", choices=["auto", *DTYPES])
+    parser.add_argument("--device", default="auto", help="as for python -m demo")
+    parser.add_argument(
+        "--dtype", default="auto", choices=["auto", *DTYPES], help="as for python -m demo"
+    )
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
     )
-    parser.add_argument("--port", type=int, default=PORT)
+    parser.add_argument("--port", type=int, default=PORT, help=f"default: {PORT}")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""How a user of the app cancels a generation: one Cancellation for each browser session."""
+"""Cancelling a generation in the app: there is one Cancellation for each browser session."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ class CancelledError(Exception):
 
 
 class Cancellation:
-    """Whether the session's user has cancelled, from the click on Generate to the end.
+    """Whether the session's user has clicked Cancel since the last click on Generate.
 
-    gradio copies a state's value for every session; each copy starts as not cancelled.
+    gradio copies a state's value for each session; each copy starts as not cancelled.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What the app's Generate button runs; nothing here knows gradio."""
+"""What the app's Generate button runs; no gradio in here."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from demo.comparison.sampling import Sampler
 from lib_todo import Settings
 from lib_todo.settings import BY_NAME
 
-# the page's names for what is compared with the baseline
+# the methods that can be compared with the baseline, and their names on the page
 METHODS = {"todo": "ToDo", "paper": PAPER_TITLE, "tome": "ToMe"}
 CUSTOM = "custom"
-# ToDo's settings that have a control; a picture has no passes to choose from
+# ToDo's settings that have a control; here only the final pass is pooled, so passes has none
 TODO_FIELDS = (
     "factor",
     "deep_factor",
@@ -53,7 +53,7 @@ class Generator:
     def generate(
         self, cancellation: Cancellation, values: Mapping[str, Any], on_progress: OnProgress
     ) -> Comparison:
-        """The baseline and the methods that the page's values ask for.
+        """Compare the baseline with the methods chosen on the page.
 
         Raises:
             OptionError, SettingsError: a value that cannot be used.
@@ -76,7 +76,7 @@ class Generator:
             raise OptionError(f"methods must be one or more of {', '.join(METHODS)}, not {wanted}")
         asked = defaults.with_prefix("todo_", values)
         if asked.get("phase") == BY_NAME["phase"].default:
-            # the page sends every control; its default is nothing that anybody asked for
+            # the page sends every control, so the default there is not an explicit choice
             del asked["phase"]
         todo = Settings(**asked)
         made = {
@@ -97,7 +97,7 @@ class Generator:
 
 
 def paper_size_values(side: int) -> dict[str, Any]:
-    """What the page's inputs are set to by the paper's settings for a side in pixels."""
+    """The values of the page's inputs for the paper's settings at a side in pixels."""
     first = int(defaults.SD1["hires_from"])
     return {**defaults.PAPER_SIZES[side], "first_width": first, "first_height": first}
 

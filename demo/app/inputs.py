@@ -1,4 +1,4 @@
-"""The app's inputs: the picture, what it is compared with, and each method's settings."""
+"""The app's inputs: the picture, the methods to compare, and their settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lib_todo.settings import BY_NAME, PRESETS, Field, preset_values
 
 
 def picture_inputs(initial: dict[str, Any]) -> dict[str, Any]:
-    """The controls of the recipe, by name."""
+    """The controls for the picture, by name."""
     side = {"minimum": SMALLEST, "maximum": LARGEST, "step": SIZE_STEP}
     first = int(initial["hires_from"])
     inputs = {
@@ -26,9 +26,11 @@ def picture_inputs(initial: dict[str, Any]) -> dict[str, Any]:
         inputs["height"] = gr.Slider(value=initial["height"], label="Height", **side)
     with gr.Row():
         inputs["first_width"] = gr.Number(
-            first, label="Hires fix: first pass width (0: off)", precision=0
+            first, label="Hires fix: width of the first pass (0: off)", precision=0
         )
-        inputs["first_height"] = gr.Number(first, label="Hires fix: first pass height", precision=0)
+        inputs["first_height"] = gr.Number(
+            first, label="Hires fix: height of the first pass", precision=0
+        )
         inputs["strength"] = gr.Slider(
             0.01, 1, value=initial["strength"], step=0.01, label="Denoising strength"
         )
@@ -37,12 +39,12 @@ def picture_inputs(initial: dict[str, Any]) -> dict[str, Any]:
         inputs["guidance"] = gr.Slider(
             0, 30, value=initial["guidance"], step=0.5, label="CFG scale"
         )
-        inputs["seed"] = gr.Number(0, label="Seed", precision=0)
+        inputs["seed"] = gr.Number(0, label="Random seed", precision=0)
     return inputs
 
 
 def method_inputs(native_grid: int) -> dict[str, Any]:
-    """The controls of the methods, by name; the ToDo preset fills its single settings."""
+    """The controls for the methods, by name. The ToDo preset fills in the single settings."""
     inputs = {
         "methods": gr.CheckboxGroup(
             [(title, name) for name, title in METHODS.items()],
@@ -55,7 +57,7 @@ def method_inputs(native_grid: int) -> dict[str, Any]:
         [*PRESETS, CUSTOM],
         value="balanced",
         label="ToDo preset",
-        info="close keeps nearest to the baseline, fast saves most, paper is the published method",
+        info="close changes the picture least, fast is the fastest, paper is the published method",
         elem_id="preset",
     )
     with gr.Accordion("ToDo: single settings", open=False):
@@ -63,17 +65,21 @@ def method_inputs(native_grid: int) -> dict[str, Any]:
     connect_preset(preset, single, native_grid)
     with gr.Accordion("ToMe (tomesd)", open=False):
         inputs["tome_ratio"] = gr.Slider(
-            0, 0.99, value=0, step=0.0025, label="Ratio (0: as many tokens as ToDo drops)"
+            0,
+            0.99,
+            value=0,
+            step=0.0025,
+            label="Ratio of merged tokens (0: as many as ToDo leaves out)",
         )
         inputs["tome_stride"] = gr.Slider(0, 16, value=0, step=1, label="Stride (0: automatic)")
         inputs["tome_max_downsample"] = gr.Radio(
-            list(TOME_LEVELS), value=1, label="Max downsample: levels down to 1/"
+            list(TOME_LEVELS), value=1, label="Merge in levels down to 1/ of the latent's size"
         )
     return {"methods": inputs.pop("methods"), **single, **inputs}
 
 
 def connect_preset(preset: Any, single: dict[str, Any], native_grid: int) -> None:
-    """Have the preset fill the single settings, and one that is changed rename the preset."""
+    """Have the preset fill in the single settings, and a changed one update the preset's name."""
 
     def fill(name: str) -> list[Any]:
         if name == CUSTOM:
@@ -91,7 +97,7 @@ def connect_preset(preset: Any, single: dict[str, Any], native_grid: int) -> Non
 
 
 def preset_of(values: dict[str, Any], native_grid: int) -> str:
-    """The preset that the page's single settings are, or CUSTOM."""
+    """The preset that the page's single settings equal, or CUSTOM."""
     usual = {field: BY_NAME[field].default for field in TODO_FIELDS}
     for name in PRESETS:
         if values == {**usual, **preset_values(name, native_grid)}:
@@ -105,7 +111,7 @@ def _todo_input(name: str, native_grid: int) -> Any:
     if field.choices:
         return gr.Dropdown(list(field.choices), value=field.default, **about)
     if field.zero_means:
-        # a slider from 0 would offer what lies between 0 and the minimum, which is refused
+        # a slider from 0 would offer values between 0 and the minimum, which are refused
         return gr.Dropdown(_with_zero(field), value=field.default, **about)
     return gr.Slider(
         field.minimum,

@@ -1,4 +1,4 @@
-"""The app's page: its inputs, its pictures and what its buttons do."""
+"""The app's page: inputs, pictures, and what the buttons do."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def build_page(sampler: Sampler, model: str, initial: dict[str, Any]) -> gr.Bloc
         gr.Markdown(
             "# ToDo: token downsampling\n"
             f"The same picture without downsampling and with other methods, made by `{model}`. "
-            "ToDo lets each token attend to a downsampled copy of the others "
+            "With ToDo, each token attends to a downsampled set of the others "
             "([arXiv 2402.13573](https://arxiv.org/abs/2402.13573))."
         )
         with gr.Row():
@@ -36,7 +36,7 @@ def build_page(sampler: Sampler, model: str, initial: dict[str, Any]) -> gr.Bloc
                 inputs = picture_inputs(initial) | method_inputs(generator.native_grid)
                 paper_size = gr.Dropdown(
                     [str(side) for side in defaults.PAPER_SIZES],
-                    label="The paper's settings for SD 1.x at this size",
+                    label="Set the paper's settings for SD 1.x at this size",
                 )
                 with gr.Row():
                     generate = gr.Button("Generate", variant="primary", elem_id="generate")
@@ -71,13 +71,13 @@ def build_page(sampler: Sampler, model: str, initial: dict[str, Any]) -> gr.Bloc
 
 
 def _outputs() -> list[Any]:
-    # gradio from 5 on would show lossy WebP
+    # gradio 5 and later would show lossy WebP
     lossless = {"format": "png"} if has_wipe() else {}
     shown = {"columns": 2, "object_fit": "contain", **lossless}
     pictures = gr.Gallery(label="Pictures", elem_id="pictures", **shown)
     figures = gr.Markdown(elem_id="figures")
     differences = gr.Gallery(
-        label=f"Difference from the baseline, {DIFFERENCE_TIMES} times as bright as it is",
+        label=f"Differences from the baseline, brightened {DIFFERENCE_TIMES} times",
         elem_id="differences",
         **shown,
     )
@@ -90,7 +90,7 @@ def _outputs() -> list[Any]:
 
 
 def has_wipe() -> bool:
-    """Whether this gradio has a slider that wipes between two pictures: version 5 and later."""
+    """Whether this gradio can compare two pictures with a slider: version 5 and later."""
     return hasattr(gr, "ImageSlider")
 
 

@@ -1,4 +1,4 @@
-"""The command's options, completed by defaults and checked before anything is loaded."""
+"""The command's options with defaults filled in, checked before anything is loaded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIZE = re.compile(r"(\d+)(?:[x×](\d+))?")
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """All that the command needs to know, checked."""
+    """The checked options."""
 
     source: Source
     recipe: Recipe
@@ -38,9 +38,9 @@ class Options:
         """The methods asked for.
 
         Args:
-            native_grid: ToDo's threshold, if none was given.
-            largest: the largest grid; ToMe's ratio, if none was given, merges as many of its tokens
-                as ToDo leaves out.
+            native_grid: the model's trained grid, for ToDo's threshold if none was given.
+            largest: the largest grid of the final picture. ToMe's ratio, if none was given, is such
+                that it merges as many of its tokens as ToDo leaves out.
         """
         todo = methods.todo_settings(self.todo, native_grid)
         ratio = methods.matching_ratio(largest, todo, self.tome.get("stride", 0))
@@ -57,7 +57,7 @@ class Options:
 
 
 def parse(argv: Sequence[str] | None = None) -> Options:
-    """The options of a command line; ends the program with an error on a bad one."""
+    """The options of a command line. A bad one ends the program with an error."""
     parser = build_parser()
     given = vars(parser.parse_args(argv))
     try:
@@ -69,7 +69,7 @@ def parse(argv: Sequence[str] | None = None) -> Options:
 def _read(given: dict[str, Any]) -> Options:
     if "hires_to" in given:
         if "width" in given or "height" in given:
-            raise OptionError("hires-to is the final size: leave out width and height")
+            raise OptionError("hires-to sets the final size: leave out width and height")
         given["width"], given["height"] = _size("hires-to", given["hires_to"])
     of_model = defaults.BUILT_IN if given["model"] == BUILT_IN else defaults.SD1
     of_size = defaults.PAPER_SIZES.get(given.get("paper_size"), {})

@@ -1,4 +1,4 @@
-"""What the command does with good options: load, compare, show, write."""
+"""Run the command: load the model, compare the methods, print and write the results."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def run(options: Options) -> int:
     recipe = options.recipe
     native = native_grid(pipe.unet)
     largest = largest_grid(pipe.unet, recipe, pipe.vae_scale_factor)
-    by_way_of = f" by way of {size_text(recipe.first)}" if recipe.first else ""
+    by_way_of = f", by hires fix from {size_text(recipe.first)}" if recipe.first else ""
     console.print(
         f"{recipe.prompt!r} at {size_text(recipe.size)}{by_way_of}: the largest self-attention "
-        f"layers have {size_text(largest[::-1])} tokens; the model was trained on {native}×{native}"
+        f"layers have {size_text(largest[::-1])} tokens; the model was trained at {native}×{native}"
     )
     methods = options.methods(native, largest)
     try:

@@ -1,4 +1,4 @@
-"""What the command shows on the terminal: the progress and the table."""
+"""The command's output on the terminal: the progress bar and the table."""
 
 from __future__ import annotations
 

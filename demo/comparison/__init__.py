@@ -1,1 +1,1 @@
-"""What the command, the app and the notebook share: one picture by each method, measured."""
+"""Shared by command, app and notebook: make one picture by each method, and measure it."""

@@ -1,4 +1,4 @@
-"""The comparison: the same picture by each method, interleaved, warmed up, with medians."""
+"""The comparison: the same picture by each method, after a warm-up, in turns, with medians."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OnProgress = Callable[[str, int, int], None]
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """One method's picture and figures; the differences are None where there is no baseline."""
+    """One method's picture and figures. Differences are None without a baseline."""
 
     method: Method
     image: Image.Image
@@ -53,7 +53,7 @@ class Result:
         return level.tokens, level.keys
 
     def to_dict(self) -> dict[str, Any]:
-        """The figures in types that JSON knows; a PSNR of equal pictures is None."""
+        """The figures in types that JSON knows. The PSNR of equal pictures is None."""
         run = self.runs[0]
         return {
             "method": self.method.name,
@@ -76,7 +76,7 @@ class Result:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """All results of one recipe, in the order of the methods asked for."""
+    """All results of one recipe, in the order of its methods."""
 
     recipe: Recipe
     enlarged: Image.Image | None
@@ -97,7 +97,12 @@ def compare(
     `repeats` times.
 
     Args:
-        on_progress: called with (what runs, steps done, total steps); what it raises ends all.
+        sampler: for the pipeline.
+        recipe: what picture to make.
+        methods: how to make it.
+        repeats: runs of each method.
+        on_progress: called with (what runs, steps done, total steps); an exception from it ends
+            the comparison.
     """
     first_steps = recipe.steps if recipe.first else 0
     total = first_steps + len(methods) * (1 + repeats * recipe.last_steps)
@@ -109,7 +114,7 @@ def compare(
 
         def on_step(step: int, steps: int) -> None:
             nonlocal done
-            # a second-order scheduler takes more steps than were asked for
+            # a second-order scheduler counts more steps than were set
             done = before + planned * step // steps
             on_progress(title, done, total)
 

@@ -1,4 +1,4 @@
-"""Defaults for the built-in model and for SD 1.x, and the paper's sizes with their settings."""
+"""Defaults for the built-in model and for SD 1.x, and the paper's settings by size."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 
 PROMPT = "a mushroom in the night"
 
-# hires fix from the side that it was trained at to four times that
+# hires fix from the size that it was trained at to four times that side
 BUILT_IN: dict[str, Any] = {
     "width": 512,
     "height": 512,
     "hires_from": "128",
     "steps": 28,
     "guidance": 3.0,
-    # above this most subjects dissolve at four times the trained side
+    # with more, most subjects dissolve at four times the trained side
     "strength": 0.3,
     "repeats": 2,
 }
-# of any other checkpoint, which is taken for one of SD 1.x
+# for any other checkpoint, which is assumed to be SD 1.x
 SD1: dict[str, Any] = {
     "width": 1024,
     "height": 1024,
@@ -28,7 +28,7 @@ SD1: dict[str, Any] = {
     "strength": 0.6,
     "repeats": 1,
 }
-# by the side in pixels: ToDo's factor, and ToMe's ratio that leaves as many keys (arXiv 2402.13573)
+# by side in pixels: ToDo's factor, and the ToMe ratio with as many keys (arXiv 2402.13573)
 PAPER_SIZES: dict[int, dict[str, Any]] = {
     size: {
         "width": size,

@@ -1,4 +1,4 @@
-"""What diffusers and transformers print, which would break into the demo's progress bar."""
+"""Silences diffusers and transformers, whose output would disturb the demo's progress bar."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import warnings
 
 
 def silence_libraries() -> None:
-    """Errors only, and no loading bars. Call it before diffusers is imported: the import warns."""
+    """Show errors only, and no progress bars. Call it before diffusers is imported."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
-    # tomesd and single-file loading use what newer libraries deprecate
+    # tomesd and single-file loading use features that newer libraries deprecate
     warnings.filterwarnings("ignore", category=FutureWarning)
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging

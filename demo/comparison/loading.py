@@ -16,16 +16,16 @@ BUILT_IN = "built-in"
 BUILT_IN_FOLDER = Path(__file__).parents[1] / "model"
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-# the first of diffusers' names for a part that only SDXL's checkpoints have
+# the prefix of weights that only SDXL's checkpoints have
 SDXL_KEY = "conditioner.embedders.1."
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Where a model is: a diffusers folder, a hub name or a checkpoint file; checked.
+    """Where a model is: a diffusers folder, a hub name or a checkpoint file; checked at once.
 
-    `config` is a diffusers folder of the same architecture as a single file; without it diffusers
-    asks the hub.
+    `config` is a diffusers folder of the same architecture as a checkpoint file; without it
+    diffusers downloads the configuration from the hub.
 
     Raises OptionError.
     """
@@ -43,7 +43,7 @@ class Source:
             _check_file(self.path)
         elif self.path.exists() or self.model == BUILT_IN:
             if not _is_pipeline_folder(self.path):
-                raise OptionError(f"model {str(self.path)!r}: there is no model_index.json in it")
+                raise OptionError(f"model {str(self.path)!r} has no model_index.json")
         elif not HUB_NAME.fullmatch(self.model):
             raise OptionError(
                 f"model {self.model!r}: neither {BUILT_IN!r}, a folder, a .safetensors file "
@@ -57,6 +57,7 @@ class Source:
 
     @property
     def is_file(self) -> bool:
+        """Whether it is a checkpoint file, not a folder or a hub name."""
         return self.path.suffix == ".safetensors"
 
 
@@ -96,7 +97,7 @@ def load(source: Source, device: str, dtype: torch.dtype) -> Any:
     try:
         pipe = _load_file(source, dtype) if source.is_file else _load_folder(source, dtype)
     except Exception as error:
-        # diffusers raises errors of many kinds for a broken file or folder
+        # diffusers raises many kinds of errors for a broken file or folder
         raise OptionError(f"model {source.model!r} cannot be loaded: {error}") from error
     if not hasattr(pipe, "unet"):
         raise OptionError(f"model {source.model!r} has no U-Net: {type(pipe).__name__}")
@@ -127,11 +128,11 @@ def first_attention_level(unet: torch.nn.Module) -> int:
 
 
 def native_grid(unet: torch.nn.Module) -> int:
-    """The side, in tokens, of the largest self-attention grid at the size it was trained on."""
+    """The side, in tokens, of the largest self-attention grid at the size it was trained at."""
     return max(1, unet.config.sample_size >> first_attention_level(unet))
 
 
 def largest_grid(unet: torch.nn.Module, recipe: Recipe, scale: int) -> Grid:
-    """The largest self-attention grid of the final picture, `scale` pixels to a latent's."""
+    """The largest self-attention grid of the final picture, with `scale` pixels per latent."""
     latent = recipe.height // scale, recipe.width // scale
     return level_grid(latent, 1 << first_attention_level(unet))

@@ -1,4 +1,4 @@
-"""What a run costs: seconds for each step, peak memory and self-attention keys."""
+"""Measure a run: seconds of each step, peak memory, and self-attention keys."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ OnStep = Callable[[int, int], None]
 class StepClock(PipelineCallback):
     """A `callback_on_step_end` that records the seconds of each step.
 
-    `on_step(done, total)` is called after each step, outside the timed part; what it raises ends
-    the sampling.
+    `on_step(done, total)` is called after each step, outside of the timed part. An exception from
+    it ends the sampling.
     """
 
     tensor_inputs: list[str] = []  # noqa: RUF012  read by the pipeline, never changed
@@ -38,7 +38,7 @@ class StepClock(PipelineCallback):
 
     @contextmanager
     def running(self) -> Iterator[StepClock]:
-        """The first step starts when the model is first called."""
+        """Record inside the `with`. The first step starts when the model is first called."""
         handle = self._unet.register_forward_pre_hook(lambda *_: self._start())
         try:
             yield self
@@ -72,7 +72,7 @@ def _device(module: torch.nn.Module) -> torch.device:
 
 @contextmanager
 def peak_memory(module: torch.nn.Module) -> Iterator[Callable[[], int]]:
-    """Yields a function for the peak in bytes: of the GPU's tensors, or of the process."""
+    """Yields a function that returns the peak in bytes: of GPU tensors, else of the process."""
     device = _device(module)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -104,7 +104,7 @@ class LevelKeys:
 
 
 class KeyCounter:
-    """Counts keys where they are computed: the tokens that enter each self-attention's `to_k`."""
+    """Counts the keys that are really computed: the tokens that enter each layer's `to_k`."""
 
     def __init__(self, unet: torch.nn.Module) -> None:
         self._unet = unet
@@ -113,7 +113,7 @@ class KeyCounter:
 
     @contextmanager
     def counting(self) -> Iterator[KeyCounter]:
-        """Count what is called inside."""
+        """Count inside the `with`."""
         handles = []
         for transformer in self._transformers():
             handles.append(transformer.register_forward_pre_hook(self._enter))
@@ -136,7 +136,7 @@ class KeyCounter:
         self._calls.setdefault(tokens, {}).setdefault(id(to_k), []).append(inputs[0].shape[1])
 
     def levels(self) -> list[LevelKeys]:
-        """The largest grid first; keys are means over layers and evaluations of the model."""
+        """By grid, the largest first. Keys are means over layers and evaluations."""
         levels = []
         for tokens, layers in sorted(self._calls.items(), reverse=True):
             keys = [count for counts in layers.values() for count in counts]

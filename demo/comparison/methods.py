@@ -17,7 +17,7 @@ PAPER_TITLE = "ToDo as in the paper"
 USUAL = ("baseline", "todo", "tome")
 TOME_LEVELS = (1, 2, 4, 8)
 LARGEST_STRIDE = 16
-# the authors write 0.89 for the 8/9 that a stride of 3 gives
+# the paper rounds the 8/9 of a stride of 3 to 0.89
 ROUNDING = 0.005
 
 
@@ -28,10 +28,10 @@ class Method(Protocol):
     title: str
 
     def settings(self) -> dict[str, Any]:
-        """Its settings, for the picture's text and the JSON."""
+        """The settings, for the picture's text and the JSON."""
 
     def applied(self, pipe: Any) -> Any:
-        """A context manager for the pipeline; yields ToDo's report, None for other methods."""
+        """A context manager that applies it to the pipeline; yields ToDo's report, else None."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +67,7 @@ class ToDo:
 
 
 def todo_settings(values: Mapping[str, Any], native_grid: int) -> Settings:
-    """ToDo's settings: single values over those of their `preset`, balanced without one.
+    """ToDo's settings: single values over their `preset`, or over balanced without one.
 
     Raises SettingsError.
     """
@@ -79,8 +79,9 @@ def todo_settings(values: Mapping[str, Any], native_grid: int) -> Settings:
 class ToMe:
     """Token merging by tomesd.
 
-    `ratio` is the share of tokens that are merged into others. One token in `stride`² stays at
-    least, which limits the ratio. Levels down to 1/`max_downsample` of the latent are merged.
+    `ratio` is the share of tokens that are merged into others. At least one token in `stride`²
+    stays, which limits the ratio. Tokens are merged in levels down to 1/`max_downsample` of the
+    latent's size.
 
     Raises OptionError, also for a ratio that tomesd would silently reduce.
     """
@@ -108,7 +109,7 @@ class ToMe:
             object.__setattr__(self, "stride", _smallest_stride(self.ratio))
         elif self.ratio > _largest_ratio(self.stride) + ROUNDING:
             raise OptionError(
-                f"tome-ratio {self.ratio:g} is out of reach for tome-stride {self.stride}, "
+                f"tome-ratio {self.ratio:g} is too high for tome-stride {self.stride}, "
                 f"which allows at most {_largest_ratio(self.stride):.4g}"
             )
 
@@ -137,9 +138,9 @@ def _smallest_stride(ratio: float) -> int:
 
 
 def matching_ratio(grid: Grid, settings: Settings, stride: int = 0) -> float:
-    """The ToMe ratio that leaves as many tokens of the largest `grid` as ToDo does.
+    """The ToMe ratio with which as many tokens of the largest `grid` are left as with ToDo.
 
-    No more than `stride` can reach, if one is given.
+    It is at most what `stride` allows, if one is given.
     """
     ratio = 1 - 1 / layer_factor(grid, grid, settings) ** 2
     return round(min(ratio, _largest_ratio(stride)) if stride else ratio, 4)

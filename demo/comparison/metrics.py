@@ -1,17 +1,17 @@
-"""How far a picture is from another, in numbers."""
+"""How much two pictures differ: MSE, PSNR and fine detail."""
 
 from __future__ import annotations
 
 import numpy as np
 from PIL import Image
 
-# of the sampling frequency: patterns finer than four pixels
+# relative to the sampling frequency: patterns finer than four pixels
 HIGH_FREQUENCY = 0.25
 LUMA = np.array([0.299, 0.587, 0.114])
 
 
 def mean_squared_error(picture: Image.Image, baseline: Image.Image) -> float:
-    """The mean of the squared differences, of values from 0 to 1."""
+    """The mean squared difference of values from 0 to 1."""
     return float(np.mean((_values(picture) - _values(baseline)) ** 2))
 
 
@@ -22,9 +22,10 @@ def psnr(picture: Image.Image, baseline: Image.Image) -> float:
 
 
 def high_frequency_ratio(picture: Image.Image, baseline: Image.Image) -> float:
-    """The fine detail, as a part of the baseline's: 1 is as much, less is smoother.
+    """The fine detail relative to the baseline's: 1 is the same, less is smoother.
 
-    The energy of the brightness's Fourier coefficients above a quarter of the sampling frequency.
+    It is the energy of the brightness's Fourier coefficients above a quarter of the sampling
+    frequency.
     """
     return _high_frequency_energy(picture) / max(_high_frequency_energy(baseline), 1e-12)
 

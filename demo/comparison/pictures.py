@@ -23,7 +23,7 @@ BACKGROUND, TITLE_COLOUR, LINE_COLOUR = "white", "#111111", "#444444"
 
 
 def side_by_side(pictures: Sequence[tuple[Image.Image, str, Sequence[str]]]) -> Image.Image:
-    """One picture of all, each over its title and its lines; large ones are shown smaller."""
+    """All pictures in one, each above its title and lines. Large ones are scaled down."""
     shown = [(_fitted(picture), title, lines) for picture, title, lines in pictures]
     height = max(picture.height for picture, _, _ in shown)
     text_height = 2 * TITLE_SIZE + max(len(lines) for _, _, lines in shown) * (LINE_SIZE + 6)
@@ -48,20 +48,20 @@ def side_by_side(pictures: Sequence[tuple[Image.Image, str, Sequence[str]]]) -> 
 def _fitted(picture: Image.Image) -> Image.Image:
     scale = CELL / max(picture.size)
     size = tuple(max(1, round(side * scale)) for side in picture.size)
-    # so that a small picture's pixels stay visible
+    # a small picture is enlarged without smoothing, so that its pixels stay visible
     how = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
     return picture.resize(size, how)
 
 
 def difference(picture: Image.Image, baseline: Image.Image) -> Image.Image:
-    """Where and by how much two pictures differ, DIFFERENCE_TIMES brighter than it is."""
+    """Where and by how much two pictures differ, brightened DIFFERENCE_TIMES times."""
     return ImageChops.difference(picture, baseline).point(
         lambda value: min(255, DIFFERENCE_TIMES * value)
     )
 
 
 def caption(result: Result) -> list[str]:
-    """The lines under a picture: seconds, speed-up, keys, difference."""
+    """The lines under a picture: seconds, speed-up, keys, differences."""
     speedup = f", {result.step_speedup:.2f}× as fast" if result.step_speedup else ""
     tokens, keys = result.largest_level
     lines = [
@@ -75,7 +75,7 @@ def caption(result: Result) -> list[str]:
 
 
 def parameters(recipe: Recipe, title: str, settings: dict[str, Any], model: str) -> str:
-    """The settings as one text, in the form that the WebUI's PNG Info shows."""
+    """The settings as a text that the WebUI's PNG Info can read."""
     lines = [recipe.prompt]
     if recipe.negative_prompt:
         lines.append(f"Negative prompt: {recipe.negative_prompt}")

@@ -1,4 +1,4 @@
-"""What picture to make: the prompt, the sizes of its passes and the sampling."""
+"""What picture to make: the prompt, the sizes of the passes, and how to sample."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ SMALLEST, LARGEST = 64, 4096
 
 
 class OptionError(ValueError):
-    """An option that cannot be used; the text says which, and what is allowed."""
+    """An option that is not allowed. The text says which, and what is allowed."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """One picture; checked on construction, before any model is needed.
+    """One picture. Checked on construction, before a model is needed.
 
     `first` is the (width, height) of hires fix's first pass, which is enlarged and sampled again
     with the denoising strength `strength`; None samples the final size directly.
@@ -47,7 +47,7 @@ class Recipe:
         _check_number("strength", self.strength, 0.01, 1)
         if self.first and not self.last_steps:
             raise OptionError(
-                f"strength {self.strength:g} of {self.steps} steps leaves the hires pass no step"
+                f"strength {self.strength:g} with {self.steps} steps leaves the hires pass no step"
             )
 
     @property
@@ -57,7 +57,7 @@ class Recipe:
 
     @property
     def last_steps(self) -> int:
-        """How many steps the final size is sampled with."""
+        """The number of steps at the final size."""
         return int(self.steps * self.strength) if self.first else self.steps
 
 
@@ -76,6 +76,6 @@ def _check_size(name: str, size: tuple[int, int]) -> None:
 
 
 def _check_number(name: str, value: float, low: float, high: float) -> None:
-    # NaN is in no range
+    # written so that NaN fails too
     if not low <= value <= high:
         raise OptionError(f"{name} must be from {low:g} to {high:g}, not {value:g}")

@@ -1,4 +1,4 @@
-"""One pass of a picture through the pipeline, measured."""
+"""Sample a picture's passes through the pipeline, and measure the last one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lib_todo.hosts.diffusers import StepProgress
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A final picture and what it took."""
+    """A final picture and its measurements."""
 
     image: Image.Image
     seconds: float
@@ -31,7 +31,7 @@ class Run:
 
 
 class Sampler:
-    """Runs a recipe's passes on one text-to-image pipeline and its image-to-image sibling."""
+    """Samples a recipe's passes by a text-to-image pipeline and an image-to-image one of it."""
 
     def __init__(self, pipe: Any) -> None:
         self.pipe = pipe
@@ -41,7 +41,7 @@ class Sampler:
             each.set_progress_bar_config(disable=True)
 
     def first_pass(self, recipe: Recipe, on_step: OnStep) -> Image.Image:
-        """The small picture of a hires recipe, enlarged to the final size."""
+        """The first pass of hires fix, enlarged to the final size."""
         width, height = recipe.first
         with StepClock(self.unet, on_step).running() as clock:
             small = self.pipe(
@@ -58,7 +58,7 @@ class Sampler:
     ) -> Run:
         """The final picture by `method`, from the enlarged first pass or from noise."""
         clock, counter = StepClock(self.unet, on_step), KeyCounter(self.unet)
-        # tomesd draws from PyTorch's own generator
+        # tomesd uses PyTorch's global random generator
         torch.manual_seed(recipe.seed)
         with (
             method.applied(self.pipe) as report,
@@ -97,6 +97,6 @@ class Sampler:
             "prompt": recipe.prompt,
             "negative_prompt": recipe.negative_prompt or None,
             "guidance_scale": recipe.guidance,
-            # on the CPU, so that every device starts from the same noise
+            # on the CPU, so that all devices start from the same noise
             "generator": torch.Generator().manual_seed(recipe.seed),
         }

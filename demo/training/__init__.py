@@ -1,1 +1,1 @@
-"""Training of the embedded demo model; never imported by the demo itself."""
+"""Training of the demo's built-in model. The demo does not import it."""

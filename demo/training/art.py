@@ -12,7 +12,7 @@ from PIL import Image
 PACKAGE = "@lobehub/fluent-emoji-3d@1.1.0"
 CACHE = Path(__file__).parent / ".cache"
 
-# subject in the caption -> code point of its picture; bold shapes, far apart in colour
+# by subject, the code point of its emoji; simple shapes of very different colours
 SUBJECTS = {
     "fox": "1f98a",
     "frog": "1f438",

@@ -1,7 +1,7 @@
-"""Train the decoder alone a while longer, on stored latents with a little noise.
+"""Train the decoder alone for longer, on stored latents with a little noise.
 
-The encoder is left as it is, so that the latents the U-Net learnt stay valid. On larger pictures
-than it has seen, its normalisations shift the colours; it learns to make up for that last.
+The encoder stays the same, so that the U-Net's latents remain valid. On larger pictures than the
+decoder was trained on, its normalisation layers shift the colours; the last stage corrects that.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from .vae import build_vae, picture_loss
 POOL = 1500
 CROP, FULL_EVERY = 8, 4
 BATCH_CROPS, BATCH_FULL = 4, 1
-# a U-Net's latents are never exact, so the decoder learns to forgive this much
+# a U-Net's latents are never exact, so the decoder is trained to tolerate this much noise
 NOISE = 0.1
-# pixels a side, whole pictures, in turn; of each of the larger sizes so many are drawn from
+# sides in pixels of the whole pictures, in turn; below, how many there are of the larger ones
 TURNS = (256, 128, 256, 256, 128, 512)
 LARGE_POOLS = {256: 400, 512: 100}
 
 
 class Decoder(nn.Module):
-    """The half of the autoencoder behind the latents."""
+    """The half of the autoencoder that turns latents into pictures."""
 
     def __init__(self, vae_state: dict[str, torch.Tensor]) -> None:
         super().__init__()

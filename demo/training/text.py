@@ -71,9 +71,9 @@ def _byte_symbols() -> list[str]:
 
 
 def build_text_encoder() -> CLIPTextModel:
-    """A CLIP text model of width 128; the word vectors stay random, the layers learn.
+    """A CLIP text model of width 128. Its word vectors stay random, only its layers are trained.
 
-    Fixed vectors keep 6.3 million numbers out of the optimizer; distinct words stay distinct.
+    That saves the optimizer 6.3 million numbers, and distinct words remain distinct.
     """
     config = CLIPTextConfig(
         vocab_size=VOCABULARY,

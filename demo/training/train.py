@@ -1,7 +1,7 @@
-"""The one entry: python -m demo.training.train --stage STAGE, with the stages in turn.
+"""Train the demo's model, stage by stage: python -m demo.training.train --stage STAGE
 
-Each stage goes on from its checkpoint under demo/training/.cache/runs; the trainings stop after
---minutes and are run again until their last step.
+Each stage continues from its checkpoint under demo/training/.cache/runs. A training stage stops
+after --minutes; run it again until it has done its last step.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def large_decoder_run() -> Run:
 
 
 def final_vae() -> AutoencoderKL:
-    """The autoencoder whose latents were stored."""
+    """The autoencoder with which the stored latents were made."""
     state = torch.load(LATENTS, weights_only=True)
     vae = build_vae()
     vae.load_state_dict(state["vae"])
@@ -75,7 +75,7 @@ def final_vae() -> AutoencoderKL:
 
 
 def export_model(folder: Path) -> None:
-    """Write the best weights so far as the pipeline that is shipped."""
+    """Write the averaged weights so far as a diffusers pipeline."""
     vae, decoder, large = final_vae(), large_decoder_run(), large_run()
     vae.load_state_dict(decoder.ema.shadow.state_dict(), strict=False)
     curves = {
@@ -89,7 +89,7 @@ def export_model(folder: Path) -> None:
 
 
 def large_latents() -> None:
-    """Write the latents of the larger scenes, by the autoencoder whose latents were stored."""
+    """Write the latents of the larger scenes, with the same autoencoder as the stored ones."""
     vae = final_vae()
     write_large_latents(vae, vae.config.scaling_factor, LARGE_LATENTS)
 
@@ -110,11 +110,11 @@ STAGES: dict[str, Callable[[argparse.Namespace], None]] = {
 
 
 def main() -> None:
-    """Read the stage and run it for at most the given minutes."""
+    """Run the stage named on the command line, for at most the given minutes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--stage", required=True, choices=STAGES)
+    parser.add_argument("--stage", required=True, choices=STAGES, help="run them in this order")
     parser.add_argument("--minutes", type=float, default=10.0, help="stop and save after this long")
-    parser.add_argument("--threads", type=int, default=0, help="torch threads; 0 leaves it alone")
+    parser.add_argument("--threads", type=int, default=0, help="PyTorch's threads; 0: its default")
     parser.add_argument("--output", type=Path, default=MODEL, help="where export writes")
     args = parser.parse_args()
     if args.threads:

@@ -14,12 +14,12 @@ from .text import WIDTH, build_text_encoder, load_tokenizer, tokenize
 
 BATCH = 8
 CAPTION_DROPOUT = 0.1
-# below 1 there would be more noisy steps, above 1 there are more clean ones: those carry the detail
+# above 1 prefers timesteps with little noise, which decide the detail; below 1 those with much
 TIMESTEP_POWER = 1.2
 
 
 class Denoiser(nn.Module):
-    """The two networks that learn together, so that one optimizer and one average serve both."""
+    """U-Net and text encoder in one module, for one optimizer and one average of the weights."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ def build_scheduler() -> DDIMScheduler:
 
 
 def train_unet(run: Run, latents: Path, minutes: float) -> None:
-    """Train on the latents' file until the last step or the end of the minutes."""
+    """Train on the stored latents until the last step, or until the minutes are over."""
     state = torch.load(latents, weights_only=True)
     words = Captions(state["captions"])
     pool = LatentPool(state, words)
@@ -70,7 +70,7 @@ def train_unet(run: Run, latents: Path, minutes: float) -> None:
 
 
 class Captions:
-    """Captions repeat, so each is tokenized once; number 0 is the empty one, for the dropout."""
+    """Each distinct caption tokenized once; number 0 is the empty one, for caption dropout."""
 
     def __init__(self, captions: list[str]) -> None:
         self.unique = ["", *sorted(set(captions))]
@@ -82,7 +82,7 @@ class Captions:
 
 
 class LatentPool:
-    """Stored latents of one size, drawn at random with noise of the encoder's own spread."""
+    """Stored latents of one size, sampled from the encoder's mean and standard deviation."""
 
     def __init__(self, state: dict, words: Captions) -> None:
         self.mean, self.std, self.scale = state["mean"], state["std"], state["scaling_factor"]
@@ -91,7 +91,7 @@ class LatentPool:
     def draw(
         self, count: int, generator: torch.Generator, side: int | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Latents [count, 4, side, side], cut out anywhere, and the numbers of their captions."""
+        """Random crops of latents, [count, 4, side, side], and the numbers of their captions."""
         picks = torch.randint(len(self.captions), (count,), generator=generator)
         mean, std = self.mean[picks].float(), self.std[picks].float()
         if side is not None:

@@ -29,7 +29,7 @@ def build_vae() -> AutoencoderKL:
 
 
 def train_vae(run: Run, minutes: float) -> None:
-    """Train on crops, which are cheap, and every few steps on whole pictures."""
+    """Train on crops, which are fast, and every few steps on a whole picture."""
     pool, _ = scene_pool(POOL, seed=1)
 
     def loss_of(step: int, generator: torch.Generator) -> torch.Tensor:
@@ -59,6 +59,6 @@ def _loss(vae: AutoencoderKL, x: torch.Tensor, generator: torch.Generator) -> to
 
 
 def picture_loss(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """How far y is from x: in colour, and in the steps from pixel to pixel, for sharp edges."""
+    """The loss between y and x: in colour, and in differences between pixels, for sharp edges."""
     rows, columns = (y - x).diff(dim=-2).abs().mean(), (y - x).diff(dim=-1).abs().mean()
     return F.l1_loss(y, x) + 0.3 * F.mse_loss(y, x) + 0.5 * (rows + columns)

@@ -16,7 +16,7 @@ class Level:
 
 @dataclasses.dataclass(frozen=True)
 class UNetShape:
-    """A U-Net of two residual blocks a level on the way down and three on the way up.
+    """A U-Net with two residual blocks per level on the way down and three on the way up.
 
     Each level halves the grid of the one before it. `depths` are the transformer blocks behind
     every residual block of a level (0: no attention there), `middle_depth` those in the middle;
@@ -31,15 +31,15 @@ class UNetShape:
     vector_width: int = 0
 
     def head_width(self, channels: int) -> int:
-        """Channels a head of attention layers that wide: eight heads in SD 1.x, else 64 channels.
+        """Channels per head in attention layers of that width: 8 heads in SD 1.x, else 64 channels.
 
-        Weights do not tell; the prompt's width tells SD 1.x.
+        Weights do not show the number of heads; SD 1.x is recognised by the prompt's width.
         """
         return channels // 8 if self.context_width == 768 else 64
 
     @property
     def levels(self) -> tuple[Level, ...]:
-        """The levels that have self-attention, from the largest grid down."""
+        """The levels with self-attention, the largest grid first."""
         layers = [5 * depth for depth in self.depths]
         layers[-1] += self.middle_depth
         return tuple(

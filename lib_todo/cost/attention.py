@@ -8,7 +8,7 @@ from ..plan import Grid, latent_grid, layer_factor, level_grid, pooled_grid
 from ..settings import Settings
 from .architectures import SHAPES, Level
 
-# SD 1.x and 2.x differ in the prompt's width alone, which self-attention does not see
+# SD 1.x and 2.x differ only in the prompt's width, which does not matter to self-attention
 ARCHITECTURES: dict[str, tuple[Level, ...]] = {
     "SD 1.x, 2.x": SHAPES["SD 1.x"].levels,
     "SDXL": SHAPES["SDXL"].levels,
@@ -17,7 +17,7 @@ ARCHITECTURES: dict[str, tuple[Level, ...]] = {
 
 @dataclasses.dataclass(frozen=True)
 class LayerCost:
-    """One level's grid, keys and operations for one image, dense and pooled."""
+    """One level's grid, keys and operations for one image, without pooling (dense) and with it."""
 
     level: Level
     grid: Grid
@@ -25,24 +25,26 @@ class LayerCost:
 
     @property
     def dense_flops(self) -> int:
+        """Operations of the level's layers without pooling."""
         return self.level.layers * attention_flops(
             _size(self.grid), _size(self.grid), self.level.channels
         )
 
     @property
     def pooled_flops(self) -> int:
+        """Operations of the level's layers with pooling."""
         return self.level.layers * attention_flops(
             _size(self.grid), _size(self.pooled), self.level.channels
         )
 
     @property
     def dense_keys(self) -> int:
-        """Keys of one layer."""
+        """Keys of one layer without pooling."""
         return _size(self.grid)
 
     @property
     def pooled_keys(self) -> int:
-        """Keys of one layer that pooling leaves."""
+        """Keys of one layer with pooling."""
         return _size(self.pooled)
 
 

@@ -1,4 +1,4 @@
-"""How fast a machine is at what a U-Net does: four rates, measured in a few seconds."""
+"""Four rates that say how fast a machine runs a U-Net, measured in a few seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from . import workloads
 from .workloads import Workload
 
 ROUNDS = 3
-# channels a head of SD 1.x's largest layers, and of SDXL's
+# channels per head in SD 1.x's largest layers, and in SDXL's
 NARROW, WIDE = 40, 64
 
 
@@ -21,8 +21,8 @@ NARROW, WIDE = 40, 64
 class Rates:
     """Operations a second of matrix products and of attention, and bytes a second moved.
 
-    `narrow_attention` is that of heads below WIDE channels, which fill fewer of a machine's units.
-    `itemsize` is the bytes of a number in the precision that they are of.
+    `narrow_attention` is for heads of fewer than WIDE channels, which use the hardware less well.
+    `itemsize` is the bytes per number in the precision that was measured.
     """
 
     products: float
@@ -32,12 +32,12 @@ class Rates:
     itemsize: int
 
     def attention_of(self, head_width: int) -> float:
-        """The rate of attention of as many channels a head."""
+        """The rate of attention with that many channels per head."""
         return self.attention if head_width >= WIDE else self.narrow_attention
 
 
 def measure(device: torch.device, dtype: torch.dtype) -> Rates:
-    """The rates on that device: under a second on a GPU, some on a processor."""
+    """Measure the rates: under a second on a GPU, several seconds on a CPU."""
     with torch.inference_mode():
         like = {"device": device, "dtype": dtype}
         products = [*workloads.linear(**like), *workloads.convolution(**like)]
@@ -57,7 +57,7 @@ def _rate(work: Sequence[Workload], device: torch.device) -> float:
 
 
 def _seconds(work: Sequence[Workload], device: torch.device) -> float:
-    # of a processor its own work: what else the machine does makes all kinds slower alike
+    # on a CPU only this process's time: other processes slow all kinds of work alike
     clock = time.process_time if device.type == "cpu" else time.perf_counter
     _wait(device)
     start = clock()

@@ -1,4 +1,4 @@
-"""How many times faster a step is, from counts alone: a range, since machines differ."""
+"""How many times faster a step is, by counting operations: a range, since machines differ."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from .architectures import UNetShape
 from .rates import Rates
 from .unet import ATTENTION, ELEMENTWISE, Operation, unet_operations
 
-# how many times longer an operation of attention takes than one of a matrix product: as much on
-# processors, and up to this with fused kernels on GPUs and with those that write the matrix out
+# how many times longer an operation takes in attention than in a matrix product: equally long on
+# CPUs, up to three times as long on GPUs or where the attention matrix is written to memory
 ATTENTION_WEIGHTS = (1.0, 3.0)
-# operations of a matrix product in the time of moving one byte; between a GPU's and a processor's
+# operations of a matrix product in the time of moving one byte; between a GPU's and a CPU's
 FLOPS_PER_BYTE = 50
 
 
 def speedup(
     shape: UNetShape, latent: Grid, settings: Settings, rates: Rates | None = None
 ) -> tuple[float, float]:
-    """The least and the greatest speed-up to expect of one evaluation that is pooled.
+    """The least and the greatest speed-up to expect in one evaluation that is pooled.
 
     Args:
         shape: the U-Net's.
         latent: (height, width); an eighth of the image's pixels.
         settings: what is pooled.
-        rates: the machine's, with which the two are one; None where it was not measured.
+        rates: the machine's; with them, both numbers are the same. None: not measured.
     """
     itemsize = 2 if rates is None else rates.itemsize
     dense = unet_operations(shape, latent, None, batch=2, itemsize=itemsize)
@@ -42,9 +42,9 @@ def speedup(
 
 @dataclasses.dataclass(frozen=True)
 class _Weights:
-    """How many operations of a matrix product last as long as one of attention, and as one byte.
+    """How many matrix product operations take as long as one in attention, or as moving a byte.
 
-    `attention` gives the first by the layer's channels.
+    `attention` has the former by the layer's channels.
     """
 
     attention: Mapping[int, float]
@@ -70,13 +70,13 @@ def _weights_of(shape: UNetShape, rates: Rates) -> _Weights:
     return _Weights(attention, rates.products / rates.bytes)
 
 
-def over_shares(shares: Iterable[tuple[float, float]]) -> float:
-    """The speed-up of a whole pass, a share of whose steps is so many times as fast, in turn."""
+def speedup_of_pass(shares: Iterable[tuple[float, float]]) -> float:
+    """The speed-up of a whole pass, from pairs: a share of its steps, and how much faster it is."""
     pairs = list(shares)
     return 1 / (1 - sum(share - share / step for share, step in pairs))
 
 
 def range_in_words(least: float, most: float) -> str:
-    """`1.32 to 1.61`, or `about 1.32` where the two are one."""
+    """`1.32 to 1.61`, or `about 1.32` where both are the same."""
     low, high = f"{least:.2f}", f"{most:.2f}"
     return f"about {low}" if low == high else f"{low} to {high}"

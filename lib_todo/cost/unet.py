@@ -1,9 +1,9 @@
 """What one call of a whole U-Net costs: every operation's count of FLOPs and bytes, by size.
 
-The FLOPs are exact: they are those of the matrix products, convolutions and attention of the real
-modules, a multiply-add counting as two. The bytes of those operations are exact in the same sense
-(operands read once, results written once). The traffic of what has no products, kind
-"elementwise", is an estimate from the passes that plain PyTorch makes over the activations.
+The FLOPs of matrix products, convolutions and attention are exact, with a multiply-add counted as
+two. So are their bytes, if operands are read once and results written once. The bytes of
+everything else, kind "elementwise", are estimated from the number of times that plain PyTorch
+passes over the activations.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Operation:
 
 @dataclasses.dataclass(frozen=True)
 class _Counter:
-    """Counts for one shape, latent and batch."""
+    """Counts operations for one shape, latent and batch."""
 
     shape: UNetShape
     grids: tuple[Grid, ...]

@@ -1,6 +1,6 @@
-"""Real shapes of what a U-Net does, to measure a machine by: the calls, and their operations.
+"""Calls to measure a machine with, in shapes from a real U-Net, and their operations.
 
-Of SD 1.x at 768 pixels, where a processor takes some tenths of a second for each.
+The shapes are SD 1.x's at 768 pixels, where each takes some tenths of a second on a CPU.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-# a call, and its operations (of `moves` its bytes)
+# a call, and its number of operations (for `moves`, of bytes)
 Workload = tuple[Callable[[], Any], int]
 HEADS = 8
 ATTENTION_TOKENS = 4096
@@ -29,8 +29,8 @@ def convolution(**like: Any) -> list[Workload]:
 
 
 def attention(head_width: int, **like: Any) -> list[Workload]:
-    """Self-attention of as many channels a head."""
-    # head by head behind one another in memory, as U-Nets hand them over
+    """Self-attention with that many channels per head."""
+    # laid out in memory as in U-Nets: heads next to each other within a token
     query, key, value = (
         torch.randn(1, ATTENTION_TOKENS, HEADS, head_width, **like).transpose(1, 2)
         for _ in range(3)
@@ -40,7 +40,7 @@ def attention(head_width: int, **like: Any) -> list[Workload]:
 
 
 def moves(**like: Any) -> list[Workload]:
-    """One of each pass that the cost model counts, and their bytes."""
+    """Elementwise operations, one of each kind that the cost model counts, and their bytes."""
     return [_moves(side, channels, **like) for side, channels in ((96, 320), (48, 640))]
 
 

@@ -1,1 +1,1 @@
-"""How a model's calls are caught: which classes, whose settings hold, who else has a layer."""
+"""How a model's calls are intercepted: which classes, which run applies, who else uses a layer."""

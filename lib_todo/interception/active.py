@@ -1,7 +1,7 @@
-"""Whose settings hold here: the runs that this context has entered, or the one bound to a model.
+"""Which run applies to a call: one that this context has entered, or one the model is bound to.
 
 A context is Python's (`contextvars`): each thread and each asyncio task has its own, and
-`asyncio.to_thread` hands it on. What a context has entered goes before what a model is bound to.
+`asyncio.to_thread` passes it on. An entered run goes before a binding.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .families import Family
 
 
 class Run(Protocol):
-    """What is asked about each call of a transformer and of an attention layer."""
+    """What the intercepted calls report to a run, and ask of it."""
 
     enabled: bool
 
@@ -31,7 +31,7 @@ class Run(Protocol):
         """Undo the last enter_model."""
 
     def model_missed(self) -> None:
-        """Note that a model was called in a context where no run holds at all."""
+        """Note that a model was called in a context in which no run applies."""
 
     def begin_sampling(self, schedule: Schedule) -> None:
         """Note that a scheduler was set to new timesteps."""
@@ -45,11 +45,11 @@ class Run(Protocol):
     def arguments_for(
         self, family: Family, layer: Any, args: tuple, kwargs: dict
     ) -> tuple[tuple, dict, Arrival | None]:
-        """The arguments to call the attention `layer` with, and what the call is to be made in."""
+        """The arguments to call `layer` with, and a context manager around the call, or None."""
 
 
 class Entry:
-    """One entering of a run. It ends for every context at once, whichever one leaves it."""
+    """One `with` around a run. It ends for all contexts at once, whichever one leaves it."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -64,7 +64,7 @@ _lock = threading.Lock()
 
 
 def enter(run: Run) -> Entry:
-    """Make `run` the current one of this context."""
+    """Make `run` the innermost one of this context."""
     entry = Entry(run)
     _entries.set((*_living(), entry))
     with _lock:
@@ -73,32 +73,32 @@ def enter(run: Run) -> Entry:
 
 
 def leave(entry: Entry) -> None:
-    """End the entry, also from another context (a generator that another thread closes)."""
+    """End the entry; another context may do it (a generator that another thread closes)."""
     entry.alive = False
     _entries.set(_living())
     with _lock:
         _everywhere.discard(entry)
 
 
-def current() -> Run | None:
-    """The innermost run that this context is in, None outside of any."""
+def entered_run() -> Run | None:
+    """The innermost run that this context has entered; None outside of any."""
     for entry in reversed(_entries.get()):
         if entry.alive:
             return entry.run
     return None
 
 
-def holding() -> Run | None:
-    """The run whose settings hold for the call that is under way; None: nobody's do."""
-    run = current()
+def effective_run() -> Run | None:
+    """The run that applies to the current call; None where none does."""
+    run = entered_run()
     return _bound.get() if run is None else run
 
 
 @contextlib.contextmanager
 def bound_to(run: Run | None) -> Iterator[None]:
-    """For the call of a model that is bound to `run` (None: to none), not of what it is called in.
+    """Around the call of a model that is bound to `run` (None: not bound).
 
-    Inside of what this context has entered it makes no difference.
+    A run that this context has entered still goes first.
     """
     token = _bound.set(run)
     try:
@@ -108,7 +108,7 @@ def bound_to(run: Run | None) -> Iterator[None]:
 
 
 def note_missed_model() -> None:
-    """Tell the runs of other contexts that a model was called in one where no run holds."""
+    """Tell the runs of other contexts that a model was called in a context without a run."""
     with _lock:
         entries = list(_everywhere)
     for entry in entries:

@@ -1,4 +1,4 @@
-"""How many keys a layer computes in a call: what arrives at its own projection."""
+"""Check how many keys a layer really computes: the tokens that arrive at its key projection."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from torch import nn
 
 
 def can_be_watched(layer: Any) -> bool:
-    """Whether the layer has a projection of its own for the keys, and runs as it is written."""
+    """Whether the layer has a key projection of its own, and its Python code runs untraced."""
     return isinstance(getattr(layer, "to_k", None), nn.Module) and not torch.jit.is_tracing()
 
 
 class Arrival:
-    """Watches one call of a layer, inside a `with`; nothing is left on the layer afterwards.
+    """Watches one call of a layer, made inside the `with`. Nothing is left on the layer afterwards.
 
     Args:
         layer: an attention module with a `to_k`.
-        judge: is told how many tokens this thread gave `to_k`; None where it did not call it.
+        judge: called afterwards with the number of tokens that this thread passed to `to_k`, or
+            None if it did not call it.
     """
 
     def __init__(self, layer: Any, judge: Callable[[int | None], None]) -> None:

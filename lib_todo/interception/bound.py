@@ -1,4 +1,4 @@
-"""Which models are bound to a run, whose settings hold for their calls in every thread."""
+"""Which model is bound to which run."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 
 from .active import Run
 
-# a bound model may end at any allocation, and what is done then takes the lock that `calls` takes
+# shared with `calls`: a bound model may be deleted at any allocation, and that uninstalls its run.
+# Reentrant, as it may happen while this thread has the lock
 lock = threading.RLock()
-# by model: its run, and what is done when the model ends
+# by model: its run, and the finalizer for when the model is deleted
 _bindings: weakref.WeakKeyDictionary[Any, tuple[Run, weakref.finalize]] = (
     weakref.WeakKeyDictionary()
 )
@@ -24,7 +25,7 @@ def run_of(model: Any) -> Run | None:
 
 
 def runs() -> list[Run]:
-    """Every run that some model is bound to, each once."""
+    """All runs that models are bound to, each once."""
     if not _bindings:
         return []
     with lock:
@@ -32,13 +33,15 @@ def runs() -> list[Run]:
 
 
 def bind(models: Iterable[Any], run: Run, on_end: Callable[[], None]) -> list[Run]:
-    """Bind each model to `run` instead of what it was bound to before; no model is kept alive.
+    """Bind each model to `run`, instead of an earlier run. No model is kept alive.
 
     Args:
-        on_end: is called when one of the models has ended.
+        models: whole models.
+        run: what their calls follow from now on.
+        on_end: called when one of the models has been deleted.
 
     Returns:
-        The runs that have no model any more.
+        The earlier runs that have no model left.
     """
     with lock:
         before = runs()

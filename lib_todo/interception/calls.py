@@ -1,8 +1,8 @@
-"""How a call is caught: a method of a class is replaced while somebody uses it.
+"""Intercepting calls: methods of classes are replaced while at least one run uses them.
 
-The *call* is intercepted, never `forward`: hosts and other extensions replace `forward` on classes
-and on instances in mid-generation, while PyTorch always finds `__call__` on the class. Undoing is
-deleting that attribute again; no model object is ever touched.
+`__call__` is replaced, never `forward`: hosts and other extensions replace `forward` on classes and
+on instances at any time, while PyTorch always finds `__call__` on the class. To undo it, the
+attribute is deleted again; no model object is changed.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from .families import FAMILIES, Family, import_what_loads_later
 from .schedulers import schedule_of, scheduler_classes
 
 _lock = bound.lock
-# where a call of ours stands: the class, the method's name, and what it had of its own before
-_Stand = tuple[type, str, Any]
-_installed: dict[Callable, _Stand] = {}
-# dead calls of ours that others keep beneath their own; mostly empty
-_stale_calls: weakref.WeakKeyDictionary[Callable, _Stand] = weakref.WeakKeyDictionary()
+# what a wrapper of ours replaced: the class, the method's name, and its own attribute before
+_Replaced = tuple[type, str, Any]
+_installed: dict[Callable, _Replaced] = {}
+# disused wrappers of ours that another extension has wrapped in turn; mostly empty
+_stale_calls: weakref.WeakKeyDictionary[Callable, _Replaced] = weakref.WeakKeyDictionary()
 _users: list[object] = []
-# how many modules there were when their classes were looked through last
+# how many modules were imported when classes were last searched
 _modules = 0
 _ABSENT = object()
 _NOTHING_TO_WATCH = contextlib.nullcontext()
@@ -64,7 +64,7 @@ def _intercept_all() -> None:
 
 
 def _intercept_what_came_since() -> None:
-    """For classes imported since, such as the scheduler that a bound pipeline is given later."""
+    """Intercept classes imported since, such as a scheduler that a bound pipeline gets later."""
     if len(sys.modules) != _modules:
         with _lock:
             if _users:
@@ -72,23 +72,23 @@ def _intercept_what_came_since() -> None:
 
 
 def uninstall(user: object) -> None:
-    """Say that `user` is done; the classes are restored with the last one."""
+    """Say that `user` is done; with the last user the classes are restored."""
     with _lock:
         _remove_user(user)
 
 
 def undo_all() -> None:
-    """Restore every class at once, also in mid-generation; what still runs goes on unpooled."""
+    """Restore every class at once, even during a generation, which goes on unpooled."""
     with _lock:
         _users.clear()
         _restore_calls()
 
 
 def _serving(run: active.Run | None, call: Callable) -> active.Run | None:
-    """`run`, where this call of ours has to serve it now.
+    """`run`, if it is enabled and this wrapper of ours is in use; else None.
 
-    None where the call was put away, but somebody who had wrapped it meanwhile still calls it:
-    another one of ours may stand around theirs, and a layer must not be counted and pooled twice.
+    Another extension may have wrapped a wrapper of ours that is no longer in use, and still call
+    it. A new one of ours may surround both, and no layer may be pooled and counted twice.
     """
     return run if run is not None and run.enabled and call in _installed else None
 
@@ -99,8 +99,8 @@ def _intercept_schedule(original: Callable, _: None) -> Callable:
         result = original(self, *args, **kwargs)
         if compiled.is_tracing() or set_timesteps not in _installed:
             return result
-        entered = active.current()
-        # bound models have no scheduler of their own: those that this thread calls next go by it
+        entered = active.entered_run()
+        # a scheduler belongs to no model: it applies to the bound ones that this thread calls next
         for run in bound.runs() if entered is None else [entered]:
             if run.enabled:
                 run.begin_sampling(schedule_of(self))
@@ -122,14 +122,14 @@ def _intercept_model(original: Callable, family: Family) -> Callable:
 
 @contextlib.contextmanager
 def _evaluation(call: Callable, model: Any, timestep: Any) -> Iterator[None]:
-    """For a call of a whole model: the run that it belongs to knows of it."""
+    """Around a call of a whole model: tells the run that applies, if any."""
     _intercept_what_came_since()
-    entered = active.current()
+    entered = active.entered_run()
     its_own = bound.run_of(model) if entered is None else None
     run = _serving(entered or its_own, call)
     if entered is None and its_own is None and call in _installed:
         active.note_missed_model()
-    with active.bound_to(its_own), compiled.apart():
+    with active.bound_to(its_own), compiled.without_plan():
         if run is None:
             yield
             return
@@ -141,7 +141,7 @@ def _evaluation(call: Callable, model: Any, timestep: Any) -> Iterator[None]:
 
 
 def _intercept_compiled(original: Callable, _: None) -> Callable:
-    """The call of what `torch.compile(model)` gives: in the model's own, nothing of ours runs."""
+    """For what `torch.compile(model)` returns: inside its graph our Python code does not run."""
 
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
         model = self._orig_mod
@@ -160,9 +160,9 @@ def _intercept_transformer(original: Callable, family: Family) -> Callable:
         x: Any = args[0] if args else kwargs.get(family.parameters[0])
         if compiled.is_tracing():
             return traced.call_transformer(original, self, x, args, kwargs)
-        run = _serving(active.holding(), __call__)
+        run = _serving(active.effective_run(), __call__)
         if run is None:
-            with compiled.apart():
+            with compiled.without_plan():
                 return original(self, *args, **kwargs)
         is_image = isinstance(x, torch.Tensor) and x.ndim == 4
         # under jit.trace a side is a tensor
@@ -180,7 +180,7 @@ def _intercept_attention(original: Callable, family: Family) -> Callable:
         if compiled.is_tracing():
             args, kwargs = traced.arguments_for(family, self, args, kwargs)
             return original(self, *args, **kwargs)
-        run = _serving(active.holding(), __call__)
+        run = _serving(active.effective_run(), __call__)
         if run is None:
             return original(self, *args, **kwargs)
         args, kwargs, arrival = run.arguments_for(family, self, args, kwargs)
@@ -197,7 +197,7 @@ def _set_call(cls: type, intercept: Callable[[Callable, Family], Callable], fami
 def _set(
     cls: type, name: str, intercept: Callable[[Callable, Any], Callable], family: Family | None
 ) -> None:
-    """Have `cls` call ours, unless it does: by another family's row, or from an outer entry."""
+    """Replace the method, unless it is ours already, by another family or an outer `with`."""
     original = getattr(cls, name)
     if any(
         original is call or (known is cls and method == name)
@@ -226,10 +226,10 @@ def _restore_calls() -> None:
 
 
 def _restore_stale_calls() -> None:
-    """Take dead calls of ours off the classes, the newest first, as far as they lie on top.
+    """Remove disused wrappers of ours, the newest first, where nothing covers them any more.
 
-    What someone wrapped meanwhile shows again when that wrapper is undone. It would then stay for
-    good, and one more with each generation.
+    One that another extension had wrapped reappears when that extension restores the class. Without
+    this it would stay for good, and one more with each generation.
     """
     for call, (cls, name, before) in reversed(list(_stale_calls.items())):
         if cls.__dict__.get(name) is not call:

@@ -1,12 +1,12 @@
-"""Models that torch.compile makes into graphs: what a traced call may read, and what guards it.
+"""torch.compile: what a traced call may read, and what makes Dynamo compile a new graph.
 
-Dynamo cannot trace a `ContextVar`, and a number that moves would cost a graph for each value. So
-whatever is called outside of a graph leaves texts in `here`, which is a thread's own and guarded;
-steps, phases and counts are read when the operators of `pooling_in_graphs` run.
+Dynamo cannot trace a `ContextVar`, and a changing number would cost a graph for each value. So code
+outside of the graph leaves texts in `here`, which belongs to the thread and is guarded. Steps,
+phases and counts are read by the operators of `pooling_in_graphs` when they run.
 
-A replaced `__call__` leaves no guard in a graph: one that was made while ToDo was off would be
-found again while it is on. diffusers' layers look at their module's global `inspect`, which is
-guarded, so that a stand-in for it tells the graphs apart.
+Dynamo does not guard `__call__`: a graph compiled while ToDo was off would be used again while it
+is on. But it does guard the global `inspect` of diffusers' attention module. Replacing that by a
+copy keeps the two kinds of graph apart.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ import torch
 
 
 class _Here(threading.local):
-    """What a traced call reads; texts, since Dynamo makes a number that changes a variable."""
+    """What a traced call reads. Texts, since Dynamo turns a number that changes into a variable."""
 
     def __init__(self) -> None:
-        # guards look for the names in the instance itself
-        self.plan = ""  # key of a plan, see `pooling_in_graphs`; empty: nobody asked
-        self.grid = ""  # "height width" of the transformer that is called
+        # set on the instance, where guards look for the names
+        self.plan = ""  # key of a plan, see `pooling_in_graphs`; empty: no run applies
+        self.grid = ""  # "height width" of the transformer being called
         self.largest = ""  # the largest grid of this evaluation so far
         self.traced = False  # the transformer's call is part of the graph
 
@@ -37,8 +37,8 @@ here = _Here()
 
 
 @contextlib.contextmanager
-def apart() -> Iterator[None]:
-    """For a call that nobody asked to pool, as far as is known yet; what held before comes back."""
+def without_plan() -> Iterator[None]:
+    """Around a call to which no run applies so far; the earlier values are restored afterwards."""
     before = here.plan, here.grid, here.largest
     here.plan = ""
     try:
@@ -52,7 +52,7 @@ _stand_in.__dict__.update(inspect.__dict__)
 
 
 def tell_graphs_apart() -> None:
-    """Have graphs from before missed, and those made from now on found again."""
+    """Make Dynamo ignore graphs compiled without ToDo, and find those compiled with it."""
     _swap(inspect, _stand_in)
 
 
@@ -68,13 +68,13 @@ def _swap(old: types.ModuleType, new: types.ModuleType) -> None:
 
 
 def wrapper_classes() -> list[type]:
-    """The class around a model that `torch.compile(model)` gives; none where nobody compiles."""
+    """The class of what `torch.compile(model)` returns; empty if nothing was compiled yet."""
     wrapper = getattr(sys.modules.get("torch._dynamo.eval_frame"), "OptimizedModule", None)
     return [wrapper] if wrapper is not None else []
 
 
 def is_tracing() -> bool:
-    """Whether Dynamo traces the code that asks; a constant to its graph."""
+    """Whether Dynamo is tracing the caller's code; a constant in its graph."""
     return _is_dynamo_compiling()
 
 
@@ -90,7 +90,7 @@ _is_dynamo_compiling = getattr(
 )
 
 
-# whether torch.export makes a program: its tensors have no values
+# whether torch.export is tracing: its tensors have no values
 is_exporting = getattr(torch.compiler, "is_exporting", _never)
 
 

@@ -1,4 +1,4 @@
-"""What an attention layer's call is handed: tokens of its own grid, or something else."""
+"""What an attention layer is called with: tokens of its own grid, or something else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .families import Family
 
 
 def is_spatial(x: Any, layer: Any, transformer: Any) -> bool:
-    """Whether the layer is called with tokens, and not with the frames of one place of a video."""
+    """Whether the layer attends over an image's tokens, not over the frames of a video."""
     if not isinstance(x, torch.Tensor) or x.ndim < 2:
         return False
     blocks = getattr(transformer, "temporal_transformer_blocks", ())
@@ -20,7 +20,10 @@ def is_spatial(x: Any, layer: Any, transformer: Any) -> bool:
 
 
 def count_key_grids(x: Any, context: Any, grid: Grid, layer: Any, transformer: Any) -> int:
-    """How many whole grids the keys come from: 1 for plain self-attention, 0 if it is not that."""
+    """From how many grids the keys come: 1 for plain self-attention, 0 if it is something else.
+
+    More than 1 where an extension adds another image's tokens (ControlNet's reference-only).
+    """
     tokens = grid[0] * grid[1]
     if x.ndim != 3 or x.shape[1] != tokens:
         return 0
@@ -31,17 +34,17 @@ def count_key_grids(x: Any, context: Any, grid: Grid, layer: Any, transformer: A
     if context.shape[0] != x.shape[0] or context.shape[2] != x.shape[2]:
         return 0
     copies, rest = divmod(context.shape[1], tokens)
-    # a text prompt may have as many tokens by chance; a block's first attention has none
+    # a prompt may happen to have as many tokens; but a block's first attention gets no prompt
     return copies if not rest and is_first_attention(layer, transformer) else 0
 
 
 def why_not_this_grid(x: Any, context: Any, grid: Grid, layer: Any, transformer: Any) -> Reason:
-    """Why `count_key_grids` found none: tokens that others changed, or a prompt."""
+    """Why `count_key_grids` found none: another extension changed the tokens, or it is a prompt."""
     if _merges(layer, transformer):
         return Reason.TOKENS_MERGED
     if context is None or context is x:
         return Reason.OTHER_GRID
-    # tokens that others merged, folded or tiled are still self-attention; a prompt is not
+    # over merged, folded or tiled tokens it is still self-attention; over a prompt it is not
     regridded = x.shape[1] != grid[0] * grid[1]
     if regridded and is_first_attention(layer, transformer):
         return Reason.OTHER_GRID
@@ -58,13 +61,13 @@ def _merges(layer: Any, transformer: Any) -> bool:
 
 
 def is_first_attention(layer: Any, transformer: Any) -> bool:
-    """Whether the layer is a block's `attn1`, which no prompt is handed to."""
+    """Whether the layer is a block's `attn1`, which gets no prompt."""
     blocks = getattr(transformer, "transformer_blocks", ())
     return any(getattr(block, "attn1", None) is layer for block in blocks)
 
 
 def why_keys_are_not_ours(family: Family, layer: Any, given: dict[str, Any]) -> Reason | None:
-    """Why pooled tokens, handed over as the context, would not become the keys and values.
+    """Why pooled tokens, passed as the context, would not become the keys and values.
 
     Args:
         given: the call's arguments by name.
@@ -80,7 +83,7 @@ def why_keys_are_not_ours(family: Family, layer: Any, given: dict[str, Any]) -> 
 def with_changed(
     family: Family, args: tuple, kwargs: dict, changed: dict[str, Any]
 ) -> tuple[tuple, dict]:
-    """The call's arguments with some replaced where they stood, or added by name."""
+    """The call's arguments with some replaced in their place, or added by name."""
     new_args, new_kwargs = list(args), dict(kwargs)
     for name, value in changed.items():
         index = family.parameters.index(name)
@@ -92,7 +95,7 @@ def with_changed(
 
 
 def _values_fit(value: Any, x: torch.Tensor, context: torch.Tensor | None) -> bool:
-    """Whether values handed over by themselves (ComfyUI's kind of call) lie on the keys' grid."""
+    """Whether values passed separately (as ComfyUI does) have as many tokens as the keys."""
     source = x if context is None else context
     return value is None or (
         isinstance(value, torch.Tensor) and value.shape[:2] == source.shape[:2]

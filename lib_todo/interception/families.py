@@ -1,4 +1,4 @@
-"""Which classes of which program carry the U-Net's self-attention, and how they are called."""
+"""The table of families: each program's classes with self-attention, and how they are called."""
 
 from __future__ import annotations
 
@@ -23,13 +23,19 @@ Place = tuple[str, str]
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """The classes of one program: whole models, the spatial transformers in them, the attention.
+    """The classes of one program.
 
-    `models` are called with the noisy latents and the timestep, as their first two arguments, of
-    which `timestep` is the second's name: the U-Net, and ControlNet's where it is a class of its
-    own. `transformers` get `[b, c, h, w]`. `parameters` are the names of the attention's arguments
-    in order: the tokens first, then the context that keys and values are computed from. Where one
-    of `must_be_unset` is given, keys are not simply the context's, and the call is left alone.
+    Attributes:
+        name: what the program is called here.
+        models: whole models: the U-Net, and ControlNet's where that is another class. Their first
+            two arguments are the noisy latents and the timestep.
+        timestep: the name of that second argument.
+        transformers: the spatial transformers in them, which get `[b, c, h, w]`.
+        attentions: the attention in those.
+        parameters: the names of the attention's arguments in order: the tokens, then the context
+            from which keys and values are computed.
+        must_be_unset: arguments with which keys depend on more than the context; a call with one
+            of them is left alone.
     """
 
     name: str
@@ -41,17 +47,20 @@ class Family:
     must_be_unset: tuple[str, ...] = ("mask",)
 
     def model_classes(self) -> Iterator[type]:
+        """The classes of whole models that are imported."""
         return _classes(self.models)
 
     def transformer_classes(self) -> Iterator[type]:
+        """The classes of spatial transformers that are imported."""
         return _classes(self.transformers)
 
     def attention_classes(self) -> Iterator[type]:
+        """The classes of attention layers that are imported."""
         return _classes(self.attentions)
 
 
 def _classes(places: tuple[Place, ...]) -> Iterator[type]:
-    """The classes of those modules, each once; none where nobody has imported the module."""
+    """The classes at those places, each once; only of modules that are imported."""
     found = {getattr(sys.modules.get(module), name, None): None for module, name in places}
     return (cls for cls in found if isinstance(cls, type))
 
@@ -134,14 +143,14 @@ FAMILIES = (
 
 
 def model_classes() -> tuple[type, ...]:
-    """The classes of whole models, of every program that is imported."""
+    """The classes of whole models of all programs that are imported."""
     return tuple(cls for family in FAMILIES for cls in family.model_classes())
 
 
 def import_what_loads_later() -> None:
-    """Import the classes of a program that imports its models only when one is loaded.
+    """Import classes that a program itself imports only when it loads a model.
 
-    `import diffusers` brings no model with it. One loaded inside the `with` would be missed.
+    `import diffusers` imports no models, so one loaded inside the `with` would be missed.
     """
     if "diffusers" in sys.modules:
         for place in (

@@ -1,8 +1,8 @@
-"""Pooling inside a graph of torch.compile: what is fixed when it is made, what when it runs.
+"""Pooling inside a graph of torch.compile: what is fixed in the graph, and what is not.
 
-The factor of a layer, and so every shape, belongs to the graph. Which tokens are taken and what is
-counted is found by two operators, `pool` and `note`, each time that they run, so that no graph is
-made for each phase.
+A layer's factor, and so every shape, is fixed when the graph is compiled. Which tokens are taken,
+and what is counted, is decided each time by two operators in the graph, `pool` and `note`, so that
+not every phase needs a graph of its own.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ from typing import Any, Protocol
 
 import torch
 
-from ..plan import Grid, layer_factor, pooled_grid, takes_part, why_closed
+from ..plan import Grid, layer_factor, pooled_grid, takes_part, why_none_pooled
 from ..pooling import pool_tokens
 from ..position import Moment
 from ..settings import Settings
 from . import active
 
-# a transformer's layers are counted off where one graph serves many of them
+# instead of a layer's number, where one graph serves many transformers: layers are then counted off
 ANY_LAYER = -1
 OTHER, DENSE = "other", "dense"
-_CLOSED = "closed"
+_NOTHING = "nothing"
 _plans: dict[str, Settings] = {}
 
 
 class GraphRun(Protocol):
-    """What the operators ask of a run."""
+    """What the operators call on a run."""
 
     def pool_in_graph(
         self, tokens: torch.Tensor, grid: Grid, factor: float, layer: int
     ) -> torch.Tensor:
-        """The pooled tokens of a layer, which is counted."""
+        """Pool a layer's tokens, and count the call."""
 
     def note_in_graph(self, tokens: torch.Tensor, grid: Grid, layer: int, reason: str) -> None:
-        """Count a layer that is left alone."""
+        """Count a call that is left alone."""
 
 
 def plan_text(settings: Settings, moment: Moment | None) -> str:
-    """The key of what a graph has to do: the settings, or that nothing is pooled at `moment`."""
-    if moment is not None and why_closed(settings, moment) is not None:
-        return _CLOSED
+    """The key of what a graph does: the settings, or that nothing is pooled at `moment`."""
+    if moment is not None and why_none_pooled(settings, moment) is not None:
+        return _NOTHING
     return _key(settings)
 
 
@@ -55,7 +55,7 @@ def _key(settings: Settings) -> str:
 
 
 def layer_plan(plan: str, grid: str, largest: str, tokens: str) -> str:
-    """What becomes of a layer over `tokens`: OTHER, DENSE, or "height width factor method"."""
+    """What to do with a layer over `tokens`: OTHER, DENSE, or "height width factor method"."""
     own = _numbers(grid)
     if own[0] * own[1] != int(tokens):
         return OTHER
@@ -70,18 +70,18 @@ def layer_plan(plan: str, grid: str, largest: str, tokens: str) -> str:
 
 
 def larger(one: str, other: str) -> str:
-    """The grid of more tokens; the empty one has none."""
+    """The grid with more tokens; an empty text has none."""
     sizes = [height * width for height, width in map(_numbers, (one, other))]
     return one if sizes[0] > sizes[1] else other
 
 
-# what torch.compiler.assume_constant_result does, which imports all of Dynamo
+# as torch.compiler.assume_constant_result would do, which imports all of Dynamo
 layer_plan._dynamo_marked_constant = True  # type: ignore[attr-defined]
 larger._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def pool_as_program(tokens: torch.Tensor, how: str) -> torch.Tensor:
-    """The pooled tokens, without an operator of ours: for programs that are saved."""
+    """The pooled tokens, without an operator of ours: for exported programs."""
     grid, factor, method = _how(how)
     return pool_tokens(tokens, grid, factor, method)
 
@@ -98,7 +98,7 @@ def _how(how: str) -> tuple[Grid, float, str]:
 
 
 class LayersOfGraphs:
-    """What stands for the layers of graphs, which hand over a number only."""
+    """Objects that stand for the layers of graphs, which pass only a number."""
 
     def __init__(self) -> None:
         self._by_number: dict[int, Any] = {}
@@ -119,14 +119,14 @@ class _Layer:
 
 
 def _run() -> Any:
-    run = active.holding()
+    run = active.effective_run()
     return run if run is not None and run.enabled else None
 
 
 def _pool(tokens: torch.Tensor, how: str, layer: int) -> torch.Tensor:
     run, (grid, factor, method) = _run(), _how(how)
     if run is None:
-        # the graph's own context was left meanwhile; its shapes stay
+        # its `with` has been left meanwhile, but the graph's shapes stay
         return pool_tokens(tokens, grid, factor, method).contiguous()
     return run.pool_in_graph(tokens, grid, factor, layer).contiguous()
 
@@ -148,16 +148,16 @@ def _note_shape(tokens: torch.Tensor, grid: str, layer: int, reason: str) -> Non
 
 
 def _namespace() -> str:
-    """Of the operators, which belong to the whole process: one for each name of the library.
+    """The operators' namespace: one for each name under which the library is imported.
 
-    Two copies under two names must not take each other's calls.
+    Operators belong to the whole process, and two copies must not get each other's calls.
     """
     library = __name__.rpartition(".interception.")[0]
     return "todo" if library == "lib_todo" else f"todo_{zlib.crc32(library.encode()):08x}"
 
 
 def _define(namespace: str) -> bool:
-    """Define the operators; PyTorch before 2.4 cannot."""
+    """Define the operators; returns False before PyTorch 2.4, which lacks custom operators."""
     if not hasattr(torch.library, "custom_op"):
         return False
     schema = "(Tensor tokens, str how, int layer) -> Tensor"
@@ -169,7 +169,7 @@ def _define(namespace: str) -> bool:
     if hasattr(note, "register_effect"):
         from torch._library.effects import EffectType
 
-        # inductor drops an operator that gives nothing, unless it has an effect
+        # inductor removes an operator without a result, unless it has an effect
         note.register_effect(EffectType.ORDERED)
     return True
 

@@ -27,14 +27,14 @@ def scheduler_classes() -> Iterator[type]:
 
 
 def schedule_of(scheduler: Any) -> Schedule:
-    """What a scheduler was set to; without timesteps where it does not have a list of them."""
+    """The scheduler's schedule; without timesteps if it has no list of them."""
     steps = getattr(scheduler, "num_inference_steps", None)
     known = steps if isinstance(steps, int) and steps > 0 else None
     return Schedule.of(type(scheduler).__name__, timesteps_of(scheduler), known)
 
 
 def timesteps_of(scheduler: Any) -> Sequence[float]:
-    """A scheduler's timesteps as plain numbers; none where it has no list of them."""
+    """A scheduler's timesteps as plain numbers; empty if it has no list of them."""
     timesteps = getattr(scheduler, "timesteps", None)
     if not isinstance(timesteps, torch.Tensor) or timesteps.ndim != 1 or timesteps.is_meta:
         return ()

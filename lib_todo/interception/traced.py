@@ -1,6 +1,4 @@
-"""Calls that Dynamo traces: plain code over `compiled.here` and the operators of
-`pooling_in_graphs`.
-"""
+"""Calls that Dynamo traces. Only code that it can trace: `compiled.here` and the operators."""
 
 from __future__ import annotations
 

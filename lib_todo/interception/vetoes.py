@@ -1,6 +1,6 @@
-"""Who else has a self-attention layer in use: a registry that hosts fill.
+"""Vetoes: a registry of checks whether another extension uses a self-attention layer.
 
-A host knows what others leave on its layers; the interception only asks.
+Hosts fill it, since they know what their extensions leave on a layer.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from typing import Any
 
 from ..reasons import Reason
 
-# says why the keys of a layer must not become fewer now; None: nothing in the way
+# gets a layer; returns why it must not be pooled now, or None
 Veto = Callable[[Any], "Reason | None"]
 
-# said of every layer, also of one that the rule leaves alone
+# asked before the rule, so their reason is reported even for layers that would not be pooled
 _before_the_rule: list[Veto] = []
-# asked only where a layer is about to be pooled
+# asked only about layers that are to be pooled
 _after_the_rule: list[Veto] = []
 
 
 def register(veto: Veto, before_the_rule: bool = False) -> None:
-    """Have `veto(layer)` asked of each self-attention call; registering it again does nothing.
+    """Have `veto(layer)` asked at each self-attention call. Registering it again does nothing.
 
     Args:
-        veto: gets the attention module, and looks at it only; it is called in every layer of every
-            step, so it has to be quick.
-        before_the_rule: its reason is the layer's also where the rule would leave the layer alone.
+        veto: gets the attention module and must not change it. It runs for every layer in every
+            step, so it has to be fast.
+        before_the_rule: whether its reason counts even where the rule leaves the layer alone.
     """
     into = _before_the_rule if before_the_rule else _after_the_rule
     if veto not in into:

@@ -1,4 +1,4 @@
-"""What the benchmark's command line refuses, and what `--quick` makes of it."""
+"""The benchmark's command line: what it refuses, and what `--quick` sets."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from benchmarks.arguments import parse
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("--quick --docs page.md", "--docs with --quick: its numbers mean nothing"),
-        ("--quick --parts report", "--parts report with --quick: it measures"),
+        ("--quick --docs page.md", "--docs with --quick: the numbers of --quick mean nothing"),
+        ("--quick --parts report", "--parts report with --quick: --quick always measures"),
         ("--parts report", "results.json; measure first"),
         ("--variants ToMe", "--variants 'ToMe': at these enlargements one of ToDo nearest,"),
         ("--methods ToMe", "invalid choice: 'ToMe'"),

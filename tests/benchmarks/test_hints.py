@@ -1,4 +1,4 @@
-"""The WebUI's hint promises what is then measured, within what the issue allows."""
+"""The speed-up in the WebUI's hint is close to the measured one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How every family's attention is called, as the host notes list it, and what has to arrive."""
+"""How each family's attention is called by its hosts, and what has to reach the layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stand-in for the host's `modules`, as small as the extension's surface with it."""
+"""A stand-in for the host's `modules`, with only what the extension uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stand-ins for the hosts' classes: their names, modules and signatures, and nothing inside."""
+"""Stand-ins for the hosts' classes: names, modules and signatures, without any computation."""
 
 from __future__ import annotations
 

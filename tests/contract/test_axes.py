@@ -1,4 +1,4 @@
-"""Our axes in the host's plot, beside those of others."""
+"""Our axes in the host's X/Y/Z plot, next to other extensions' axes."""
 
 from __future__ import annotations
 

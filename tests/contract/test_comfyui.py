@@ -1,4 +1,4 @@
-"""The part for ComfyUI with stand-ins for it: what needs no ComfyUI to be checked."""
+"""The ComfyUI code on stand-ins: everything that can be checked without ComfyUI."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from lib_todo import Settings
 from lib_todo.cost.architectures import SHAPES
 from lib_todo.cost.speedup import speedup
 from lib_todo.hosts.comfyui import patch
+from lib_todo.hosts.comfyui.node_text import line
 from lib_todo.hosts.comfyui.sampling import Sampling
 from lib_todo.hosts.comfyui.schedule import step_of
-from lib_todo.hosts.comfyui.telling import line
 from lib_todo.phase import phase_order
 from lib_todo.reasons import Reason
 

@@ -1,4 +1,4 @@
-"""What ComfyUI's registry and its command line read of this folder."""
+"""The files that ComfyUI's registry and its command line read."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ attention = pytest.importorskip("ldm.modules.attention")
 
 def clean() -> bool:
     classes = (attention.SpatialTransformer, attention.CrossAttention)
-    return not any("__call__" in vars(cls) for cls in classes) and active.current() is None
+    return not any("__call__" in vars(cls) for cls in classes) and active.entered_run() is None
 
 
 def test_off_touches_nothing(lifecycle: Any, model: Any) -> None:
@@ -142,7 +142,7 @@ def test_another_threads_denoiser_does_not_pause_ours(lifecycle: Any, model: Any
 
 
 def test_what_the_hosts_frames_held_is_not_kept_by_looking_at_them(lifecycle: Any) -> None:
-    from lib_todo.hosts.webui import telling
+    from lib_todo.hosts.webui import result_texts
 
     class Latents:
         pass
@@ -151,7 +151,7 @@ def test_what_the_hosts_frames_held_is_not_kept_by_looking_at_them(lifecycle: An
         latents = Latents()
         gone = weakref.ref(latents)
         inner = types.SimpleNamespace(extra_generation_params=p.extra_generation_params)
-        inside = telling.is_inside_another(inner)
+        inside = result_texts.is_inside_another(inner)
         del latents
         return gone(), inside
 

@@ -1,4 +1,4 @@
-"""What is predicted of a generation, on the real ldm U-Net and on stand-ins."""
+"""What is predicted before a generation, on the real ldm U-Net and on stand-ins."""
 
 from __future__ import annotations
 
@@ -107,11 +107,11 @@ def test_knows_the_size_of_each_pass() -> None:
 @pytest.mark.parametrize(
     ("sd_unet", "model", "expected"),
     [
-        (None, {"is_sd3": True}, "SD3 has no such layers"),
+        (None, {"is_sd3": True}, "SD3 has no layers that ToDo can pool"),
         (None, {}, "this model has no self-attention layers"),
         ({}, {"is_sd3": False}, "this model has no self-attention layers"),
         ({"current_unet": None}, {}, "this model has no self-attention layers"),
-        ({"current_unet": object()}, {"is_sd3": True}, "an alternative U-Net is in use"),
+        ({"current_unet": object()}, {"is_sd3": True}, "an alternative U-Net (such as TensorRT)"),
     ],
 )
 def test_says_why_no_layer_was_called(

@@ -1,4 +1,4 @@
-"""Every family's attention, called in every way the host notes list: exactly what arrives."""
+"""Every family's attention, called in every way that a host calls it: exactly what arrives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""scripts/todo.py in a host that lacks something: one line, a dead accordion, nothing raised."""
+"""scripts/todo.py in a host that is too old: one line, an accordion that says why, no exception."""
 
 from __future__ import annotations
 

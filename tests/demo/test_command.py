@@ -1,4 +1,4 @@
-"""The command from end to end on a tiny random pipeline, and what it leaves behind."""
+"""The command from end to end on a tiny random pipeline, and the files it writes."""
 
 from __future__ import annotations
 

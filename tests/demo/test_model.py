@@ -1,4 +1,4 @@
-"""The embedded model: what is shipped, that it loads offline, and its A1111 checkpoint."""
+"""The built-in model: its files, loading it offline, and converting it for A1111."""
 
 import importlib
 import json

@@ -1,4 +1,4 @@
-"""Tiny models in the place of those that a page loads by name, and two steps instead of fifty."""
+"""Tiny models instead of those that a page loads by name, and two steps instead of fifty."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The example script runs on the embedded model, as its page shows it."""
+"""The example script runs on the built-in model, as the page shows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages show runs: each block of code is found, and checked by its language."""
+"""Each block of code in the docs is found, and run or checked by its language."""
 
 from __future__ import annotations
 

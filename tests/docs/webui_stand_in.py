@@ -1,4 +1,4 @@
-"""A server in the WebUI's place that reads requests as the extension does."""
+"""A server that stands for the WebUI and reads requests as the extension does."""
 
 from __future__ import annotations
 

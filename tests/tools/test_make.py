@@ -1,4 +1,4 @@
-"""The habits that make and git hold us to."""
+"""The Makefile and the git hook."""
 
 from __future__ import annotations
 

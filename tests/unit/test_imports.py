@@ -1,4 +1,4 @@
-"""The library stands alone, and inside it the arrows run one way: hosts to the rule."""
+"""The library imports no host, and its own imports run one way: from hosts to the rule."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-# what the WebUI has in sys.modules, and what the families' classes live in
+# modules of hosts and of the programs whose classes are intercepted
 FOREIGN = (
     "modules",
     "gradio",
@@ -64,7 +64,7 @@ def test_the_public_names() -> None:
     assert all(hasattr(lib_todo, name) for name in public)
 
 
-# what each room may import of the library's own, itself aside
+# what each folder may import from the library, besides itself
 ARROWS = {
     "rule": (),
     "interception": ("rule",),
@@ -77,8 +77,8 @@ ARROWS = {
 }
 
 
-def room(module: str) -> str:
-    """The room of a module's dotted name: its folder; "rule" for the files beside them."""
+def folder_of(module: str) -> str:
+    """The folder of a module, or "rule" for the files at the root."""
     first = module.split(".")[1]
     return first if first in ARROWS else "rule"
 
@@ -101,6 +101,6 @@ def imported_by(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_arrows_run_one_way(path: Path) -> None:
-    own = room(".".join(path.relative_to(ROOT).with_suffix("").parts))
-    wrong = {name for name in imported_by(path) if room(name) not in (own, *ARROWS[own])}
+    own = folder_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    wrong = {name for name in imported_by(path) if folder_of(name) not in (own, *ARROWS[own])}
     assert wrong == set()

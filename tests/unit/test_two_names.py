@@ -1,4 +1,4 @@
-"""The library under two names in one process, as with pip and in ComfyUI, and imported anew."""
+"""The library under two names in one process, as with pip and in ComfyUI, and imported again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words of every line: the one place where tests compare them."""
+"""The wording of every line. No other test compares it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from counted_layers import BELOW, LARGE, POOLED, count, two_passes
 
 from lib_todo import Report, wording
-from lib_todo.hosts.webui.pace import in_words
+from lib_todo.hosts.webui.step_times import in_words
 from lib_todo.position import Moment
 from lib_todo.reasons import UNEXPECTED, Reason
 from lib_todo.wording import WORDS
@@ -16,16 +16,17 @@ PROMPT = {Reason.NOT_SELF_ATTENTION}
 
 
 def test_no_layer_was_called() -> None:
-    assert Report().line() == "ToDo: nothing was pooled: no such layer seen"
+    words = "no self-attention layer that ToDo knows was called"
+    assert Report().line() == f"ToDo: nothing was pooled: {words}"
 
 
 def test_a_model_was_called_in_another_thread() -> None:
     report = Report()
     report.missed_elsewhere = True
     assert report.line() == (
-        "ToDo: nothing was pooled: no model was called in the thread or task that asked, but one "
-        "was in another: run the model by asyncio.to_thread or contextvars.copy_context().run, "
-        "which take the `with` along, or use lib_todo.bind, which holds for every thread"
+        "ToDo: nothing was pooled: the model was called in another thread or task than the one "
+        "that entered the `with`: run it by asyncio.to_thread or contextvars.copy_context().run, "
+        "which carry the `with` over, or use lib_todo.bind, which works in every thread"
     )
 
 
@@ -34,10 +35,10 @@ def test_a_model_was_called_in_another_thread() -> None:
     [
         (
             0,
-            "start and end not followed, since the steps are not known: use a scheduler of "
-            "diffusers inside the `with`, or tell them by Report.progress",
+            "start and end ignored, since the steps are not known: use a diffusers scheduler "
+            "inside the `with`, or call Report.progress before each step",
         ),
-        (1, "start and end by the model's timesteps, since the number of steps is not known"),
+        (1, "start and end estimated from timesteps, since the number of steps is not known"),
     ],
 )
 def test_a_window_without_known_steps(step: int, words: str) -> None:

@@ -1,4 +1,4 @@
-"""What ComfyUI loads: the list of nodes, or why this ComfyUI is too old for them."""
+"""The entry point for ComfyUI: the list of nodes, or an error if this ComfyUI is too old."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _numbers(version: str) -> list[int]:
 
 require(NEEDED)
 
-from comfy_api.latest import ComfyExtension, io  # noqa: E402  older ones lack what these import
+from comfy_api.latest import ComfyExtension, io  # noqa: E402  older versions lack this
 
 from .node import ToDo  # noqa: E402
 
@@ -28,6 +28,7 @@ class ToDoExtension(ComfyExtension):
     """The nodes of this folder."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        """The node classes, for ComfyUI."""
         return [ToDo]
 
 

@@ -9,11 +9,11 @@ from comfy_api.latest import io
 
 from ...settings import FIELDS, PRESETS, Field, Settings
 
-# bypassing the node switches it off, and it acts on the samplers that it is wired to
+# not needed: bypassing the node switches it off, and wiring chooses the sampler
 WITHOUT_INPUT = ("enabled", "passes")
 PRESET = "preset"
 DEFAULT_PRESET = "balanced"
-# what presets set stays theirs until a value is chosen: this number, or this choice, is none
+# the value of an input that leaves the setting to the preset
 AS_PRESET_NUMBER, AS_PRESET_CHOICE = -1, "preset"
 SET_BY_PRESETS = frozenset(name for values in PRESETS.values() for name in values)
 
@@ -24,7 +24,7 @@ PRESET_HELP = (
 
 
 def inputs() -> list[io.Input]:
-    """The preset, and one input for each setting; API workflows may leave them out."""
+    """The preset, and an input for each setting; all of them are optional in API workflows."""
     preset = io.Combo.Input(
         PRESET,
         options=list(PRESETS),
@@ -37,7 +37,7 @@ def inputs() -> list[io.Input]:
 
 
 def settings_of(values: Mapping[str, Any]) -> Settings:
-    """The settings that these inputs ask for. Raises SettingsError."""
+    """The settings for these inputs. Raises SettingsError."""
     chosen = {
         name: value
         for name, value in values.items()
@@ -52,7 +52,7 @@ def _input(field: Field) -> io.Input:
     common = {
         "display_name": field.label,
         "default": neutral if by_preset else field.default,
-        "tooltip": f"{field.help} {neutral}: what the preset says." if by_preset else field.help,
+        "tooltip": f"{field.help} {neutral}: as the preset says." if by_preset else field.help,
         "optional": True,
         "advanced": True,
     }

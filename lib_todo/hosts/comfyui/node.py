@@ -7,12 +7,12 @@ from typing import Any
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from comfy_api.latest import io
 
-from ...cost.of_unet import shape_of_unet
+from ...cost.loaded_unet import shape_of_unet
 from ...settings import SettingsError
 from ...wording import nothing_pooled
 from .inputs import inputs, settings_of
+from .node_text import NodeText
 from .patch import apply
-from .telling import Teller
 
 
 class ToDo(io.ComfyNode):
@@ -20,14 +20,15 @@ class ToDo(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
+        """The node's name, inputs and outputs, for ComfyUI."""
         return io.Schema(
             node_id="ToDo",
             display_name="ToDo (Token Downsampling)",
             category="model/patch/unet",
             description=(
-                "Faster images above the size that the model was trained on, for SD 1.x, SD 2.x "
-                "and SDXL: self-attention looks at fewer keys and values. Put it between the "
-                "model and the sampler. Bypass it to switch it off."
+                "Makes images faster that are larger than the model was trained at, for SD 1.x, "
+                "SD 2.x and SDXL: self-attention looks at fewer keys and values. Put it between "
+                "the model and the sampler. Bypass it to switch it off."
             ),
             search_aliases=[
                 "token downsampling",
@@ -43,7 +44,7 @@ class ToDo(io.ComfyNode):
                 *inputs(),
             ],
             outputs=[
-                io.Model.Output(tooltip="The model with ToDo; the one that came in stays as it is.")
+                io.Model.Output(tooltip="The model with ToDo. The input model is not changed.")
             ],
             hidden=[io.Hidden.unique_id],
         )
@@ -52,9 +53,9 @@ class ToDo(io.ComfyNode):
     def validate_inputs(
         cls, factor: float = 0, deep_factor: float = 0, start: float = 0, end: float = 1
     ) -> bool | str:
-        """What ComfyUI's own bounds cannot say: gaps in a range, and one input by another.
+        """Check what bounds of single inputs cannot: gaps in a range, and start against end.
 
-        It reports the text for each of these inputs, so no others are among them.
+        ComfyUI shows the text at each input that is named here, so only those concerned are.
         """
         try:
             settings_of({"factor": factor, "deep_factor": deep_factor, "start": start, "end": end})
@@ -68,8 +69,10 @@ class ToDo(io.ComfyNode):
         settings = settings_of(values)
         unet = model.get_model_object("diffusion_model")
         if not isinstance(unet, UNetModel):
-            why = f"{type(unet).__name__} has no layers of the kind; SD 1.x, 2.x and SDXL have"
-            Teller(cls.hidden.unique_id, None).say(nothing_pooled(why))
+            why = (
+                f"{type(unet).__name__} has no layers that ToDo can pool; SD 1.x, 2.x and SDXL have"
+            )
+            NodeText(cls.hidden.unique_id, None).say(nothing_pooled(why))
             return io.NodeOutput(model)
-        teller = Teller(cls.hidden.unique_id, shape_of_unet(unet))
-        return io.NodeOutput(apply(model, settings, teller))
+        text = NodeText(cls.hidden.unique_id, shape_of_unet(unet))
+        return io.NodeOutput(apply(model, settings, text))

@@ -1,4 +1,4 @@
-"""ToDo on a clone of a model: the patch of its self-attention, and the wrappers around it."""
+"""ToDo on a clone of a model: the patch on self-attention, and wrappers around the sampling."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 from ...settings import Settings
 from .sampling import ModelCall, Sampling
 
-# names in ComfyUI's transformer_options, which every layer of a sampling gets
+# our keys in ComfyUI's transformer_options, which every layer of a sampling gets
 SAMPLING = "todo_sampling"
 EVALUATION = "todo_evaluation"
 WRAPPERS_KEY = "todo"
-# comfy.patcher_extension.WrappersMP's names
+# as in comfy.patcher_extension.WrappersMP
 OUTER_SAMPLE, APPLY_MODEL = "outer_sample", "apply_model"
 TRANSFORMER_OPTIONS = "transformer_options"
 ATTN1_PATCH = "attn1_patch"
@@ -25,12 +25,12 @@ Tell = Callable[[Sampling], None]
 
 
 class KeysPatch:
-    """The attn1 patch: hands self-attention pooled tokens for its keys and values.
+    """The attn1 patch: gives self-attention pooled tokens for its keys and values.
 
-    It holds no state of its own, since clones share it; a sampling brings its own.
+    It has no state, since clones share it. The state is the sampling's, in transformer_options.
     """
 
-    # reads what changes from call to call: compiled, each change would be a graph of its own
+    # it reads values that change with each call, and compiled, each change would need a new graph
     @torch.compiler.disable
     def __call__(
         self, n: torch.Tensor, context: torch.Tensor, value: torch.Tensor, options: dict[str, Any]
@@ -40,7 +40,7 @@ class KeysPatch:
             return n, context, value
         if GRID_KEY not in options:
             raise RuntimeError(
-                f"ToDo: ComfyUI {GRID_SINCE} or newer is needed: this one does not tell a layer's "
+                f"ToDo: ComfyUI {GRID_SINCE} or newer is needed: this one does not pass a layer's "
                 f"grid ({GRID_KEY})"
             )
         grid = tuple(options[GRID_KEY][-2:])
@@ -49,11 +49,11 @@ class KeysPatch:
 
 
 def apply(model: Any, settings: Settings, tell: Tell) -> Any:
-    """A clone of the model that pools by these settings; an earlier ToDo on it is taken off.
+    """A clone of the model that pools by these settings, instead of an earlier ToDo.
 
     Args:
         model: ComfyUI's ModelPatcher.
-        settings: what to pool; disabled, only the earlier one is taken off.
+        settings: what to pool; if disabled, an earlier ToDo is only removed.
         tell: called after each sampling.
     """
     patched = model.clone()
@@ -66,7 +66,7 @@ def apply(model: Any, settings: Settings, tell: Tell) -> Any:
 
 
 def remove(model: Any) -> None:
-    """Take ToDo off this model; clones that have it keep it."""
+    """Remove ToDo from this model. Clones of it keep theirs."""
     patches = model.model_options[TRANSFORMER_OPTIONS].get("patches", {})
     if ATTN1_PATCH in patches:
         patches[ATTN1_PATCH] = [p for p in patches[ATTN1_PATCH] if not isinstance(p, KeysPatch)]
@@ -75,7 +75,7 @@ def remove(model: Any) -> None:
 
 
 class SampleWrapper:
-    """Around one whole sampling: gives it a state of its own, and has told what happened."""
+    """Around one sampling: creates its state, and reports on it afterwards."""
 
     def __init__(self, settings: Settings, tell: Tell) -> None:
         self.settings = settings
@@ -92,7 +92,7 @@ class SampleWrapper:
         **kwargs: Any,
     ) -> Any:
         sampling = Sampling(self.settings, sigmas.tolist(), name_of(sampler))
-        # these options are this sampling's own copy, and reach every thread of it
+        # these options are the sampling's own copy, and reach all of its threads
         executor.class_obj.model_options[TRANSFORMER_OPTIONS][SAMPLING] = sampling
         result = executor(noise, latent, sampler, sigmas, *args, **kwargs)
         self.tell(sampling)
@@ -100,7 +100,7 @@ class SampleWrapper:
 
 
 def name_of(sampler: Any) -> str | None:
-    """A sampler's name as the page shows it, such as "dpmpp_2m"; None for one of another kind."""
+    """A sampler's name as on the page, such as "dpmpp_2m"; None if it is no such function."""
     function = getattr(getattr(sampler, "sampler_function", None), "__name__", None)
     return function.removeprefix("sample_").removesuffix("_function") if function else None
 
@@ -115,10 +115,10 @@ def prepare_evaluation(
     transformer_options: dict[str, Any] | None = None,
     **kwargs: Any,
 ) -> Any:
-    """Around one call of the U-Net: says where the sampling is, and puts our patch last.
+    """Around one call of the U-Net: finds the step, and puts our patch last.
 
-    It stands outside of a compiled model, and reads sigma once for all layers: that makes a GPU
-    wait.
+    It runs outside of a compiled model. Reading sigma synchronizes with a GPU, so that is done once
+    here, and not in every layer.
     """
     options = dict(transformer_options or {})
     sampling: Sampling | None = options.get(SAMPLING)
@@ -131,6 +131,6 @@ def prepare_evaluation(
 
 
 def with_ours_last(patches: dict[str, list]) -> dict[str, list]:
-    """The patches, ours behind all others on self-attention: it sees what they made of a call."""
+    """The patches with ours last on self-attention, so that it gets what the others return."""
     ours_last = sorted(patches.get(ATTN1_PATCH, ()), key=lambda p: isinstance(p, KeysPatch))
     return {**patches, ATTN1_PATCH: ours_last}

@@ -1,4 +1,4 @@
-"""One sampling and its evaluations: what ComfyUI's layers ask about while a sampler runs."""
+"""The state of one sampling and of its calls of the U-Net, which the patched layers use."""
 
 from __future__ import annotations
 
@@ -8,31 +8,29 @@ from collections.abc import Hashable, Sequence, Set
 import torch
 
 from ...phase import PhaseCounter
-from ...plan import Grid, with_papers_factors
+from ...plan import Grid, settings_for_sampler
 from ...pooling import pool_tokens
 from ...reasons import Reason
 from ...report import Report
 from ...runs.evaluation import Evaluation
-from ...samplers import rule_for
 from ...settings import Settings
 from .schedule import step_of
 
 
 class Layer:
-    """Stands for one self-attention layer; ComfyUI tells its place, not the module."""
+    """Stands for one self-attention layer: ComfyUI passes its place, not the module."""
 
 
 class Sampling:
-    """From a sampler's start to its end: the report, the phases, and the layers seen.
+    """One sampling: its report, the phases, and the layers seen.
 
-    The model's calls may come from several threads at once, one for each GPU.
+    The model may be called from several threads at once, one for each GPU.
     """
 
     def __init__(self, settings: Settings, sigmas: Sequence[float], sampler: str | None) -> None:
         self.settings = settings
-        # the same as far as the sampler takes it
-        careful = rule_for(sampler, told=True).careful
-        self.allowed = with_papers_factors(settings) if careful else settings
+        # what holds after the lead-in
+        self.sampler_settings = settings_for_sampler(settings, sampler)
         self.sigmas = sigmas
         self.report = Report()
         self.report.position.sampler = sampler
@@ -42,7 +40,7 @@ class Sampling:
         self._layers: dict[Hashable, Layer] = {}
 
     def layer(self, place: Hashable) -> Layer:
-        """The layer at that place of the U-Net, the same one each time."""
+        """The layer at that place of the U-Net, the same object each time."""
         return self._layers.setdefault(place, Layer())
 
     def begin_evaluation(self, sigma: float, latent: Grid, replaced: Set[Hashable]) -> ModelCall:
@@ -54,7 +52,8 @@ class Sampling:
             replaced: the places whose self-attention another node replaces in this call.
         """
         with self.lock:
-            # a sampler that adds noise on its way goes back a little; its steps still go on
+            # a sampler that adds noise evaluates a little above its step's sigma, which is not an
+            # earlier step
             step = max(step_of(sigma, self.sigmas), self.report.position.step)
             self.report.progress(step, max(1, len(self.sigmas) - 1))
             evaluation = Evaluation(self.settings, self.report.position.moment)
@@ -64,7 +63,7 @@ class Sampling:
 
 
 class ModelCall:
-    """One call of the U-Net: the evaluation that it is, and whose attention others replace."""
+    """One call of the U-Net: its evaluation, and the layers whose attention other nodes replace."""
 
     def __init__(self, sampling: Sampling, evaluation: Evaluation, replaced: Set[Hashable]) -> None:
         self.sampling = sampling
@@ -79,13 +78,13 @@ class ModelCall:
         context: torch.Tensor,
         value: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """What keys and values are to be computed from.
+        """What to compute keys and values from.
 
         Args:
             place: (side, block, transformer) as in ComfyUI's `patches_replace`.
             grid: the layer's (height, width) in tokens.
             queries: `[b, n, c]`; others may have merged or tiled them.
-            context: `[b, h·w, c]`, what the keys are to be computed from so far.
+            context: `[b, h·w, c]`, from which the keys would be computed.
             value: the same for the values.
         """
         evaluation, sampling = self.evaluation, self.sampling
@@ -127,12 +126,12 @@ def why_not_ours(
 ) -> Reason | None:
     """Why the keys are not those of plain self-attention over the grid; None where they are.
 
-    The context tells, not the queries: ComfyUI's ToMe merges queries alone.
+    The context decides, not the queries: ComfyUI's ToMe merges only queries.
     """
     if context.shape[2] != queries.shape[2]:
         return Reason.NOT_SELF_ATTENTION
     if context.shape[0] != queries.shape[0]:
-        # tiles make a batch of the queries; fewer keys could not be dealt out to them
+        # HyperTile splits the queries into a larger batch, which pooled keys would not match
         return Reason.HYPERTILE
     if context.shape[1] != grid[0] * grid[1]:
         return Reason.OTHER_GRID

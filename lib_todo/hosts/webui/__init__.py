@@ -1,1 +1,1 @@
-"""The WebUI's face; the only part of the library that knows a host."""
+"""AUTOMATIC1111's WebUI, Forge and reForge: accordion, callbacks, infotext, plot axes."""

@@ -1,4 +1,4 @@
-"""The accordion in txt2img and img2img: its controls, by the table of fields."""
+"""The accordion in txt2img and img2img: its controls follow from the table of fields."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from modules.ui_components import FormHTML, InputAccordion
 
 from ... import __version__
 from ...settings import BY_NAME, FIELDS, Field, preset_values
-from . import machine, preset_choice
+from . import machine_rates, preset_choice
 from .arguments import END_OF_ARGS, choices_on_page, from_page, on_page
 from .paste import PasteKey
 from .routes import HINT
 
-# the settings that have a control below the head, in its order
+# the settings with a control inside the accordion
 NAMES = tuple(field.name for field in FIELDS[1:])
-# the same by what they are about
+# the same, grouped as on the page
 GROUPS = {
     "How much": ("factor", "deep_factor", "scale", "deep_scale"),
     "Where": ("threshold", "passes"),
@@ -32,8 +32,8 @@ HEAD = "ToDo: faster high resolution"
 def build(script: Any) -> list[Any]:
     """Create the controls of `script` (a host's Script) and its infotext fields.
 
-    The last input is invisible and only marks the end: the host drops a request's surplus values
-    without a word, and one value too many lands there, where it is seen.
+    The last input is invisible. The host silently drops surplus values of a request; with this
+    input, one value too many ends up there and is noticed.
     """
     with InputAccordion(False, label=HEAD, elem_id=script.elem_id("enabled")) as enabled:
         controls = {"enabled": enabled}
@@ -61,20 +61,20 @@ def build(script: Any) -> list[Any]:
         end = gr.Textbox(
             END_OF_ARGS, label=END_OF_ARGS, visible=False, elem_id=script.elem_id("end_of_args")
         )
-    # ui-config.json keeps the single values, of which the preset's name follows
+    # ui-config.json saves the single values, and the preset's name follows from them
     end.do_not_save_to_config = preset.do_not_save_to_config = True
     _connect(preset, [controls[name] for name in NAMES])
     keys = {name: PasteKey(name, _shown(BY_NAME[name])) for name in controls}
     keys[preset_choice.PRESET] = PasteKey(preset_choice.PRESET, _preset_pasted)
     pasted = {**controls, preset_choice.PRESET: preset}
     script.infotext_fields = [PasteField(pasted[name], keys[name]) for name in pasted]
-    # by these the host's own "Send to img2img" carries the controls over
+    # the host's "Send to img2img" copies the controls with these names
     script.paste_field_names = list(keys.values())
     return [*(controls[field.name] for field in FIELDS), end]
 
 
 def _connect(preset: Any, controls: list[Any]) -> None:
-    """Have the preset fill the controls, and a control that somebody changes rename the preset."""
+    """Have the preset fill the controls, and a changed control update the preset's name."""
     quick = {"show_progress": False, "queue": False}
     preset.input(fn=_fill, inputs=[preset], outputs=controls, **quick)
     for control in controls:
@@ -82,9 +82,9 @@ def _connect(preset: Any, controls: list[Any]) -> None:
 
 
 def _preset_at_first(controls: dict[str, Any]) -> str:
-    """By the values that ui-config.json gave the controls; asked for at each loading of the page.
+    """The preset by the values in ui-config.json; called whenever the page is loaded.
 
-    gradio asks once more while the controls below it are still to be made.
+    gradio also calls it once while the controls are still being created.
     """
     if not set(NAMES) <= set(controls):
         return preset_choice.DEFAULT
@@ -92,10 +92,10 @@ def _preset_at_first(controls: dict[str, Any]) -> str:
 
 
 def _fill(preset: str) -> list[Any]:
-    """Every control's value; none is changed by `custom`.
+    """Every control's value; `custom` changes none.
 
-    What the preset does not name (the window, the passes) goes back to its default: with another
-    value there the mark would have to say `custom`.
+    What the preset does not name (the window, the passes) returns to its default, since any other
+    value would make the settings `custom`.
     """
     if preset not in preset_choice.names():
         return [gr.update() for _ in NAMES]
@@ -113,10 +113,10 @@ def _preset_pasted(values: dict[str, Any]) -> str | None:
 
 
 def _measure() -> Any:
-    """Queued, since only then the page shows the warning."""
+    """Measure; runs in the queue, since only then the page shows the warning."""
     try:
-        machine.measure_now()
-    except machine.BusyError as error:
+        machine_rates.measure_now()
+    except machine_rates.BusyError as error:
         gr.Warning(str(error))
         return gr.update()
     return gr.update(value="Measure this machine again")
@@ -129,10 +129,10 @@ def _hint_html() -> str:
 
 
 def _control(field: Field, elem_id: str) -> Any:
-    """A control whose every value is allowed, and which refuses to be emptied.
+    """A control on which every choice is an allowed value.
 
-    A slider's number box becomes its minimum when it is emptied: only fractions, whose minimum is
-    harmless, are sliders.
+    Emptying a slider's number box sets the minimum, so only fractions, whose minimum is harmless,
+    are sliders.
     """
     about = {"label": field.label, "info": field.help, "elem_id": elem_id}
     if field.choices:

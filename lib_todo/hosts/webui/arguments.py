@@ -18,8 +18,8 @@ def read_settings(p: Any, args: Sequence[Any]) -> Settings:
     """The settings that a request or the tab's controls ask for, with X/Y/Z's values over them.
 
     Raises:
-        SettingsError: anything not allowed. What the page itself sends with the box unticked is not
-            looked at: a broken ui-config.json must not stop images that never asked for ToDo.
+        SettingsError: a value that is not allowed. What the page sends with the box unticked is not
+            checked: a broken ui-config.json must not stop images made without ToDo.
     """
     overrides = getattr(p, OVERRIDES, {})
     values, surplus = list(args[: len(FIELDS)]), list(args[len(FIELDS) :])
@@ -33,24 +33,24 @@ def read_settings(p: Any, args: Sequence[Any]) -> Settings:
     if not overrides:
         return settings
     known = {field.name: getattr(settings, field.name) for field in FIELDS}
-    # who plots an axis of ToDo wants it on, unless another axis says otherwise
+    # an axis of ToDo switches it on, unless another axis says otherwise
     return Settings.from_mapping({"enabled": True, **overrides}, base=known)
 
 
 def on_page(field: Field, value: Any) -> Any:
-    """A value as its control shows it: a factor of 0 by what it stands for, others as text."""
+    """A value as its control shows it; where 0 has a name, the name or the number as a text."""
     if not field.zero_means:
         return value
     return f"{value:g}" if value else field.zero_means
 
 
 def from_page(field: Field, value: Any) -> Any:
-    """A control's value as the setting: the controls with a named zero hold texts."""
+    """A control's value as a setting; where 0 has a name, the control holds texts."""
     return typed(field, value) if field.zero_means and isinstance(value, str) else value
 
 
 def typed(field: Field, text: str) -> Any:
-    """The number that somebody wrote; what is none is left for the check to name."""
+    """The number that was typed; anything else is returned for the check to refuse."""
     if field.zero_means and text.strip().lower() == field.zero_means:
         return field.kind(0)
     try:
@@ -61,9 +61,9 @@ def typed(field: Field, text: str) -> Any:
 
 
 def choices_on_page(field: Field) -> list[str]:
-    """What the control of a field with a named zero offers: the zero, and each step of its range.
+    """The choices where 0 has a name: that name, and each step of the field's range.
 
-    Steps double from half the range on, where a difference shows less.
+    In the upper half of the range steps are doubled, since differences matter less there.
     """
     value, last, step = (float(bound or 0) for bound in (field.minimum, field.maximum, field.step))
     values: list[float] = []
@@ -74,7 +74,7 @@ def choices_on_page(field: Field) -> list[str]:
 
 
 def in_words(error: SettingsError) -> str:
-    """The error, and how the page calls the control, where its label says more than the name."""
+    """The error, with the control's label where that differs from the setting's name."""
     field = BY_NAME.get(error.field)
     if field is None or field.label.lower() == field.name:
         return str(error)

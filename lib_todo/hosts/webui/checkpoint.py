@@ -1,4 +1,4 @@
-"""A checkpoint's U-Net: its levels and widths, as far as costs need them."""
+"""The shape of a checkpoint's U-Net, for the hint: from the loaded model or from its file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from ...cost.architectures import UNetShape
-from ...cost.of_unet import shape_of_unet
+from ...cost.loaded_unet import shape_of_unet
 from .checkpoint_file import shape_of_file
 from .prediction import unet_of
 
@@ -20,11 +20,11 @@ def loaded() -> Any:
 def shape_named(name: str) -> UNetShape | None:
     """The shape of the checkpoint that a control names; "" is the one chosen for all generations.
 
-    That of the loaded model where it is the same checkpoint, else what the file tells: after a
-    hires pass or a refiner another one is still loaded. None where there is nothing to pool.
+    If that checkpoint is loaded it comes from the model, else from the file's header: after a hires
+    pass or a refiner another checkpoint is still loaded. None where there is nothing to pool.
 
     Raises:
-        LookupError: nobody can tell before it is loaded.
+        LookupError: it cannot be known before the checkpoint is loaded.
     """
     sd_models, shared = (sys.modules.get(f"modules.{part}") for part in ("sd_models", "shared"))
     if not name:

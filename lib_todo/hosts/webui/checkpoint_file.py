@@ -1,4 +1,4 @@
-"""What a checkpoint's file tells of its U-Net, without loading it: the header of a safetensors."""
+"""The shape of a checkpoint's U-Net from the header of its safetensors file, without loading it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from ...cost.architectures import UNetShape
 
 UNET = "model.diffusion_model."
-# a header longer than this is no header
+# bytes; what claims to be a longer header is no safetensors file
 LONGEST_HEADER = 64 * 2**20
 _TRANSFORMER = re.compile(r"(input_blocks\.\d+|middle_block)\.1\.transformer_blocks\.(\d+)\.")
 
@@ -22,7 +22,7 @@ def shape_of_file(path: str) -> UNetShape | None:
     """The shape of the checkpoint's U-Net; None where it is of another kind (SD3, Flux).
 
     Raises:
-        LookupError: the file does not tell: it is no safetensors, cannot be read, or holds parts.
+        LookupError: it is no safetensors file, cannot be read, or is no whole checkpoint.
     """
     try:
         found = _read(path, os.stat(path).st_mtime_ns)
@@ -51,7 +51,7 @@ def _read(path: str, _changed: int) -> UNetShape | None:
 
 
 def shape_of_sizes(sizes: Mapping[str, list[int]]) -> UNetShape | None:
-    """The same from the U-Net's weights: their names as in ldm, and their sizes."""
+    """The same from the sizes of the U-Net's weights, by their ldm names."""
     depths = _depths(sizes)
     contexts = [size for name, size in sizes.items() if name.endswith("attn2.to_k.weight")]
     if not depths or not contexts:
@@ -77,7 +77,7 @@ def shape_of_sizes(sizes: Mapping[str, list[int]]) -> UNetShape | None:
 
 
 def _depths(sizes: Mapping[str, Any]) -> dict[str, int]:
-    """Transformer blocks of each block that has some."""
+    """The number of transformer blocks of each block that has any."""
     found: dict[str, int] = {}
     for name in sizes:
         match = _TRANSFORMER.match(name)

@@ -1,4 +1,4 @@
-"""What the page says before generating: what will be pooled, and how much faster a step will be."""
+"""The hint in the accordion: what will be pooled, and how much faster a step will be."""
 
 from __future__ import annotations
 
@@ -7,22 +7,28 @@ from typing import Any
 
 from ...cost.architectures import UNetShape
 from ...cost.rates import Rates
-from ...cost.speedup import over_shares, range_in_words, speedup
-from ...plan import LEAD_IN, latent_grid, pass_wanted, pooled_grid, with_papers_factors
+from ...cost.speedup import range_in_words, speedup, speedup_of_pass
+from ...plan import (
+    LEAD_IN,
+    latent_grid,
+    pass_wanted,
+    pooled_grid,
+    settings_for_sampler,
+    with_papers_factors,
+)
 from ...settings import BY_NAME, FIELDS, Settings, SettingsError
 from .arguments import from_page, in_words
 from .parts import Part
-from .prediction import Size, as_the_sampler_allows, factors
+from .prediction import NO_LAYERS, Size, factors
 
-NO_LAYERS = "this model has no self-attention layers that can be pooled"
-NOT_KNOWN = "what is pooled will be known when its checkpoint has been loaded"
-# the sides that are tried for "from about … up"
+NOT_KNOWN = "not known before the checkpoint is loaded"
+# image sides, in pixels, that are tried to find where pooling would start
 SIDES = range(64, 4097, 64)
 ROUNDING = 1e-6
 
 
 def lines(parts: list[Part], values: Mapping[str, Any], rates: Rates | None = None) -> list[str]:
-    """The hint, a line for each part; the first says so where nothing will be gained.
+    """The hint, one line for each part; a line in front says where nothing will be gained.
 
     Args:
         parts: of the generation, see parts.of.
@@ -48,7 +54,7 @@ def _settings(values: Mapping[str, Any]) -> Settings:
     for name in values:
         if name not in BY_NAME:
             raise SettingsError("name of a setting", name, "one of " + ", ".join(BY_NAME))
-    # as a tab sends them: a default that stands there was not asked for
+    # the page sends every control, so a default there is not a choice of the user's
     shown = {field.name: field.default for field in FIELDS} | dict(values)
     return Settings.from_args([from_page(BY_NAME[name], shown[name]) for name in BY_NAME])
 
@@ -60,10 +66,10 @@ def _why(part: Part) -> str:
 
 
 def _gain(part: Part, settings: Settings, rates: Rates | None) -> str:
-    """What is pooled in the part, and what it brings; empty where nothing is."""
+    """What is pooled in the part and how much faster it gets; empty where nothing is pooled."""
     if part.shape is None or not pass_wanted(part.pass_name, settings.passes):
         return ""
-    stages = _stages(part, as_the_sampler_allows(settings, part.sampler))
+    stages = _stages(part, settings_for_sampler(settings, part.sampler))
     if not stages:
         return ""
     latent = latent_grid(*part.size)
@@ -81,15 +87,15 @@ def _gain(part: Part, settings: Settings, rates: Rates | None) -> str:
     if len(stages) > 1:
         text += " after the first fifth"
     if windowed or len(stages) > 1:
-        whole = [over_shares(zip(shares, bounds, strict=True)) for bounds in zip(*gains)]
+        whole = [speedup_of_pass(zip(shares, bounds, strict=True)) for bounds in zip(*gains)]
         text += f", all steps together {range_in_words(*whole)} times"
     return text
 
 
 def _stages(part: Part, settings: Settings) -> list[tuple[Settings, float]]:
-    """What is pooled by, and in which share of the part's steps: first the lead-in, then the rest.
+    """The settings of the lead-in and of the steps after it, each with its share of the steps.
 
-    One stage where both pool the same, none where nothing is pooled.
+    A single stage where both pool the same; none where nothing is pooled.
     """
     found: list[tuple[Settings, float]] = []
     assert part.shape is not None
@@ -122,16 +128,16 @@ def _what_would_help(parts: list[Part], settings: Settings) -> str:
     wanted = [part for part in parts if pass_wanted(part.pass_name, settings.passes)]
     if not wanted:
         if settings.passes == "hires":
-            return "Passes is hires, and hires fix is off"
+            return "The setting Passes is hires, but hires fix is off"
         return "Set Passes to both"
     last = [part for part in wanted if part.shape][-1:]
     if last and not last[0].window(settings.start, settings.end):
-        return "No step of it lies between Start and End"
+        return "No step lies between Start and End"
     for part in last:
         for width, height in _larger(part.size):
-            allowed = as_the_sampler_allows(settings, part.sampler)
+            allowed = settings_for_sampler(settings, part.sampler)
             if part.shape and _pooled(part.shape, (width, height), allowed):
-                return f"With these settings, from about {width}×{height} up there will be"
+                return f"These settings take effect from about {width}×{height} up"
     return "Choose automatic factors, or a lower threshold"
 
 

@@ -1,4 +1,4 @@
-"""Settings to the image's generation parameters and back."""
+"""The image's generation parameters (infotext): writing settings to them and reading them back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from . import preset_choice
 FACTOR_KEY = BY_NAME["factor"].infotext
 PRESET_KEY = "ToDo preset"
 STEPS_KEY = BY_NAME["start"].infotext
-# what was used: told to the reader, not read back
+# the factors used: for the reader only, not read back
 USED_KEY = "ToDo used"
 REPORT_KEY = "ToDo report"
 JSON_KEY = "ToDo report JSON"
@@ -31,7 +31,7 @@ OLDER_PRESET = "paper"
 
 
 class Written(str):
-    """A value that we wrote: the older extension has a `ToDo factor` too, which is its own."""
+    """Marks a value that we wrote; the older extension writes a `ToDo factor` of its own."""
 
     __slots__ = ()
 
@@ -52,9 +52,9 @@ def to_infotext(settings: Settings) -> dict[str, str]:
 
 
 def _text(name: str, value: Any) -> str:
-    """A value in full and without an exponent: 2.0 is written 2, a named zero by its name."""
+    """A value in full, without an exponent: 2.0 as 2, and a 0 that has a name by that name."""
     if BY_NAME[name].zero_means and value == 0:
-        # a comma would have the host put quotes around it
+        # a name with a comma would be put in quotes by the host
         return BY_NAME[name].zero_means if BY_NAME[name].zero_means.isalpha() else "0"
     if not isinstance(value, float):
         return str(value)
@@ -64,9 +64,10 @@ def _text(name: str, value: Any) -> str:
 def from_infotext(params: Mapping[str, Any]) -> dict[str, Any]:
     """The values of all fields that pasting `params` should set.
 
-    A text without `ToDo factor` and `ToDo preset` was made without ToDo: only `enabled` comes back,
-    false. Else, fields that the text leaves out had their preset's values or their defaults. Ours
-    always names the preset, so a text without one is the older extension's (OLDER_PRESET).
+    A text with neither `ToDo factor` nor `ToDo preset` was made without ToDo; then the result is
+    only `enabled`, false. Otherwise, fields that the text leaves out get their preset's values or
+    their defaults. We always write the preset, so a text without it is the older extension's
+    (OLDER_PRESET).
 
     Raises:
         SettingsError: a value that cannot be read or is not allowed; it names the infotext's key.
@@ -97,7 +98,7 @@ def _named(preset: Any) -> dict[str, Any]:
 
 
 def _with_sizes_joined(params: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The host takes a value such as 2x2 apart, under other keys; here it has to be seen."""
+    """The parameters with values such as 2x2 whole again, which the host splits over two keys."""
     joined = {
         key: f"{params[f'{key}-1']}x{params.get(f'{key}-2', '')}"
         for key in {*OWN_KEYS, *OLDER_KEYS}

@@ -1,4 +1,4 @@
-"""One generation in the WebUI: its settings, when pooling is on, and what the user is told."""
+"""One generation in the WebUI, callback by callback: settings, sampling, and the report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...downsampling import token_downsampling
 from ...interception import active
 from ...report import Report
 from ...settings import Settings, SettingsError
-from . import options, pace, prediction, refusal, series, telling
+from . import options, prediction, refusal, result_texts, series, step_times
 from .arguments import read_settings
 
 # the attribute of the host's processing object that holds its Generation
@@ -20,15 +20,15 @@ GENERATION = "todo_generation"
 
 
 class _Here(threading.local):
-    """This thread's generations whose sampling runs, the innermost last."""
+    """The generations that are sampling in this thread, the innermost last."""
 
     def __init__(self) -> None:
         self.running: list[Generation] = []
 
 
-# another thread's denoiser is none of ours
+# by thread, since another thread's denoiser calls do not concern it
 _here = _Here()
-_pace = pace.Pace()
+_step_times = step_times.StepTimes()
 
 
 class Generation:
@@ -37,63 +37,64 @@ class Generation:
     def __init__(self, p: Any, settings: Settings) -> None:
         self.owner = weakref.ref(p)
         self.settings = settings
-        # one that runs inside another is no part of that one's result
-        self.series = None if telling.is_inside_another(p) else series.of(p)
+        # a generation inside another one (ADetailer) is not part of the outer result
+        self.series = None if result_texts.is_inside_another(p) else series.of(p)
         self.downsampling = (
             self.series.run(settings) if self.series else token_downsampling(settings)
         )
-        # of each pass: what its steps may be compared with, and the evaluations in one
-        self.shapes: dict[str, tuple[pace.Shape, float]] = {}
-        # the lines under the image, which later tiles of the same image replace
+        # by pass: what its step times can be compared with, and evaluations per step
+        self.shapes: dict[str, tuple[step_times.Shape, float]] = {}
+        # the lines under the image; later tiles of the same image replace them
         self.shown: list[str] = self.series.shown if self.series else []
 
     @property
     def report(self) -> Report:
+        """What was pooled so far."""
         return self.downsampling.report
 
 
 def begin(p: Any, args: Sequence[Any]) -> None:
-    """Read and check the settings of `p` (the host's `process` callback); may be called again."""
+    """Read and check the settings of `p`, in the host's `process` callback; may be called again."""
     _forget(p)
     try:
         settings = read_settings(p, args)
     except SettingsError as error:
         refusal.refuse(p, error)
         return
-    # inside another generation's sampling, off must be said: the outer settings must not leak in
-    if settings.enabled or active.current() is not None:
+    # inside another generation's sampling, off is entered too, to mask the outer settings
+    if settings.enabled or active.entered_run() is not None:
         setattr(p, GENERATION, Generation(p, settings))
 
 
 def _forget(p: Any) -> None:
-    """Take back whatever an earlier `begin` left on `p` or on what copies of it share."""
-    telling.write_infotext(p, None)
+    """Undo what an earlier `begin` left on `p` or on objects that copies of it share."""
+    result_texts.write_infotext(p, None)
     p.__dict__.pop(GENERATION, None)
     refusal.take_back(p)
 
 
 def _generation(p: Any) -> Generation | None:
-    """The generation of this very object; a copy of `p` carries its original's."""
+    """The generation of `p` itself; a copy of `p` would have its original's."""
     generation = getattr(p, GENERATION, None)
     return generation if generation is not None and generation.owner() is p else None
 
 
 def before_sampling(p: Any) -> None:
-    """Have the next `p.sample` run with pooling on (the host's `process_batch` callback)."""
+    """Make the next `p.sample` run with pooling on (the host's `process_batch` callback)."""
     generation = _generation(p)
     if generation is None:
         return
     if generation.settings.enabled:
-        telling.write_infotext(p, generation.settings)
+        result_texts.write_infotext(p, generation.settings)
     p.sample = _SampleOnce(p, generation)
 
 
 class _SampleOnce:
-    """Stands in for `p.sample` for one call, which it runs with pooling on.
+    """Replaces `p.sample` for one call, which it runs with pooling on.
 
-    Both passes of hires fix happen inside `p.sample`, and every way out of it, an exception too,
-    passes through the `with`. It takes itself off `p` when called, so that nothing of it is there
-    when others copy or reuse `p` afterwards; one that somebody kept does nothing a second time.
+    Both passes of hires fix happen inside `p.sample`, and leaving it in any way, also by an
+    exception, leaves the `with`. When called, it removes itself from `p`, so that nothing remains
+    when other extensions copy or reuse `p`. Called a second time, it only samples.
     """
 
     def __init__(self, p: Any, generation: Generation) -> None:
@@ -120,9 +121,10 @@ class _SampleOnce:
         return samples
 
     def _expect_the_sampler(self) -> None:
-        """A script may call the model before the sampler does (img2img alternative test).
+        """Leave calls before the sampler's first step alone, if there is a window of steps.
 
-        That is in no step, so a window of steps leaves it alone; without one it is pooled.
+        A script may call the model before sampling (img2img alternative test). Such calls belong to
+        no step; without a window they are pooled.
         """
         settings = self._generation.settings
         if (settings.start, settings.end) != (0, 1):
@@ -138,11 +140,11 @@ class _SampleOnce:
 
 
 def on_denoiser_call(params: Any) -> None:
-    """Tell the report where the sampler is (the host's `on_cfg_denoiser` callback).
+    """Report the sampler's step (the host's `on_cfg_denoiser` callback).
 
     `params.sampling_step` lags by one from the second step on; the denoiser's own count is exact.
     """
-    _note_pace(params)
+    _note_step_time(params)
     if not _here.running:
         return
     generation, denoiser = _here.running[-1], params.denoiser
@@ -158,28 +160,31 @@ def _pass(p: Any) -> str:
     return "hires" if getattr(p, "is_hr_pass", False) else "first"
 
 
-def _note_pace(params: Any) -> None:
-    """Time every generation's steps, also those without ToDo: they are what ours compare with."""
+def _note_step_time(params: Any) -> None:
+    """Time every generation's steps; those without ToDo are what later ones are compared with."""
     denoiser = params.denoiser
     p = denoiser.p
     mine = _here.running[-1] if _here.running and _here.running[-1].owner() is p else None
-    shape = pace.shape_of(params)
+    shape = step_times.shape_of(params)
     pooled = mine is not None and mine.settings.enabled
-    _pace.evaluation(p, denoiser.step, _pass(p), shape, pooled)
+    _step_times.evaluation(p, denoiser.step, _pass(p), shape, pooled)
     if mine is not None:
-        mine.shapes[_pass(p)] = shape, pace.evaluations_a_step(denoiser)
+        mine.shapes[_pass(p)] = shape, step_times.evaluations_a_step(denoiser)
 
 
 def _after_sampling(p: Any, generation: Generation) -> None:
-    """Make the infotext, the line under the image and the API's info say what happened."""
+    """Write what happened to the infotext, the line under the image and the API's info."""
     settings, done = generation.settings, generation.report
     if not settings.enabled:
         return
-    telling.write_infotext(p, settings, done)
+    result_texts.write_infotext(p, settings, done)
     for line in generation.shown:
         p.comments.pop(line, None)
-    paces = {name: _pace_of(p, generation, name) for name in generation.shapes}
-    told = telling.line(p, settings, done, paces), telling.data(p, settings, done, paces)
+    seconds = {name: _seconds_of(p, generation, name) for name in generation.shapes}
+    told = (
+        result_texts.line(p, settings, done, seconds),
+        result_texts.data(p, settings, done, seconds),
+    )
     if generation.series is None:
         generation.shown[:] = [told[0]]
     else:
@@ -188,32 +193,32 @@ def _after_sampling(p: Any, generation: Generation) -> None:
     if options.show_line():
         for line in generation.shown:
             p.comment(line)
-        if telling.host_asks_values():
+        if result_texts.host_asks_values():
             _write_info(p.extra_generation_params, generation)
 
 
-def _pace_of(p: Any, generation: Generation, pass_name: str) -> telling.PassPace:
-    """Seconds a step of that pass, and of a pass like it without ToDo."""
+def _seconds_of(p: Any, generation: Generation, pass_name: str) -> result_texts.SecondsPerStep:
+    """Seconds per step of that pass, and of a pass like it without ToDo."""
     shape, evaluations = generation.shapes[pass_name]
-    found = _pace.seconds(p, pass_name), _pace.without(shape)
+    found = _step_times.seconds(p, pass_name), _step_times.without(shape)
     ours, without = (seconds and seconds * evaluations for seconds in found)
     return ours, without
 
 
 def _write_info(params: dict[str, Any], generation: Generation) -> None:
     if generation.series is not None:
-        telling.write_info(params, generation.series.lines, generation.series.data)
+        result_texts.write_info(params, generation.series.lines, generation.series.data)
 
 
 def finish(p: Any, processed: Any) -> None:
-    """Have a result's info tell of the whole series (the host's `postprocess`).
+    """Make a result's info report on the whole series (the host's `postprocess`).
 
-    A plot keeps the parameters and the comments of its first cell's result: objects of our own,
-    which tell of later cells too.
+    A plot keeps the parameters and the comments of its first cell. So these are objects of our own,
+    which are updated for the later cells.
     """
     generation = _generation(p)
     series = generation.series if generation else None
-    # one that is off may run inside another that is on
+    # an inner generation, or one with ToDo off, has nothing to report
     if generation is None or series is None or not series.told or not options.show_line():
         return
     processed.extra_generation_params = {**processed.extra_generation_params}

@@ -1,4 +1,4 @@
-"""The settings page: what belongs to all generations."""
+"""ToDo's section of the settings page."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ SHOW_LINE = "todo_show_line"
 def register() -> None:
     """Add our section to the settings page, and to what `/sdapi/v1/options` knows.
 
-    Called when the script is loaded: a start with --nowebui never asks for options later on. The
-    page asks again by `on_ui_settings`, which changes nothing.
+    Called when the script is loaded, since with --nowebui `on_ui_settings` never comes. With a page
+    it is called again then, which changes nothing.
     """
     shared.opts.add_option(
         SHOW_LINE,

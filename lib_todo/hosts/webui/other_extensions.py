@@ -1,6 +1,6 @@
-"""What other extensions of the WebUI put on a self-attention layer that makes it theirs.
+"""Vetoes: signs on a self-attention layer that another WebUI extension is using it.
 
-All of them are known by what they leave on the layer; none is imported.
+Extensions are recognised by what they leave on the layer; none is imported.
 """
 
 from __future__ import annotations
@@ -13,18 +13,17 @@ from ...reasons import Reason
 
 
 def register() -> None:
-    """Have every self-attention layer looked at."""
+    """Have every self-attention layer checked."""
     vetoes.register(older_extension, before_the_rule=True)
     vetoes.register(hypertile)
     vetoes.register(self_attention_guidance)
 
 
 def older_extension(layer: Any) -> Reason | None:
-    """sd-webui-token-downsampling, where it has this call: it replaces any context by a hook.
+    """sd-webui-token-downsampling, while it is active: its hook replaces any context by its own.
 
-    Ours would be thrown away, also where the hook puts the layer's own tokens back, and also below
-    our threshold. The hook counts the U-Net's calls and stands aside after `disable_after` of them:
-    in the hires pass, mostly.
+    It would discard ours, even where it does not downsample itself. Its hook counts the U-Net's
+    calls and stops after `disable_after` of them, which is usually before the hires pass.
     """
     info = _left_on(layer, "_todo_info")
     if not isinstance(info, dict) or not info.get("hooks"):
@@ -34,17 +33,17 @@ def older_extension(layer: Any) -> Reason | None:
 
 
 def hypertile(layer: Any) -> Reason | None:
-    """HyperTile, while it is switched on: where it tiles tokens, a context would stay whole."""
+    """HyperTile, while it is on: it tiles the tokens, but would not tile a context of ours."""
     params = _left_on(layer, "__webui_hypertile_params")
     return Reason.HYPERTILE if getattr(params, "enabled", False) else None
 
 
 def self_attention_guidance(layer: Any) -> Reason | None:
-    """Self-attention guidance: it makes a mask of the layer's attention map, one key a token."""
+    """Self-attention guidance: it needs the layer's whole attention map, with a key per token."""
     recorded = getattr(_left_on(layer, "forward"), "__name__", "") == "xattn_forward_log"
     return Reason.ATTENTION_MAP_READ if recorded else None
 
 
 def _left_on(layer: Any, name: str) -> Any:
-    """What is set on this very layer; `getattr` on a module is slow where there is nothing."""
+    """What is set on this layer itself; `getattr` on a module is slow for missing attributes."""
     return vars(layer).get(name)

@@ -1,4 +1,4 @@
-"""The parts of a generation that a hint speaks of: passes, and a refiner's share of them."""
+"""The parts of a generation, one line of the hint each: passes, and the refiner's share of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...cost.architectures import UNetShape
 from .prediction import Size
 
 NAMES = {"first": "First pass", "hires": "Hires pass"}
-# by the host's own option, which passes a refiner belongs to where there are two
+# in which passes the refiner is used, by the host's option
 REFINED = {
     "first pass": ("first",),
     "second pass": ("hires",),
@@ -20,7 +20,7 @@ REFINED = {
 
 @dataclasses.dataclass(frozen=True)
 class Hires:
-    """Hires fix as the page shows it; `x` and `y` are 0 where they follow from the other."""
+    """Hires fix as set on the page; an `x` or `y` of 0 follows from the other one or the scale."""
 
     enabled: bool = False
     scale: float = 1
@@ -28,7 +28,7 @@ class Hires:
     y: int = 0
 
     def size(self, width: int, height: int) -> Size | None:
-        """The size of the hires pass, as the host works it out; None without hires fix."""
+        """The size of the hires pass, computed as the host does; None without hires fix."""
         if not self.enabled:
             return None
         if not self.x and not self.y:
@@ -42,24 +42,24 @@ class Hires:
 
 @dataclasses.dataclass(frozen=True)
 class Refiner:
-    """The refiner as the page shows it: from which part of a pass on, and in which of two."""
+    """The refiner as set on the page: from which share of a pass on, and in which passes."""
 
     enabled: bool = False
     switch_at: float = 1
     passes: str = "second pass"
 
     def takes_over(self, pass_name: str, hires: bool) -> bool:
-        """Whether a part of that pass is the refiner's."""
+        """Whether the refiner takes over during that pass."""
         in_pass = not hires or pass_name in REFINED.get(self.passes, ())
         return self.enabled and self.switch_at < 1 and in_pass
 
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """What one checkpoint samples: the share of a pass from `begin` to `end`.
+    """What one checkpoint samples: the steps of a pass from share `begin` to share `end`.
 
-    `shape` is its U-Net's, None where there is nothing to pool, and without meaning where it is not
-    `known`. `sampler` is its name, None where nobody told it.
+    `shape` is that of its U-Net, None where there is nothing to pool; it means nothing unless it is
+    `known`. `sampler` is the sampler's name, None where it is not known.
     """
 
     pass_name: str
@@ -71,7 +71,7 @@ class Part:
     sampler: str | None = None
 
     def head(self, among_others: bool) -> str:
-        """How the part is called: by its size alone where it is the only one."""
+        """The part's name in the hint; only its size where it is the only part."""
         size = f"{self.size[0]}×{self.size[1]}"
         if not among_others:
             return size
@@ -79,7 +79,7 @@ class Part:
         return f"{NAMES[self.pass_name]}, {size}{refined}"
 
     def window(self, start: float, end: float) -> float:
-        """Which share of the part's steps lies in a pass's steps from `start` to `end`."""
+        """The share of the part's steps that lies between `start` and `end` of the pass."""
         shared = max(0.0, min(end, self.end) - max(start, self.begin))
         return shared / (self.end - self.begin) if self.end > self.begin else 0.0
 
@@ -95,10 +95,12 @@ def of(
     """The parts in their order.
 
     Args:
-        shapes: of the checkpoints by their use: "first", "hires", "refiner"; one that is missing is
-            not known.
+        shapes: the checkpoints' shapes by use, "first", "hires" and "refiner"; one that is missing
+            is not known.
         width, height: of the first pass in pixels.
-        samplers: their names by pass.
+        hires: hires fix; off without it.
+        refiner: the refiner; off without it.
+        samplers: the samplers' names by pass.
     """
     hires, refiner = hires or Hires(), refiner or Refiner()
     hires_size = hires.size(width, height)

@@ -1,4 +1,4 @@
-"""Pasting: the controls' values from an image's text, for the page, the API and Send to."""
+"""Pasting: the controls' values from an infotext, for the page, the API and Send to."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from .refusal import SettingsRefused
 
 
 class PasteKey(str):
-    """What a paste field is bound to: called with a parsed text, it gives the control's value.
+    """The key of a paste field: called with a parsed infotext, it returns the control's value.
 
-    It is a name at the same time, by which the host pairs the controls of two tabs for Send to.
+    It is a text as well, by which the host matches the controls of two tabs for Send to.
     """
 
     __slots__ = ("_shown",)
     _shown: Callable[[dict[str, Any]], Any]
 
     def __new__(cls, name: str, shown: Callable[[dict[str, Any]], Any]) -> PasteKey:
-        """`shown` makes the control's value of the values of all fields."""
+        """`shown` gets the values of all fields and returns the control's value."""
         key = super().__new__(cls, f"ToDo {name}")
         key._shown = shown
         return key
@@ -31,8 +31,8 @@ class PasteKey(str):
         """The control's value; None leaves it as it is.
 
         Raises:
-            SettingsRefused: a value that cannot be used; the API answers with it. By the box alone:
-                the page asks every control, logs what is raised, and goes on.
+            SettingsRefused: a value that cannot be used, for the API to answer. Only the key of the
+                box raises it: the page calls every key, logs what is raised, and goes on.
         """
         try:
             return self._shown(from_infotext(params))

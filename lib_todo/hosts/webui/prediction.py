@@ -1,4 +1,4 @@
-"""What can be known of a generation before the model is called: its passes, sizes and grids."""
+"""What is known before the model is called: passes, sizes, grids, and the factors to come."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from ...plan import (
     layer_factor,
     level_grid,
     pass_wanted,
+    settings_for_sampler,
     with_papers_factors,
 )
-from ...samplers import rule_for
 from ...settings import Settings
 
 Size = tuple[int, int]
+NO_LAYERS = "this model has no self-attention layers that ToDo can pool"
 
 
 def sizes(p: Any) -> dict[str, Size]:
-    """Width and height in pixels of each pass of `p`; the hires size is known after `p.init`."""
+    """Width and height in pixels of each pass of `p`. The hires size is known after `p.init`."""
     found: dict[str, Size] = {}
     if not getattr(p, "txt2img_upscale", False):
         found["first"] = (p.width, p.height)
@@ -39,12 +40,6 @@ def sampler_of(p: Any, pass_name: str) -> str | None:
     return hires or getattr(p, "sampler_name", None)
 
 
-def as_the_sampler_allows(settings: Settings, sampler: str | None) -> Settings:
-    """The settings that hold with this sampler: some take the paper's factors (samplers.py)."""
-    careful = rule_for(sampler, told=True).careful
-    return with_papers_factors(settings) if careful else settings
-
-
 def unet_of(model: Any) -> Any:
     """The U-Net of the host's model (Forge and reForge keep it elsewhere); None if unknown."""
     patcher = getattr(getattr(model, "forge_objects", None), "unet", None)
@@ -53,7 +48,7 @@ def unet_of(model: Any) -> Any:
 
 
 def attention_downscales(unet: Any) -> list[int]:
-    """At which parts of the latent a U-Net has spatial transformers: [1, 2, 4, 8] for SD 1.x.
+    """The downscales at which a U-Net has spatial transformers: [1, 2, 4, 8] for SD 1.x.
 
     Every host's U-Net is a list of `input_blocks`, some of which hold a Downsample, and a
     `middle_block`. Empty for a model of another shape (SD3, Flux).
@@ -75,15 +70,15 @@ def factors(downscales: list[int], size: Size, settings: Settings) -> dict[Grid,
 
 
 def planned(p: Any, settings: Settings) -> dict[str, dict[Grid, list[float]]]:
-    """The grids that are to be pooled in each pass, with their factors in the order of the steps.
+    """The grids that will be pooled in each pass, with their factors in the order of the steps.
 
-    The first of two is that of the pass's first steps, see plan.LEAD_IN.
+    Of two factors the first one applies in the lead-in, see plan.LEAD_IN.
     """
     downscales = attention_downscales(unet_of(p.sd_model))
     found: dict[str, dict[Grid, list[float]]] = {}
     for name, size in sizes(p).items():
         found[name] = {}
-        allowed = as_the_sampler_allows(settings, sampler_of(p, name))
+        allowed = settings_for_sampler(settings, sampler_of(p, name))
         for stage in (with_papers_factors(allowed), allowed):
             for grid, factor in factors(downscales, size, stage).items():
                 known = found[name].setdefault(grid, [])
@@ -94,11 +89,11 @@ def planned(p: Any, settings: Settings) -> dict[str, dict[Grid, list[float]]]:
 
 
 def why_no_layer(p: Any) -> str:
-    """Why no spatial transformer was called at all."""
-    # looked up, not imported: not every host has it
+    """Why no spatial transformer was called."""
+    # not imported, since not every host has it
     sd_unet = sys.modules.get("modules.sd_unet")
     if getattr(sd_unet, "current_unet", None) is not None:
-        return "an alternative U-Net is in use, whose layers cannot be reached"
+        return "an alternative U-Net (such as TensorRT) is in use, whose layers ToDo cannot reach"
     if getattr(p.sd_model, "is_sd3", False):
-        return "SD3 has no such layers"
-    return "this model has no self-attention layers of the kind that can be pooled"
+        return "SD3 has no layers that ToDo can pool"
+    return NO_LAYERS

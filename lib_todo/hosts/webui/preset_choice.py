@@ -1,4 +1,4 @@
-"""The presets on the page: their names, and which of them the settings make up."""
+"""The presets on the page: their names, and which of them the current settings are."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ custom: a value in Advanced differs from all of these"""
 
 
 def names() -> list[str]:
-    """The presets in the order of HELP, which ends with what the others are measured by."""
+    """The presets in the order of HELP: the paper's, with which the others are compared, last."""
     return sorted(PRESETS, key=lambda name: name == "paper")
 
 
 def name_of(values: Mapping[str, Any]) -> str:
-    """The preset that these settings are, or `custom`; what is not named has its default."""
+    """The preset that these settings equal, or `custom`. Settings left out have their defaults."""
     wanted = {
         field.name: values.get(field.name, field.default)
         for field in FIELDS

@@ -1,4 +1,4 @@
-"""How a bad value ends what the user asked for: status 422 in the API, a text on the page."""
+"""Refusing a bad setting: status 422 in the API, the text on the page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .arguments import in_words
 
 
 class SettingsRefused(HTTPException):
-    """A bad value in an API request; the host answers with its status, detail and text."""
+    """A bad value in an API request. The host answers with its status, detail and text."""
 
     def __init__(self, error: SettingsError) -> None:
         super().__init__(status_code=422, detail=in_words(error))
@@ -24,10 +24,10 @@ class SettingsRefused(HTTPException):
 
 
 def refuse(p: Any, error: SettingsError) -> None:
-    """Have the generation of `p` end before its first image.
+    """Make the generation of `p` end before its first image.
 
-    The host only logs what a callback raises, but it calls `p.init` bare, right after, so that is
-    where the error is thrown.
+    The host only logs what a callback raises. But right after it calls `p.init` without catching
+    anything, so the error is raised there.
     """
     is_api = bool(getattr(p, "is_api", False))
     if not is_api and _page_loses_errors():
@@ -52,10 +52,10 @@ def _raise(error: SettingsError, is_api: bool, *args: Any, **kwargs: Any) -> Non
 
 
 def _page_loses_errors() -> bool:
-    """Whether this is reForge, whose page shows nothing of an exception but a TypeError of its own.
+    """Whether this is reForge, whose page shows a TypeError of its own instead of any exception.
 
-    It runs what the page asks for in its main thread, which (unlike Forge's) keeps no exception.
-    There the text is left where the line goes, and the generation ends as by Interrupt.
+    It runs the page's requests in its main thread, which (unlike Forge's) does not pass exceptions
+    on. There the text is put where the line would be, and the generation ends as by Interrupt.
     """
     main_thread = sys.modules.get("modules_forge.main_thread")
     return main_thread is not None and not hasattr(main_thread, "last_exception")

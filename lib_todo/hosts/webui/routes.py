@@ -1,4 +1,4 @@
-"""What the page asks the server while nothing is generated, or while something is."""
+"""The route from which the page gets the hint, also during a generation."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
 from ...cost.architectures import UNetShape
-from . import checkpoint, hint, machine, parts
+from . import checkpoint, hint, machine_rates, parts
 
 HINT = "/todo/hint"
 LONGEST_SIDE = 65536
-# what the choice of a checkpoint shows where there is none
+# what the page's choices show where nothing is chosen
 SAME, NONE = "Use same checkpoint", "None"
 SAME_SAMPLER = "Use same sampler"
 
 
 class HiresAsked(BaseModel):
-    """Hires fix as its controls show it."""
+    """Hires fix, as its controls show it."""
 
     enabled: bool = False
     scale: float = Field(1, ge=0, le=64)
@@ -31,7 +31,7 @@ class HiresAsked(BaseModel):
 
 
 class RefinerAsked(BaseModel):
-    """The refiner as its controls show it."""
+    """The refiner, as its controls show it."""
 
     enabled: bool = False
     switch_at: float = Field(1, ge=0, le=1)
@@ -39,14 +39,14 @@ class RefinerAsked(BaseModel):
 
 
 class HintAsked(BaseModel):
-    """A tab's state: sizes in pixels, and what ToDo's controls show."""
+    """The state of a tab: sizes in pixels, and the values of ToDo's controls."""
 
     width: int = Field(ge=1, le=LONGEST_SIDE)
     height: int = Field(ge=1, le=LONGEST_SIDE)
     hires: HiresAsked = Field(default_factory=HiresAsked)
     refiner: RefinerAsked = Field(default_factory=RefinerAsked)
     sampler: str = ""
-    # whatever a control may show; the settings' own check says what is wrong with it
+    # any values; the settings' own check says what is wrong with one
     values: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -62,7 +62,7 @@ def add(app: FastAPI) -> None:
 
 
 async def answer_hint(asked: HintAsked) -> dict[str, Any]:
-    """Arithmetic alone, a few milliseconds: it waits for no generation and disturbs none."""
+    """The hint for this state. It takes a few milliseconds and does not wait for a generation."""
     hires = parts.Hires(asked.hires.enabled, asked.hires.scale, asked.hires.x, asked.hires.y)
     named = asked.refiner.checkpoint not in ("", NONE)
     refiner = parts.Refiner(
@@ -75,11 +75,11 @@ async def answer_hint(asked: HintAsked) -> dict[str, Any]:
     hires_sampler = asked.hires.sampler.replace(SAME_SAMPLER, "") or asked.sampler
     samplers = {"first": asked.sampler, "hires": hires_sampler}
     found = parts.of(shapes, asked.width, asked.height, hires, refiner, samplers)
-    return {"lines": hint.lines(found, asked.values, machine.rates())}
+    return {"lines": hint.lines(found, asked.values, machine_rates.rates())}
 
 
 def _shapes(names: dict[str, str]) -> dict[str, UNetShape | None]:
-    """Of each checkpoint that can be told."""
+    """The shapes of those checkpoints that are known."""
     shapes = {}
     for use, name in names.items():
         with contextlib.suppress(LookupError):

@@ -1,7 +1,7 @@
-"""Generations that make up one result: an upscale's tiles, loops, a plot's cells.
+"""A series: generations that make up one result, such as an upscale's tiles or a plot's cells.
 
-The host's scripts make them from one processing object or from shallow copies of it, which share
-its dict of generation parameters, and show a result that they put together themselves.
+The host's scripts run them from one processing object or from shallow copies of it, which share its
+dict of generation parameters, and combine the results themselves.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from ...settings import FIELDS, Settings
 
 
 class Series:
-    """The settings that were used so far, each with one downsampling, hence one report."""
+    """The settings used so far, each with one downsampling and so with one report."""
 
     def __init__(self, shared: dict[str, Any]) -> None:
         self._shared = shared
         self._runs: dict[Settings, token_downsampling] = {}
-        # what was told by each settings: the line for people, and the same for programs
+        # by settings: the line for people, and the same for programs
         self.told: dict[Settings, tuple[str, dict[str, Any]]] = {}
         self.shown: list[str] = []
-        # the results' parameters that have to show what is told later, too
+        # the parameters of earlier results, which have to show later lines too
         self.results: list[dict[str, Any]] = []
 
     def belongs(self, p: Any) -> bool:
-        """Whether `p` is made from the object that the series began with."""
+        """Whether `p` is the object that the series began with, or a copy of it."""
         return p.extra_generation_params is self._shared
 
     def run(self, settings: Settings) -> token_downsampling:
@@ -36,7 +36,7 @@ class Series:
         return self._runs[settings]
 
     def comments(self, text: str) -> str:
-        """A result's comments, of which our lines are always those of the whole series."""
+        """A result's comments, in which our lines stay those of the whole series."""
         return Comments(text, self) if self.text and self.text in text else text
 
     @property
@@ -46,7 +46,7 @@ class Series:
 
     @property
     def lines(self) -> list[str]:
-        """A line for each settings, which names what differs where there are several."""
+        """A line for each settings. If there are several, each names the values that differ."""
         names = self._differing()
         return [
             f"[{_named(settings, names)}] {line}" if names else line
@@ -67,10 +67,10 @@ class Series:
 
 
 class Comments(str):
-    """Comments that tell of later generations of the series, too.
+    """Comments that show the series' later lines, too.
 
-    A plot shows those of its first cell, which it keeps in a copy of that cell's result. The host
-    splits them into lines when it writes the page.
+    A plot shows the comments of its first cell, from a copy of that cell's result. The host splits
+    them into lines when it writes the page.
     """
 
     __slots__ = ("_around", "_series")
@@ -84,11 +84,11 @@ class Comments(str):
         return comments
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
-        """A deep copy or a pickle is a text and no more."""
+        """A deep copy or a pickle is an ordinary text."""
         return str, ("".join(self),)
 
     def split(self, *args: Any, **kwargs: Any) -> list[str]:
-        """The lines as they stand now."""
+        """The current lines."""
         before, after = self._around
         return f"{before}{self._series.text}{after}".split(*args, **kwargs)
 
@@ -100,12 +100,12 @@ def _named(settings: Settings, names: list[str]) -> str:
     )
 
 
-# the newest last; more than one, since a nested generation begins a series of its own
+# the newest last; several, since a nested generation begins a series of its own
 _latest: collections.deque[Series] = collections.deque(maxlen=4)
 
 
 def of(p: Any) -> Series:
-    """The series that `p` goes on with, or a new one."""
+    """The series that `p` continues, or a new one."""
     for series in _latest:
         if series.belongs(p):
             return series

@@ -15,11 +15,11 @@ _LABELS = {"deep_factor": "deep factor", "deep_scale": "deep scale", "passes": "
 
 
 def add_axes(scripts_data: list[Any]) -> None:
-    """Append our axes to the plot's; may be called again.
+    """Add our axes to the plot's. It may be called again.
 
-    Once when our script is loaded, since --nowebui builds the plot before `on_before_ui`, and once
-    then, since the plot may have been loaded after us. It is found by its file's name: the name of
-    its module changed around 1.9.
+    It is called when our script is loaded, since with --nowebui the plot is built before
+    `on_before_ui`, and again at `on_before_ui`, since the plot's script may be loaded after ours.
+    That script is found by its file's name, as the name of its module changed around 1.9.
     """
     for data in scripts_data:
         if os.path.basename(data.path) == "xyz_grid.py" and hasattr(data.module, "axis_options"):
@@ -57,14 +57,14 @@ def _preset_axis(xyz_grid: Any) -> Any:
 
 
 def _boolean(text: str) -> bool | str:
-    """True and False as the plot writes them; anything else is left for the check to name."""
+    """True and False as the plot writes them; anything else is returned for the check to refuse."""
     return {"true": True, "false": False}.get(text.strip().lower(), text)
 
 
 def _prepare(xyz_grid: Any, field: Field) -> Any:
-    """Split what was typed, as the plot would, and refuse what is neither a number nor a range.
+    """Splits what was typed, as the plot would, and refuses what is neither a number nor a range.
 
-    The plot itself would say only that a conversion failed, and the API answer with status 500.
+    Otherwise the plot would only say that a conversion failed, and the API answer with status 500.
     """
     whole = field.kind is int
     ranges = [
@@ -93,7 +93,7 @@ def _written(value: Any) -> str:
 
 def _apply(name: str) -> Any:
     def apply(p: Any, value: Any, values: Any) -> None:
-        # a new dict: cells are shallow copies of one p
+        # a new dict, since cells are shallow copies of one p
         setattr(p, OVERRIDES, {**getattr(p, OVERRIDES, {}), name: value})
 
     return apply
@@ -108,7 +108,7 @@ def _confirm(field: Field) -> Any:
 
 
 def _refused(check: Any, value: Any) -> None:
-    """Check before the first cell, so that the API answers with status 422."""
+    """Check a value before the first cell, so that the API answers with status 422."""
     try:
         check(value)
     except SettingsError as error:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from comfyui_host import ComfyHost
+from host_fixtures import factory, skip_or_check
 from launching import find_python
-from rooms import factory, skip_or_check
 
 HERE = Path(__file__).resolve().parent
 HostFactory = Callable[..., ComfyHost]

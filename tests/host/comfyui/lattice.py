@@ -1,4 +1,4 @@
-"""What the record of a run has to look like, worked out here by itself and not by the library."""
+"""The expected record of a run, computed here without the library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The workflow that docs/comfyui.md has people post, on a small model."""
+"""The API workflow in docs/comfyui.md, run on a small model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Off, removed or with nothing to do, ToDo leaves the bare host's latents, bit for bit."""
+"""Switched off, removed or with nothing to pool, latents are those without ToDo, bit for bit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model of SDXL's anatomy: attention at a half and a quarter of the latent alone."""
+"""A model with SDXL's structure: attention only at a half and a quarter of the latent's size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two ToDo nodes in one workflow: in one chain the last one counts, on two branches each one."""
+"""Two ToDo nodes in a workflow: in one chain the last one applies, on two branches each does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The example workflows, with the tests' small models put in for the checkpoints."""
+"""The example workflows, with the tests' small models instead of the checkpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forge and reForge as hosts: where they are, how they start, what their API wants."""
+"""Forge and reForge as hosts: where they are, how they start, what their API needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forge's and reForge's own page in a real browser, with the extension where a person puts it.
+"""Forge's and reForge's own page in a real browser, with the extension in its usual folder.
 
 What the page does is AUTOMATIC1111's, and tested in full in webui/browser; this is the part that
 another gradio (Forge has 4.40) or another host could break. Every image is 128×128 and the
@@ -21,28 +21,26 @@ from browser_steps import (
     MOVED,
     POOLED,
     REFUSED,
-    WIDE,
     check_small_hires,
     move_and_paste_back,
+    open_page,
     prepare,
     screenshot,
     small_hires,
     tick,
 )
-from page import WebUi, chromium, launch
-from playwright.sync_api import Browser, sync_playwright
+from page import WebUi, chromium, launched
+from playwright.sync_api import Browser
 from tab import Tab
-from told import numbers
+from todo_report import numbers
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no chromium on the path")
 
 
 @pytest.fixture(scope="module")
 def chromium_browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +52,7 @@ def installed(forge_kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="module")
 def forge_ui(chromium_browser: Browser, installed: ForgeHost) -> Iterator[WebUi]:
-    ui = WebUi(chromium_browser.new_page(viewport=WIDE), installed.url)
-    ui.load()
+    ui = open_page(chromium_browser, installed.url)
     yield ui
     assert [stack for stack in ui.stacks if "todo.js" in stack] == []
     ui.page.close()

@@ -16,12 +16,11 @@ from expect import (
     picture,
 )
 from forge_hosts import ForgeHost, fresh
-from requests_shared import paint_lower_half
-from told import pooled, steps, told
+from requests_shared import THRESHOLDS, check_factor, paint_lower_half
+from todo_report import pooled, report_of, steps
 
 POOLING = Pooling(factor=2, threshold=8)
 SQUARE = {"width": 128, "height": 128, "steps": 2}
-THRESHOLDS = {"tiny15": 12, "tinyxl": 6}
 PASSES = (("first", 128), ("hires", 256))
 
 
@@ -33,13 +32,9 @@ def host(forge_host: ForgeHost) -> ForgeHost:
 @pytest.mark.parametrize("factor", [2, 1.5, 0])
 @pytest.mark.parametrize("family", sorted(THRESHOLDS))
 def test_each_factor(host: ForgeHost, family: str, factor: float) -> None:
-    host.use(f"{family}_a")
-    pooling = Pooling(factor, deep_factor=0, threshold=THRESHOLDS[family])
-    answer = host.txt2img(steps=2, **pooling.asked())
-    check(host, family, first=Pass(256, 256, 2, pooling))
-    assert parameters(infotext(answer))["ToDo factor"] == (f"{factor:g}" if factor else "automatic")
-    assert pooled(told(answer))
-    assert steps(told(answer)) == (2, 2)
+    answer = check_factor(host, family, factor)
+    assert pooled(report_of(answer))
+    assert steps(report_of(answer)) == (2, 2)
 
 
 def test_sizes_that_no_factor_divides(host: ForgeHost) -> None:
@@ -61,7 +56,7 @@ def test_a_batch_of_two_and_two_batches(host: ForgeHost) -> None:
     answer = host.txt2img(**SQUARE, batch_size=2, n_iter=2, **POOLING.asked(end=0.5))
     check(host, "tiny15", first=Pass(128, 128, 2, POOLING, pooled_in={0}, calls=2))
     assert len(answer["images"]) == 4
-    assert steps(told(answer)) == (2, 4)
+    assert steps(report_of(answer)) == (2, 4)
 
 
 def test_the_tokens_are_those_of_the_lattice(host: ForgeHost) -> None:
@@ -110,7 +105,7 @@ def test_heun_counts_steps_and_not_calls(host: ForgeHost) -> None:
     asked = POOLING.asked(start=0.25, end=0.5)
     answer = host.txt2img(**SQUARE | {"steps": 4}, sampler_name="Heun", **asked)
     check(host, "tiny15", first=Pass(128, 128, 7, POOLING, pooled_in={2, 3}))
-    assert steps(told(answer)) == (1, 4)
+    assert steps(report_of(answer)) == (1, 4)
 
 
 def test_img2img(host: ForgeHost) -> None:

@@ -31,7 +31,7 @@ from requests_shared import (
     reload,
     text_of,
 )
-from told import generations, line, numbers, pooled, reasons, steps, told
+from todo_report import generations, line, numbers, pooled, reasons, report_of, steps
 
 POOLING = Pooling(factor=2, threshold=8)
 SQUARE = {"width": 128, "height": 128, "steps": 2}
@@ -170,7 +170,7 @@ def test_a_forged_text_is_an_error(host: ForgeHost, forged: str, named: tuple[st
 
 def test_the_line_says_why_nothing_and_can_be_turned_off(host: ForgeHost) -> None:
     nothing = host.txt2img(**HIRES, **todo())
-    assert [reasons(counts) for counts in told(nothing)["passes"].values()] == [
+    assert [reasons(counts) for counts in report_of(nothing)["passes"].values()] == [
         {"below_threshold": 16},
         {"below_threshold": 16},
     ]
@@ -180,7 +180,7 @@ def test_the_line_says_why_nothing_and_can_be_turned_off(host: ForgeHost) -> Non
         assert generations(info(without)) == []
         assert without["images"] == with_line["images"]
     assert numbers(str(line(with_line))) == ({(256, 64): 5}, (2, 2))
-    assert (pooled(told(with_line)), steps(told(with_line))) == ({(256, 64): 5}, (2, 2))
+    assert (pooled(report_of(with_line)), steps(report_of(with_line))) == ({(256, 64): 5}, (2, 2))
 
 
 def test_an_axis_of_the_plot(host: ForgeHost) -> None:

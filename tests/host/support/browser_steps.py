@@ -1,4 +1,4 @@
-"""What the tests of several hosts' pages do and expect there.
+"""Steps and expectations that the browser tests of several hosts share.
 
 Every image is 128×128 unless a test says otherwise, by the preset `paper` with the threshold 8: a
 grid of 16×16 tokens that a factor of 2 makes 8×8. Screenshots go to artifacts/.
@@ -12,8 +12,9 @@ from typing import Any
 from expect import parameters, picture
 from host import REPOSITORY
 from page import WebUi
+from playwright.sync_api import Browser
 from tab import Outcome, Tab
-from told import numbers, pooled, steps
+from todo_report import numbers, pooled, steps
 
 ARTIFACTS = REPOSITORY / "artifacts"
 WIDE = {"width": 1300, "height": 1500}
@@ -70,6 +71,13 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"start": 0.8, "end": 0.2}, "start = 0.8"),
 ]
 MARKUP = '<img src="x" onerror="window.todoMarkup = 1"><b id="todo-markup">bold</b>'
+
+
+def open_page(browser: Browser, url: str, query: str = "") -> WebUi:
+    """The WebUI's page, loaded in a wide window."""
+    ui = WebUi(browser.new_page(viewport=WIDE), url)
+    ui.load(query)
+    return ui
 
 
 def prepare(tab: Tab) -> Tab:

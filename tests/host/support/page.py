@@ -1,4 +1,4 @@
-"""Open the WebUI's page in chromium, and tell when it has been answered and drawn."""
+"""The WebUI's page in chromium: open it, and wait until it has got and drawn everything."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from host import Host
-from playwright.sync_api import Browser, Error, Locator, Page, Playwright, Request, WebSocket
+from playwright.sync_api import (
+    Browser,
+    Error,
+    Locator,
+    Page,
+    Request,
+    WebSocket,
+    sync_playwright,
+)
 from tab import QUIET_SECONDS, Tab
 
 LOAD_MS = 120_000
@@ -35,8 +43,13 @@ def chromium() -> str | None:
     return os.environ.get("SD_WEBUI_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
 
 
-def launch(playwright: Playwright) -> Browser:
-    return playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_ARGUMENTS)
+@contextmanager
+def launched() -> Iterator[Browser]:
+    """A chromium, which closes at the end."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
 
 
 def _ended(request: Request) -> float:

@@ -9,13 +9,30 @@ from typing import Any
 import requests
 from expect import (
     HIRES,
+    Pass,
+    Pooling,
+    check,
     info,
+    infotext,
     lower_half,
     parameters,
     picture,
     pixels,
 )
 from host import START_SECONDS, Host, images
+
+# by family: 256×256 pixels give SD 1.5 grids of 32, 16, 8, 4 a side and SDXL 16, 8
+THRESHOLDS = {"tiny15": 12, "tinyxl": 6}
+
+
+def check_factor(host: Host, family: str, factor: float) -> dict[str, Any]:
+    """Two steps by this factor: the layers get the right keys, the image's text has the factor."""
+    host.use(f"{family}_a")
+    pooling = Pooling(factor, deep_factor=0, threshold=THRESHOLDS[family])
+    answer = host.txt2img(steps=2, **pooling.asked())
+    check(host, family, first=Pass(256, 256, 2, pooling))
+    assert parameters(infotext(answer))["ToDo factor"] == (f"{factor:g}" if factor else "automatic")
+    return answer
 
 
 def paint_lower_half(host: Host, only_masked: bool, **asked: Any) -> None:

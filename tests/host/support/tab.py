@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from playwright.sync_api import Locator
-from told import generations
+from todo_report import generations
 
 if TYPE_CHECKING:
     from page import WebUi

@@ -4,7 +4,7 @@ SD_WEBUI_DIR names the WebUI (1.10, with tiny checkpoints), SD_WEBUI_PYTHON the 
 with (the one of a venv/ in it or beside it otherwise), SD_WEBUI_HF_HOME an offline Hugging Face
 cache (tiny-work/hf beside the WebUI otherwise), SD_WEBUI_THREADS the number of threads (2
 otherwise). For the tests of other extensions SD_WEBUI_EXTENSIONS names a folder of their checkouts,
-see `company.py`.
+see `host_with_others.py`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from company import ORDERS, CompanyHost, extensions
-from company_cases import CASES, Case
 from expect import first_pixels
 from host import CHECKPOINT, Host, HostFactory
+from host_fixtures import factory, skip_or_check
+from host_with_others import ORDERS, HostWithOthers, extensions
 from launching import find_python
-from rooms import factory, skip_or_check
+from other_extension_cases import CASES, Case
 
 HERE = Path(__file__).resolve().parent
 
@@ -85,35 +85,37 @@ def ui_host(shared_ui_host: Host) -> Host:
     return shared_ui_host
 
 
-def start_company(tmp_path_factory: pytest.TempPathFactory, order: str | None) -> CompanyHost:
+def start_with_others(
+    tmp_path_factory: pytest.TempPathFactory, order: str | None
+) -> HostWithOthers:
     """A host with the other extensions, not started yet; order None: without ours."""
     webui = Path(os.environ["SD_WEBUI_DIR"]).resolve()
-    data = tmp_path_factory.mktemp("company")
-    return CompanyHost(webui, webui_python(), data, extensions=extensions(data, order))
+    data = tmp_path_factory.mktemp("others")
+    return HostWithOthers(webui, webui_python(), data, extensions=extensions(data, order))
 
 
 @pytest.fixture(scope="session")
 def without_todo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The pixels of each case on a host with the other extensions, where ToDo is not installed."""
-    with start_company(tmp_path_factory, None) as host:
+    with start_with_others(tmp_path_factory, None) as host:
         plain = {"nothing": first_pixels(Case().txt2img(host))}
         present = {name: case for name, case in CASES.items() if case.is_present}
         return plain | {name: first_pixels(case.txt2img(host)) for name, case in present.items()}
 
 
 @pytest.fixture(scope="session", params=list(ORDERS))
-def shared_company(
+def shared_host_with_others(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     without_todo: dict[str, bytes],
-) -> Iterator[CompanyHost]:
+) -> Iterator[HostWithOthers]:
     """A host with the other extensions and ours, loaded before or after them; one at a time."""
-    with start_company(tmp_path_factory, request.param) as host:
+    with start_with_others(tmp_path_factory, request.param) as host:
         yield host
 
 
 @pytest.fixture
-def company(shared_company: CompanyHost) -> CompanyHost:
+def crowded(shared_host_with_others: HostWithOthers) -> HostWithOthers:
     """That host, its probe reset."""
-    shared_company.probe_reset()
-    return shared_company
+    shared_host_with_others.probe_reset()
+    return shared_host_with_others

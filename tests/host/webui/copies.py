@@ -1,4 +1,4 @@
-"""Further copies of the extension's folder, as people have them beside it."""
+"""Further copies of the extension's folder, as users have them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two copies of the extension's folder, and a new version of it, in a host that goes on running."""
+"""Two copies of the extension's folder, and an update of it while the host runs."""
 
 from __future__ import annotations
 

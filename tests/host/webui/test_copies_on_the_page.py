@@ -8,10 +8,10 @@ import pytest
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 
+from browser_steps import open_page
 from copies import copy_of_extension
 from host import REPOSITORY, HostFactory
-from page import WebUi, chromium, launch
-from playwright.sync_api import sync_playwright
+from page import chromium, launched
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no chromium here")
 
@@ -22,10 +22,8 @@ def test_ticking_opens_the_accordion_and_the_hint_is_asked_for_once(
     backup = copy_of_extension(tmp_path / "sd-webui-todo-backup")
     host = start_host(extensions=(REPOSITORY, backup), with_ui=True)
     asked: list[str] = []
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        ui = WebUi(browser.new_page(), host.url)
-        ui.load()
+    with launched() as browser:
+        ui = open_page(browser, host.url)
         tab = ui.show("txt2img")
         ui.page.on("request", lambda request: asked.append(request.url))
         tab.switch("enabled", True)
@@ -34,7 +32,6 @@ def test_ticking_opens_the_accordion_and_the_hint_is_asked_for_once(
         hint, reason = tab.hint(), ui.page.get_by_text("another copy of it is in use")
         told = reason.first.text_content() or ""
         errors = [error for error in ui.take_errors() if error.startswith("uncaught")]
-        browser.close()
     host.stop()
     assert "open" in opened.split()
     assert hint

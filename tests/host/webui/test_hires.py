@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from expect import HIRES, Pass, Pooling, check, infotext, parameters
 from host import Host
-from told import pooled, reasons, steps, told
+from todo_report import pooled, reasons, report_of, steps
 
 # Automatic: 2 for the first pass' 16×16, 4 for the hires pass' 32×32 and 2 for its 16×16.
 POOLING = Pooling(threshold=8)
@@ -27,7 +27,7 @@ def test_the_passes_that_were_asked_for(host: Host, wanted: str) -> None:
     answer = host.txt2img(**HIRES, n_iter=2, **POOLING.asked(passes=wanted))
     check(host, "tiny15", **passes(wanted, calls=2))
     assert parameters(infotext(answer)).get("ToDo pass", "both") == wanted
-    for name, counts in told(answer)["passes"].items():
+    for name, counts in report_of(answer)["passes"].items():
         is_wanted = wanted in ("both", name)
         assert steps(counts) == ((2, 2) if is_wanted else (0, 2))
         assert ("other_pass" in reasons(counts)) is not is_wanted
@@ -45,7 +45,7 @@ def test_only_the_hires_pass_is_above_the_threshold(host: Host) -> None:
     pooling = Pooling(threshold=16)
     answer = host.txt2img(**HIRES, **pooling.asked())
     check(host, "tiny15", **passes("hires", pooling))
-    found = told(answer)["passes"]
+    found = report_of(answer)["passes"]
     assert (pooled(found["first"]), steps(found["first"])) == ({}, (0, 1))
     assert reasons(found["first"]) == {"below_threshold": 16}
     assert (pooled(found["hires"]), steps(found["hires"])) == ({(1024, 256): 5}, (1, 1))

@@ -7,7 +7,7 @@ from typing import Any
 
 from expect import CLEAN, PAPER_TEXT, Pass, Pooling, check, parameters
 from host import SMALL, Host
-from told import generations, numbers, pooled, steps
+from todo_report import generations, numbers, pooled, steps
 
 POOLING = Pooling(threshold=8)
 FIELDS = {
@@ -55,7 +55,7 @@ def infotext(info: str) -> str:
     return str(json.loads(info)["infotexts"][0])
 
 
-def told(info: str) -> dict[str, Any]:
+def report_of(info: str) -> dict[str, Any]:
     (found,) = generations(json.loads(info))
     return found
 
@@ -64,7 +64,7 @@ def test_only_the_hires_pass_is_run_and_pooled(ui_host: Host) -> None:
     ui_host.use("tiny15_a")
     gallery, info, *_ = press(ui_host, "submit", **FIELDS)
     check(ui_host, "tiny15", first=Pass(128, 128, 2, POOLING))
-    assert (pooled(told(info)), steps(told(info))) == ({(256, 64): 5}, (2, 2))
+    assert (pooled(report_of(info)), steps(report_of(info))) == ({(256, 64): 5}, (2, 2))
 
     ui_host.probe_reset()
     chosen = {"txt2img_gallery": gallery, "": 0, "generation_info_txt2img": info}

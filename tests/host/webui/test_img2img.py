@@ -6,7 +6,7 @@ import pytest
 from expect import Pass, Pooling, check, picture
 from host import Host
 from requests_shared import paint_lower_half
-from told import reasons, steps, told
+from todo_report import reasons, report_of, steps
 
 POOLING = Pooling(factor=2, deep_factor=1, threshold=8)
 SQUARE = {"width": 128, "height": 128}
@@ -29,8 +29,8 @@ def test_the_window_is_that_of_the_steps_really_run(
         **POOLING.asked(start=start, end=end),
     )
     check(host, "tiny15", first=Pass(128, 128, 5, POOLING, pooled_in))
-    assert steps(told(answer)) == (len(pooled_in), 5)
-    assert reasons(told(answer)).get("outside_window", 0) == (0 if len(pooled_in) == 5 else 5)
+    assert steps(report_of(answer)) == (len(pooled_in), 5)
+    assert reasons(report_of(answer)).get("outside_window", 0) == (0 if len(pooled_in) == 5 else 5)
 
 
 @pytest.mark.parametrize("sampler", ["Heun", "DPM++ SDE"])

@@ -1,4 +1,4 @@
-"""The infotext: what an image tells makes the same image again, through the API's `infotext`."""
+"""The infotext of an image makes the same image again, through the API's `infotext`."""
 
 from __future__ import annotations
 

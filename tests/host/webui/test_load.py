@@ -1,4 +1,4 @@
-"""Hundreds of generations in a row, two clients at once, and what the box costs while it is off."""
+"""Hundreds of generations in a row, two clients at once, and the cost of the unticked box."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from expect import CLEAN, all_pixels, info, todo
 from host import REPOSITORY, TEST_EXTENSIONS, Host, HostFactory
-from told import generations, line, pooled
+from todo_report import generations, line, pooled
 
 FAULTS = TEST_EXTENSIONS / "faults"
 SEED = 13573

@@ -1,4 +1,4 @@
-"""After ToDo, however the generation ended, the host is as if the extension were not there."""
+"""Off, and after any end of a generation, the host is as it is without the extension."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from expect import CLEAN, HIRES, Pooling, infotext, pixels, todo
 from host import Host, HostFactory, images
 from requests_shared import REQUESTS, SMALL_SQUARE, make, text_of
-from told import used
+from todo_report import used
 
 POOLING = Pooling(factor=2, threshold=8)
 

@@ -18,20 +18,14 @@ from expect import (
     todo,
 )
 from host import Host
-from told import Pooled, pooled, steps, told, used
-
-# 256×256 gives SD 1.5 grids of 32, 16, 8, 4 a side and SDXL 16, 8.
-THRESHOLDS = {"tiny15": 12, "tinyxl": 6}
+from requests_shared import THRESHOLDS, check_factor
+from todo_report import Pooled, pooled, report_of, steps, used
 
 
 @pytest.mark.parametrize("factor", [2, 1.5, 0])
 @pytest.mark.parametrize("family", sorted(THRESHOLDS))
 def test_each_factor(host: Host, family: str, factor: float) -> None:
-    host.use(f"{family}_a")
-    pooling = Pooling(factor, deep_factor=0, threshold=THRESHOLDS[family])
-    answer = host.txt2img(steps=2, **pooling.asked())
-    check(host, family, first=Pass(256, 256, 2, pooling))
-    assert parameters(infotext(answer))["ToDo factor"] == (f"{factor:g}" if factor else "automatic")
+    check_factor(host, family, factor)
 
 
 @pytest.mark.parametrize(
@@ -46,8 +40,8 @@ def test_the_factor_of_the_largest_grid_and_of_deeper_ones(
     pooling = Pooling(factor=3, deep_factor=2, threshold=threshold)
     answer = host.txt2img(steps=1, **pooling.asked())
     check(host, family, first=Pass(256, 256, 1, pooling))
-    assert (pooled(told(answer)), steps(told(answer))) == (counted, (1, 1))
-    assert told(answer)["layers"] == sum(LAYERS[family].values())
+    assert (pooled(report_of(answer)), steps(report_of(answer))) == (counted, (1, 1))
+    assert report_of(answer)["layers"] == sum(LAYERS[family].values())
 
 
 def test_a_factor_of_one_leaves_that_depth_alone(host: Host) -> None:
@@ -150,7 +144,7 @@ def test_steps_of_each_kind_of_sampler(
         sampler_name=sampler, steps=4, **size, **pooling.asked(start=0.25, end=0.5)
     )
     check(host, "tiny15", first=Pass(128, 128, evaluations, pooling, pooled_in))
-    assert steps(told(answer)) == counted
+    assert steps(report_of(answer)) == counted
     assert parameters(infotext(answer))["ToDo steps"] == "0.25-0.5"
 
 
@@ -166,7 +160,7 @@ def test_cond_and_uncond_apart(host: Host) -> None:
         **pooling.asked(start=0.5),
     )
     check(host, "tiny15", first=Pass(128, 128, 4, pooling, pooled_in={2, 3}, calls=2))
-    assert steps(told(answer)) == (2, 4)
+    assert steps(report_of(answer)) == (2, 4)
 
 
 def test_a_batch_of_two_and_two_batches(host: Host) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from expect import HIRES, infotext, todo
 from host import Host
-from told import told, used
+from todo_report import report_of, used
 
 Phase = tuple[int, int]
 
@@ -103,7 +103,7 @@ def test_a_sampler_that_amplifies_what_changes(
     careful = {"preset": "balanced", "threshold": 8}
     answer = watched.txt2img(**SQUARE | {"steps": steps}, sampler_name=sampler, **todo(**careful))
     taken = [phase for _, phase in phases(watched.probe_positions())]
-    assert told(answer)["phase_held"] == [{"sampler": sampler, "steps": held}]
+    assert report_of(answer)["phase_held"] == [{"sampler": sampler, "steps": held}]
     # the automatic factor is the paper's there, and told as such
     assert used(infotext(answer))["first"] == {(16, 16): 2}
     if held:

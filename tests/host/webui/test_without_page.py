@@ -1,4 +1,4 @@
-"""A start with --nowebui knows all that a start with the page knows: axes, options, the hint."""
+"""With --nowebui everything works as with the page: axes, options, the hint."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from expect import info, infotext, picture, todo
 from host import Host
-from told import generations, line, pooled, told
+from todo_report import generations, line, pooled, report_of
 
 SQUARE = {"width": 128, "height": 128, "steps": 4}
 BY_TWO = {"factor": 2, "deep_factor": 1, "threshold": 8}
@@ -84,7 +84,7 @@ def test_scripts_that_build_their_own_result_tell_too(host: Host, name: str) -> 
         script_args=SCRIPTS[name],
         **todo(**BY_TWO),
     )
-    assert pooled(told(answer)) == {(256, 64): 5}
+    assert pooled(report_of(answer)) == {(256, 64): 5}
     assert all("ToDo report" not in text for text in info(answer)["infotexts"])
 
 
@@ -105,7 +105,7 @@ def test_the_inversion_of_the_alternative_test_is_in_no_step(
         script_args=args,
         **todo(**BY_TWO, **window),
     )
-    calls = sum(grid["calls"] for grid in told(answer)["grids"] if grid["reason"] is None)
+    calls = sum(grid["calls"] for grid in report_of(answer)["grids"] if grid["reason"] is None)
     assert calls == 5 * pooled
 
 

@@ -8,7 +8,7 @@ import pytest
 from expect import CLEAN, PAPER_TEXT, Pass, Pooling, check, info, infotext, parameters, todo
 from host import Host, images
 from requests_shared import AXES, axis_labels, cells, plot
-from told import generations, line, pooled
+from todo_report import generations, line, pooled
 
 # Grids of 8, 4, 2 and 1 a side.
 TINY = {"width": 64, "height": 64, "steps": 2}

@@ -1,4 +1,4 @@
-"""bind: one model's calls are pooled, whichever thread makes them, and no other model's."""
+"""bind: one model's calls are pooled, from any thread, and no other model's."""
 
 from __future__ import annotations
 

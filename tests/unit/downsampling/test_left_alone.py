@@ -1,4 +1,4 @@
-"""Off, below the threshold, factor 1 and the like: bitwise the same as without, and told why."""
+"""Off, below the threshold, factor 1 and the like: bit for bit as without ToDo, with the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Levels of a U-Net: which layers take factor and which deep_factor, from one size to another."""
+"""Levels of a U-Net: which layers take factor and which deep_factor, at several sizes."""
 
 from __future__ import annotations
 

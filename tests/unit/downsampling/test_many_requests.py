@@ -1,4 +1,4 @@
-"""A server at random: threads, coroutines and generators, each pooled exactly if it asked."""
+"""A random server: threads, coroutines and generators, each pooled only if it entered a `with`."""
 
 from __future__ import annotations
 

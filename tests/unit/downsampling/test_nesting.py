@@ -1,4 +1,4 @@
-"""Nesting: the inner settings hold inside, the outer ones come back; other threads stay out."""
+"""Nesting: the inner settings apply inside, the outer ones after it; other threads are left out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from self_attention import keys_computed
 from settings_of import paper
 
 from lib_todo import Report, Settings, token_downsampling
-from lib_todo.interception.active import current
+from lib_todo.interception.active import entered_run
 
 MODEL = spatial_transformer()
 BY_TWO = paper(factor=2, threshold=4)
@@ -31,7 +31,7 @@ def calls(report: Report) -> dict[tuple[int, int], int]:
 @pytest.fixture(autouse=True)
 def _leaves_nothing_active() -> Iterator[None]:
     yield
-    assert current() is None
+    assert entered_run() is None
     assert keys() == DENSE
 
 

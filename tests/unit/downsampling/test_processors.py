@@ -1,4 +1,4 @@
-"""Layers that others own: pooled where keys come from what is handed over, else told why not."""
+"""Attention processors: pooled where they use the given context, else left with a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the line names is the cause: another thread, unknown steps; and what is no cause at all."""
+"""The line names the real cause: another thread, unknown steps."""
 
 from __future__ import annotations
 

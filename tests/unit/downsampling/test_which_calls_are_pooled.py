@@ -1,4 +1,4 @@
-"""Which contexts are self-attention over the grid and are pooled, and which pass untouched."""
+"""Which contexts are self-attention over the grid, and so pooled, and which are not."""
 
 from __future__ import annotations
 

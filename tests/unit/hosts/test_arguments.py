@@ -1,4 +1,4 @@
-"""A generation's settings from the host's values: the tab's, the API's, and X/Y/Z's over them."""
+"""A generation's settings from the page, the API and the X/Y/Z plot."""
 
 from __future__ import annotations
 

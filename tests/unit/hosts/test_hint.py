@@ -1,21 +1,16 @@
-"""The hint: the library's own rule and costs in words, for whatever a page may ask."""
+"""The hint: the library's own rule and costs, for every state of the page."""
 
 from __future__ import annotations
 
 import sys
-import threading
 import types
-from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lib_todo.cost.architectures import SHAPES, UNetShape
-from lib_todo.cost.rates import Rates, measure
-from lib_todo.cost.speedup import over_shares, speedup
 from lib_todo.hosts.webui import parts
 from lib_todo.hosts.webui.hint import lines
 from lib_todo.hosts.webui.parts import Hires, Refiner
@@ -131,9 +126,9 @@ def test_a_sampler_that_takes_the_papers_factors_is_promised_no_more(sampler: st
 def test_a_checkpoint_that_is_not_known_is_no_promise() -> None:
     first, hires = lines(parts.of({"first": None}, 512, 512, Hires(True, 2)), {})
     assert "no self-attention layers" in first
-    assert "when its checkpoint has been loaded" in hires
+    assert "before the checkpoint is loaded" in hires
     (alone,) = lines(parts.of({}, 1024, 1024), {})
-    assert "when its checkpoint has been loaded" in alone
+    assert "before the checkpoint is loaded" in alone
 
 
 def test_the_size_of_the_hires_pass_is_the_hosts() -> None:
@@ -147,13 +142,13 @@ def test_the_size_of_the_hires_pass_is_the_hosts() -> None:
 
 def test_nothing_to_gain_comes_first_with_what_would_help() -> None:
     first, *_ = hint(512, 512)
-    assert first.startswith("Nothing to gain. With these settings, from about ")
+    assert first.startswith("Nothing to gain. These settings take effect from about ")
     size = first.split("about ")[1].split(" ")[0]
     width, height = map(int, size.split("×"))
     assert "Nothing" not in hint(width, height)[0]
     assert "Nothing" in hint(width - 64, height - 64)[0]
     assert hint(1024, 1024, passes="hires")[0] == (
-        "Nothing to gain. Passes is hires, and hires fix is off"
+        "Nothing to gain. The setting Passes is hires, but hires fix is off"
     )
     assert hint(1024, 1024, start=0.5, end=0.5)[0].startswith("Nothing to gain: Start and End")
     assert hint(1024, 1024, shape=None)[0].startswith("Nothing to gain: this model has no")
@@ -179,69 +174,6 @@ def test_start_and_end_count() -> None:
     whole, part = hint(1024, 1024)[0], hint(1024, 1024, start=0.9)[0]
     assert whole != part
     assert "all steps together" in part
-    assert over_shares([(1, 2)]) == 2
-    assert over_shares([(0.5, 2)]) == pytest.approx(1 / 0.75)
-    assert over_shares([(0.5, 2), (0.5, 4)]) == pytest.approx(1 / 0.375)
-    assert over_shares([]) == 1
-
-
-@pytest.mark.parametrize("shape", [SD15, SDXL], ids=["SD 1.x", "SDXL"])
-def test_larger_images_gain_more_and_nothing_pooled_gains_nothing(shape: UNetShape) -> None:
-    gains = [speedup(shape, (side, side), Settings(factor=2)) for side in (160, 192, 256, 512)]
-    assert all(1 < least <= most for least, most in gains)
-    assert gains == sorted(gains)
-    assert speedup(shape, (256, 256), Settings(factor=1, deep_factor=1)) == (1, 1)
-
-
-# docs/performance.md: the paper's rule on a U-Net call of SD 1.x, by processor time
-MEASURED = {768: 1.38, 1024: 1.52, 1536: 2.53, 2048: 3.79}
-
-
-@pytest.mark.parametrize(("pixels", "measured"), list(MEASURED.items()))
-def test_what_was_measured_lies_in_the_range(pixels: int, measured: float) -> None:
-    settings = Settings.from_preset("paper")
-    least, most = speedup(SD15, latent_grid(pixels, pixels), settings)
-    assert least <= measured <= most
-
-
-def test_a_measured_machine_gives_one_figure() -> None:
-    latent, settings = (128, 128), Settings(factor=2, deep_factor=1)
-    least, most = speedup(SD15, latent, settings, Rates(3e11, 1e11, 1e11, 1e10, 4))
-    assert least == most
-    slower = speedup(SD15, latent, settings, Rates(3e11, 0.5e11, 0.5e11, 1e10, 4))
-    assert slower > (least, most)
-    told = lines(parts.of({"first": SD15}, 1024, 1024), {}, Rates(3e11, 1e11, 1e11, 1e10, 4))
-    assert " about " in told[0]
-
-
-def test_the_rates_of_this_machine() -> None:
-    found = measure(torch.device("cpu"), torch.float32)
-    assert min(found.products, found.attention, found.narrow_attention, found.bytes) > 1e6
-    assert found.itemsize == 4
-
-
-def test_rates_are_kept_by_device_and_never_measured_beside_a_generation(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    from lib_todo.hosts.webui import machine
-
-    lock = threading.Lock()
-    devices = types.SimpleNamespace(device=torch.device("cpu"), dtype=torch.float16)
-    modules = types.ModuleType("modules")
-    modules.devices = devices
-    call_queue = types.SimpleNamespace(queue_lock=lock)
-    for name, part in {"modules": modules, "modules.call_queue": call_queue}.items():
-        monkeypatch.setitem(sys.modules, name, part)
-    monkeypatch.setattr(machine, "FILE", tmp_path / "rates.json")
-    assert machine.rates() is None
-    with lock, pytest.raises(machine.BusyError):
-        machine.measure_now()
-    made = machine.measure_now()
-    assert machine.rates() == made
-    assert not lock.locked()
-    for broken in ("", "[]", '{"cpu, float32": {"products": 1}}'):
-        machine.FILE.write_text(broken)
-        assert machine.rates() is None
 
 
 anything = st.none() | st.booleans() | st.floats() | st.text(max_size=8) | st.lists(st.integers())
@@ -280,9 +212,9 @@ def test_the_route_answers_checks_and_is_silent_without_a_model(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fastapi, testing = pytest.importorskip("fastapi"), pytest.importorskip("fastapi.testclient")
-    from lib_todo.hosts.webui import checkpoint, machine, routes
+    from lib_todo.hosts.webui import checkpoint, machine_rates, routes
 
-    monkeypatch.setattr(machine, "rates", lambda: None)
+    monkeypatch.setattr(machine_rates, "rates", lambda: None)
     app = fastapi.FastAPI()
     routes.add(app)
     client = testing.TestClient(app)

@@ -1,4 +1,4 @@
-"""Settings to the image's generation parameters and back: round trips, older keys, forged text."""
+"""Infotext: writing and reading settings, round trips, older keys, forged text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers that other extensions have in use: left to them for as long as they are, and told so."""
+"""Layers that other extensions use are left to them, as long as they use them."""
 
 from __future__ import annotations
 

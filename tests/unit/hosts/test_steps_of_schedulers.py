@@ -1,4 +1,4 @@
-"""Steps by a scheduler's timesteps: as the user knows them, in rounds, of one imported later."""
+"""Steps by a scheduler's timesteps: as the user counts, several samplings, a late import."""
 
 from __future__ import annotations
 

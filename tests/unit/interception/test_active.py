@@ -1,4 +1,4 @@
-"""Whose settings hold: those entered last in this thread or task, as long as nobody left them."""
+"""Which run applies: the one entered last in this thread or task and not yet left."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lib_todo.interception.active import current, enter, leave
+from lib_todo.interception.active import enter, entered_run, leave
 
 
 class Run:
@@ -25,9 +25,9 @@ FIRST, SECOND, THIRD = Run(), Run(), Run()
 
 @pytest.fixture(autouse=True)
 def _leaves_nothing_active() -> Iterator[None]:
-    assert current() is None
+    assert entered_run() is None
     yield
-    assert current() is None
+    assert entered_run() is None
 
 
 def in_another_thread(work: Callable[[], Any]) -> Any:
@@ -44,10 +44,10 @@ def test_the_innermost_holds_and_the_outer_comes_back() -> None:
     entries = []
     for run in (FIRST, SECOND, THIRD):
         entries.append(enter(run))
-        assert current() is run
+        assert entered_run() is run
     for outer in (SECOND, FIRST, None):
         leave(entries.pop())
-        assert current() is outer
+        assert entered_run() is outer
 
 
 @pytest.mark.parametrize(
@@ -65,16 +65,16 @@ def test_left_out_of_order(order: tuple[int, ...], wanted: tuple[Run | None, ...
     found = []
     for index in order:
         leave(entries[index])
-        found.append(current())
+        found.append(entered_run())
     assert tuple(found) == wanted
 
 
 def test_one_run_entered_twice_holds_until_both_entries_end() -> None:
     outer, between, inner = enter(FIRST), enter(SECOND), enter(FIRST)
     leave(inner)
-    assert current() is SECOND
+    assert entered_run() is SECOND
     leave(between)
-    assert current() is FIRST
+    assert entered_run() is FIRST
     leave(outer)
 
 
@@ -82,37 +82,37 @@ def test_leaving_twice_ends_nothing_else() -> None:
     outer, inner = enter(FIRST), enter(SECOND)
     leave(inner)
     leave(inner)
-    assert current() is FIRST
+    assert entered_run() is FIRST
     leave(outer)
 
 
 def test_another_thread_has_its_own() -> None:
     def work() -> tuple[Any, Any]:
-        before, entry = current(), enter(SECOND)
-        inside = current()
+        before, entry = entered_run(), enter(SECOND)
+        inside = entered_run()
         leave(entry)
         return before, inside
 
     entry = enter(FIRST)
     assert in_another_thread(work) == (None, SECOND)
-    assert current() is FIRST
+    assert entered_run() is FIRST
     leave(entry)
 
 
 def test_what_a_thread_did_not_leave_ends_with_it() -> None:
     in_another_thread(lambda: enter(SECOND))
-    assert current() is None
+    assert entered_run() is None
 
 
 def test_each_asyncio_task_has_its_own_and_begins_with_its_creators() -> None:
     async def work(run: Run, together: Callable[[], Any]) -> list[Any]:
-        found = [current()]
+        found = [entered_run()]
         entry = enter(run)
         await together()
-        found.append(current())
+        found.append(entered_run())
         leave(entry)
         await together()
-        return [*found, current()]
+        return [*found, entered_run()]
 
     async def both() -> list[list[Any]]:
         waiting = []
@@ -129,7 +129,7 @@ def test_each_asyncio_task_has_its_own_and_begins_with_its_creators() -> None:
 
         entry = enter(FIRST)
         found = await asyncio.gather(work(SECOND, together), work(THIRD, together))
-        assert current() is FIRST
+        assert entered_run() is FIRST
         leave(entry)
         return found
 
@@ -142,12 +142,12 @@ def test_a_task_that_outlives_the_with_is_out_of_it() -> None:
 
         async def work() -> Any:
             await left.wait()
-            return current()
+            return entered_run()
 
         entry = enter(FIRST)
         task = asyncio.create_task(work())
         await asyncio.sleep(0)
-        inside = current()
+        inside = entered_run()
         leave(entry)
         left.set()
         return inside, await task
@@ -157,13 +157,13 @@ def test_a_task_that_outlives_the_with_is_out_of_it() -> None:
 
 def test_to_thread_hands_it_on_and_takes_nothing_back() -> None:
     def work() -> Any:
-        found = current()
+        found = entered_run()
         enter(SECOND)
         return found
 
     async def handing() -> tuple[Any, Any]:
         entry = enter(FIRST)
-        found = await asyncio.to_thread(work), current()
+        found = await asyncio.to_thread(work), entered_run()
         leave(entry)
         return found
 
@@ -175,16 +175,16 @@ def generator(run: Run) -> Iterator[Any]:
     entry = enter(run)
     try:
         while True:
-            yield current()
+            yield entered_run()
     finally:
         leave(entry)
 
 
 def test_a_generator_that_is_closed_in_another_thread() -> None:
     previews = generator(FIRST)
-    assert next(previews) is current() is FIRST
+    assert next(previews) is entered_run() is FIRST
     in_another_thread(previews.close)
-    assert current() is None
+    assert entered_run() is None
 
 
 def test_a_generator_that_goes_on_in_another_thread() -> None:
@@ -192,7 +192,7 @@ def test_a_generator_that_goes_on_in_another_thread() -> None:
     previews = generator(FIRST)
     next(previews)
     assert in_another_thread(lambda: next(previews)) is None
-    assert current() is FIRST
+    assert entered_run() is FIRST
     previews.close()
 
 
@@ -201,16 +201,16 @@ def test_closing_elsewhere_leaves_what_was_entered_since() -> None:
     next(previews)
     entry = enter(SECOND)
     in_another_thread(previews.close)
-    assert current() is SECOND
+    assert entered_run() is SECOND
     leave(entry)
 
 
 def test_a_copied_context_ends_with_the_entry() -> None:
     entry = enter(FIRST)
     copied = contextvars.copy_context()
-    assert copied.run(current) is FIRST
+    assert copied.run(entered_run) is FIRST
     leave(entry)
-    assert copied.run(current) is None
+    assert copied.run(entered_run) is None
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])

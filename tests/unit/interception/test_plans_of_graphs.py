@@ -1,4 +1,4 @@
-"""The plan that graphs of torch.compile are told by: made once, also where nobody compiles."""
+"""The plan for graphs of torch.compile: made once, even where nothing is compiled."""
 
 from __future__ import annotations
 

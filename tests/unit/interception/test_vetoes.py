@@ -1,4 +1,4 @@
-"""The registry of vetoes: in the order registered, each once, those before the rule apart."""
+"""The registry of vetoes: asked in order, each once; those before the rule are separate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where others wrap a class's call too, before or meanwhile: each is called, nothing stays."""
+"""Classes that other extensions wrap too, before or during ours: all are called, nothing stays."""
 
 from __future__ import annotations
 

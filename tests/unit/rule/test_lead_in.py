@@ -1,4 +1,4 @@
-"""The first fifth of a pass, and samplers that amplify: automatic factors are the paper's there."""
+"""The lead-in, and samplers that amplify changes: automatic factors are the paper's there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order of the phases, and the count by which a layer comes to the next one."""
+"""The order of the phases, and how a layer gets from one to the next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pooling costs: nearest by a whole factor is the lattice ::f and a single, small copy."""
+"""The cost of pooling: nearest by a whole factor is a strided view and a single, small copy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pooling by a phase: shapes, the tokens by their index, and phases that there are not."""
+"""Pooling by a phase: shapes, which tokens are taken, and phases that do not exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A device whose adaptive pooling is wrong or missing (MPS): the same tokens by other means."""
+"""Devices without correct adaptive pooling (MPS): the same results by our own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a sampling is: moments that a host tells of, and steps by timesteps."""
+"""Where a sampling is: positions that a host reports, and steps by timesteps."""
 
 from __future__ import annotations
 

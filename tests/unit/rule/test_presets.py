@@ -1,4 +1,4 @@
-"""Presets: what each one says, what goes over it, and the phase that only some methods have."""
+"""Presets: their values, overriding them, and the phase that only some methods have."""
 
 from __future__ import annotations
 

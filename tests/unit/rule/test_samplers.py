@@ -1,4 +1,4 @@
-"""What is known of each sampler: for how many steps it has a phase held, and what it asks for."""
+"""The table of samplers: how long each holds a phase, and which factors it gets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings: defaults, every bound of every field, what is refused and in which words."""
+"""The settings: defaults, the bounds of every field, and the texts of refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API's arguments: positional, one object, both, and everything that is too much or wrong."""
+"""The API's arguments: positional, one object, both, surplus and wrong values."""
 
 from __future__ import annotations
 

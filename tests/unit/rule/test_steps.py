@@ -1,4 +1,4 @@
-"""Steps as the user counts them: how many a report saw, and in how many something was pooled."""
+"""Steps as the user counts them: how many there were, and in how many something was pooled."""
 
 from __future__ import annotations
 

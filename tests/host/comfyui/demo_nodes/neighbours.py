@@ -1,4 +1,4 @@
-"""Nodes that stand for other people's: by hand what ToDo does, and patches of other kinds."""
+"""Nodes that stand for other people's: pooling by hand, and patches of other kinds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model of SDXL's anatomy with random weights: two levels with attention, no CLIP to speak of."""
+"""A model with SDXL's structure and random weights: two levels with attention, a trivial CLIP."""
 
 from __future__ import annotations
 

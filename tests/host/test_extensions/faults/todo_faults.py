@@ -1,4 +1,4 @@
-"""A test-only WebUI extension: throws where it is told to, and says what a generation left behind.
+"""A test-only WebUI extension: raises errors on request, and reports what a generation left behind.
 
 Another extension's callbacks stand before and after those of the extension under test; both, the
 attention's calls, the U-Net's, the checkpoint's loading and the tested extension's own functions
@@ -32,8 +32,8 @@ FUNCTIONS = {
     "layer_factor": ("sd_webui_todo.plan", "layer_factor"),
     "count": ("sd_webui_todo.report", "Report.count"),
     "progress": ("sd_webui_todo.report", "Report.progress"),
-    "line": ("sd_webui_todo.hosts.webui.telling", "line"),
-    "data": ("sd_webui_todo.hosts.webui.telling", "data"),
+    "line": ("sd_webui_todo.hosts.webui.result_texts", "line"),
+    "data": ("sd_webui_todo.hosts.webui.result_texts", "data"),
     "begin": ("sd_webui_todo.hosts.webui.lifecycle", "begin"),
     "before_sampling": ("sd_webui_todo.hosts.webui.lifecycle", "before_sampling"),
     "finish": ("sd_webui_todo.hosts.webui.lifecycle", "finish"),

@@ -1,4 +1,4 @@
-"""What others have put on the host's classes, modules and hooks."""
+"""What is left on the host's classes, modules and hooks that is not its own."""
 
 import sys
 from typing import Any

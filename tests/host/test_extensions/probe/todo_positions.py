@@ -1,4 +1,4 @@
-"""Which of its own tokens a self-attention layer is given as keys, by what its projections get."""
+"""Which tokens a self-attention layer gets as keys, found by what its projections get."""
 
 from typing import Any
 

@@ -8,19 +8,17 @@ import pytest
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 
-from browser_steps import WIDE, prepare, tick
+from browser_steps import open_page, prepare, tick
 from host import Host, HostFactory
-from page import WebUi, launch
-from playwright.sync_api import Browser, sync_playwright
+from page import WebUi, launched
+from playwright.sync_api import Browser
 from tab import Tab
 
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="package")
@@ -34,17 +32,13 @@ def page_host(start_host: HostFactory) -> Iterator[Host]:
 @pytest.fixture(scope="package")
 def ui(browser: Browser, page_host: Host) -> WebUi:
     """The page that most tests share."""
-    ui = WebUi(browser.new_page(viewport=WIDE), page_host.url)
-    ui.load()
-    return ui
+    return open_page(browser, page_host.url)
 
 
 @pytest.fixture(scope="package")
 def dark_ui(browser: Browser, page_host: Host) -> WebUi:
     """A second page, in the dark theme."""
-    ui = WebUi(browser.new_page(viewport=WIDE), page_host.url)
-    ui.load("?__theme=dark")
-    return ui
+    return open_page(browser, page_host.url, "?__theme=dark")
 
 
 @pytest.fixture(scope="package")

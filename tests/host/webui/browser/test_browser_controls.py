@@ -1,4 +1,4 @@
-"""The page in a real browser: tick, choose a preset, move, generate, and what is refused."""
+"""The page in a real browser: tick, choose a preset, change controls, generate, refusals."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from expect import PAPER_TEXT, Pass, Pooling, check, parameters
 from host import REPOSITORY, Host
 from page import WebUi
 from tab import Tab
-from told import numbers, reasons
+from todo_report import numbers, reasons
 
 RATES = REPOSITORY / "machine-rates.json"
 VERSIONS = r"\d+\.\d+\.\d+"

@@ -1,4 +1,4 @@
-"""The page in a real browser: generations of more than one pass, stopped, plotted, sent on."""
+"""The page in a real browser: several passes, interrupting, plots, Send to img2img."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from browser_steps import (
 from expect import CLEAN, PAPER_TEXT, Pass, Pooling, check, parameters
 from host import Host
 from tab import Tab
-from told import numbers, pooled, steps
+from todo_report import numbers, pooled, steps
 
 HIRES = Pooling(threshold=4)
 

@@ -1,4 +1,4 @@
-"""The page in a real browser: the hint follows every field that it tells of."""
+"""The page in a real browser: the hint follows every control that affects it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page in a real browser: it stays whole when narrow, in parts, and reloaded."""
+"""The page in a real browser: narrow windows, the accordion's parts, reloads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from expect import CLEAN, Pass, Pooling, check
 from host import Host
 from requests_shared import AXES
 from tab import Tab
-from told import numbers
+from todo_report import numbers
 
 BY_TWO = "1024×1024: 128×128 → 64×64 tokens (by 2)"
 

@@ -11,7 +11,7 @@ from browser_steps import (
 )
 from host import Host
 from tab import Tab
-from told import numbers
+from todo_report import numbers
 
 
 def test_pasting_a_text_without_todo_unticks_the_box(ticked: Tab) -> None:

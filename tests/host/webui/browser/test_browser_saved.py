@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_steps import DEFAULTS, WIDE
+from browser_steps import DEFAULTS, open_page
 from expect import parameters
 from host import Host, HostFactory
 from page import WebUi
@@ -59,9 +59,7 @@ def saved_host(start_host: HostFactory, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="module")
 def saved_ui(browser: Browser, saved_host: Host) -> WebUi:
-    ui = WebUi(browser.new_page(viewport=WIDE), saved_host.url)
-    ui.load()
-    return ui
+    return open_page(browser, saved_host.url)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The console says nothing that the bare host's does not.
+"""The console shows no errors that it does not show without the extension.
 
 In the order of their names this file comes last: it looks at what the other files' tests left.
 """
@@ -6,7 +6,7 @@ In the order of their names this file comes last: it looks at what the other fil
 from __future__ import annotations
 
 from browser_steps import (
-    WIDE,
+    open_page,
     upload,
 )
 from host import HostFactory
@@ -45,8 +45,7 @@ def test_the_console_says_nothing_that_the_bare_host_does_not(
     seen_errors["everyday"] = set(ui.take_errors())
     bare = start_host(extensions=(), with_ui=True)
     try:
-        bare_ui = WebUi(browser.new_page(viewport=WIDE), bare.url)
-        bare_ui.load()
+        bare_ui = open_page(browser, bare.url)
         everyday(bare_ui)
         stock = set(bare_ui.take_errors())
     finally:

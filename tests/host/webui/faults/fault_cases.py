@@ -1,4 +1,4 @@
-"""Every fault that is tried: where, what, in which generation and pass, with which ToDo."""
+"""The faults to try: where, what, in which generation and pass, with which ToDo settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults at every place where ours meets the host's: nothing is left, and what follows is right.
+"""Faults wherever our code meets the host's: nothing is left behind, the next generation is right.
 
 A KeyboardInterrupt that leaves an API route stops the server's event loop, with or without any
 extension. So it is thrown in a call of the API's own function from a route that catches it.
@@ -17,7 +17,7 @@ import requests
 from expect import CLEAN
 from fault_cases import ASKED, CASES, OWN_CALLBACKS, PLAIN, SHAPES, Case
 from host import REPOSITORY, SMALL, START_SECONDS, TEST_EXTENSIONS, Host, HostFactory
-from told import line
+from todo_report import line
 
 FAULTS = TEST_EXTENSIONS / "faults"
 LEAST_CASES = 200

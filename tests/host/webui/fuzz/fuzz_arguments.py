@@ -1,4 +1,4 @@
-"""Requests by `alwayson_scripts`, of which each kind is wrong in its own way, or right."""
+"""Requests by `alwayson_scripts`, right ones and several kinds of wrong ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests by an image's text: forged, cut, translated."""
+"""Requests by an image's text: forged, truncated, translated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values that are right and wrong for each setting, and one request with what is right for it."""
+"""Right and wrong values for each setting, and a request with the expected answer."""
 
 from __future__ import annotations
 

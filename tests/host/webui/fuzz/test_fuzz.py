@@ -1,4 +1,4 @@
-"""Bad input by the thousand: each request is right or refused by name, and so is the next one.
+"""Thousands of bad inputs: each request is right or refused by name, and so is the next one.
 
 The requests come from a seeded generator, the same at every run. What is right is worked out here
 anew, asking nothing of lib_todo: which field is bad, else how many keys each layer is to have left.
@@ -38,7 +38,7 @@ from fuzz_arguments import (
 from fuzz_texts import cut_text, forged_text, translated_text
 from fuzz_values import DEFAULTS, NEVER, SQUARE, Asked
 from host import Host, HostFactory
-from told import line
+from todo_report import line
 
 SEED = 20240213
 LEAST_REQUESTS = 1000

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import company
+import host_with_others
 import pytest
-from company import script, together
 from expect import picture
 from host import Host
+from host_with_others import script, together
 
 IMAGE = base64.b64encode(picture(256, 256)).decode()
 
@@ -36,7 +36,7 @@ class Case:
 
     @property
     def is_present(self) -> bool:
-        return self.extension is None or company.checkout(self.extension) is not None
+        return self.extension is None or host_with_others.checkout(self.extension) is not None
 
 
 def regional(mode: str) -> Case:
@@ -44,14 +44,15 @@ def regional(mode: str) -> Case:
     columns = (True, False, "Matrix", "Columns", "Mask", "Prompt", "1,1", "0.2")
     rest = (False, False, False, mode, [], "0", "0", "0.4", None, "0", "0", False)
     body = {"prompt": "a cat BREAK a dog"} | script("Regional Prompter", *columns, *rest)
-    return Case(company.REGIONAL_PROMPTER, body)
+    return Case(host_with_others.REGIONAL_PROMPTER, body)
 
 
 def tiled(method: str) -> Case:
     """Tiles of 16×16 latents, every 8."""
     size = (False, False, 256, 256)
     return Case(
-        company.TILED_DIFFUSION, script("Tiled Diffusion", True, method, *size, 16, 16, 8, 4)
+        host_with_others.TILED_DIFFUSION,
+        script("Tiled Diffusion", True, method, *size, 16, 16, 8, 4),
     )
 
 
@@ -81,7 +82,7 @@ def deepcache() -> Case:
         "deepcache_full_run_step_rate": 5,
     }
     on = dict(zip(off, ("both passes", 3, 0.0, 3)))
-    return Case(company.DEEPCACHE, {"steps": 4}, on, off)
+    return Case(host_with_others.DEEPCACHE, {"steps": 4}, on, off)
 
 
 OLDER_OFF = {
@@ -102,21 +103,27 @@ ORDINARY = {
     "Tiled Diffusion, Mixture of Diffusers": tiled("Mixture of Diffusers"),
     "Regional Prompter, attention": regional("Attention"),
     "Regional Prompter, latent": regional("Latent"),
-    "FreeU": Case(company.FREEU, script("FreeU", {"enable": True, "stage_infos": FREEU_STAGES})),
+    "FreeU": Case(
+        host_with_others.FREEU, script("FreeU", {"enable": True, "stage_infos": FREEU_STAGES})
+    ),
     "self-attention guidance": Case(
-        company.GUIDANCE, script("Self Attention Guidance", True, 0.75, 1.0)
+        host_with_others.GUIDANCE, script("Self Attention Guidance", True, 0.75, 1.0)
     ),
     "dynamic thresholding": Case(
-        company.THRESHOLDING, script("Dynamic Thresholding (CFG Scale Fix)", *THRESHOLDING)
+        host_with_others.THRESHOLDING, script("Dynamic Thresholding (CFG Scale Fix)", *THRESHOLDING)
     ),
     "LoRA": Case(body={"prompt": "a cat <lora:tiny_lora:1>"}),
     "hypernetwork": Case(body={"prompt": "a cat <hypernet:tiny_hypernetwork:1>"}),
 }
 OTHERS = {
-    "ADetailer": Case(company.ADETAILER, adetailer()),
-    "ControlNet, a model": Case(company.CONTROLNET, unit(module="none", model="tiny_controlnet")),
-    "ControlNet, reference-only": Case(company.CONTROLNET, unit(module="reference_only")),
-    "the older ToDo": Case(company.OLDER, {}, {"token_downsampling_factor": 2.0}, OLDER_OFF),
+    "ADetailer": Case(host_with_others.ADETAILER, adetailer()),
+    "ControlNet, a model": Case(
+        host_with_others.CONTROLNET, unit(module="none", model="tiny_controlnet")
+    ),
+    "ControlNet, reference-only": Case(host_with_others.CONTROLNET, unit(module="reference_only")),
+    "the older ToDo": Case(
+        host_with_others.OLDER, {}, {"token_downsampling_factor": 2.0}, OLDER_OFF
+    ),
 }
 CASES = ORDINARY | OTHERS
 
@@ -124,6 +131,6 @@ CASES = ORDINARY | OTHERS
 def parameters(cases: Mapping[str, Case]) -> list[Any]:
     """The names of cases, to parametrize with; those without their extension are skipped."""
     return [
-        pytest.param(name, marks=[company.needs(case.extension)] if case.extension else [])
+        pytest.param(name, marks=[host_with_others.needs(case.extension)] if case.extension else [])
         for name, case in cases.items()
     ]

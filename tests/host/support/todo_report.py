@@ -1,4 +1,4 @@
-"""What the extension told of a generation, in reasons and numbers.
+"""What the extension reported on a generation, as reasons and numbers.
 
 Programs get them as JSON in the API's info; people get a line, of which only the numbers are read
 here: its words are compared in tests/unit/test_wording.py alone.
@@ -32,7 +32,7 @@ def generations(told_info: dict[str, Any]) -> list[dict[str, Any]]:
     return list(params.get("ToDo report JSON", {}).get("generations", []))
 
 
-def told(answer: dict[str, Any]) -> dict[str, Any]:
+def report_of(answer: dict[str, Any]) -> dict[str, Any]:
     """The JSON of a request's one generation."""
     (found,) = generations(info(answer))
     return found

@@ -1,8 +1,8 @@
-"""Pooling by cells of unequal length, for devices on which PyTorch's adaptive pooling cannot.
+"""Adaptive average and max pooling, for devices where PyTorch's own is wrong or missing.
 
-The cells are adaptive pooling's own: cell i of n over a side s is from floor(i·s/n) to
-ceil((i+1)·s/n), so that neighbours may share a token. Rows and columns are pooled one after the
-other, which is the same for a maximum and for a mean over a rectangle.
+The cells are PyTorch's: cell i of n over a side s runs from floor(i·s/n) to ceil((i+1)·s/n), so
+neighbours may share a token. Rows and columns are pooled one after the other; for a maximum, and
+for a mean over a rectangle, the result is the same.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 
-def largest(image: torch.Tensor, small: tuple[int, int]) -> torch.Tensor:
+def maximum(image: torch.Tensor, small: tuple[int, int]) -> torch.Tensor:
     """The largest value of each cell: `[b, h, w, c]` to `[b, *small, c]`."""
     for axis, cells in enumerate(small, 1):
         places, _ = _cells(image.shape[axis], cells, image.device)
@@ -39,7 +39,7 @@ def _members(image: torch.Tensor, axis: int, small: int, places: torch.Tensor) -
 
 def _cells(side: int, small: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     if _get_current_dispatch_mode() is not None:
-        # tensors made while the model is traced or exported belong to that trace
+        # a tensor made while the model is traced or exported belongs to that trace: do not cache it
         return _tensors(side, small, device)
     return _kept(side, small, device)
 
@@ -51,11 +51,11 @@ def _kept(side: int, small: int, device: torch.device) -> tuple[torch.Tensor, to
 
 
 def _tensors(side: int, small: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """The places of every cell's members, as many for each cell, and each one's weight."""
+    """The places of each cell's members, equally many for every cell, and their weights."""
     starts = [i * side // small for i in range(small)]
     lengths = [-(-(i + 1) * side // small) - start for i, start in enumerate(starts)]
     most = max(lengths)
-    # a shorter cell has its last member again, which weighs nothing
+    # a shorter cell repeats its last member, with weight 0
     places = [
         start + min(k, n - 1) for start, n in zip(starts, lengths, strict=True) for k in range(most)
     ]

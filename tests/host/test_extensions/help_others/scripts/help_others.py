@@ -67,7 +67,7 @@ def on_app_started(_demo: Any, app: Any) -> None:
     detect_a_fixed_box()
     tell_the_tiny_widths()
     for order in (style_align, watch_controlnet):
-        app.add_api_route(f"/todo-company/{order.__name__}", order, methods=["POST"])
+        app.add_api_route(f"/help-others/{order.__name__}", order, methods=["POST"])
 
 
 script_callbacks.on_app_started(on_app_started)

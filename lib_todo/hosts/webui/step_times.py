@@ -1,4 +1,4 @@
-"""Seconds a step, with ToDo and without, of this session's generations; in memory alone."""
+"""Seconds per step of this session's generations, with and without ToDo; kept in memory only."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Any
 Shape = tuple[Hashable, ...]
 
 
-class Pace:
+class StepTimes:
     """Times between the sampler's evaluations, by processing object and pass."""
 
     def __init__(
         self, clock: Callable[[], float] = time.perf_counter, remembered: int = 64
     ) -> None:
-        """`remembered`: how many shapes of generations without ToDo are kept, the latest ones."""
+        """`remembered`: for how many shapes, the latest ones, times without ToDo are kept."""
         self._clock = clock
         self._remembered = remembered
         self._last: tuple[weakref.ref, int, str, float] | None = None
@@ -45,18 +45,18 @@ class Pace:
                 self._without.popitem(last=False)
 
     def seconds(self, p: Any, pass_name: str) -> float | None:
-        """The median between two evaluations of that pass of `p`; None with fewer than two."""
+        """The median seconds between evaluations of that pass of `p`; None with fewer than two."""
         if self._owner is None or self._owner() is not p or not self._times.get(pass_name):
             return None
         return statistics.median(self._times[pass_name])
 
     def without(self, shape: Shape) -> float | None:
-        """The same of the latest generation of that shape without ToDo."""
+        """The same for the latest generation of that shape without ToDo."""
         return self._without.get(shape)
 
 
 def shape_of(params: Any) -> Shape:
-    """What has to be the same for two steps to be compared, of the host's `CFGDenoiserParams`."""
+    """What must be equal for step times to be comparable, from the host's `CFGDenoiserParams`."""
     p = params.denoiser.p
     latent = getattr(params, "x", None)
     return (
@@ -68,12 +68,12 @@ def shape_of(params: Any) -> Shape:
 
 
 def evaluations_a_step(denoiser: Any) -> float:
-    """Two for second-order samplers such as Heun."""
+    """Evaluations per step: 2 for second-order samplers such as Heun."""
     return denoiser.total_steps / denoiser.steps if denoiser.steps else 1
 
 
 def in_words(seconds: float | None, without: float | None) -> str:
-    """`0.83 s a step, 1.6 times as fast as without ToDo`, as far as it is known."""
+    """Such as `0.83 s a step, 1.6 times as fast as without ToDo`; without what is not known."""
     if seconds is None:
         return ""
     told = f"{seconds:.2g} s a step" if seconds < 10 else f"{seconds:.0f} s a step"

@@ -1,4 +1,4 @@
-"""What the conftest of each room of host tests does: skip where there is no host, start hosts."""
+"""What the conftests of all hosts share: skip tests where there is no host, start hosts."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ T = TypeVar("T", bound=Program)
 
 
 def skip_or_check(
-    items: list[pytest.Item], room: Path, reason: str | None, check: Callable[[], Any]
+    items: list[pytest.Item], folder: Path, reason: str | None, check: Callable[[], Any]
 ) -> None:
     """Have the tests in that folder skipped with the reason; where there is none, `check()`.
 
     Args:
         items: what pytest has collected.
-        room: the conftest's own folder; it hears of other folders' tests as well.
+        folder: the conftest's own; pytest passes it the tests of other folders as well.
         reason: why the host's tests cannot run here, or None.
         check: raises UsageError where something is wrong that would fail every test alike.
     """
-    ours = [item for item in items if item.path.is_relative_to(room)]
+    ours = [item for item in items if item.path.is_relative_to(folder)]
     if reason is not None:
         for item in ours:
             item.add_marker(pytest.mark.skip(reason=reason))

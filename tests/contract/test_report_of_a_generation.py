@@ -1,4 +1,4 @@
-"""What a generation leaves for people and programs: the line, the infotext and the JSON."""
+"""What a generation reports: the line, the infotext and the JSON."""
 
 from __future__ import annotations
 
@@ -197,10 +197,10 @@ def test_a_host_that_asks_values_has_the_report_outside_of_images(
 def test_seconds_a_step_and_the_gain_over_an_earlier_generation_without(
     host: Any, model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lib_todo.hosts.webui import lifecycle, pace
+    from lib_todo.hosts.webui import lifecycle, step_times
 
     now = [0.0]
-    monkeypatch.setattr(lifecycle, "_pace", pace.Pace(lambda: now[0]))
+    monkeypatch.setattr(lifecycle, "_step_times", step_times.StepTimes(lambda: now[0]))
 
     def taking(seconds: float) -> Any:
         def call(height: int, width: int) -> torch.Tensor:
@@ -209,22 +209,22 @@ def test_seconds_a_step_and_the_gain_over_an_earlier_generation_without(
 
         return call
 
-    def paces(processed: Any) -> tuple[float, float | None]:
+    def seconds_a_step(processed: Any) -> tuple[float, float | None]:
         """Seconds with and without, as the JSON tells them; the line says the same."""
         (found,) = report_of(processed)["seconds_a_step"].values()
         measured = found["with_todo"], found["without_todo"]
-        assert f"128×128, {pace.in_words(*measured)})" in processed.comments
+        assert f"128×128, {step_times.in_words(*measured)})" in processed.comments
         return measured
 
-    assert paces(process_images_inner(Processing(taking(2), lifecycle), *ON)) == (2, None)
+    assert seconds_a_step(process_images_inner(Processing(taking(2), lifecycle), *ON)) == (2, None)
     process_images_inner(Processing(taking(3), lifecycle), False)
     other = Processing(taking(2), lifecycle, cfg_scale=1)
-    assert paces(process_images_inner(other, *ON)) == (2, None)
+    assert seconds_a_step(process_images_inner(other, *ON)) == (2, None)
     p = Processing(taking(1), lifecycle, calls_per_step=2)
-    assert paces(process_images_inner(p, *ON)) == (2, 6)
+    assert seconds_a_step(process_images_inner(p, *ON)) == (2, 6)
     # a difference is not ToDo's where it pooled nothing
     idle = process_images_inner(Processing(taking(2), lifecycle), {"threshold": 512})
-    assert f"128×128, {pace.in_words(2, None)})" in idle.comments
+    assert f"128×128, {step_times.in_words(2, None)})" in idle.comments
 
 
 def test_calls_before_the_sampler_are_in_no_step(lifecycle: Any, model: Any) -> None:

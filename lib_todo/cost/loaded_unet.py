@@ -1,4 +1,4 @@
-"""The shape of a U-Net that is loaded, as far as costs need it."""
+"""The shape of a loaded U-Net, for the cost model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .architectures import UNetShape
 
 
 def shape_of_unet(unet: Any) -> UNetShape | None:
-    """The shape of a U-Net of ldm's anatomy, which WebUIs and ComfyUI share.
+    """The shape of a U-Net built like ldm's, as in the WebUIs and ComfyUI.
 
     None where it is of another kind (SD3, Flux), or has no spatial transformers.
     """
@@ -28,7 +28,7 @@ def shape_of_unet(unet: Any) -> UNetShape | None:
 
 
 def _levels(unet: Any) -> Iterator[tuple[int, int]]:
-    """Channels, and transformer blocks behind each residual block, from the largest grid down."""
+    """Channels, and transformer blocks after each residual block, the largest grid first."""
     channels = depth = 0
     for block in getattr(unet, "input_blocks", ()):
         parts = list(block)
@@ -44,7 +44,7 @@ def _levels(unet: Any) -> Iterator[tuple[int, int]]:
 
 
 def _vector_width(unet: Any) -> int:
-    """Of what SDXL adds to the time: the width of the first layer that takes it; 0 without one."""
+    """The width of the vector that SDXL adds to the time embedding; 0 for other models."""
     embedding: Any = getattr(unet, "label_emb", None)
     layers = embedding.modules() if hasattr(embedding, "modules") else ()
     return next((part.in_features for part in layers if hasattr(part, "in_features")), 0)

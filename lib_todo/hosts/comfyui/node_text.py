@@ -1,4 +1,4 @@
-"""What happened, said under the node and in the console."""
+"""The text under the node and in the console: what was pooled, and the speed-up to expect."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 def line(sampling: Sampling, shape: UNetShape | None) -> str:
-    """What one sampling did: the size, what was pooled or why nothing, the expected speed-up."""
+    """The line on one sampling: its size, what was pooled or why nothing, the expected speed-up."""
     where = size_in_words(sampling.latent)
     told = sampling.report.line(sampling.settings.threshold, f"at {where}")
     if not sampling.report.pooled or sampling.latent is None:
@@ -23,7 +23,7 @@ def line(sampling: Sampling, shape: UNetShape | None) -> str:
     told = told.replace("ToDo: ", f"ToDo at {where}: ", 1)
     if shape is None:
         return told
-    return f"{told}; {expected(shape, sampling.latent, sampling.allowed)}"
+    return f"{told}; {expected(shape, sampling.latent, sampling.sampler_settings)}"
 
 
 def size_in_words(latent: Grid | None) -> str:
@@ -33,13 +33,13 @@ def size_in_words(latent: Grid | None) -> str:
 
 
 def expected(shape: UNetShape, latent: Grid, settings: Settings) -> str:
-    """The speed-up of a pooled step, as the cost model expects it: a range, as machines differ."""
+    """The speed-up of a pooled step by the cost model, as a range, since machines differ."""
     range_ = range_in_words(*speedup(shape, latent, settings))
     return f"a pooled step should be {range_} times as fast"
 
 
-class Teller:
-    """Says what each sampling did: a line in the console, and all of a run's under the node."""
+class NodeText:
+    """Writes a line on each sampling to the console, and all lines of a run under the node."""
 
     def __init__(self, node_id: str | None, shape: UNetShape | None) -> None:
         self.node_id = node_id
@@ -51,7 +51,7 @@ class Teller:
         self.say(line(sampling, self.shape))
 
     def say(self, text: str) -> None:
-        """Log the text, and show it under the node below what it said earlier in this run."""
+        """Log the text, and show it under the node, below earlier lines of the same run."""
         log.info(text)
         run = _run_id()
         if run != self._run:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from expect import CLEAN, HIRES, Pass, Pooling, check, first_pixels
 from host import Host
-from told import pooled, reasons, told
+from todo_report import pooled, reasons, report_of
 
 POOLING = Pooling(factor=2, threshold=8)
 # The defaults of the built-in extension's options.
@@ -46,8 +46,8 @@ def test_token_merging_keeps_its_layers(host: Host) -> None:
             (8, 8): {(64, 64)},
             (4, 4): {(16, 16)},
         }
-        assert pooled(told(answer)) == {(256, 64): 5}
-        assert reasons(told(answer)) == {"tokens_merged": 5, "below_threshold": 6}
+        assert pooled(report_of(answer)) == {(256, 64): 5}
+        assert reasons(report_of(answer)) == {"tokens_merged": 5, "below_threshold": 6}
     assert host.probe_leftovers() == CLEAN
     host.probe_reset()
     host.txt2img(steps=1, **POOLING.asked())
@@ -61,7 +61,7 @@ def test_token_merging_in_all_layers_above_the_threshold(host: Host) -> None:
         alone = host.txt2img(steps=1)
         both = host.txt2img(steps=1, **Pooling(factor=2, threshold=16).asked())
     assert first_pixels(both) == first_pixels(alone)
-    assert reasons(told(both)) == {"tokens_merged": 5, "below_threshold": 11}
+    assert reasons(report_of(both)) == {"tokens_merged": 5, "below_threshold": 11}
 
 
 def test_token_merging_in_the_hires_pass_alone(host: Host) -> None:
@@ -109,13 +109,13 @@ def test_hypertile_keeps_its_layers_and_gives_them_back(tiled: Host) -> None:
             (8, 8): {(64, 64)},
             (4, 4): {(16, 16)},
         }
-        assert reasons(told(answer))["hypertile"] == 5
+        assert reasons(report_of(answer))["hypertile"] == 5
         assert tiled.probe_leftovers() == left_by_hypertile
 
         only_tiled = Pooling(factor=2, threshold=16)
         answer = tiled.txt2img(steps=1, **only_tiled.asked())
         assert first_pixels(answer) == alone
-        assert (pooled(told(answer)), reasons(told(answer))["hypertile"]) == ({}, 5)
+        assert (pooled(report_of(answer)), reasons(report_of(answer))["hypertile"]) == ({}, 5)
 
     # HyperTile is off again and its forward still there: every layer is pooled, with right rows.
     tiled.probe_reset()
@@ -131,7 +131,7 @@ def test_hypertile_in_the_hires_pass_alone(tiled: Host) -> None:
     assert counts(tiled)[16, 16] == {(256, 64)}
     assert counts(tiled, "hires")[32, 32] == {(256, 256)}
     assert counts(tiled, "hires")[16, 16] == {(256, 64)}
-    found = told(answer)["passes"]
+    found = report_of(answer)["passes"]
     assert ("hypertile" in reasons(found["first"]), reasons(found["hires"])["hypertile"]) == (
         False,
         5,

@@ -1,4 +1,4 @@
-"""This machine's rates: measured when asked, never beside a generation, and kept in a file."""
+"""This machine's rates, for the hint: measured on request, never during a generation; in a file."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ BUSY = "An image is being generated; measure when it is done"
 
 
 class BusyError(RuntimeError):
-    """Something else uses the device."""
+    """A generation is using the device."""
 
 
 def rates() -> Rates | None:
-    """Those of the device and precision in use; None where they were not measured."""
+    """The rates of the device and precision in use; None where they were not measured."""
     try:
         return Rates(**_kept()[_key(*_in_use())])
     except (KeyError, TypeError):
@@ -28,7 +28,7 @@ def rates() -> Rates | None:
 
 
 def measure_now() -> Rates:
-    """Measure and keep.
+    """Measure the rates and write them to the file.
 
     Raises:
         BusyError: a generation is under way, or waits for its turn.

@@ -1,4 +1,4 @@
-"""Other people's extensions beside ours: where they are, hosts that have them, how they are asked.
+"""Hosts with other people's extensions beside ours, and how these are used.
 
 SD_WEBUI_EXTENSIONS names a folder of checkouts, each named as its repository. One that is missing
 is left out of the hosts, and its tests are skipped.
@@ -17,7 +17,7 @@ import pytest
 from expect import Pooling
 from host import CHECKPOINT, REPOSITORY, TEST_EXTENSIONS, Host
 
-HELP = TEST_EXTENSIONS / "company_help"
+HELP = TEST_EXTENSIONS / "help_others"
 
 ADETAILER = "adetailer"
 CONTROLNET = "sd-webui-controlnet"
@@ -60,7 +60,7 @@ def extensions(data: Path, order: str | None) -> list[Path]:
     return [*found, ours]
 
 
-class CompanyHost(Host):
+class HostWithOthers(Host):
     """A host with the neighbours and small files for them."""
 
     test_extensions = (*Host.test_extensions, HELP)
@@ -74,11 +74,11 @@ class CompanyHost(Host):
         tiny_files.make(self.data / "models", checkpoint)
 
     def style_align(self, on: bool) -> None:
-        self.post("/todo-company/style_align", on=on)
+        self.post("/help-others/style_align", on=on)
 
     def watch_controlnet(self) -> None:
         """From now on, until a model is loaded, count in ControlNet's own layers too."""
-        self.post("/todo-company/watch_controlnet")
+        self.post("/help-others/watch_controlnet")
 
 
 def script(title: str, *args: Any) -> dict[str, Any]:

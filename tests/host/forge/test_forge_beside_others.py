@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from expect import CLEAN, Pass, Pooling, check, first_pixels, infotext, parameters, picture
 from forge_hosts import ForgeHost, Kind, fresh, grids_seen
-from told import pooled, reasons, steps, told
+from todo_report import pooled, reasons, report_of, steps
 
 POOLING = Pooling(factor=2, threshold=8)
 # every layer, those of the middle block too
@@ -27,12 +27,12 @@ def test_token_merging_keeps_its_layers(host: ForgeHost) -> None:
         host.probe_reset()
         answer = host.txt2img(steps=1, **Pooling(factor=2, threshold=16).asked())
         assert first_pixels(answer) == first_pixels(alone)
-        assert (pooled(told(answer)), reasons(told(answer))["other_grid"]) == ({}, 5)
+        assert (pooled(report_of(answer)), reasons(report_of(answer))["other_grid"]) == ({}, 5)
         assert grids_seen(host)[32] == {(512, 1024)}
         host.probe_reset()
         answer = host.txt2img(steps=1, **POOLING.asked())
         assert grids_seen(host)[16] == {(256, 64)}
-        assert reasons(told(answer))["other_grid"] == 5
+        assert reasons(report_of(answer))["other_grid"] == 5
 
 
 def other_script(forge_kind: Kind, host: ForgeHost, name: str, *args: Any) -> dict[str, Any]:
@@ -60,8 +60,8 @@ def test_beside_what_else_changes_the_unet(
     asked = EVERYWHERE.asked()
     scripts = asked["alwayson_scripts"] | other_script(forge_kind, host, name, *args)
     answer = host.txt2img(steps=2, alwayson_scripts=scripts)
-    assert (1024, 256) in pooled(told(answer)) or name == "kohya hrfix"
-    assert steps(told(answer)) == (2, 2)
+    assert (1024, 256) in pooled(report_of(answer)) or name == "kohya hrfix"
+    assert steps(report_of(answer)) == (2, 2)
     if name == "kohya hrfix":
         # by 1.7: a grid that is no power of two below the latent's
         assert (81, 25) in grids_seen(host)[9]
@@ -73,7 +73,7 @@ def test_hypertile_keeps_its_layers(forge_kind: Kind, host: ForgeHost) -> None:
     tiles = other_script(forge_kind, host, "hypertile", True, 128, 2, 1, False)
     asked = POOLING.asked()["alwayson_scripts"]
     answer = host.txt2img(steps=1, alwayson_scripts=asked | tiles)
-    assert "other_grid" in reasons(told(answer))
+    assert "other_grid" in reasons(report_of(answer))
     assert all(keys == 1024 for _, keys in grids_seen(host)[32])
     host.probe_reset()
     host.txt2img(steps=1, **POOLING.asked())
@@ -104,7 +104,11 @@ def test_a_reference_picture_replaces_the_attention(host: ForgeHost, module: str
     assert all(row["queries"] == row["keys"] for row in host.probe_counts()["rows"])
     assert first_pixels(answer) == first_pixels(alone) != first_pixels(host.txt2img(steps=2))
     # no call of self-attention was seen
-    assert (pooled(told(answer)), reasons(told(answer)), told(answer)["layers"]) == ({}, {}, 0)
+    assert (pooled(report_of(answer)), reasons(report_of(answer)), report_of(answer)["layers"]) == (
+        {},
+        {},
+        0,
+    )
     assert parameters(infotext(answer))["ToDo factor"] == "2"
     host.probe_reset()
     host.txt2img(steps=1, **POOLING.asked())
@@ -117,5 +121,9 @@ def test_style_align_replaces_the_attention(forge_kind: Kind, host: ForgeHost) -
     )
     answer = host.txt2img(steps=1, batch_size=2, alwayson_scripts=scripts)
     # no call of self-attention was seen
-    assert (pooled(told(answer)), reasons(told(answer)), told(answer)["layers"]) == ({}, {}, 0)
+    assert (pooled(report_of(answer)), reasons(report_of(answer)), report_of(answer)["layers"]) == (
+        {},
+        {},
+        0,
+    )
     assert parameters(infotext(answer))["ToDo factor"] == "2"

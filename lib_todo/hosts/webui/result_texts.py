@@ -1,4 +1,4 @@
-"""What a generation leaves in the image's text, under the image and in the API's info."""
+"""The results of a generation as text: infotext, the line under the image, the API's info."""
 
 from __future__ import annotations
 
@@ -15,41 +15,44 @@ from ...settings import Settings
 from ...wording import generation_line, nothing_pooled
 from . import prediction
 from .infotext import JSON_KEY, REPORT_KEY, USED_KEY, Written, to_infotext
-from .pace import in_words
+from .step_times import in_words
 
-# seconds a step with ToDo and, of a pass like it, without; None where not measured
-PassPace = tuple["float | None", "float | None"]
+# seconds per step with ToDo, and of a similar pass without it; None where not measured
+SecondsPerStep = tuple["float | None", "float | None"]
 
 
 class InfoText(Written):
-    """A text for the API's info alone: the host leaves a key whose call gives None out of images.
+    """A text for the API's info only: the host calls it when it writes an image's text, and leaves
+    out a key whose call returns None.
 
-    Scripts that put results together (SD upscale, Loopback) build the info from the processing
-    object itself, so this is where it has to be.
+    It has to be in the processing object's parameters, since scripts that combine results (SD
+    upscale, Loopback) build the info from these.
     """
 
     __slots__ = ()
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
-        """What the host asks for when it writes an image's text."""
+        """None, so that the host leaves it out of the image's text."""
 
 
 class InfoData(dict):
-    """The same for what programs read: no list, of which the host would write one item."""
+    """The same for programs. A dict, since the host would take one item of a list."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
-        """What the host asks for when it writes an image's text."""
+        """None, so that the host leaves it out of the image's text."""
 
 
 def write_infotext(p: Any, settings: Settings | None, done: Report | None = None) -> None:
-    """Make the infotext of `p` tell these settings, or none.
+    """Write these settings to the infotext of `p`, or remove them.
 
-    The cells of an X/Y/Z plot share one dict, hence the removal first. So do copies that others
-    make of `p` inside its own generation (ADetailer): there it is the outer one's to write. What
-    another extension wrote under the same key stays.
+    The cells of an X/Y/Z plot share one dict, so earlier settings are removed first. A generation
+    inside another one (ADetailer) shares the outer one's dict and writes nothing. What another
+    extension wrote under the same key stays.
 
     Args:
-        done: what was pooled; None before the sampling, where the plan is all that is known.
+        p: the host's processing object.
+        settings: None removes what we wrote.
+        done: what was pooled; None before sampling, when only the plan is known.
     """
     if is_inside_another(p):
         return
@@ -63,24 +66,24 @@ def write_infotext(p: Any, settings: Settings | None, done: Report | None = None
 
 
 def host_asks_values() -> bool:
-    """Whether the host calls what can be called among an image's parameters (since 1.10)."""
+    """Whether the host calls callable values among an image's parameters (since 1.10)."""
     processing = sys.modules.get("modules.processing")
     written = getattr(getattr(processing, "create_infotext", None), "__doc__", None)
     return "callable" in (written or "")
 
 
 def write_info(params: dict[str, Any], lines: list[str], data: list[dict[str, Any]]) -> None:
-    """Put the report, for people and for programs, where the API's info is made from."""
+    """Add the report, for people and for programs, to the parameters in the API's info."""
     params[REPORT_KEY] = InfoText("\n".join(lines))
     params[JSON_KEY] = InfoData(generations=data)
 
 
 def used(planned: Mapping[str, Mapping[Grid, list[float]]], done: Report | None) -> str:
-    """The factors of each pass in a few words, such as `hires 128×128 tokens by 2 then 3`.
+    """The factors of each pass, such as `hires 128×128 tokens by 2 then 3`.
 
     Args:
         planned: see prediction.planned.
-        done: what was pooled, of which alone is told then.
+        done: what was pooled; factors that did not occur are left out. None: all that is planned.
     """
     told = []
     for name, grids in planned.items():
@@ -98,7 +101,7 @@ def used(planned: Mapping[str, Mapping[Grid, list[float]]], done: Report | None)
 
 def _was_used(grid: Grid, factor: float, counts: Counts | None) -> bool:
     height, width = pooled_grid(grid, factor)
-    # several grids in one context leave as many times the keys
+    # with several grids in one context, both numbers are multiples
     return counts is not None and any(
         key[0] == grid and key[3] is None and key[2] * grid[0] * grid[1] == key[1] * height * width
         for key in counts.tallies
@@ -111,9 +114,9 @@ def is_inside_another(p: Any) -> bool:
 
 
 def _outer(p: Any) -> Iterator[Any]:
-    """The processing objects whose generation this one runs inside of, by the call stack.
+    """The processing objects whose generation this one runs inside of, from the call stack.
 
-    What others note down may outlive an exception; the stack cannot be wrong.
+    A note of our own could outlive an exception; the stack is always right.
     """
     frame: types.FrameType | None = sys._getframe(1)
     while frame is not None:
@@ -125,38 +128,40 @@ def _outer(p: Any) -> Iterator[Any]:
 
 
 def _local(frame: types.FrameType, name: str) -> Any:
-    """A function's local variable, with no other one kept alive by looking."""
+    """A function's local variable, without keeping its other ones alive."""
     found = frame.f_locals
     value = found.get(name)
     if isinstance(found, dict) and frame.f_code.co_flags & inspect.CO_OPTIMIZED:
-        # until Python 3.13 it is a copy, which the frame keeps: images and latents for its life
+        # before Python 3.13 f_locals is a copy that the frame keeps, and with it images and latents
         found.clear()
     return value
 
 
-def line(p: Any, settings: Settings, done: Report, paces: Mapping[str, PassPace]) -> str:
-    """What was done, for people."""
+def line(p: Any, settings: Settings, done: Report, seconds: Mapping[str, SecondsPerStep]) -> str:
+    """The line under the image."""
     if not done.tallies and not done.steps[1]:
         return nothing_pooled("no step was run")
     if not done.tallies:
         return nothing_pooled(prediction.why_no_layer(p))
     heads = {}
     for name, (width, height) in prediction.sizes(p).items():
-        ours, without = paces.get(name, (None, None))
+        ours, without = seconds.get(name, (None, None))
         counts = done.passes.get(name)
-        # where nothing was pooled a difference is the machine's, not ToDo's
+        # where nothing was pooled, a difference in time has other causes than ToDo
         told = in_words(ours, without if counts and counts.pooled else None)
         heads[name] = ", ".join(filter(None, [f"{width}×{height}", told]))
     return generation_line(done, settings.threshold, heads)
 
 
-def data(p: Any, settings: Settings, done: Report, paces: Mapping[str, PassPace]) -> dict[str, Any]:
-    """The same for programs."""
+def data(
+    p: Any, settings: Settings, done: Report, seconds: Mapping[str, SecondsPerStep]
+) -> dict[str, Any]:
+    """What `ToDo report JSON` contains."""
     return {
         "settings": vars(settings),
         "sizes": {name: list(size) for name, size in prediction.sizes(p).items()},
         "seconds_a_step": {
-            name: dict(zip(("with_todo", "without_todo"), found)) for name, found in paces.items()
+            name: dict(zip(("with_todo", "without_todo"), found)) for name, found in seconds.items()
         },
         **done.to_dict(),
     }

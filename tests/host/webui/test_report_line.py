@@ -1,4 +1,4 @@
-"""What is told of a generation, for people and programs; and the option that turns it off."""
+"""The report of a generation, for people and for programs, and the option that hides the line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from expect import HIRES, info, infotext, parameters, picture, todo
 from host import Host, images
-from told import generations, line, numbers, pooled, reasons, steps, told
+from todo_report import generations, line, numbers, pooled, reasons, report_of, steps
 
 SQUARE = {"width": 128, "height": 128, "steps": 2}
 SMALLER = {"below_threshold": 16}
@@ -28,8 +28,8 @@ DEEPER = {"below_threshold": 11}
 def test_why_nothing(host: Host, settings: dict[str, Any], why: dict[str, int]) -> None:
     host.use("tiny15_a")
     answer = host.txt2img(**SQUARE, **todo(preset="paper", **settings))
-    assert (pooled(told(answer)), reasons(told(answer))) == ({}, why)
-    assert told(answer)["sizes"] == {"first": [128, 128]}
+    assert (pooled(report_of(answer)), reasons(report_of(answer))) == ({}, why)
+    assert report_of(answer)["sizes"] == {"first": [128, 128]}
     # what was asked for is told all the same
     assert parameters(infotext(answer))["ToDo preset"] == ("custom" if settings else "paper")
 
@@ -37,19 +37,19 @@ def test_why_nothing(host: Host, settings: dict[str, Any], why: dict[str, int]) 
 def test_why_nothing_in_both_passes(host: Host) -> None:
     host.use("tiny15_a")
     answer = host.txt2img(**HIRES, **todo(preset="paper"))
-    assert {name: reasons(counts) for name, counts in told(answer)["passes"].items()} == {
+    assert {name: reasons(counts) for name, counts in report_of(answer)["passes"].items()} == {
         "first": SMALLER,
         "hires": SMALLER,
     }
-    assert told(answer)["sizes"] == {"first": [128, 128], "hires": [256, 256]}
+    assert report_of(answer)["sizes"] == {"first": [128, 128], "hires": [256, 256]}
     assert parameters(infotext(answer))["ToDo preset"] == "paper"
 
 
 def test_why_nothing_in_img2img_and_sdxl(host: Host) -> None:
     host.use("tinyxl_a")
     answer = host.img2img(picture(200, 136), steps=1, width=200, height=136, **todo(preset="paper"))
-    assert reasons(told(answer)) == {"below_threshold": 22}
-    assert told(answer)["sizes"] == {"first": [200, 136]}
+    assert reasons(report_of(answer)) == {"below_threshold": 22}
+    assert report_of(answer)["sizes"] == {"first": [200, 136]}
 
 
 def test_what_was_pooled_pass_by_pass(host: Host) -> None:
@@ -58,7 +58,7 @@ def test_what_was_pooled_pass_by_pass(host: Host) -> None:
     answer = host.txt2img(
         **HIRES | {"steps": 2}, **todo(preset="paper", factor=2, threshold=8, end=0.5)
     )
-    passes = told(answer)["passes"]
+    passes = report_of(answer)["passes"]
     assert pooled(passes["first"]) == {(256, 64): 5}
     assert pooled(passes["hires"]) == {(1024, 256): 5, (256, 64): 5}
     assert {name: steps(counts) for name, counts in passes.items()} == {
@@ -77,16 +77,16 @@ def test_seconds_a_step_and_the_gain_over_an_image_without(host: Host) -> None:
     host.use("tiny15_a")
     size = {"width": 192, "height": 136, "steps": 4}
 
-    def paces() -> dict[str, float | None]:
+    def seconds_a_step() -> dict[str, float | None]:
         answer = host.txt2img(**size, **todo(preset="paper", factor=2, threshold=8))
-        found: dict[str, float | None] = told(answer)["seconds_a_step"]["first"]
+        found: dict[str, float | None] = report_of(answer)["seconds_a_step"]["first"]
         return found
 
-    alone = paces()
+    alone = seconds_a_step()
     assert alone["with_todo"] is not None
     assert alone["without_todo"] is None
     host.txt2img(**size)
-    assert paces()["without_todo"] is not None
+    assert seconds_a_step()["without_todo"] is not None
 
 
 def test_it_is_told_once_and_not_in_the_infotext(host: Host) -> None:
