@@ -41,7 +41,9 @@ def load(scripts_data: list[Any], script: str) -> None:
         NotLoadedError: another copy of the folder is in use, or the files have changed while the
             host keeps objects of the first load.
     """
-    _check_for_a_copy(scripts_data, script)
+    another_works = why_another_works(scripts_data, script)
+    if another_works is not None:
+        raise NotLoadedError(another_works)
     files = _files()
     loaded = sys.modules.get(NAME)
     if getattr(loaded, _MADE_OF, None) == files:
@@ -53,9 +55,35 @@ def load(scripts_data: list[Any], script: str) -> None:
     _import(files)
 
 
+def why_another_works(scripts_data: list[Any], script: str) -> str | None:
+    """Why this copy of the folder leaves the work to another one; None where there is none.
+
+    An older version that loads after this one cannot step aside for it, so scripts/todo.py asks
+    again once all scripts are loaded.
+
+    Args:
+        scripts_data: the scripts that the host has loaded so far.
+        script: the path of scripts/todo.py as the host knows it.
+    """
+    for data in scripts_data:
+        is_ours = data.script_class.__name__ == "ToDoScript"
+        folder = Path(data.path).parents[1]
+        if is_ours and data.path != script and (folder / "lib_todo").is_dir():
+            return (
+                f"another copy of it is in use: {folder}. Disable or remove one of the two; "
+                f"this one is {Path(script).parents[1]}"
+            )
+    return None
+
+
 def why_not(error: Exception) -> str:
     """The cause in one sentence for the user. An unexpected error is also printed in full."""
-    return f"ToDo is switched off, since {_cause(error)}"
+    return switched_off(_cause(error))
+
+
+def switched_off(cause: str) -> str:
+    """The sentence that names the cause."""
+    return f"ToDo is switched off, since {cause}"
 
 
 def _cause(error: Exception) -> str:
@@ -78,17 +106,6 @@ def _cause(error: Exception) -> str:
         return f"the Python package {package} cannot be used: {error}"
     traceback.print_exception(type(error), error, error.__traceback__)
     return f"an error occurred while it was loaded: {type(error).__name__}: {error}"
-
-
-def _check_for_a_copy(scripts_data: list[Any], script: str) -> None:
-    for data in scripts_data:
-        is_ours = data.script_class.__name__ == "ToDoScript"
-        folder = Path(data.path).parents[1]
-        if is_ours and data.path != script and (folder / "lib_todo").is_dir():
-            raise NotLoadedError(
-                f"another copy of it is in use: {folder}. Disable or remove one of the two; "
-                f"this one is {Path(script).parents[1]}"
-            )
 
 
 def _files() -> tuple[tuple[str, int, int], ...]:

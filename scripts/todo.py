@@ -15,6 +15,14 @@ _place: Any = spec_from_file_location(
 )
 _loader: Any = module_from_spec(_place)
 _place.loader.exec_module(_loader)
+OFF_TITLE = "ToDo (switched off)"
+
+
+def say_why_off(why: str) -> list[Any]:
+    with gr.Accordion(OFF_TITLE, open=False):
+        gr.HTML(html.escape(why))
+    return []
+
 
 try:
     from modules.script_callbacks import (
@@ -42,30 +50,34 @@ except Exception as error:
 
     class SwitchedOff(scripts.Script):
         def title(self) -> str:
-            return "ToDo (switched off)"
+            return OFF_TITLE
 
         def show(self, is_img2img: bool) -> Any:
             return scripts.AlwaysVisible
 
         def ui(self, is_img2img: bool) -> list[Any]:
-            with gr.Accordion(self.title(), open=False):
-                gr.HTML(html.escape(WHY_NOT))
-            return []
+            return say_why_off(WHY_NOT)
 
 else:
 
+    def another_works() -> str | None:
+        # an older version loads beside this one without a word, and both would follow one request
+        return _loader.why_another_works(scripts.scripts_data, __file__)
+
     class ToDoScript(scripts.Script):
         def title(self) -> str:
-            return "ToDo"
+            return OFF_TITLE if another_works() else "ToDo"
 
         def show(self, is_img2img: bool) -> Any:
             return scripts.AlwaysVisible
 
         def ui(self, is_img2img: bool) -> list[Any]:
-            return accordion.build(self)
+            why = another_works()
+            return say_why_off(_loader.switched_off(why)) if why else accordion.build(self)
 
         def process(self, p: Any, *args: Any) -> None:
-            lifecycle.begin(p, args)
+            if not another_works():
+                lifecycle.begin(p, args)
 
         def process_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:
             lifecycle.before_sampling(p)
@@ -74,9 +86,14 @@ else:
             lifecycle.finish(p, processed)
 
     def add_axes() -> None:
-        xyz.add_axes(scripts.scripts_data)
+        if not another_works():
+            xyz.add_axes(scripts.scripts_data)
 
     def app_started(demo: Any, app: Any) -> None:
+        why = another_works()
+        if why:
+            print(_loader.switched_off(why))
+            return
         accordion.hide_end_of_args([scripts.scripts_txt2img, scripts.scripts_img2img], "ToDo")
         routes.add(app)
 

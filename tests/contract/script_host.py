@@ -60,6 +60,10 @@ class ScriptHost:
         paths = [data.path for data in self.scripts_data[1:]]
         return [self._run(path) for path in paths]
 
+    def start_app(self) -> None:
+        """All scripts are loaded, and the server runs."""
+        self._call("on_app_started", None, None)
+
     def registered(self) -> list[str]:
         return sorted(kind for kind, _, _ in self.callbacks)
 
@@ -81,10 +85,10 @@ class ScriptHost:
         spec.loader.exec_module(module)
         return module
 
-    def _call(self, kind: str) -> None:
+    def _call(self, kind: str, *args: Any) -> None:
         for registered, _, function in self.callbacks:
             if registered == kind:
-                function()
+                function(*args)
 
     def _plot(self) -> Any:
         names = ("re_range", "re_range_count", "re_range_float", "re_range_count_float")

@@ -92,6 +92,40 @@ def test_libraries_of_other_origins_are_neither_used_nor_dropped(
     assert sys.modules["lib_todo"] is older
 
 
+@pytest.mark.parametrize("older_first", [True, False])
+def test_beside_an_older_version_that_looks_for_no_copy(
+    script_host: ScriptHost,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    older_first: bool,
+) -> None:
+    """It imports the library by its plain name, and works in whichever order they load."""
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "lib_todo").mkdir()
+    (tmp_path / "lib_todo" / "__init__.py").write_text("")
+    (tmp_path / "scripts" / "todo.py").write_text(
+        "import lib_todo\nfrom modules import scripts\nclass ToDoScript(scripts.Script): pass\n"
+    )
+    monkeypatch.setitem(sys.modules, "lib_todo", None)
+    del sys.modules["lib_todo"]
+    order = (tmp_path, ROOT) if older_first else (ROOT, tmp_path)
+    modules = dict(zip(order, script_host.load(*order)))
+    assert Path(modules[tmp_path].lib_todo.__file__).parents[1] == tmp_path
+    ours = modules[ROOT]
+    if older_first:
+        ours.SwitchedOff().ui(True)
+    else:
+        assert library(ours) == ROOT
+        script, p = ours.ToDoScript(), types.SimpleNamespace()
+        assert (script.title(), script.ui(True)) == ("ToDo (switched off)", [])
+        script.process(p, True)
+        assert vars(p) == {}
+        script_host.start_app()
+    for told in (script_host.shown[-1], capsys.readouterr().out):
+        assert all(str(folder) in told for folder in order)
+
+
 def test_an_older_library_under_its_own_name_is_replaced(
     script_host: ScriptHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
