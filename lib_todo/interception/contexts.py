@@ -42,6 +42,9 @@ def why_not_this_grid(x: Any, context: Any, grid: Grid, layer: Any, transformer:
     """Why `count_key_grids` found none: another extension changed the tokens, or it is a prompt."""
     if _merges(layer, transformer):
         return Reason.TOKENS_MERGED
+    if not _is_of_a_block(layer, transformer):
+        # GLIGEN's attends to the tokens of its boxes too
+        return Reason.NOT_SELF_ATTENTION
     if context is None or context is x:
         return Reason.OTHER_GRID
     # over merged, folded or tiled tokens it is still self-attention; over a prompt it is not
@@ -58,6 +61,13 @@ def _merges(layer: Any, transformer: Any) -> bool:
         getattr(block, "attn1", None) is layer and type(block).__name__ == "ToMeBlock"
         for block in blocks
     )
+
+
+def _is_of_a_block(layer: Any, transformer: Any) -> bool:
+    """Whether it is one of a block's own two; so taken where the blocks are not known."""
+    blocks = getattr(transformer, "transformer_blocks", ())
+    own = [getattr(block, name, None) for block in blocks for name in ("attn1", "attn2")]
+    return not own or any(attention is layer for attention in own)
 
 
 def is_first_attention(layer: Any, transformer: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pooling_reference as reference
@@ -217,6 +218,14 @@ def test_a_layer_that_hypertile_tiled_once_is_pooled() -> None:
     got = case.call(BY_TWO, x)
     torch.testing.assert_close(got, case.layer(x, context=by_loops(x, 2)))
     assert case.reasons() == [None]
+
+
+def test_an_attention_that_is_no_blocks_own_is_no_such_layer() -> None:
+    """GLIGEN's, over the picture's tokens and those of its boxes."""
+    case, x = Given(), tokens(TOKENS + 3)
+    case.layer = copy.deepcopy(case.layer)
+    case.assert_untouched(case.call(BY_TWO, x), x)
+    assert (case.reasons(), case.report.layers) == ([Reason.NOT_SELF_ATTENTION], 0)
 
 
 def test_attention_outside_of_any_transformer_passes_uncounted() -> None:
