@@ -14,6 +14,7 @@ from diffusers import (
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
+    UNetSpatioTemporalConditionModel,
 )
 from torch import nn
 from transformers import (
@@ -76,6 +77,25 @@ def unet_sdxl(**changes: Any) -> UNet2DConditionModel:
         "projection_class_embeddings_input_dim": TEXT_WIDTH + 6 * 8,
     }
     return unet(**{**options, **changes})
+
+
+def video_unet(**changes: Any) -> UNetSpatioTemporalConditionModel:
+    """Stable Video Diffusion's anatomy."""
+    options = {
+        "sample_size": 16,
+        "in_channels": 4,
+        "out_channels": 4,
+        "block_out_channels": (32, 32),
+        "down_block_types": ("CrossAttnDownBlockSpatioTemporal",) * 2,
+        "up_block_types": ("CrossAttnUpBlockSpatioTemporal",) * 2,
+        "layers_per_block": 1,
+        "num_attention_heads": 2,
+        "cross_attention_dim": TEXT_WIDTH,
+        "addition_time_embed_dim": 8,
+        "projection_class_embeddings_input_dim": 24,
+        "num_frames": 4,
+    }
+    return randomised(UNetSpatioTemporalConditionModel(**{**options, **changes}))
 
 
 def vae() -> AutoencoderKL:

@@ -10,7 +10,7 @@ import torch
 pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 
 import diffusers_models as models
-from diffusers import MotionAdapter, UNetMotionModel, UNetSpatioTemporalConditionModel
+from diffusers import MotionAdapter, UNetMotionModel
 from settings_of import paper
 
 from lib_todo import token_downsampling
@@ -36,25 +36,6 @@ def test_layers_that_tome_merges_are_told_as_that() -> None:
     assert not report.left_alone
 
 
-def video_unet() -> Any:
-    """Stable Video Diffusion's anatomy."""
-    model = UNetSpatioTemporalConditionModel(
-        sample_size=16,
-        in_channels=4,
-        out_channels=4,
-        block_out_channels=(32, 32),
-        down_block_types=("CrossAttnDownBlockSpatioTemporal",) * 2,
-        up_block_types=("CrossAttnUpBlockSpatioTemporal",) * 2,
-        layers_per_block=1,
-        num_attention_heads=2,
-        cross_attention_dim=models.TEXT_WIDTH,
-        addition_time_embed_dim=8,
-        projection_class_embeddings_input_dim=24,
-        num_frames=4,
-    )
-    return models.randomised(model)
-
-
 def run_video(model: Any, frames: int = 4, height: int = 8, width: int = 4) -> torch.Tensor:
     generator = torch.Generator().manual_seed(1)
     latents = torch.randn(1, frames, 4, height, width, generator=generator)
@@ -73,7 +54,7 @@ def spatial_layers(model: Any) -> list[Any]:
 @pytest.mark.parametrize("frames", [4, 8])
 def test_stable_video_diffusion(frames: int) -> None:
     """8 frames: as many as the deeper level (4 × 2) has tokens, and as its temporal layers get."""
-    model = video_unet()
+    model = models.video_unet()
     with token_downsampling(BY_TWO) as report:
         got = run_video(model, frames)
     assert set(report.pooled) == {(32, 8), (8, 2)}

@@ -1,0 +1,213 @@
+"""Whole diffusers pipelines of many kinds around small models with random weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import diffusers_models as models
+import torch
+from diffusers.pipelines.deprecated.stable_diffusion_panorama import (
+    pipeline_stable_diffusion_panorama as panorama,
+)
+from PIL import Image
+from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
+
+STEPS = 4
+# width × height in pixels: a latent of 16 × 12 tokens
+SIZE = {"width": 96, "height": 128}
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """One pipeline, and what a call of it takes.
+
+    `steps`: how many a call has. `calls`: of the U-Net in each. `options` are the call's. `told`:
+    it takes a `callback_on_step_end`.
+    """
+
+    pipe: Any
+    options: dict[str, Any]
+    steps: int = STEPS
+    calls: int = 1
+    told: bool = True
+
+    def __call__(self, **more: Any) -> Any:
+        """What a call gives, always the same without ToDo."""
+        generator = torch.Generator().manual_seed(3)
+        options = {"prompt": "a fox", "num_inference_steps": STEPS, "output_type": "latent"}
+        options = {**options, "generator": generator, **self.options, **more}
+        return self.pipe(**{name: value for name, value in options.items() if value is not None})[0]
+
+    def layers(self) -> int:
+        """How many layers attend over the places of one image."""
+        models = [self.pipe.unet, getattr(self.pipe, "controlnet", None)]
+        names = [name for model in models if model for name, _ in model.named_modules()]
+        over_frames = ("motion_modules", "temporal_transformer_blocks")
+        return sum(
+            name.endswith(".attn1") and not any(part in name for part in over_frames)
+            for name in names
+        )
+
+
+def picture() -> Image.Image:
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (SIZE["height"], SIZE["width"], 3), generator=generator)
+    return Image.fromarray(pixels.to(torch.uint8).numpy())
+
+
+def _with(cls: Any, base: Any, **parts: Any) -> Any:
+    """A pipeline of `cls` from the parts of `base`, with others in their place."""
+    parts = {**base.components, **parts}
+    if "safety_checker" in parts:
+        parts["requires_safety_checker"] = False
+    pipe = cls(**{name: part for name, part in parts.items() if name != "image_encoder"})
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def _without(base: Any, *names: str) -> Any:
+    kept = {name: part for name, part in base.components.items() if name not in names}
+    return type("Parts", (), {"components": kept})
+
+
+def image_to_image(base: Any) -> Kind:
+    pipe = _with(diffusers.StableDiffusionImg2ImgPipeline, base)
+    return Kind(pipe, {"image": picture(), "strength": 0.5, "num_inference_steps": 2 * STEPS})
+
+
+def depth(base: Any) -> Kind:
+    parts = _without(base, "safety_checker", "image_encoder", "feature_extractor")
+    unet = models.unet(in_channels=5)
+    others = {"unet": unet, "depth_estimator": None, "feature_extractor": None}
+    pipe = _with(diffusers.StableDiffusionDepth2ImgPipeline, parts, **others)
+    depth_map = torch.rand(1, 128, 96, generator=torch.Generator().manual_seed(0))
+    return Kind(pipe, {"image": picture(), "depth_map": depth_map, "strength": 1.0})
+
+
+def inpaint(base: Any) -> Kind:
+    pipe = _with(diffusers.StableDiffusionInpaintPipeline, base, unet=models.unet(in_channels=9))
+    mask = Image.new("L", (96, 128), 255)
+    return Kind(pipe, {"image": picture(), "mask_image": mask, "strength": 1.0, **SIZE})
+
+
+def instructed(base: Any) -> Kind:
+    unet = models.unet(in_channels=8)
+    pipe = _with(diffusers.StableDiffusionInstructPix2PixPipeline, base, unet=unet)
+    return Kind(pipe, {"image": picture()})
+
+
+def control_net(base: Any) -> Kind:
+    net = models.randomised(diffusers.ControlNetModel.from_unet(base.unet))
+    pipe = _with(diffusers.StableDiffusionControlNetPipeline, base, controlnet=net)
+    return Kind(pipe, {"image": picture(), **SIZE})
+
+
+def perturbed(base: Any) -> Kind:
+    pipe = _with(diffusers.StableDiffusionPAGPipeline, base)
+    return Kind(pipe, SIZE)
+
+
+def latent_consistency(base: Any) -> Kind:
+    parts = {"unet": models.unet(time_cond_proj_dim=32), "scheduler": diffusers.LCMScheduler()}
+    return Kind(_with(diffusers.LatentConsistencyModelPipeline, base, **parts), SIZE)
+
+
+def latent_consistency_of_an_image(base: Any) -> Kind:
+    parts = {"unet": models.unet(time_cond_proj_dim=32), "scheduler": diffusers.LCMScheduler()}
+    pipe = _with(diffusers.LatentConsistencyModelImg2ImgPipeline, base, **parts)
+    return Kind(pipe, {"image": picture(), "strength": 0.8})
+
+
+def wide_panorama(base: Any) -> Kind:
+    """Two views of 12 × 64 tokens side by side."""
+    pipe = _with(panorama.StableDiffusionPanoramaPipeline, base)
+    return Kind(pipe, {"height": 96, "width": 576}, calls=2)
+
+
+def upscale(base: Any) -> Kind:
+    unet = models.unet(in_channels=7, num_class_embeds=1000)
+    low = diffusers.DDPMScheduler()
+    parts = _without(base, "safety_checker", "image_encoder", "feature_extractor")
+    pipe = _with(diffusers.StableDiffusionUpscalePipeline, parts, unet=unet, low_res_scheduler=low)
+    small = picture().resize((12, 16))
+    return Kind(pipe, {"image": small}, told=False)
+
+
+def sdxl_image_to_image(folder: Path) -> Kind:
+    base = models.sdxl_pipeline(folder)
+    parts = _without(base, "image_encoder", "feature_extractor")
+    pipe = _with(diffusers.StableDiffusionXLImg2ImgPipeline, parts, add_watermarker=False)
+    return Kind(pipe, {"image": picture(), "strength": 0.5, "num_inference_steps": 2 * STEPS})
+
+
+def video(base: Any, free_init: bool = False) -> Kind:
+    """AnimateDiff; with FreeInit in two rounds, which take half and all of the steps."""
+    adapter = diffusers.MotionAdapter(
+        block_out_channels=(32, 32),
+        motion_layers_per_block=1,
+        motion_mid_block_layers_per_block=1,
+        motion_num_attention_heads=2,
+        motion_norm_num_groups=8,
+        use_motion_mid_block=True,
+    )
+    parts = _without(base, "safety_checker", "feature_extractor", "image_encoder")
+    others = {"motion_adapter": models.randomised(adapter), "feature_extractor": None}
+    pipe = _with(diffusers.AnimateDiffPipeline, parts, **others)
+    if free_init:
+        pipe.enable_free_init(num_iters=2, use_fast_sampling=True)
+    return Kind(pipe, {"num_frames": 2, **SIZE}, steps=STEPS // 2 + STEPS if free_init else STEPS)
+
+
+def free_init(base: Any) -> Kind:
+    return video(base, free_init=True)
+
+
+def video_of_an_image(base: Any) -> Kind:
+    """Stable Video Diffusion."""
+    encoder = CLIPVisionModelWithProjection(
+        CLIPVisionConfig(
+            hidden_size=16,
+            intermediate_size=32,
+            projection_dim=models.TEXT_WIDTH,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            image_size=224,
+            patch_size=32,
+        )
+    )
+    vae = diffusers.AutoencoderKLTemporalDecoder(
+        block_out_channels=(8,) * 4, down_block_types=("DownEncoderBlock2D",) * 4
+    )
+    pipe = diffusers.StableVideoDiffusionPipeline(
+        vae=models.randomised(vae),
+        image_encoder=models.randomised(encoder),
+        unet=models.video_unet(in_channels=8),
+        scheduler=diffusers.EulerDiscreteScheduler(
+            timestep_type="continuous", use_karras_sigmas=True, prediction_type="v_prediction"
+        ),
+        feature_extractor=CLIPImageProcessor(),
+    )
+    pipe.set_progress_bar_config(disable=True)
+    options = {"prompt": None, "image": picture(), "num_frames": 2, **SIZE}
+    return Kind(pipe, {**options, "decode_chunk_size": 1})
+
+
+OF_SD: list[Callable[[Any], Kind]] = [
+    image_to_image,
+    depth,
+    inpaint,
+    instructed,
+    control_net,
+    perturbed,
+    latent_consistency,
+    latent_consistency_of_an_image,
+    wide_panorama,
+    upscale,
+    video,
+    free_init,
+    video_of_an_image,
+]
