@@ -25,14 +25,13 @@ SIZE = {"width": 96, "height": 128}
 class Kind:
     """One pipeline, and what a call of it takes.
 
-    `steps`: how many a call has. `calls`: of the U-Net in each. `options` are the call's. `told`:
-    it takes a `callback_on_step_end`.
+    `steps`: how many a call has. `options` are the call's. `told`: it takes a
+    `callback_on_step_end`.
     """
 
     pipe: Any
     options: dict[str, Any]
     steps: int = STEPS
-    calls: int = 1
     told: bool = True
 
     def __call__(self, **more: Any) -> Any:
@@ -125,7 +124,7 @@ def latent_consistency_of_an_image(base: Any) -> Kind:
 def wide_panorama(base: Any) -> Kind:
     """Two views of 12 × 64 tokens side by side."""
     pipe = _with(panorama.StableDiffusionPanoramaPipeline, base)
-    return Kind(pipe, {"height": 96, "width": 576}, calls=2)
+    return Kind(pipe, {"height": 96, "width": 576})
 
 
 def upscale(base: Any) -> Kind:
