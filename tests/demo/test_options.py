@@ -104,7 +104,7 @@ def test_hires_sizes() -> None:
         ("--todo-method mean", "invalid choice"),
         ("--todo-preset slow", "invalid choice"),
         ("--tome-ratio 1", "tome-ratio must be from 0"),
-        ("--tome-ratio 0.9 --tome-stride 2", "out of reach"),
+        ("--tome-ratio 0.9 --tome-stride 2", "allows at most 0.75"),
         ("--tome-stride 1", "tome-stride must be"),
         ("--tome-max-downsample 3", "invalid choice"),
         ("--methods todo hypertile", "invalid choice"),

@@ -11,14 +11,16 @@ from pathlib import Path
 from forge_hosts import Kind
 from host import REPOSITORY
 
-from lib_todo.interception.families import COMFY_PARAMETERS, FAMILIES
+from lib_todo.interception.families import COMFY_PARAMETERS, FAMILIES, Place
 
 SCRIPT = Path(__file__).resolve().parent / "models_alone.py"
 FAMILY_OF = {"Forge": "forge", "reForge": "ldm_patched"}
 
 
-def forward_parameters(source: Path, cls: str) -> list[str]:
-    """The parameters of a class's `forward`, as they are written."""
+def forward_parameters(folder: Path, place: Place) -> list[str]:
+    """The parameters of a class's `forward`, as they are written in the host's folder."""
+    module, cls = place
+    source = folder.joinpath(*module.split(".")).with_suffix(".py")
     (found,) = [
         node
         for node in ast.parse(source.read_text()).body
@@ -32,13 +34,15 @@ def forward_parameters(source: Path, cls: str) -> list[str]:
 
 def test_the_table_has_the_hosts_signatures(forge_kind: Kind) -> None:
     (family,) = [each for each in FAMILIES if each.name == FAMILY_OF[forge_kind.name]]
-    source = forge_kind.folder().joinpath(*family.attention_module.split("."))
-    source = source.with_suffix(".py")
+    folder = forge_kind.folder()
     (attention,) = family.attentions
-    names = forward_parameters(source, attention)
+    names = forward_parameters(folder, attention)
     assert names == list(COMFY_PARAMETERS[: len(names)])
     assert names[:4] == ["x", "context", "value", "mask"]
-    assert forward_parameters(source, family.transformer)[:2] == ["x", "context"]
+    (transformer,) = family.transformers
+    assert forward_parameters(folder, transformer)[:2] == ["x", "context"]
+    for model in family.models:
+        assert forward_parameters(folder, model)[1] == family.timestep
 
 
 def test_the_unets_are_pooled_and_flux_and_sd3_have_nothing_to_pool(forge_kind: Kind) -> None:
@@ -51,8 +55,11 @@ def test_the_unets_are_pooled_and_flux_and_sd3_have_nothing_to_pool(forge_kind: 
     )
     assert done.returncode == 0, done.stderr[-3000:]
     seen = json.loads(done.stdout.splitlines()[-1])
-    # 16×16 tokens to 8×8; the 8×8 tokens of the other layers are not above the threshold
+    # by 2 as asked for; the deeper level too, which is above its own trained grid as well
     for unet in (seen["unet"], seen["unet 2.x"]):
-        assert (unet["pooled"], unet["downscales"]) == ([[256, 64]], [1, 2])
+        assert (unet["pooled"], unet["downscales"]) == (
+            [[256, 64], [64, 16]],
+            [1, 2],
+        )
     nothing = {"shape": [1, 16, 16, 16], "calls": 0, "pooled": [], "downscales": []}
     assert (seen["flux"], seen["sd3"]) == (nothing, nothing)
