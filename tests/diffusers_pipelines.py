@@ -179,7 +179,9 @@ def video_of_an_image(base: Any) -> Kind:
         )
     )
     vae = diffusers.AutoencoderKLTemporalDecoder(
-        block_out_channels=(8,) * 4, down_block_types=("DownEncoderBlock2D",) * 4
+        # its norms have 32 groups, which no option changes
+        block_out_channels=(32,) * 4,
+        down_block_types=("DownEncoderBlock2D",) * 4,
     )
     pipe = diffusers.StableVideoDiffusionPipeline(
         vae=models.randomised(vae),
