@@ -28,7 +28,7 @@ from todo_watching import classes, in_sampling, loading, own_state, resources, w
 HOOKED = {"SpatialTransformer", "CrossAttention", "UNetModel"}
 # place -> the function that it stands for, by module and attribute
 FUNCTIONS = {
-    "pool_tokens": ("sd_webui_todo.downsampling", "pool_tokens"),
+    "pool_tokens": ("sd_webui_todo.runs.run", "pool_tokens"),
     "layer_factor": ("sd_webui_todo.plan", "layer_factor"),
     "count": ("sd_webui_todo.report", "Report.count"),
     "progress": ("sd_webui_todo.report", "Report.progress"),

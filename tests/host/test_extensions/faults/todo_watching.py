@@ -17,6 +17,8 @@ TESTED = "sd_webui_todo"
 ATTENTION_MODULES = ("ldm.modules.attention", "sgm.modules.attention")
 INTERCEPTED = ("SpatialTransformer", "CrossAttention")
 SERIES, MOST_SERIES = f"{TESTED}.hosts.webui.series", 4
+# what caches hold, and the names of the page's own fields
+VALUES = ("Settings", "PasteKey")
 CONTAINERS = (dict, list, tuple, set, weakref.WeakKeyDictionary)
 
 
@@ -70,8 +72,7 @@ watcher = Watcher()
 def own_state() -> list[str]:
     """What the extension under test keeps anywhere between two generations.
 
-    Apart from the last few series, which a next image may go on with, and from settings, which are
-    values that caches hold.
+    Apart from the last few series, which a next image may go on with, and from VALUES.
     """
     allowed = _reachable(getattr(sys.modules.get(SERIES), "_latest", []))
     return sorted(
@@ -85,7 +86,7 @@ def own_state() -> list[str]:
 def _is_tested(item: Any) -> bool:
     kind = type(item)
     # some types have a descriptor there
-    return str(getattr(kind, "__module__", "")).startswith(TESTED) and kind.__name__ != "Settings"
+    return str(getattr(kind, "__module__", "")).startswith(TESTED) and kind.__name__ not in VALUES
 
 
 def _reachable(series: Collection[Any]) -> set[int]:

@@ -30,9 +30,11 @@ SHAPES = {
 }
 ASKED: dict[str, dict[str, Any]] = {
     "off": {},
-    "on": todo(threshold=4),
-    "first": todo(threshold=4, passes="first"),
-    "hires": todo(threshold=4, passes="hires"),
+    # factors by number, which hold in the first steps too: where telling the steps is what fails,
+    # the image stays the same
+    "on": todo(threshold=4, factor=2, deep_factor=2),
+    "first": todo(threshold=4, factor=2, deep_factor=2, passes="first"),
+    "hires": todo(threshold=4, factor=2, deep_factor=2, passes="hires"),
     "early": todo(threshold=4, end=0.5, factor=1.5, method="average"),
 }
 OURS = ("process", "process_batch", "postprocess", "on_cfg_denoiser")
