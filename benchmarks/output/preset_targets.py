@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -32,8 +33,9 @@ SPEED_UPS: dict[str, dict[tuple[str, int], float]] = {
 }
 # by preset, against what its error is held, and how many times that it may be
 ERRORS = {CLOSE: (PAPER, 0.12), BALANCED: (PAPER, 1.0), FAST: (TOME, 1.0)}
-# four evaluations: seven steps at a denoising strength of 0.6
 ERRORS_OF_FOUR = {CLOSE: (PAPER, 0.35), BALANCED: (TOME, 1.0)}
+# for how many evaluations ERRORS hold with every sampler, and for how many the four's
+MANY, FOUR = 8, 4
 Row = list[str]
 
 
@@ -66,9 +68,19 @@ def _errors(store: Store) -> Iterator[Row]:
 def _errors_by_sampler(store: Store) -> Iterator[Row]:
     for side, sampling in dict.fromkeys(key[:2] for key in store.under("samplers")):
         points = {key[0]: point for key, point in store.under("samplers", side, sampling).items()}
-        of_four = ", 7 steps, strength 0.6" in sampling
-        targets = ERRORS_OF_FOUR if of_four else {BALANCED: ERRORS[BALANCED]}
-        yield from _held_against(points, targets, sampling)
+        steps = _steps_taken(sampling)
+        if steps >= MANY:
+            yield from _held_against(points, {BALANCED: ERRORS[BALANCED]}, sampling)
+        elif steps == FOUR:
+            yield from _held_against(points, ERRORS_OF_FOUR, sampling)
+
+
+def _steps_taken(sampling: str) -> int:
+    """How many of the steps are taken in a sampling such as `DDIM, 16 steps, strength 0.6`."""
+    found = re.search(r", (\d+) steps, (?:strength (\S+)|from noise)$", sampling)
+    if not found:
+        raise ValueError(f"no sampling: {sampling!r}")
+    return int(int(found[1]) * float(found[2] or 1))
 
 
 def _held_against(
