@@ -4,8 +4,8 @@ Most samplers average over what changes from one evaluation to the next. An expl
 method instead extrapolates from its last evaluations, with large coefficients of alternating sign,
 and so amplifies changes. For such samplers the phase is held for some steps or stays fixed, and the
 automatic factors are the paper's. DPM adaptive mistakes the change for its own integration error
-and chooses other steps. LCM does not average at all and DPM fast hardly, so they get the paper's
-factors too.
+and chooses other steps. Restart adds noise again and repeats steps. LCM does not average at all and
+DPM fast hardly, so they get the paper's factors too.
 
 Error of the final latents as a ratio to the paper's ToDo with the same sampler; factor 2, twice the
 native size, 16 steps, denoising strength 0.6 (docs/lattice.md has all samplers):
@@ -19,6 +19,7 @@ native size, 16 steps, denoising strength 0.6 (docs/lattice.md has all samplers)
     DPM2 a (diffusers)                  0.42        (1.7 by 3 and 2)
     DPM fast              0.4 to 0.8    (2.0 to 3.4 by 3 and 2; through A1111)
     DPM adaptive          18.5          (35 by 3 and 2; through A1111)
+    Restart               1.1           (1.4 by 3 and 2; through A1111)
     all others            0.02 to 0.3
 
 One to three seeds each. How well holding works depends on where its boundaries fall among the last
@@ -64,6 +65,7 @@ BY_STEP: dict[str, SamplerRule] = {
     "DPM fast": _CAREFUL,
     "dpm_fast": _CAREFUL,
     "DPM adaptive": _FIXED,
+    "Restart": _FIXED,
     "dpm_adaptive": _FIXED,
 }
 # by diffusers' classes, whose steps are known by timesteps
