@@ -177,5 +177,7 @@ def test_send_to_img2img_and_generate_there(tab: Tab, installed: ForgeHost) -> N
     assert installed.probe_leftovers() == CLEAN
     img2img.page.click('#img2img_tabs_resize button:has-text("Resize by")')
     img2img.ui.fill("img2img_scale", 2)
+    # Forge ticks the box of an accordion that stays closed, and nothing is asked for a hidden hint
+    img2img.unfold("enabled")
     img2img.hint_with("256×256: 32×32 → 8×8 tokens (by 4)")
     prepare(img2img)
