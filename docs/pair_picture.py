@@ -14,16 +14,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.running.webui import WebUI  # noqa: E402  needs the path above
+from demo.comparison.pictures import side_by_side  # noqa: E402  needs the path above
 
 ROUNDS = 2
 
@@ -50,13 +47,12 @@ def make(webui: WebUI, request: dict[str, Any], made: list[Made]) -> None:
 
 def draw(made: list[Made], target: Path) -> None:
     """Side by side, with the seconds of the whole generation below the names."""
-    figure, axes = plt.subplots(1, len(made), figsize=(4.6 * len(made), 5.2))
-    for axis, each in zip(axes, made):
-        axis.imshow(each.picture)
-        axis.axis("off")
-        axis.set_title(f"{each.title}\n{each.seconds:.1f} s", fontsize=12)
-    figure.tight_layout()
-    figure.savefig(target, dpi=110, bbox_inches="tight")
+    shown = [
+        (each.picture, each.title, [f"{each.seconds:.1f} s in all"])
+        for each in made
+        if each.picture is not None
+    ]
+    side_by_side(shown).save(target)
 
 
 def main() -> None:

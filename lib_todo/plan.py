@@ -105,7 +105,7 @@ def settings_for_sampler(settings: Settings, sampler: str | None) -> Settings:
         settings: what was asked for.
         sampler: its name as hosts have it; None where it is not known.
     """
-    careful = rule_for(sampler, told=True).careful
+    careful = rule_for(sampler, reported=True).careful
     return with_papers_factors(settings) if careful else settings
 
 

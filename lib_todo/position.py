@@ -26,7 +26,7 @@ class Moment:
         shown_step: the step as the user counts it.
         sampler: its name, from a host or a scheduler.
         foreign: whether the call belongs to another generation.
-        told: whether a host or a callback reported the position.
+        reported: whether a host or a callback reported the position.
         scheduled: whether it follows from a scheduler's timesteps. Where neither holds, it was
             guessed from the timesteps of the model's calls.
     """
@@ -38,13 +38,13 @@ class Moment:
     shown_step: Step | None = None
     sampler: str | None = None
     foreign: bool = False
-    told: bool = False
+    reported: bool = False
     scheduled: bool = False
 
     @property
     def counts_steps(self) -> bool:
         """Whether the number of steps is known, not only where one ends and the next begins."""
-        return self.told or self.scheduled
+        return self.reported or self.scheduled
 
 
 class Position:
@@ -135,5 +135,5 @@ class Position:
             self.current_step,
             self.sampler,
             self.foreign_evaluation,
-            told=True,
+            reported=True,
         )

@@ -83,15 +83,15 @@ BY_TIMESTEP: dict[str, SamplerRule] = {
 UNKNOWN = SamplerRule(hold=2)
 
 
-def rule_for(sampler: str | None, told: bool = False) -> SamplerRule:
+def rule_for(sampler: str | None, reported: bool = False) -> SamplerRule:
     """The rule of a sampler.
 
     Args:
         sampler: the host's name for it, or its diffusers class; None where it is not known.
-        told: whether a host or a callback reports the steps; else they are known by timesteps.
+        reported: whether a host or a callback reports the steps; else they are known by timesteps.
     """
     if sampler is None:
         return UNKNOWN
     rule = BY_STEP.get(sampler) or BY_TIMESTEP.get(sampler, _EVERY_STEP)
     # reported steps are whole steps, however many timesteps they evaluate
-    return _EVERY_STEP if told and not rule.careful else rule
+    return _EVERY_STEP if reported and not rule.careful else rule

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from functools import cached_property
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -65,18 +66,24 @@ else:
         return _loader.why_another_works(scripts.scripts_data, __file__)
 
     class ToDoScript(scripts.Script):
+        @cached_property
+        def why_off(self) -> str | None:
+            # the host makes the object when all scripts are loaded, so this is asked once
+            return another_works()
+
         def title(self) -> str:
-            return OFF_TITLE if another_works() else "ToDo"
+            return OFF_TITLE if self.why_off else "ToDo"
 
         def show(self, is_img2img: bool) -> Any:
             return scripts.AlwaysVisible
 
         def ui(self, is_img2img: bool) -> list[Any]:
-            why = another_works()
-            return say_why_off(_loader.switched_off(why)) if why else accordion.build(self)
+            if self.why_off:
+                return say_why_off(_loader.switched_off(self.why_off))
+            return accordion.build(self)
 
         def process(self, p: Any, *args: Any) -> None:
-            if not another_works():
+            if not self.why_off:
                 lifecycle.begin(p, args)
 
         def process_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:

@@ -11,6 +11,7 @@ from diffusers import (
     AutoencoderKL,
     DDIMScheduler,
     EulerDiscreteScheduler,
+    MotionAdapter,
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
@@ -96,6 +97,31 @@ def video_unet(**changes: Any) -> UNetSpatioTemporalConditionModel:
         "num_frames": 4,
     }
     return randomised(UNetSpatioTemporalConditionModel(**{**options, **changes}))
+
+
+def motion_adapter() -> MotionAdapter:
+    """AnimateDiff's, for the anatomy of `unet`."""
+    adapter = MotionAdapter(
+        block_out_channels=(32, 32),
+        motion_layers_per_block=1,
+        motion_mid_block_layers_per_block=1,
+        motion_num_attention_heads=2,
+        motion_norm_num_groups=8,
+        use_motion_mid_block=True,
+    )
+    return randomised(adapter)
+
+
+class OfTensors(nn.Module):
+    """A `unet` that takes and gives tensors alone, as saved programs do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unet = unet()
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """The model's answer to latents, a timestep and a text."""
+        return self.unet(x, t, text, return_dict=False)[0]
 
 
 def vae() -> AutoencoderKL:

@@ -145,16 +145,8 @@ def sdxl_image_to_image(folder: Path) -> Kind:
 
 def video(base: Any, free_init: bool = False) -> Kind:
     """AnimateDiff; with FreeInit in two rounds, which take half and all of the steps."""
-    adapter = diffusers.MotionAdapter(
-        block_out_channels=(32, 32),
-        motion_layers_per_block=1,
-        motion_mid_block_layers_per_block=1,
-        motion_num_attention_heads=2,
-        motion_norm_num_groups=8,
-        use_motion_mid_block=True,
-    )
     parts = _without(base, "safety_checker", "feature_extractor", "image_encoder")
-    others = {"motion_adapter": models.randomised(adapter), "feature_extractor": None}
+    others = {"motion_adapter": models.motion_adapter(), "feature_extractor": None}
     pipe = _with(diffusers.AnimateDiffPipeline, parts, **others)
     if free_init:
         pipe.enable_free_init(num_iters=2, use_fast_sampling=True)

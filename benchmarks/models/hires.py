@@ -40,6 +40,11 @@ class Sampling:
     steps: int = STEPS
     strength: float | None = STRENGTH
 
+    @property
+    def steps_taken(self) -> int:
+        """The steps that are left of `steps` by the denoising strength."""
+        return self.steps if self.strength is None else int(self.steps * self.strength)
+
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:

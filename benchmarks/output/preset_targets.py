@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from benchmarks.output import cells
-from benchmarks.peers.names import DENSE, DIFFUSERS
+from benchmarks.parts.samplers import SAMPLINGS
+from benchmarks.peers.names import BALANCED, CLOSE, DENSE, DIFFUSERS, FAST
 from benchmarks.running.store import Store
 from benchmarks.running.timing import ratio
 
-CLOSE, BALANCED, FAST = "ToDo close", "ToDo balanced", "ToDo fast"
 PAPER, TOME = "ToDo nearest", "ToMe 0.75"
 # by U-Net and pixels, how many times faster than dense a call has to be
 SPEED_UPS: dict[str, dict[tuple[str, int], float]] = {
@@ -68,19 +67,11 @@ def _errors(store: Store) -> Iterator[Row]:
 def _errors_by_sampler(store: Store) -> Iterator[Row]:
     for side, sampling in dict.fromkeys(key[:2] for key in store.under("samplers")):
         points = {key[0]: point for key, point in store.under("samplers", side, sampling).items()}
-        steps = _steps_taken(sampling)
+        steps = SAMPLINGS[sampling].steps_taken
         if steps >= MANY:
             yield from _held_against(points, {BALANCED: ERRORS[BALANCED]}, sampling)
         elif steps == FOUR:
             yield from _held_against(points, ERRORS_OF_FOUR, sampling)
-
-
-def _steps_taken(sampling: str) -> int:
-    """How many of the steps are taken in a sampling such as `DDIM, 16 steps, strength 0.6`."""
-    found = re.search(r", (\d+) steps, (?:strength (\S+)|from noise)$", sampling)
-    if not found:
-        raise ValueError(f"no sampling: {sampling!r}")
-    return int(int(found[1]) * float(found[2] or 1))
 
 
 def _held_against(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Collection
 
-from benchmarks.peers.names import DENSE, DIFFUSERS, PRESETS, TODO, TODO_BY
+from benchmarks.peers.names import CLOSE, DENSE, DIFFUSERS, PRESETS, TODO, TODO_BY
 from benchmarks.running.store import Store
 from benchmarks.running.timing import ratio
 
@@ -14,8 +14,6 @@ ARCHITECTURE, NATIVE = "SD 1.x", 512
 OURS = (TODO, *PRESETS, *TODO_BY)
 # the prefix of methods with a moving phase; the factor follows
 MOVING = "ToDo moving "
-# the paper's factors, moving
-CLOSE = "ToDo close"
 # by method, error and speed-up
 Trade = dict[str, tuple[float, float]]
 
@@ -59,6 +57,7 @@ def as_close(peer: str, error: dict[str, float], among: Collection[str]) -> str 
 def timed_as(name: str, times: int) -> str:
     """The method whose calls take equally long: a moving phase costs nothing."""
     if name == CLOSE:
+        # the paper's factors
         return TODO
     if not name.startswith(MOVING):
         return name

@@ -7,7 +7,8 @@ from benchmarks.models.attention_backends import AUTOMATIC
 DENSE, IDEAL, FLOOR = "dense", "ideal", "floor"
 # the paper's ToDo, and the library's other presets, by their names in the library
 TODO = "ToDo paper"
-PRESETS = {"ToDo close": "close", "ToDo balanced": "balanced", "ToDo fast": "fast"}
+CLOSE, BALANCED, FAST = "ToDo close", "ToDo balanced", "ToDo fast"
+PRESETS = {CLOSE: "close", BALANCED: "balanced", FAST: "fast"}
 # the paper's with larger factors than the automatic one: faster, with a larger error
 TODO_BY = {f"ToDo factor {factor}": factor for factor in (3, 4, 6)}
 REFERENCE, OLDER = "reference ToDo", "older extension"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -54,26 +55,30 @@ def why_not_this_grid(x: Any, context: Any, grid: Grid, layer: Any, transformer:
     return Reason.NOT_SELF_ATTENTION
 
 
+def _blocks(transformer: Any) -> Sequence[Any]:
+    """The transformer's blocks; none where it is of a kind that does not tell."""
+    return getattr(transformer, "transformer_blocks", ())
+
+
 def _merges(layer: Any, transformer: Any) -> bool:
     """Whether the layer is the self-attention of a block that ToMe (tomesd) merges tokens in."""
-    blocks = getattr(transformer, "transformer_blocks", ())
     return any(
         getattr(block, "attn1", None) is layer and type(block).__name__ == "ToMeBlock"
-        for block in blocks
+        for block in _blocks(transformer)
     )
 
 
 def _is_of_a_block(layer: Any, transformer: Any) -> bool:
     """Whether it is one of a block's own two; so taken where the blocks are not known."""
-    blocks = getattr(transformer, "transformer_blocks", ())
-    own = [getattr(block, name, None) for block in blocks for name in ("attn1", "attn2")]
-    return not own or any(attention is layer for attention in own)
+    blocks = _blocks(transformer)
+    return not blocks or any(
+        getattr(block, name, None) is layer for block in blocks for name in ("attn1", "attn2")
+    )
 
 
 def is_first_attention(layer: Any, transformer: Any) -> bool:
     """Whether the layer is a block's `attn1`, which gets no prompt."""
-    blocks = getattr(transformer, "transformer_blocks", ())
-    return any(getattr(block, "attn1", None) is layer for block in blocks)
+    return any(getattr(block, "attn1", None) is layer for block in _blocks(transformer))
 
 
 def why_keys_are_not_ours(family: Family, layer: Any, given: dict[str, Any]) -> Reason | None:

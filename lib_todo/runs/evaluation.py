@@ -25,11 +25,11 @@ class Evaluation:
     def __init__(self, settings: Settings, moment: Moment | None, model: Any = None) -> None:
         self.moment = moment or Moment()
         self.model = model
-        self.rule = rule_for(self.moment.sampler, self.moment.told)
+        self.rule = rule_for(self.moment.sampler, self.moment.reported)
         careful = self.rule.careful or in_lead_in(self.moment)
         self.settings = with_papers_factors(settings) if careful else settings
         self.largest: Grid = (0, 0)
-        self.told = 0
+        self.reported_evaluation = 0
         self._grids: list[tuple[Grid | None, Any]] = []
         self._called: set[int] = set()
         self._places = 0
@@ -80,18 +80,19 @@ class Evaluation:
         """Undo the last enter."""
         self._grids.pop()
 
-    def is_over(self, transformer: Any, told: int, known: frozenset[int]) -> bool:
+    def is_over(self, transformer: Any, reported_evaluation: int, known: frozenset[int]) -> bool:
         """Whether calling `transformer` begins another evaluation, where no model's call tells.
 
         Args:
-            told: what a host has told so far, as a number.
+            reported_evaluation: the number of the evaluation that a host reported last.
             known: the transformers of the evaluation before; once all of them were called again,
                 one that was not among them belongs to another model.
         """
         if self._grids:
             return False
         newcomer = self._called == known and id(transformer) not in known
-        return newcomer or id(transformer) in self._called or self.told != told
+        reported = self.reported_evaluation != reported_evaluation
+        return newcomer or reported or id(transformer) in self._called
 
     @property
     def transformers(self) -> frozenset[int]:

@@ -31,28 +31,28 @@ class Lane:
         self._heard = -1
         self._at: tuple[int, int] | None = None
 
-    def going_on(self, transformer: Any, told: int) -> Evaluation | None:
+    def going_on(self, transformer: Any, reported_evaluation: int) -> Evaluation | None:
         """The evaluation under way outside of any model's call; None where another one begins.
 
         Args:
             transformer: what is called; None where one of its layers asks, which begins none.
-            told: what a host has told so far, as a number.
+            reported_evaluation: the number of the evaluation that a host reported last.
         """
         loose = self._loose
         if loose is None or transformer is None:
             return loose
-        return None if loose.is_over(transformer, told, self._known) else loose
+        return None if loose.is_over(transformer, reported_evaluation, self._known) else loose
 
     @property
     def is_in_transformer(self) -> bool:
         """Whether a transformer is being called outside of any model's call."""
         return self._loose is not None and self._loose.transformer is not None
 
-    def begin_loose(self, evaluation: Evaluation, told: int) -> Evaluation:
+    def begin_loose(self, evaluation: Evaluation, reported_evaluation: int) -> Evaluation:
         """Begin an evaluation outside of any model's call."""
         if self._loose is not None:
             self._known = self._loose.transformers
-        self._loose, evaluation.told = evaluation, told
+        self._loose, evaluation.reported_evaluation = evaluation, reported_evaluation
         return evaluation
 
     def moment(self, report: Report, timestep: Any) -> Moment | None:
@@ -63,8 +63,8 @@ class Lane:
         """
         position = report.position
         announced = position.announced
-        if announced is None and (told := position.moment) is not None:
-            return dataclasses.replace(told, sampler=told.sampler or self._sampler)
+        if announced is None and (reported := position.moment) is not None:
+            return dataclasses.replace(reported, sampler=reported.sampler or self._sampler)
         value, now = as_number(timestep), None
         if value is not None:
             self.clock.see(value)
@@ -85,8 +85,8 @@ class Lane:
             self._heard, self._at = position.evaluation, now
         elif now != self._at:
             return self.clock.moment
-        told = position.moment
-        return dataclasses.replace(told, sampler=self._sampler) if told else None
+        reported = position.moment
+        return dataclasses.replace(reported, sampler=self._sampler) if reported else None
 
     @property
     def _sampler(self) -> str | None:

@@ -188,7 +188,7 @@ def _after_sampling(p: Any, generation: Generation) -> None:
     if generation.series is None:
         generation.shown[:] = [told[0]]
     else:
-        generation.series.told[settings] = told
+        generation.series.reports[settings] = told
         generation.shown[:] = generation.series.lines
     if options.show_line():
         for line in generation.shown:
@@ -219,7 +219,7 @@ def finish(p: Any, processed: Any) -> None:
     generation = _generation(p)
     series = generation.series if generation else None
     # an inner generation, or one with ToDo off, has nothing to report
-    if generation is None or series is None or not series.told or not options.show_line():
+    if generation is None or series is None or not series.reports or not options.show_line():
         return
     processed.extra_generation_params = {**processed.extra_generation_params}
     series.results.append(processed.extra_generation_params)

@@ -20,7 +20,7 @@ class Series:
         self._shared = shared
         self._runs: dict[Settings, token_downsampling] = {}
         # by settings: the line for people, and the same for programs
-        self.told: dict[Settings, tuple[str, dict[str, Any]]] = {}
+        self.reports: dict[Settings, tuple[str, dict[str, Any]]] = {}
         self.shown: list[str] = []
         # the parameters of earlier results, which have to show later lines too
         self.results: list[dict[str, Any]] = []
@@ -50,19 +50,19 @@ class Series:
         names = self._differing()
         return [
             f"[{_named(settings, names)}] {line}" if names else line
-            for settings, (line, _) in self.told.items()
+            for settings, (line, _) in self.reports.items()
         ]
 
     @property
     def data(self) -> list[dict[str, Any]]:
         """What the lines say, in types that JSON knows."""
-        return [data for _, data in self.told.values()]
+        return [data for _, data in self.reports.values()]
 
     def _differing(self) -> list[str]:
         return [
             field.name
             for field in FIELDS
-            if len({getattr(settings, field.name) for settings in self.told}) > 1
+            if len({getattr(settings, field.name) for settings in self.reports}) > 1
         ]
 
 

@@ -10,7 +10,7 @@ import torch
 pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 
 import diffusers_models as models
-from diffusers import MotionAdapter, UNetMotionModel
+from diffusers import UNetMotionModel
 from settings_of import paper
 
 from lib_todo import token_downsampling
@@ -74,15 +74,7 @@ def test_stable_video_diffusion(frames: int) -> None:
 
 def test_animatediff_pools_in_each_frame() -> None:
     unet = models.unet()
-    adapter = MotionAdapter(
-        block_out_channels=(32, 32),
-        motion_layers_per_block=1,
-        motion_mid_block_layers_per_block=1,
-        motion_num_attention_heads=2,
-        motion_norm_num_groups=8,
-        use_motion_mid_block=True,
-    )
-    model = models.randomised(UNetMotionModel.from_unet2d(unet, adapter))
+    model = models.randomised(UNetMotionModel.from_unet2d(unet, models.motion_adapter()))
     video = torch.randn(1, 4, 6, 16, 12)
     with token_downsampling(BY_TWO) as report:
         model(video, 500, torch.randn(6, 5, models.TEXT_WIDTH))

@@ -12,7 +12,7 @@ import torch
 
 pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 
-from diffusers_models import TEXT_WIDTH, unet
+from diffusers_models import TEXT_WIDTH, OfTensors, unet
 from settings_of import paper
 from torch import nn
 from torch._dynamo.testing import CompileCounter
@@ -143,15 +143,6 @@ def test_a_graph_that_does_not_know_of_todo_is_named_as_the_cause(
     assert "force_eager" in report.line()
 
 
-class _Plain(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.unet = unet()
-
-    def forward(self, x: torch.Tensor, t: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        return self.unet(x, t, text, return_dict=False)[0]
-
-
 SAVED: dict[str, Callable[[nn.Module, tuple], Callable]] = {
     "jit.trace": lambda model, args: torch.jit.trace(model, args, check_trace=False),
     "export": lambda model, args: torch.export.export(model, args, strict=False).module(),
@@ -161,7 +152,7 @@ SAVED: dict[str, Callable[[nn.Module, tuple], Callable]] = {
 
 @pytest.mark.parametrize("way", SAVED)
 def test_a_saved_program_is_pooled_and_the_report_can_be_read(way: str) -> None:
-    model = _Plain()
+    model = OfTensors()
     args = torch.randn(2, 4, 16, 12), torch.tensor(500), torch.randn(2, 5, TEXT_WIDTH)
     with token_downsampling(FIXED[0]):
         expected = model(*args)

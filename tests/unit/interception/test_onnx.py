@@ -13,22 +13,10 @@ pytest.importorskip("onnxruntime", reason="needs onnx, onnxscript and onnxruntim
 pytest.importorskip("onnxscript", reason="needs onnx, onnxscript and onnxruntime")
 
 import onnxruntime
-from diffusers_models import TEXT_WIDTH, unet
+from diffusers_models import TEXT_WIDTH, OfTensors
 from settings_of import paper
-from torch import nn
 
 from lib_todo import token_downsampling
-
-
-class OfTensors(nn.Module):
-    """A U-Net that takes and gives tensors alone."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.unet = unet()
-
-    def forward(self, x: torch.Tensor, t: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        return self.unet(x, t, text, return_dict=False)[0]
 
 
 def run(file: Path, args: tuple[torch.Tensor, ...]) -> torch.Tensor:

@@ -58,7 +58,7 @@ def test_numbers_asked_for_stay(
     ],
 )
 def test_an_evaluation_of_the_lead_in(fraction: float | None, told: bool, first: bool) -> None:
-    moment = Moment(fraction=fraction, told=told, step=0)
+    moment = Moment(fraction=fraction, reported=told, step=0)
     assert in_lead_in(moment) is first
     settings = Evaluation(Settings(), moment).settings
     assert settings == (with_papers_factors(Settings()) if first else Settings())
@@ -66,5 +66,5 @@ def test_an_evaluation_of_the_lead_in(fraction: float | None, told: bool, first:
 
 @pytest.mark.parametrize("sampler", ["LMS", "PLMS", "LCM", "DEISMultistepScheduler"])
 def test_a_careful_sampler_has_them_throughout(sampler: str) -> None:
-    moment = Moment(fraction=0.9, told=True, step=8, sampler=sampler)
+    moment = Moment(fraction=0.9, reported=True, step=8, sampler=sampler)
     assert Evaluation(Settings(), moment).settings == with_papers_factors(Settings())

@@ -29,7 +29,7 @@ def test_a_moment_as_it_was_told() -> None:
     position = Position()
     position.sampler = "Euler a"
     position.advance(3, 12, "hires")
-    assert position.moment == Moment("hires", 1, 3, 0.25, (1, "hires", 3), "Euler a", told=True)
+    assert position.moment == Moment("hires", 1, 3, 0.25, (1, "hires", 3), "Euler a", reported=True)
     position.pause()
     assert position.moment.foreign
     position.advance(4, 12, "hires")
