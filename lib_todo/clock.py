@@ -45,6 +45,8 @@ class TimestepClock:
         self.sampling = 0
         self.step = 0
         self.schedule: Schedule | None = None
+        # the pass that a host names; timesteps do not tell it
+        self.pass_name = "first"
         self._samplings = samplings or Numbers(1)
         self._first = 0.0
         self._last: float | None = None
@@ -103,8 +105,9 @@ class TimestepClock:
             total = len(self.schedule.places) - self._begin
             steps = -(-total // self.schedule.a_step)
             step = (self._place - self._begin) * steps // total
-            shown = (self.sampling, "first", step)
+            shown = (self.sampling, self.pass_name, step)
         return Moment(
+            self.pass_name,
             sampling=self.sampling,
             step=self.step,
             fraction=self.fraction,

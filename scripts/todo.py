@@ -26,6 +26,7 @@ def say_why_off(why: str) -> list[Any]:
 
 
 try:
+    from modules import script_callbacks
     from modules.script_callbacks import (
         on_app_started,
         on_before_ui,
@@ -42,6 +43,7 @@ try:
         options,
         other_extensions,
         routes,
+        sdnext,
         xyz,
     )
     from sd_webui_todo.interception.calls import undo_all
@@ -60,6 +62,8 @@ except Exception as error:
             return say_why_off(WHY_NOT)
 
 else:
+    # only SD.Next has this callback
+    generations: Any = sdnext if hasattr(script_callbacks, "on_after_process") else lifecycle
 
     def another_works() -> str | None:
         # an older version loads beside this one without a word, and both would follow one request
@@ -84,13 +88,17 @@ else:
 
         def process(self, p: Any, *args: Any) -> None:
             if not self.why_off:
-                lifecycle.begin(p, args)
+                generations.begin(p, args)
 
         def process_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:
-            lifecycle.before_sampling(p)
+            generations.before_sampling(p)
+
+        def postprocess_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:
+            if generations is sdnext:
+                sdnext.after_sampling(p)
 
         def postprocess(self, p: Any, processed: Any, *args: Any) -> None:
-            lifecycle.finish(p, processed)
+            generations.finish(p, processed)
 
     def add_axes() -> None:
         if not another_works():
@@ -112,6 +120,8 @@ else:
     on_before_ui(add_axes)
     on_ui_settings(options.register)
     on_cfg_denoiser(lifecycle.on_denoiser_call)
+    if generations is sdnext:
+        script_callbacks.on_after_process(sdnext.leave_ended)
     on_app_started(app_started)
     on_script_unloaded(undo_all)
     other_extensions.register()

@@ -55,16 +55,24 @@ class Lane:
         self._loose, evaluation.reported_evaluation = evaluation, reported_evaluation
         return evaluation
 
-    def moment(self, report: Report, timestep: Any) -> Moment | None:
+    def moment(self, report: Report, timestep: Any, pass_name: str = "first") -> Moment | None:
         """Where a call of the model at `timestep` stands, by whoever knows it best.
 
         A host knows. A callback is believed for the calls between two of its words; where the clock
         goes on without one, it was not given to that pipeline, or the sampling was broken off.
+
+        Args:
+            report: the run's, in which a host or a callback reports the position.
+            timestep: what the model is called with.
+            pass_name: the pass that holds where nobody reports one.
         """
         position = report.position
         announced = position.announced
         if announced is None and (reported := position.moment) is not None:
             return dataclasses.replace(reported, sampler=reported.sampler or self._sampler)
+        self.clock.pass_name = pass_name
+        if announced is None:
+            position.pass_name = pass_name
         value, now = as_number(timestep), None
         if value is not None:
             self.clock.see(value)

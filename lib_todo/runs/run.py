@@ -49,12 +49,16 @@ class Run:
 
     def enter_model(self, model: Any, timestep: Any) -> None:
         """Note that a whole model is called at `timestep`, a number or a tensor of them."""
-        moment = self._lanes.open().moment(self.report, timestep)
+        moment = self._lanes.open().moment(self.report, timestep, self.pass_now())
         evaluation = self._begin(Evaluation(self.settings, moment, model))
         self._lanes.evaluations.append(evaluation)
         compiled.here.plan = evaluation.plan
         compiled.here.largest = ""
         self._see_graph(model)
+
+    def pass_now(self) -> str:
+        """The pass that the model is called in, for hosts that know it but do not report steps."""
+        return "first"
 
     def _begin(self, evaluation: Evaluation) -> Evaluation:
         self.report.see_step(evaluation.moment.shown_step)
@@ -130,7 +134,8 @@ class Run:
         lane = self._lanes.open()
         loose = lane.going_on(transformer, self.report.position.evaluation)
         if loose is None:
-            loose = self._begin(Evaluation(self.settings, lane.moment(self.report, None)))
+            moment = lane.moment(self.report, None, self.pass_now())
+            loose = self._begin(Evaluation(self.settings, moment))
             # asking for the moment may have begun the sampling that a callback expects
             lane.begin_loose(loose, self.report.position.evaluation)
         return loose

@@ -28,7 +28,6 @@ REGISTERS = (
 # what the extension takes from a host by name, and from where
 SURFACE = {
     "modules.script_callbacks": (*REGISTERS, "remove_current_script_callbacks"),
-    "modules.infotext_utils": ("PasteField",),
     "modules.ui_components": ("FormHTML", "InputAccordion"),
 }
 ScriptClassData = namedtuple("ScriptClassData", "script_class path basedir module")
@@ -115,7 +114,7 @@ class ScriptHost:
         modules.shared.opts = types.SimpleNamespace(add_option=lambda name, info: None)
         modules.shared.OptionInfo = lambda *args, **kwargs: None
         yield from (gradio, modules, scripts, callbacks)
-        for name in ("modules.infotext_utils", "modules.ui_components"):
+        for name in ("modules.ui_components",):
             part = types.ModuleType(name)
             vars(part).update(dict.fromkeys(SURFACE[name], object()))
             yield part

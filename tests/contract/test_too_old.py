@@ -44,8 +44,8 @@ def test_a_host_without_a_module(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(sys.modules, "modules.infotext_utils", None)
+    monkeypatch.setitem(sys.modules, "modules.ui_components", None)
     (module,) = script_host.load(ROOT)
     assert hasattr(module, "SwitchedOff")
-    assert "infotext_utils" in capsys.readouterr().out
+    assert "ui_components" in capsys.readouterr().out
     assert script_host.registered() == []

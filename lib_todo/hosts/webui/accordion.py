@@ -6,14 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
-from modules.infotext_utils import PasteField
 from modules.ui_components import FormHTML, InputAccordion
 
 from ... import __version__
 from ...settings import BY_NAME, FIELDS, Field, preset_values
 from . import machine_rates, preset_choice
 from .arguments import END_OF_ARGS, choices_on_page, from_page, on_page
-from .paste import PasteKey
+from .paste import PasteField, PasteKey
 from .routes import HINT
 
 # the settings with a control inside the accordion

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...downsampling import token_downsampling
@@ -17,6 +17,7 @@ from .arguments import read_settings
 
 # the attribute of the host's processing object that holds its Generation
 GENERATION = "todo_generation"
+Downsampling = Callable[[Settings], token_downsampling]
 
 
 class _Here(threading.local):
@@ -34,14 +35,12 @@ _step_times = step_times.StepTimes()
 class Generation:
     """What one processing object asked for, from `process` to `postprocess`."""
 
-    def __init__(self, p: Any, settings: Settings) -> None:
+    def __init__(self, p: Any, settings: Settings, make: Downsampling) -> None:
         self.owner = weakref.ref(p)
         self.settings = settings
         # a generation inside another one (ADetailer) is not part of the outer result
         self.series = None if result_texts.is_inside_another(p) else series.of(p)
-        self.downsampling = (
-            self.series.run(settings) if self.series else token_downsampling(settings)
-        )
+        self.downsampling = self.series.run(settings, make) if self.series else make(settings)
         # by pass: what its step times can be compared with, and evaluations per step
         self.shapes: dict[str, tuple[step_times.Shape, float]] = {}
         # the lines under the image; later tiles of the same image replace them
@@ -53,8 +52,14 @@ class Generation:
         return self.downsampling.report
 
 
-def begin(p: Any, args: Sequence[Any]) -> None:
-    """Read and check the settings of `p`, in the host's `process` callback; may be called again."""
+def begin(p: Any, args: Sequence[Any], make: Downsampling = token_downsampling) -> None:
+    """Read and check the settings of `p`, in the host's `process` callback; may be called again.
+
+    Args:
+        p: the host's processing object.
+        args: the values of the script's controls.
+        make: makes the downsampling of these settings.
+    """
     _forget(p)
     try:
         settings = read_settings(p, args)
@@ -63,7 +68,7 @@ def begin(p: Any, args: Sequence[Any]) -> None:
         return
     # inside another generation's sampling, off is entered too, to mask the outer settings
     if settings.enabled or active.entered_run() is not None:
-        setattr(p, GENERATION, Generation(p, settings))
+        setattr(p, GENERATION, Generation(p, settings, make))
 
 
 def _forget(p: Any) -> None:
@@ -73,7 +78,7 @@ def _forget(p: Any) -> None:
     refusal.take_back(p)
 
 
-def _generation(p: Any) -> Generation | None:
+def generation_of(p: Any) -> Generation | None:
     """The generation of `p` itself; a copy of `p` would have its original's."""
     generation = getattr(p, GENERATION, None)
     return generation if generation is not None and generation.owner() is p else None
@@ -81,7 +86,7 @@ def _generation(p: Any) -> Generation | None:
 
 def before_sampling(p: Any) -> None:
     """Make the next `p.sample` run with pooling on (the host's `process_batch` callback)."""
-    generation = _generation(p)
+    generation = generation_of(p)
     if generation is None:
         return
     if generation.settings.enabled:
@@ -117,7 +122,7 @@ class _SampleOnce:
                 samples = original(*args, **kwargs)
         finally:
             _here.running.remove(self._generation)
-        _after_sampling(p, self._generation)
+        report_on(p, self._generation)
         return samples
 
     def _expect_the_sampler(self) -> None:
@@ -172,7 +177,7 @@ def _note_step_time(params: Any) -> None:
         mine.shapes[_pass(p)] = shape, step_times.evaluations_a_step(denoiser)
 
 
-def _after_sampling(p: Any, generation: Generation) -> None:
+def report_on(p: Any, generation: Generation) -> None:
     """Write what happened to the infotext, the line under the image and the API's info."""
     settings, done = generation.settings, generation.report
     if not settings.enabled:
@@ -216,7 +221,7 @@ def finish(p: Any, processed: Any) -> None:
     A plot keeps the parameters and the comments of its first cell. So these are objects of our own,
     which are updated for the later cells.
     """
-    generation = _generation(p)
+    generation = generation_of(p)
     series = generation.series if generation else None
     # an inner generation, or one with ToDo off, has nothing to report
     if generation is None or series is None or not series.reports or not options.show_line():

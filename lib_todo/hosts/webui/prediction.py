@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from ...cost.loaded_unet import is_of_diffusers, shape_of_unet
 from ...plan import (
     PIXELS_PER_LATENT,
     Grid,
@@ -16,6 +17,7 @@ from ...plan import (
     with_papers_factors,
 )
 from ...settings import Settings
+from . import sdnext_passes
 
 Size = tuple[int, int]
 NO_LAYERS = "this model has no self-attention layers that ToDo can pool"
@@ -23,6 +25,8 @@ NO_LAYERS = "this model has no self-attention layers that ToDo can pool"
 
 def sizes(p: Any) -> dict[str, Size]:
     """Width and height in pixels of each pass of `p`. The hires size is known after `p.init`."""
+    if sdnext_passes.is_of_sdnext(p):
+        return sdnext_passes.sizes(p)
     found: dict[str, Size] = {}
     if not getattr(p, "txt2img_upscale", False):
         found["first"] = (p.width, p.height)
@@ -41,7 +45,10 @@ def sampler_of(p: Any, pass_name: str) -> str | None:
 
 
 def unet_of(model: Any) -> Any:
-    """The U-Net of the host's model (Forge and reForge keep it elsewhere); None if unknown."""
+    """The U-Net of the host's model, which every host keeps elsewhere; None if unknown."""
+    if hasattr(model, "unet"):
+        # SD.Next: a diffusers pipeline
+        return model.unet
     patcher = getattr(getattr(model, "forge_objects", None), "unet", None)
     inner = getattr(patcher if patcher is not None else model, "model", None)
     return getattr(inner, "diffusion_model", None)
@@ -50,9 +57,12 @@ def unet_of(model: Any) -> Any:
 def attention_downscales(unet: Any) -> list[int]:
     """The downscales at which a U-Net has spatial transformers: [1, 2, 4, 8] for SD 1.x.
 
-    Every host's U-Net is a list of `input_blocks`, some of which hold a Downsample, and a
-    `middle_block`. Empty for a model of another shape (SD3, Flux).
+    The U-Net is a list of `input_blocks`, some of which hold a Downsample, and a `middle_block`;
+    SD.Next's is diffusers'. Empty for a model of another shape (SD3, Flux).
     """
+    if is_of_diffusers(unet):
+        shape = shape_of_unet(unet)
+        return [level.downscale for level in shape.levels] if shape else []
     scale, found = 1, set()
     for block in [*getattr(unet, "input_blocks", ()), getattr(unet, "middle_block", ())]:
         names = {type(part).__name__ for part in block}

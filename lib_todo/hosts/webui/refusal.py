@@ -10,6 +10,7 @@ from fastapi import HTTPException
 from modules import shared
 
 from ...settings import SettingsError
+from . import sdnext_passes
 from .arguments import in_words
 
 
@@ -29,7 +30,8 @@ def refuse(p: Any, error: SettingsError) -> None:
     The host only logs what a callback raises. But right after it calls `p.init` without catching
     anything, so the error is raised there.
     """
-    is_api = bool(getattr(p, "is_api", False))
+    # SD.Next does not tell the two apart, and its page shows the text of either error
+    is_api = bool(getattr(p, "is_api", False)) or sdnext_passes.is_of_sdnext(p)
     if not is_api and _page_loses_errors():
         p.comment(in_words(error))
         shared.state.interrupt()

@@ -110,10 +110,10 @@ def _was_used(grid: Grid, factor: float, counts: Counts | None) -> bool:
 
 def is_inside_another(p: Any) -> bool:
     """Whether `p` shares its parameters with a generation that it runs inside of."""
-    return any(outer.extra_generation_params is p.extra_generation_params for outer in _outer(p))
+    return any(outer.extra_generation_params is p.extra_generation_params for outer in outer_of(p))
 
 
-def _outer(p: Any) -> Iterator[Any]:
+def outer_of(p: Any) -> Iterator[Any]:
     """The processing objects whose generation this one runs inside of, from the call stack.
 
     A note of our own could outlive an exception; the stack is always right.

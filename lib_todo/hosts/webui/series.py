@@ -7,6 +7,7 @@ dict of generation parameters, and combine the results themselves.
 from __future__ import annotations
 
 import collections
+from collections.abc import Callable
 from typing import Any
 
 from ...downsampling import token_downsampling
@@ -29,10 +30,12 @@ class Series:
         """Whether `p` is the object that the series began with, or a copy of it."""
         return p.extra_generation_params is self._shared
 
-    def run(self, settings: Settings) -> token_downsampling:
-        """The downsampling of all generations with these settings."""
+    def run(
+        self, settings: Settings, make: Callable[[Settings], token_downsampling]
+    ) -> token_downsampling:
+        """The downsampling of all generations with these settings, made by `make`."""
         if settings not in self._runs:
-            self._runs[settings] = token_downsampling(settings)
+            self._runs[settings] = make(settings)
         return self._runs[settings]
 
     def comments(self, text: str) -> str:

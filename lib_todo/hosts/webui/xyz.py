@@ -11,6 +11,8 @@ from .arguments import OVERRIDES, typed
 from .refusal import SettingsRefused
 
 PREFIX = "[ToDo] "
+# a plot that can prepare values has this; SD.Next's cannot
+PREPARES = "re_range_float"
 _LABELS = {"deep_factor": "deep factor", "deep_scale": "deep scale", "passes": "pass"}
 
 
@@ -32,7 +34,9 @@ def add_axes(scripts_data: list[Any]) -> None:
 
 def _axis(xyz_grid: Any, field: Field) -> Any:
     choices = list(field.choices) or (["True", "False"] if field.kind is bool else None)
-    more = {"choices": lambda: choices} if choices else {"prepare": _prepare(xyz_grid, field)}
+    more: dict[str, Any] = {"choices": lambda: choices} if choices else {}
+    if not choices and hasattr(xyz_grid, PREPARES):
+        more["prepare"] = _prepare(xyz_grid, field)
     return xyz_grid.AxisOption(
         PREFIX + _LABELS.get(field.name, field.name),
         _boolean if field.kind is bool else field.kind,
@@ -45,7 +49,7 @@ def _axis(xyz_grid: Any, field: Field) -> Any:
 def _preset_axis(xyz_grid: Any) -> Any:
     def confirm(p: Any, values: list[Any]) -> None:
         for value in values:
-            _refused(preset_values, value)
+            _refuse(p, preset_choice.PRESET, value, preset_values)
 
     return xyz_grid.AxisOption(
         PREFIX + preset_choice.PRESET,
@@ -102,14 +106,18 @@ def _apply(name: str) -> Any:
 def _confirm(field: Field) -> Any:
     def confirm(p: Any, values: list[Any]) -> None:
         for value in values:
-            _refused(field.check, value)
+            _refuse(p, field.name, value, field.check)
 
     return confirm
 
 
-def _refused(check: Any, value: Any) -> None:
-    """Check a value before the first cell, so that the API answers with status 422."""
+def _refuse(p: Any, name: str, value: Any, check: Any) -> None:
+    """Check a value before the first cell, so that the API answers with status 422.
+
+    SD.Next only logs the error, and its page then generates from `p`: there the value is refused.
+    """
     try:
         check(value)
     except SettingsError as error:
+        setattr(p, OVERRIDES, {name: value})
         raise SettingsRefused(error) from None

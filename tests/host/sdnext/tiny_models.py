@@ -1,0 +1,115 @@
+"""Builds tiny random models in diffusers' format, with the host's Python.
+
+Arguments: a seed, the folder for the models, and a tokenizer's folder.
+
+They have the levels and layers of SD 1.5 and SDXL, with narrow channels.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    DiffusionPipeline,
+    EulerDiscreteScheduler,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+)
+
+WIDTH = 32
+SCHEDULE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+
+
+def vae() -> AutoencoderKL:
+    return AutoencoderKL(
+        block_out_channels=(16, 16, 16, 16),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=1,
+        norm_num_groups=8,
+        latent_channels=4,
+        sample_size=256,
+    )
+
+
+def text_config(tokenizer: CLIPTokenizer) -> CLIPTextConfig:
+    return CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=WIDTH,
+        intermediate_size=2 * WIDTH,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        projection_dim=WIDTH,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+
+
+def unet(**more: Any) -> UNet2DConditionModel:
+    return UNet2DConditionModel(
+        layers_per_block=2, norm_num_groups=8, attention_head_dim=2, sample_size=64, **more
+    )
+
+
+def sd15(tokenizer: CLIPTokenizer) -> DiffusionPipeline:
+    crossed = ("CrossAttnDownBlock2D",) * 3
+    return StableDiffusionPipeline(
+        vae=vae(),
+        text_encoder=CLIPTextModel(text_config(tokenizer)),
+        tokenizer=tokenizer,
+        unet=unet(
+            block_out_channels=(16, 32, 32, 32),
+            down_block_types=(*crossed, "DownBlock2D"),
+            up_block_types=("UpBlock2D", *("CrossAttnUpBlock2D",) * 3),
+            cross_attention_dim=WIDTH,
+        ),
+        scheduler=EulerDiscreteScheduler(**SCHEDULE),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def sdxl(tokenizer: CLIPTokenizer) -> DiffusionPipeline:
+    return StableDiffusionXLPipeline(
+        vae=vae(),
+        text_encoder=CLIPTextModel(text_config(tokenizer)),
+        text_encoder_2=CLIPTextModelWithProjection(text_config(tokenizer)),
+        tokenizer=tokenizer,
+        tokenizer_2=tokenizer,
+        unet=unet(
+            block_out_channels=(16, 32, 32),
+            down_block_types=("DownBlock2D", *("CrossAttnDownBlock2D",) * 2),
+            up_block_types=(*("CrossAttnUpBlock2D",) * 2, "UpBlock2D"),
+            transformer_layers_per_block=(1, 2, 3),
+            cross_attention_dim=2 * WIDTH,
+            use_linear_projection=True,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=8,
+            projection_class_embeddings_input_dim=6 * 8 + WIDTH,
+        ),
+        scheduler=EulerDiscreteScheduler(**SCHEDULE),
+    )
+
+
+def main(seed: str, folder: str, tokenizer_folder: str) -> None:
+    tokenizer = CLIPTokenizer.from_pretrained(tokenizer_folder)
+    for name, make in (("tiny15", sd15), ("tinyxl", sdxl)):
+        torch.manual_seed(int(seed))
+        make(tokenizer).save_pretrained(Path(folder) / name)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
