@@ -50,8 +50,25 @@
         return size.includes(null) ? null : size;
     }
 
+    // SD.Next's second pass: "Latent" upscalers and "Force HiRes" run it; without a mode and an
+    // upscaler it keeps the size.
+    function readRefinePass() {
+        const upscaler = shown("txt2img_resize_name") ?? "None";
+        const enlarges = shown("txt2img_resize_mode") !== "None" && upscaler !== "None";
+        const runs = upscaler.startsWith("Latent") || checked("txt2img_hr_force");
+        const sampler = shown("txt2img_sampling_alt") ?? "";
+        return {
+            enabled: checked("txt2img_enable_hr") && runs,
+            scale: (enlarges && number("txt2img_scale")) || 1,
+            x: (enlarges && number("txt2img_resize_width")) || 0,
+            y: (enlarges && number("txt2img_resize_height")) || 0,
+            sampler: sampler === "Same as primary" ? "" : sampler,
+        };
+    }
+
     function readHires(tab) {
         if (tab !== "txt2img") return {enabled: false};
+        if (field("txt2img_enable_hr", "input")) return readRefinePass();
         return {
             enabled: checked("txt2img_hr-checkbox"),
             scale: number("txt2img_hr_scale") ?? 1,

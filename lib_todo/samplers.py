@@ -67,6 +67,10 @@ BY_STEP: dict[str, SamplerRule] = {
     "DPM adaptive": _FIXED,
     "Restart": _FIXED,
     "dpm_adaptive": _FIXED,
+    "LMSD": _FIXED,
+    "PNDM": _HELD_FOR_TWO,
+    "IPNDM": _FIXED,
+    "KDPM2 a": _CAREFUL,
 }
 # by diffusers' classes, whose steps are known by timesteps
 BY_TIMESTEP: dict[str, SamplerRule] = {

@@ -27,7 +27,7 @@ WORDS = {
     Reason.OTHER_VALUES: "called with values that do not match the keys",
     Reason.KEYS_IGNORED: "that ignore the pooled keys they are given",
     Reason.REPLACED: "replaced by another node",
-    Reason.OTHER_REDUCTION: "already pooled or merged by another program",
+    Reason.OTHER_REDUCTION: "left to another program's token reduction",
     Reason.OTHER_PROCESSOR: "with an attention processor that may not take pooled keys",
     Reason.HOOKED: "with a hook that reads their output or values",
     Reason.FORWARD_REPLACED: "whose forward was replaced by other code",

@@ -81,8 +81,16 @@ def output_hooked(layer: Any) -> Reason | None:
 
 
 def forward_replaced(layer: Any) -> Reason | None:
-    """A `forward` set on this very layer, unless it only moves or casts weights."""
+    """A `forward` set on this very layer, unless it only moves or casts weights.
+
+    SD.Next's HyperTile keeps the original beside it while it is on. When it ends, it sets the
+    class's own on the layer, for good.
+    """
     if not _is_attention(layer) or "forward" not in vars(layer):
+        return None
+    if "_original_forward" in vars(layer):
+        return Reason.HYPERTILE
+    if getattr(vars(layer)["forward"], "__func__", None) is type(layer).forward:
         return None
     if "_hf_hook" in vars(layer):
         kept = getattr(vars(layer).get("_old_forward"), "__func__", None)

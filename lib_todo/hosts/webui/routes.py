@@ -17,6 +17,7 @@ LONGEST_SIDE = 65536
 # what the page's choices show where nothing is chosen
 SAME, NONE = "Use same checkpoint", "None"
 SAME_SAMPLER = "Use same sampler"
+DEFAULT_SAMPLER = "Default"
 
 
 class HiresAsked(BaseModel):
@@ -73,7 +74,7 @@ async def answer_hint(asked: HintAsked) -> dict[str, Any]:
     if "first" not in shapes and checkpoint.loaded() is None:
         return {"lines": []}
     hires_sampler = asked.hires.sampler.replace(SAME_SAMPLER, "") or asked.sampler
-    samplers = {"first": asked.sampler, "hires": hires_sampler}
+    samplers = {"first": _sampler(asked.sampler), "hires": _sampler(hires_sampler)}
     found = parts.of(shapes, asked.width, asked.height, hires, refiner, samplers)
     return {"lines": hint.lines(found, asked.values, machine_rates.rates())}
 
@@ -85,6 +86,12 @@ def _shapes(names: dict[str, str]) -> dict[str, UNetShape | None]:
         with contextlib.suppress(LookupError):
             shapes[use] = checkpoint.shape_named(name)
     return shapes
+
+
+def _sampler(name: str) -> str:
+    """The sampler that a control names; SD.Next's default is the checkpoint's own scheduler."""
+    own = getattr(checkpoint.loaded(), "default_scheduler", None)
+    return type(own).__name__ if name == DEFAULT_SAMPLER and own is not None else name
 
 
 def _refined_passes() -> str:

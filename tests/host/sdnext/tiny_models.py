@@ -7,6 +7,7 @@ They have the levels and layers of SD 1.5 and SDXL, with narrow channels.
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from diffusers import (
     AutoencoderKL,
     DiffusionPipeline,
     EulerDiscreteScheduler,
+    PNDMScheduler,
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
@@ -28,6 +30,10 @@ from transformers import (
 )
 
 WIDTH = 32
+# of SDXL's second text encoder: the host takes one of up to 768 for SD 1.5's
+XL_WIDTH = 776
+# of SD 1.5's largest level: the host's own ToDo pools layers of this width only
+REAL_WIDTH = 320
 SCHEDULE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 
 
@@ -43,10 +49,10 @@ def vae() -> AutoencoderKL:
     )
 
 
-def text_config(tokenizer: CLIPTokenizer) -> CLIPTextConfig:
+def text_config(tokenizer: CLIPTokenizer, width: int = WIDTH) -> CLIPTextConfig:
     return CLIPTextConfig(
         vocab_size=len(tokenizer),
-        hidden_size=WIDTH,
+        hidden_size=width,
         intermediate_size=2 * WIDTH,
         num_hidden_layers=3,
         num_attention_heads=2,
@@ -63,19 +69,20 @@ def unet(**more: Any) -> UNet2DConditionModel:
     )
 
 
-def sd15(tokenizer: CLIPTokenizer) -> DiffusionPipeline:
+def sd15(tokenizer: CLIPTokenizer, width: int = WIDTH // 2) -> DiffusionPipeline:
     crossed = ("CrossAttnDownBlock2D",) * 3
     return StableDiffusionPipeline(
         vae=vae(),
         text_encoder=CLIPTextModel(text_config(tokenizer)),
         tokenizer=tokenizer,
         unet=unet(
-            block_out_channels=(16, 32, 32, 32),
+            block_out_channels=(width, 32, 32, 32),
             down_block_types=(*crossed, "DownBlock2D"),
             up_block_types=("UpBlock2D", *("CrossAttnUpBlock2D",) * 3),
             cross_attention_dim=WIDTH,
         ),
-        scheduler=EulerDiscreteScheduler(**SCHEDULE),
+        # the usual one of SD 1.5; the host takes a sampler only where it has the same arguments
+        scheduler=PNDMScheduler(skip_prk_steps=True, steps_offset=1, **SCHEDULE),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
@@ -86,15 +93,15 @@ def sdxl(tokenizer: CLIPTokenizer) -> DiffusionPipeline:
     return StableDiffusionXLPipeline(
         vae=vae(),
         text_encoder=CLIPTextModel(text_config(tokenizer)),
-        text_encoder_2=CLIPTextModelWithProjection(text_config(tokenizer)),
+        text_encoder_2=CLIPTextModelWithProjection(text_config(tokenizer, XL_WIDTH)),
         tokenizer=tokenizer,
         tokenizer_2=tokenizer,
         unet=unet(
             block_out_channels=(16, 32, 32),
             down_block_types=("DownBlock2D", *("CrossAttnDownBlock2D",) * 2),
             up_block_types=(*("CrossAttnUpBlock2D",) * 2, "UpBlock2D"),
-            transformer_layers_per_block=(1, 2, 3),
-            cross_attention_dim=2 * WIDTH,
+            transformer_layers_per_block=(1, 2, 2),
+            cross_attention_dim=WIDTH + XL_WIDTH,
             use_linear_projection=True,
             addition_embed_type="text_time",
             addition_time_embed_dim=8,
@@ -106,7 +113,12 @@ def sdxl(tokenizer: CLIPTokenizer) -> DiffusionPipeline:
 
 def main(seed: str, folder: str, tokenizer_folder: str) -> None:
     tokenizer = CLIPTokenizer.from_pretrained(tokenizer_folder)
-    for name, make in (("tiny15", sd15), ("tinyxl", sdxl)):
+    makers = {
+        "tiny15": sd15,
+        "wide15": functools.partial(sd15, width=REAL_WIDTH),
+        "tinyxl": sdxl,
+    }
+    for name, make in makers.items():
         torch.manual_seed(int(seed))
         make(tokenizer).save_pretrained(Path(folder) / name)
 

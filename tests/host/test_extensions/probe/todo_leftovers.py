@@ -11,8 +11,14 @@ CLASS_MODULES = (
     "sgm.modules.attention",
     "backend.nn.unet",
     "ldm_patched.ldm.modules.attention",
+    "diffusers.models.attention_processor",
+    "diffusers.models.transformers.transformer_2d",
+    "diffusers.models.unets.unet_2d_condition",
 )
 CLASS_NAMES = (
+    "Attention",
+    "Transformer2DModel",
+    "UNet2DConditionModel",
     "SpatialTransformer",
     "CrossAttention",
     "MemoryEfficientCrossAttention",
@@ -22,7 +28,7 @@ CALL_ATTRIBUTES = ("__call__", "_call_impl", "forward", "_forward")
 HOOK_TABLES = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 HOST_MODULES = (
     *("ldm", "sgm", "modules", "torch", "networks", "open_clip", "transformers"),
-    *("backend", "ldm_patched", "modules_forge"),
+    *("backend", "ldm_patched", "modules_forge", "diffusers"),
 )
 
 

@@ -16,10 +16,13 @@ import torch
 from modules import devices, script_callbacks, sd_models, shared
 from todo_leftovers import class_leftovers, hook_leftovers, instance_leftovers
 from todo_positions import Positions
+from todo_sdnext import Timesteps, pass_in_sdnext
 
 
 def unet_of(sd_model: Any) -> torch.nn.Module | None:
-    """The U-Net of a loaded model; Forge and reForge have it inside a patcher."""
+    """The U-Net of a loaded model; Forge and reForge have it inside a patcher, SD.Next plainly."""
+    if hasattr(sd_model, "unet"):
+        return sd_model.unet
     patcher = getattr(getattr(sd_model, "forge_objects", None), "unet", None)
     inner = getattr(sd_model if patcher is None else patcher, "model", None)
     return getattr(inner, "diffusion_model", None)
@@ -78,6 +81,7 @@ class Probe:
         self.step = 0
         self.grid = (0, 0)
         self.query: tuple[int, int] = (0, 0)
+        self.timesteps = Timesteps()
         self.fault: Fault | None = None
         self.lattice: tuple[int, int] | None = None
         self.positions.clear()
@@ -124,8 +128,12 @@ class Probe:
         self.in_pass = "hires" if getattr(denoiser.p, "is_hr_pass", False) else "first"
         self.step = denoiser.step
 
-    def on_unet(self, _module: torch.nn.Module, _args: Any) -> None:
+    def on_unet(self, module: torch.nn.Module, args: Any) -> None:
         self.unet_calls += 1
+        if hasattr(module, "config"):
+            # SD.Next has no callback for a step
+            self.in_pass = pass_in_sdnext()
+            self.step = self.timesteps.step(float(args[1]))
         self.strike("unet")
 
     def on_transformer(self, _module: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> None:
@@ -140,7 +148,8 @@ class Probe:
         tokens = height * width
         if self.lattice is None or tokens <= self.lattice[1] ** 2:
             return None
-        given = kwargs.get("context")
+        name = "encoder_hidden_states" if "encoder_hidden_states" in kwargs else "context"
+        given = kwargs.get(name)
         context = args[0] if given is None else given
         factor = self.lattice[0]
         chosen = [
@@ -149,7 +158,7 @@ class Probe:
             for row in range(0, height, factor)
             for column in range(0, width, factor)
         ]
-        return args, {**kwargs, "context": context[:, chosen]}
+        return args, {**kwargs, name: context[:, chosen]}
 
     def on_queries(self, _module: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> None:
         self.strike("attention")
@@ -191,6 +200,9 @@ def ready() -> bool:
         return (
             "backend.nn.unet" in sys.modules or unet_of(sd_models.model_data.sd_model) is not None
         )
+    if not hasattr(devices, "first_time_calculation"):
+        # SD.Next
+        return unet_of(sd_models.model_data.sd_model) is not None
     return devices.first_time_calculation.cache_info().currsize > 0
 
 

@@ -1,0 +1,150 @@
+"""A generation in a stand-in of SD.Next: where pooling is on, passes, and what is left behind."""
+
+from __future__ import annotations
+
+import copy
+import sys
+import types
+from typing import Any
+
+import pytest
+
+pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
+pytest.importorskip("fastapi")
+
+import diffusers_models as models
+from diffusers import UNet2DConditionModel
+from sdnext_stand_in import LARGE, SMALL, STEPS, Host, Processing
+from stand_in import report_of
+
+from lib_todo.interception import active
+from lib_todo.report import Report
+
+ON = {"threshold": 8, "factor": 2, "deep_factor": 1}
+# the first level's keys before and after, in each pass
+FIRST, HIRES = (256, 64), (1024, 256)
+
+
+@pytest.fixture(scope="module")
+def unet() -> Any:
+    return models.unet()
+
+
+@pytest.fixture
+def sdnext(host: Any, monkeypatch: pytest.MonkeyPatch) -> Host:
+    from lib_todo.hosts.webui import sdnext
+
+    callbacks = types.ModuleType("modules.processing_callbacks")
+    monkeypatch.setitem(sys.modules, callbacks.__name__, callbacks)
+    return Host(sdnext, callbacks)
+
+
+def clean(sdnext: Host) -> bool:
+    nothing_entered = active.entered_run() is None and not sdnext.script._here.batches
+    return nothing_entered and "__call__" not in vars(UNet2DConditionModel)
+
+
+def pooled(told: dict[str, Any]) -> set[tuple[int, int]]:
+    return {
+        (grid["keys_before"], grid["keys_after"])
+        for grid in told["grids"]
+        if grid["reason"] is None
+    }
+
+
+def test_a_generation(sdnext: Host, unet: Any) -> None:
+    p = Processing(unet, n_iter=2)
+    processed = sdnext.process_images(p, ON)
+    told = report_of(processed)
+    assert pooled(told) == {FIRST}
+    assert told["steps"] == {"pooled": 2 * STEPS, "seen": 2 * STEPS}
+    assert told["sizes"] == {"first": list(SMALL)}
+    assert processed.comments == processed.extra_generation_params["ToDo report"] + "\n"
+    assert p.extra_generation_params["ToDo used"] == "first 16×16 tokens by 2"
+    assert clean(sdnext)
+
+
+@pytest.mark.parametrize("passes", ["both", "first", "hires"])
+def test_passes_by_the_hosts_flag(sdnext: Host, unet: Any, passes: str) -> None:
+    p = Processing(unet, enable_hr=True)
+    told = report_of(sdnext.process_images(p, {**ON, "passes": passes}))
+    assert told["sizes"] == {"first": list(SMALL), "hires": list(LARGE)}
+    expected = {"first": {FIRST}, "hires": {HIRES}}
+    if passes != "both":
+        expected["hires" if passes == "first" else "first"] = set()
+    assert {name: pooled(counts) for name, counts in told["passes"].items()} == expected
+
+
+def test_a_refiner_belongs_to_the_pass_that_it_goes_over(sdnext: Host, unet: Any) -> None:
+    from lib_todo.hosts.webui import sdnext_passes
+
+    for enable_hr, name in ((False, "first"), (True, "hires")):
+        sdnext.callbacks.p = Processing(unet, is_refiner_pass=True, enable_hr=enable_hr)
+        assert sdnext_passes.now() == name
+
+
+def test_off_touches_nothing(sdnext: Host, unet: Any) -> None:
+    p = Processing(unet)
+    before = set(vars(p))
+    processed = sdnext.process_images(p, False, "nonsense")
+    assert set(vars(p)) == before and p.extra_generation_params == {}
+    assert processed.comments == ""
+    assert clean(sdnext)
+
+
+def test_bad_values_end_the_request_before_sampling(sdnext: Host, unet: Any) -> None:
+    p = Processing(unet)
+    with pytest.raises(Exception, match="factor = 99") as caught:
+        sdnext.process_images(p, {"factor": 99})
+    assert getattr(caught.value, "status_code", None) == 422
+    assert sdnext.calls == 0 and clean(sdnext)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_an_exception_leaves_nothing(sdnext: Host, unet: Any, error: type[BaseException]) -> None:
+    def fail(calls: int) -> None:
+        if calls == 2:
+            raise error("on purpose")
+
+    sdnext.fail = fail
+    with pytest.raises(error):
+        sdnext.process_images(Processing(unet), ON)
+    assert clean(sdnext)
+
+
+def test_an_interrupt_leaves_nothing(sdnext: Host, unet: Any) -> None:
+    def fail(calls: int) -> None:
+        sdnext.interrupted = calls == 2
+
+    sdnext.fail = fail
+    sdnext.process_images(Processing(unet), ON)
+    assert sdnext.calls == 2 and clean(sdnext)
+
+
+def test_what_a_generation_left_on_ends_with_the_next(sdnext: Host, unet: Any) -> None:
+    """Where the host does not reach its `finally` (a thread that died)."""
+    sdnext.script.begin(p := Processing(unet), [ON])
+    sdnext.script.before_sampling(p)
+    assert not clean(sdnext)
+    sdnext.process_images(Processing(unet), False)
+    assert clean(sdnext)
+
+
+def test_a_generation_inside_another_ends_its_own_alone(sdnext: Host, unet: Any) -> None:
+    p = Processing(unet)
+    inner = []
+
+    def fail(calls: int) -> None:
+        if calls == 2 and not inner:
+            inner.append(copy.copy(p))
+            inner[0].extra_generation_params = {}
+            with pytest.raises(RuntimeError):
+                sdnext.process_images(inner[0], {"factor": 99})
+            inner.append(active.entered_run())
+            sdnext.calls = 3
+
+    sdnext.fail = fail
+    told = report_of(sdnext.process_images(p, ON))
+    assert isinstance(inner[1].report, Report)
+    assert told["steps"] == {"pooled": STEPS, "seen": STEPS}
+    assert clean(sdnext)

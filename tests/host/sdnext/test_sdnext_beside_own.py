@@ -1,0 +1,42 @@
+"""Beside what SD.Next has itself: its own ToDo, ToMe and HyperTile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from expect import CLEAN, all_pixels, todo
+from sdnext_host import SdNextHost
+from todo_report import pooled, reasons, report_of
+
+ON = todo(threshold=12, factor=2, deep_factor=1)
+POOLED = {(1024, 256): 5}
+# by name: the options that switch it on, and the reason for its layers
+OWN: dict[str, tuple[dict[str, Any], str]] = {
+    "ToDo": ({"token_merging_method": "ToDo", "todo_ratio": 0.5}, "other_reduction"),
+    "ToMe": ({"token_merging_method": "ToMe", "tome_ratio": 0.5}, "tokens_merged"),
+    "HyperTile": (
+        {"hypertile_unet_enabled": True, "hypertile_unet_tile": 64, "hypertile_unet_min_tile": 64},
+        "hypertile",
+    ),
+}
+OFF = {"token_merging_method": "None", "hypertile_unet_enabled": False}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_its_layers_are_left_to_it(sdnext: SdNextHost, name: str) -> None:
+    options, reason = OWN[name]
+    sdnext.use("wide15")
+    plain = all_pixels(sdnext.txt2img())
+    with sdnext.options_set({"hypertile_unet_tile": 0, "hypertile_unet_min_tile": 0}, **options):
+        alone = all_pixels(sdnext.txt2img())
+        sdnext.probe_reset()
+        both = sdnext.txt2img(**ON)
+    assert alone != plain, f"{name} changes nothing here"
+    assert all_pixels(both) == alone
+    told = report_of(both)
+    assert pooled(told) == {}
+    assert reason in reasons(told)
+    assert all_pixels(sdnext.txt2img()) == plain
+    assert pooled(report_of(sdnext.txt2img(**ON))) == POOLED
+    assert sdnext.probe_leftovers()["classes"] == CLEAN["classes"]
