@@ -10,6 +10,7 @@
     const CLOCK_MS = 500;
     // another checkpoint changes the answer without changing a control
     const ASK_AGAIN_MS = 4000;
+    const TABS = ["txt2img", "img2img", "control"];
     const asked = {};
 
     function field(id, selector) {
@@ -46,29 +47,31 @@
             const scale = number("img2img_scale");
             return match && scale ? [1, 2].map((side) => Math.floor(match[side] * scale)) : null;
         }
-        const size = [number(`${tab}_width`), number(`${tab}_height`)];
+        // SD.Next's Control tab
+        const sides = tab === "control" ? "control_before_resize" : tab;
+        const size = [number(`${sides}_width`), number(`${sides}_height`)];
         return size.includes(null) ? null : size;
     }
 
     // SD.Next's second pass: "Latent" upscalers and "Force HiRes" run it; without a mode and an
     // upscaler it keeps the size.
-    function readRefinePass() {
-        const upscaler = shown("txt2img_resize_name") ?? "None";
-        const enlarges = shown("txt2img_resize_mode") !== "None" && upscaler !== "None";
-        const runs = upscaler.startsWith("Latent") || checked("txt2img_hr_force");
-        const sampler = shown("txt2img_sampling_alt") ?? "";
+    function readRefinePass(tab) {
+        const upscaler = shown(`${tab}_resize_name`) ?? "None";
+        const enlarges = shown(`${tab}_resize_mode`) !== "None" && upscaler !== "None";
+        const runs = upscaler.startsWith("Latent") || checked(`${tab}_hr_force`);
+        const sampler = shown(`${tab}_sampling_alt`) ?? "";
         return {
-            enabled: checked("txt2img_enable_hr") && runs,
-            scale: (enlarges && number("txt2img_scale")) || 1,
-            x: (enlarges && number("txt2img_resize_width")) || 0,
-            y: (enlarges && number("txt2img_resize_height")) || 0,
+            enabled: checked(`${tab}_enable_hr`) && runs,
+            scale: (enlarges && number(`${tab}_scale`)) || 1,
+            x: (enlarges && number(`${tab}_resize_width`)) || 0,
+            y: (enlarges && number(`${tab}_resize_height`)) || 0,
             sampler: sampler === "Same as primary" ? "" : sampler,
         };
     }
 
     function readHires(tab) {
+        if (field(`${tab}_enable_hr`, "input")) return readRefinePass(tab);
         if (tab !== "txt2img") return {enabled: false};
-        if (field("txt2img_enable_hr", "input")) return readRefinePass();
         return {
             enabled: checked("txt2img_hr-checkbox"),
             scale: number("txt2img_hr_scale") ?? 1,
@@ -129,7 +132,7 @@
     }
 
     function refreshAll() {
-        ["txt2img", "img2img"].forEach(refresh);
+        TABS.forEach(refresh);
     }
 
     // Until its box was clicked once, the host ticks an accordion's box when it is opened, so nobody
@@ -147,7 +150,7 @@
     }
 
     root.onUiLoaded(() => {
-        ["txt2img", "img2img"].forEach(openWithoutTicking);
+        TABS.forEach(openWithoutTicking);
         root.gradioApp().addEventListener("input", refreshAll);
         root.gradioApp().addEventListener("change", refreshAll);
         // pasting, the swap button and other scripts change values without an event

@@ -109,7 +109,10 @@ else:
         if why:
             print(_loader.switched_off(why))
             return
-        accordion.hide_end_of_args([scripts.scripts_txt2img, scripts.scripts_img2img], "ToDo")
+        runners = [scripts.scripts_txt2img, scripts.scripts_img2img]
+        # SD.Next's Control tab
+        runners += filter(None, [getattr(scripts, "scripts_control", None)])
+        accordion.hide_end_of_args(runners, "ToDo")
         routes.add(app)
 
     # a host that reloads only the scripts' code keeps the callbacks of the earlier load
@@ -122,6 +125,8 @@ else:
     on_cfg_denoiser(lifecycle.on_denoiser_call)
     if generations is sdnext:
         script_callbacks.on_after_process(sdnext.leave_ended)
+        if not another_works():
+            sdnext.show_in_control("ToDo")
     on_app_started(app_started)
     on_script_unloaded(undo_all)
     other_extensions.register()

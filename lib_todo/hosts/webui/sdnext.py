@@ -7,12 +7,14 @@ SD.Next runs diffusers' pipelines. It has no `p.sample` and reports no steps, so
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from collections.abc import Sequence
 from typing import Any
 
 from ...downsampling import token_downsampling
 from . import lifecycle, options, result_texts, sdnext_passes
+from .infotext import REPORT_KEY, Written
 from .lifecycle import Generation
 
 
@@ -29,6 +31,17 @@ class _Here(threading.local):
 
 
 _here = _Here()
+
+
+def show_in_control(title: str) -> None:
+    """Have the Control tab show our script, too (when it is loaded, before the page is built).
+
+    It is the default page's only tab for images. It shows no extension's script whose title is not
+    on this list of the host's.
+    """
+    titles = getattr(sys.modules.get("installer"), "control_extensions", None)
+    if titles is not None and title not in titles:
+        titles.append(title)
 
 
 def begin(p: Any, args: Sequence[Any]) -> None:
@@ -74,9 +87,12 @@ def leave_ended(p: Any) -> int:
 def finish(p: Any, processed: Any) -> None:
     """Put the lines and the report into the result (the host's `postprocess`).
 
-    Unlike the other hosts, this one does not show what `p.comment` was told.
+    Unlike the other hosts, this one does not show what `p.comment` was told. The Control tab shows
+    no comments either, but the image's text, which it makes anew after this.
     """
     generation = lifecycle.generation_of(p)
-    if generation is not None and options.show_line():
+    if generation is not None and generation.shown and options.show_line():
         processed.comments += "".join(f"{line}\n" for line in generation.shown)
+        if p.is_control:
+            p.extra_generation_params[REPORT_KEY] = Written("; ".join(generation.shown))
     lifecycle.finish(p, processed)
