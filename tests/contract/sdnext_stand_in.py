@@ -21,7 +21,8 @@ class Processing:
         self.width, self.height = SMALL
         self.hr_upscale_to_x, self.hr_upscale_to_y = LARGE
         self.hr_resize_mode, self.hr_upscaler = 1, "Latent Nearest"
-        self.enable_hr = self.is_hr_pass = self.is_refiner_pass = self.is_control = False
+        self.enable_hr = self.is_hr_pass = self.is_refiner_pass = False
+        self.scripts = types.SimpleNamespace(name="txt2img")
         self.n_iter, self.sampler_name = 1, "DDIM"
         self.ops: list[str] = []
         self.comments: dict[str, int] = {}

@@ -64,6 +64,24 @@ def test_a_generation(sdnext: Host, unet: Any) -> None:
     assert clean(sdnext)
 
 
+def test_the_control_tab_shows_the_report_in_the_text(sdnext: Host, unet: Any) -> None:
+    p = Processing(unet, scripts=types.SimpleNamespace(name="control"))
+    processed = sdnext.process_images(p, ON)
+    told = processed.extra_generation_params["ToDo report"]
+    assert p.extra_generation_params["ToDo report"] == told
+    sdnext.process_images(p, False)
+    assert p.extra_generation_params == {}
+
+
+def test_the_control_tab_lists_us_once(sdnext: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    sdnext.script.show_in_control("ToDo")
+    installer = types.SimpleNamespace(control_extensions=["NudeNet"])
+    monkeypatch.setitem(sys.modules, "installer", installer)
+    for _ in range(2):
+        sdnext.script.show_in_control("ToDo")
+    assert installer.control_extensions == ["NudeNet", "ToDo"]
+
+
 @pytest.mark.parametrize("passes", ["both", "first", "hires"])
 def test_passes_by_the_hosts_flag(sdnext: Host, unet: Any, passes: str) -> None:
     p = Processing(unet, enable_hr=True)

@@ -1,1 +1,1 @@
-"""AUTOMATIC1111's WebUI, Forge and reForge: accordion, callbacks, infotext, plot axes."""
+"""The WebUI, Forge, reForge and SD.Next: accordion, callbacks, infotext, plot axes."""

@@ -18,6 +18,10 @@ from .infotext import REPORT_KEY, Written
 from .lifecycle import Generation
 
 
+# what the host calls its scripts of the Control tab
+CONTROL = "control"
+
+
 class _Downsampling(token_downsampling):
     def pass_now(self) -> str:
         return sdnext_passes.now()
@@ -93,6 +97,6 @@ def finish(p: Any, processed: Any) -> None:
     generation = lifecycle.generation_of(p)
     if generation is not None and generation.shown and options.show_line():
         processed.comments += "".join(f"{line}\n" for line in generation.shown)
-        if p.is_control:
+        if getattr(p.scripts, "name", None) == CONTROL:
             p.extra_generation_params[REPORT_KEY] = Written("; ".join(generation.shown))
     lifecycle.finish(p, processed)
