@@ -17,7 +17,6 @@ from . import lifecycle, options, result_texts, sdnext_passes
 from .infotext import REPORT_KEY, Written
 from .lifecycle import Generation
 
-
 # what the host calls its scripts of the Control tab
 CONTROL = "control"
 
