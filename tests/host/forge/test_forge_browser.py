@@ -1,4 +1,4 @@
-"""Forge's and reForge's own page in a real browser, with the extension in its usual folder.
+"""The pages of Forge and its relatives in a real browser, the extension in its usual folder.
 
 What the page does is AUTOMATIC1111's, and tested in full in webui/browser; this is the part that
 another gradio (Forge has 4.40) or another host could break. Every image is 128×128 and the
@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from expect import CLEAN, PAPER_TEXT, Pass, Pooling, check, parameters
-from forge_hosts import REFORGE, ForgeHost, Kind
+from forge_hosts import ForgeHost, InstalledHost
+from forge_kinds import Kind
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 
@@ -45,7 +46,7 @@ def chromium_browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def installed(forge_kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForgeHost]:
-    with forge_kind.install(tmp_path_factory.mktemp("installed")) as host:
+    with InstalledHost(forge_kind, tmp_path_factory.mktemp("installed")) as host:
         assert "Error loading script" not in host.log()
         yield host
 
@@ -122,11 +123,11 @@ def test_a_bad_value_is_told_where_the_image_would_be(
     values: dict[str, Any],
     named: str,
 ) -> None:
-    """reForge's page shows no exception's text, so there it stands where the line does."""
+    """Where the page shows no exception's text, it stands where the line does."""
     tab.set(**values)
     tab.hint_with(named)
     refused = tab.generate()
-    assert named in (refused.line if forge_kind is REFORGE else refused.error)
+    assert named in (refused.error if forge_kind.shows_errors else refused.line)
     assert (refused.images, installed.probe_counts()["unet_calls"]) == (0, 0)
     tab.page.screenshot(path=screenshot(f"{forge_kind.name}-refused"), full_page=True)
     tick(tab)
