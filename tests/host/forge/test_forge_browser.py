@@ -103,7 +103,7 @@ def test_the_accordion_fits_windows_of_all_widths(
     assert tab.preset == "balanced"
     assert tab.page.inner_text(f"#{tab.id('version')}").strip() == __version__
     tab.hint_with("128×128")
-    for width in (420, 900, 1400):
+    for width in (420, 900, 1400, 1920):
         ui.page.set_viewport_size({"width": width, "height": 2000})
         tab.accordion.scroll_into_view_if_needed()
         ui.fine_picture(tab.accordion, screenshot(f"{installed.kind.name}-{theme}-{width}"))
