@@ -12,7 +12,7 @@ from ... import __version__
 from ...settings import BY_NAME, FIELDS, Field, preset_values
 from . import machine_rates, preset_choice
 from .arguments import END_OF_ARGS, choices_on_page, from_page, on_page
-from .paste import PasteField, PasteKey
+from .paste import PasteKey
 from .routes import HINT
 
 # the settings with a control inside the accordion
@@ -66,7 +66,7 @@ def build(script: Any) -> list[Any]:
     keys = {name: PasteKey(name, _shown(BY_NAME[name])) for name in controls}
     keys[preset_choice.PRESET] = PasteKey(preset_choice.PRESET, _preset_pasted)
     pasted = {**controls, preset_choice.PRESET: preset}
-    script.infotext_fields = [PasteField(pasted[name], keys[name]) for name in pasted]
+    script.infotext_fields = [(pasted[name], keys[name]) for name in pasted]
     # the host's "Send to img2img" copies the controls with these names
     script.paste_field_names = list(keys.values())
     return [*(controls[field.name] for field in FIELDS), end]

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 
 from ...settings import SettingsError
 from .infotext import from_infotext
 from .refusal import SettingsRefused
-
-try:
-    from modules.infotext_utils import PasteField
-except ImportError:
-
-    class PasteField(NamedTuple):  # type: ignore[no-redef]
-        """For hosts without such a class (SD.Next): they take a tuple."""
-
-        component: Any
-        key: Any
 
 
 class PasteKey(str):
