@@ -142,7 +142,7 @@ def line(p: Any, settings: Settings, done: Report, seconds: Mapping[str, Seconds
     if not done.tallies and not done.steps[1]:
         return nothing_pooled("no step was run")
     if not done.tallies:
-        return nothing_pooled(prediction.why_no_layer(p))
+        return nothing_pooled(prediction.why_no_layer(p, done))
     heads = {}
     for name, (width, height) in prediction.sizes(p).items():
         ours, without = seconds.get(name, (None, None))
