@@ -71,7 +71,11 @@ class Lane:
             now = self.clock.sampling, self.clock.step
         if announced is not None:
             return self._by_callback(report, announced, now)
-        return self.clock.moment if now else None
+        moment = self.clock.moment if now else None
+        if moment is None or moment.sampler:
+            return moment
+        # a host that has not begun to count may have named the sampler
+        return dataclasses.replace(moment, sampler=position.sampler)
 
     def _by_callback(
         self, report: Report, announced: str, now: tuple[int, int] | None

@@ -27,11 +27,10 @@ class Options:
 
 
 class OptionInfo:
-    def __init__(
-        self, default: Any, label: str, section: tuple[str, str], category_id: str
-    ) -> None:
+    category_id: str | None = None
+
+    def __init__(self, default: Any, label: str, section: tuple[str, str]) -> None:
         self.default, self.label, self.section = default, label, section
-        self.category_id = category_id
 
 
 @contextmanager
@@ -115,7 +114,10 @@ class Processing:
         denoiser = Denoiser(self, self.steps, self.calls_per_step)
         out = torch.empty(0)
         for _ in range(denoiser.total_steps):
-            self.lifecycle.on_denoiser_call(types.SimpleNamespace(denoiser=denoiser))
+            sigma = torch.tensor([float(denoiser.total_steps - denoiser.step)])
+            x = torch.empty(1, 4, height // 8, width // 8)
+            params = types.SimpleNamespace(denoiser=denoiser, sigma=sigma, x=x)
+            self.lifecycle.on_denoiser_call(params)
             out = self.model(height // 8, width // 8)
             denoiser.step += 1
         return out
@@ -148,6 +150,14 @@ def report_of(processed: Processed) -> dict[str, Any]:
     """What the API's info tells programs of the only generation."""
     (data,) = processed.extra_generation_params["ToDo report JSON"]["generations"]
     return data
+
+
+def sizes(data: dict[str, Any]) -> dict[str, list[tuple[int, int]]]:
+    """The sizes in pixels of each pass."""
+    return {
+        name: [(found["size"][0], found["size"][1]) for found in several]
+        for name, several in data["sizes"].items()
+    }
 
 
 def calls(data: dict[str, Any]) -> dict[tuple[int, int, str | None], int]:

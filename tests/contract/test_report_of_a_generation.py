@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from stand_in import BY_TWO, ON, Processing, calls, process_images_inner, report_of
+from stand_in import BY_TWO, ON, Processing, calls, process_images_inner, report_of, sizes
 
 from lib_todo.reasons import Reason
 from lib_todo.wording import REMEDIES
@@ -20,7 +20,7 @@ def test_pools_writes_infotext_and_line(lifecycle: Any, model: Any) -> None:
     processed = process_images_inner(p, *ON)
     data = report_of(processed)
     assert (data["layers"], data["steps"]) == (1, {"pooled": 4, "seen": 4})
-    assert (calls(data), data["sizes"]) == ({(256, 64, None): 4}, {"first": [128, 128]})
+    assert (calls(data), sizes(data)) == ({(256, 64, None): 4}, {"first": [(128, 128)]})
     assert "128×128" in processed.comments
     assert processed.extra_generation_params["ToDo report"] + "\n" == processed.comments
     assert p.extra_generation_params == {
@@ -211,8 +211,8 @@ def test_seconds_a_step_and_the_gain_over_an_earlier_generation_without(
 
     def seconds_a_step(processed: Any) -> tuple[float, float | None]:
         """Seconds with and without, as the JSON tells them; the line says the same."""
-        (found,) = report_of(processed)["seconds_a_step"].values()
-        measured = found["with_todo"], found["without_todo"]
+        ((found,),) = report_of(processed)["sizes"].values()
+        measured = found["seconds_a_step"]["with_todo"], found["seconds_a_step"]["without_todo"]
         assert f"128×128, {step_times.in_words(*measured)})" in processed.comments
         return measured
 

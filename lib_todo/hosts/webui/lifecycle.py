@@ -12,8 +12,9 @@ from ...downsampling import token_downsampling
 from ...interception import active
 from ...report import Report
 from ...settings import Settings, SettingsError
-from . import options, prediction, refusal, result_texts, series, step_times
+from . import older_hosts, options, prediction, refusal, result_texts, series, step_times
 from .arguments import read_settings
+from .sampler_steps import SamplerSteps
 
 # the attribute of the host's processing object that holds its Generation
 GENERATION = "todo_generation"
@@ -42,8 +43,10 @@ class Generation:
         self.downsampling = (
             self.series.run(settings) if self.series else token_downsampling(settings)
         )
+        self.steps = SamplerSteps()
         # by pass: what its step times can be compared with, and evaluations per step
         self.shapes: dict[str, tuple[step_times.Shape, float]] = {}
+        self.sizes: result_texts.Sizes = self.series.sizes(settings) if self.series else {}
         # the lines under the image; later tiles of the same image replace them
         self.shown: list[str] = self.series.shown if self.series else []
 
@@ -113,22 +116,23 @@ class _SampleOnce:
         _here.running.append(self._generation)
         try:
             with self._generation.downsampling:
-                self._expect_the_sampler()
+                self._expect_the_sampler(p)
                 samples = original(*args, **kwargs)
         finally:
             _here.running.remove(self._generation)
         _after_sampling(p, self._generation)
         return samples
 
-    def _expect_the_sampler(self) -> None:
+    def _expect_the_sampler(self, p: Any) -> None:
         """Leave calls before the sampler's first step alone, if there is a window of steps.
 
         A script may call the model before sampling (img2img alternative test). Such calls belong to
         no step; without a window they are pooled.
         """
-        settings = self._generation.settings
+        settings, position = self._generation.settings, self._generation.report.position
+        position.sampler = prediction.sampler_of(p, _pass(p))
         if (settings.start, settings.end) != (0, 1):
-            self._generation.report.position.pause()
+            position.pause()
 
     def _take_off(self, p: Any) -> None:
         if p.__dict__.get("sample") is not self:
@@ -144,28 +148,30 @@ def on_denoiser_call(params: Any) -> None:
 
     `params.sampling_step` lags by one from the second step on; the denoiser's own count is exact.
     """
-    _note_step_time(params)
+    denoiser = older_hosts.denoiser_of(params)
+    _note_step_time(denoiser, getattr(params, "x", None))
     if not _here.running:
         return
-    generation, denoiser = _here.running[-1], params.denoiser
+    generation = _here.running[-1]
     p = generation.owner()
     if denoiser.p is not p:
         generation.report.position.pause()
         return
-    generation.report.position.sampler = prediction.sampler_of(p, _pass(p))
-    generation.report.progress(denoiser.step, denoiser.total_steps, _pass(p), denoiser.steps)
+    sampler = prediction.sampler_of(p, _pass(p))
+    generation.report.position.sampler = sampler
+    done = generation.steps.done(denoiser, params.sigma, sampler)
+    generation.report.progress(done, denoiser.total_steps, _pass(p), denoiser.steps)
 
 
 def _pass(p: Any) -> str:
     return "hires" if getattr(p, "is_hr_pass", False) else "first"
 
 
-def _note_step_time(params: Any) -> None:
+def _note_step_time(denoiser: Any, latent: Any) -> None:
     """Time every generation's steps; those without ToDo are what later ones are compared with."""
-    denoiser = params.denoiser
     p = denoiser.p
     mine = _here.running[-1] if _here.running and _here.running[-1].owner() is p else None
-    shape = step_times.shape_of(params)
+    shape = step_times.shape_of(p, latent)
     pooled = mine is not None and mine.settings.enabled
     _step_times.evaluation(p, denoiser.step, _pass(p), shape, pooled)
     if mine is not None:
@@ -180,10 +186,11 @@ def _after_sampling(p: Any, generation: Generation) -> None:
     result_texts.write_infotext(p, settings, done)
     for line in generation.shown:
         p.comments.pop(line, None)
-    seconds = {name: _seconds_of(p, generation, name) for name in generation.shapes}
+    for name, size in prediction.sizes(p).items():
+        generation.sizes.setdefault(name, {})[size] = _seconds_of(p, generation, name)
     told = (
-        result_texts.line(p, settings, done, seconds),
-        result_texts.data(p, settings, done, seconds),
+        result_texts.line(p, settings, done, generation.sizes),
+        result_texts.data(settings, done, generation.sizes),
     )
     if generation.series is None:
         generation.shown[:] = [told[0]]
@@ -199,8 +206,10 @@ def _after_sampling(p: Any, generation: Generation) -> None:
 
 def _seconds_of(p: Any, generation: Generation, pass_name: str) -> result_texts.SecondsPerStep:
     """Seconds per step of that pass, and of a pass like it without ToDo."""
+    if pass_name not in generation.shapes:
+        return None, None
     shape, evaluations = generation.shapes[pass_name]
-    found = _step_times.seconds(p, pass_name), _step_times.without(shape)
+    found = _step_times.seconds(p, pass_name, shape), _step_times.without(shape)
     ours, without = (seconds and seconds * evaluations for seconds in found)
     return ours, without
 

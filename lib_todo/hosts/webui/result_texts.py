@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 import types
 from collections.abc import Iterator, Mapping
@@ -14,11 +13,14 @@ from ...report import Report
 from ...settings import Settings
 from ...wording import generation_line, nothing_pooled
 from . import prediction
+from .call_stack import local
 from .infotext import JSON_KEY, REPORT_KEY, USED_KEY, Written, to_infotext
 from .step_times import in_words
 
 # seconds per step with ToDo, and of a similar pass without it; None where not measured
 SecondsPerStep = tuple["float | None", "float | None"]
+# by pass, the sizes in pixels that were sampled; several where a script mixes them
+Sizes = dict[str, dict[prediction.Size, SecondsPerStep]]
 
 
 class InfoText(Written):
@@ -121,47 +123,43 @@ def _outer(p: Any) -> Iterator[Any]:
     frame: types.FrameType | None = sys._getframe(1)
     while frame is not None:
         if frame.f_code.co_name == "process_images_inner":
-            outer = _local(frame, "p")
+            outer = local(frame, "p")
             if outer is not None and outer is not p:
                 yield outer
         frame = frame.f_back
 
 
-def _local(frame: types.FrameType, name: str) -> Any:
-    """A function's local variable, without keeping its other ones alive."""
-    found = frame.f_locals
-    value = found.get(name)
-    if isinstance(found, dict) and frame.f_code.co_flags & inspect.CO_OPTIMIZED:
-        # before Python 3.13 f_locals is a copy that the frame keeps, and with it images and latents
-        found.clear()
-    return value
-
-
-def line(p: Any, settings: Settings, done: Report, seconds: Mapping[str, SecondsPerStep]) -> str:
+def line(p: Any, settings: Settings, done: Report, sizes: Sizes) -> str:
     """The line under the image."""
     if not done.tallies and not done.steps[1]:
         return nothing_pooled("no step was run")
     if not done.tallies:
         return nothing_pooled(prediction.why_no_layer(p, done))
-    heads = {}
-    for name, (width, height) in prediction.sizes(p).items():
-        ours, without = seconds.get(name, (None, None))
-        counts = done.passes.get(name)
-        # where nothing was pooled, a difference in time has other causes than ToDo
-        told = in_words(ours, without if counts and counts.pooled else None)
-        heads[name] = ", ".join(filter(None, [f"{width}×{height}", told]))
+    heads = {name: _head(found, done.passes.get(name)) for name, found in sizes.items()}
     return generation_line(done, settings.threshold, heads)
 
 
-def data(
-    p: Any, settings: Settings, done: Report, seconds: Mapping[str, SecondsPerStep]
-) -> dict[str, Any]:
+def _head(sizes: Mapping[prediction.Size, SecondsPerStep], counts: Counts | None) -> str:
+    """Each size of a pass with its seconds per step, such as `512×512, 0.83 s a step`."""
+    told = []
+    for (width, height), (ours, without) in sizes.items():
+        # where nothing was pooled, a difference in time has other causes than ToDo
+        speed = in_words(ours, without if counts and counts.pooled else None)
+        told.append(", ".join(filter(None, [f"{width}×{height}", speed])))
+    return "; ".join(told)
+
+
+def data(settings: Settings, done: Report, sizes: Sizes) -> dict[str, Any]:
     """What `ToDo report JSON` contains."""
+    names = ("with_todo", "without_todo")
     return {
         "settings": vars(settings),
-        "sizes": {name: list(size) for name, size in prediction.sizes(p).items()},
-        "seconds_a_step": {
-            name: dict(zip(("with_todo", "without_todo"), found)) for name, found in seconds.items()
+        "sizes": {
+            name: [
+                {"size": list(size), "seconds_a_step": dict(zip(names, seconds))}
+                for size, seconds in found.items()
+            ]
+            for name, found in sizes.items()
         },
         **done.to_dict(),
     }

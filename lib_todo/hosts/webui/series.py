@@ -11,6 +11,7 @@ from typing import Any
 
 from ...downsampling import token_downsampling
 from ...settings import FIELDS, Settings
+from .result_texts import Sizes
 
 
 class Series:
@@ -19,6 +20,7 @@ class Series:
     def __init__(self, shared: dict[str, Any]) -> None:
         self._shared = shared
         self._runs: dict[Settings, token_downsampling] = {}
+        self._sizes: dict[Settings, Sizes] = {}
         # by settings: the line for people, and the same for programs
         self.reports: dict[Settings, tuple[str, dict[str, Any]]] = {}
         self.shown: list[str] = []
@@ -34,6 +36,10 @@ class Series:
         if settings not in self._runs:
             self._runs[settings] = token_downsampling(settings)
         return self._runs[settings]
+
+    def sizes(self, settings: Settings) -> Sizes:
+        """The sizes of all generations with these settings, for each of them to add its own."""
+        return self._sizes.setdefault(settings, {})
 
     def comments(self, text: str) -> str:
         """A result's comments, in which our lines stay those of the whole series."""

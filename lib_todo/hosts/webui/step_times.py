@@ -22,8 +22,9 @@ class StepTimes:
         """`remembered`: for how many shapes, the latest ones, times without ToDo are kept."""
         self._clock = clock
         self._remembered = remembered
-        self._last: tuple[weakref.ref, int, str, float] | None = None
-        self._times: dict[str, list[float]] = {}
+        self._last: tuple[weakref.ref, int, str, Shape, float] | None = None
+        # by pass and shape: the tiles and seams of an upscale share an owner
+        self._times: dict[tuple[str, Shape], list[float]] = {}
         self._owner: weakref.ref | None = None
         self._without: collections.OrderedDict[Shape, float] = collections.OrderedDict()
 
@@ -33,32 +34,34 @@ class StepTimes:
         if self._owner is None or self._owner() is not p:
             self._owner, self._times = weakref.ref(p), {}
         last = self._last
-        self._last = weakref.ref(p), step, pass_name, now
-        if not last or last[0]() is not p or last[1:3] != (step - 1, pass_name):
+        self._last = weakref.ref(p), step, pass_name, shape, now
+        if not last or last[0]() is not p or last[1:4] != (step - 1, pass_name, shape):
             return
-        times = self._times.setdefault(pass_name, [])
-        times.append(now - last[3])
+        times = self._times.setdefault((pass_name, shape), [])
+        times.append(now - last[4])
         if not pooled:
             self._without[shape] = statistics.median(times)
             self._without.move_to_end(shape)
             while len(self._without) > self._remembered:
                 self._without.popitem(last=False)
 
-    def seconds(self, p: Any, pass_name: str) -> float | None:
-        """The median seconds between evaluations of that pass of `p`; None with fewer than two."""
-        if self._owner is None or self._owner() is not p or not self._times.get(pass_name):
+    def seconds(self, p: Any, pass_name: str, shape: Shape) -> float | None:
+        """The median seconds between evaluations of that pass and shape of `p`.
+
+        None with fewer than two.
+        """
+        times = self._times.get((pass_name, shape))
+        if self._owner is None or self._owner() is not p or not times:
             return None
-        return statistics.median(self._times[pass_name])
+        return statistics.median(times)
 
     def without(self, shape: Shape) -> float | None:
         """The same for the latest generation of that shape without ToDo."""
         return self._without.get(shape)
 
 
-def shape_of(params: Any) -> Shape:
-    """What must be equal for step times to be comparable, from the host's `CFGDenoiserParams`."""
-    p = params.denoiser.p
-    latent = getattr(params, "x", None)
+def shape_of(p: Any, latent: Any) -> Shape:
+    """What must be equal for step times of `p` to be comparable; `latent` may be None."""
     return (
         str(getattr(p, "sd_model_hash", None)),
         tuple(latent.shape) if latent is not None else None,

@@ -23,6 +23,8 @@ from browser_steps import (
     POOLED,
     REFUSED,
     check_small_hires,
+    contrast,
+    misplaced,
     move_and_paste_back,
     open_page,
     prepare,
@@ -34,6 +36,8 @@ from page import WebUi, chromium, launched
 from playwright.sync_api import Browser
 from tab import Tab
 from todo_report import numbers
+
+from lib_todo import __version__
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no chromium on the path")
 
@@ -87,6 +91,25 @@ def test_the_accordion_is_in_both_tabs(forge_ui: WebUi) -> None:
         tab = forge_ui.show(name)
         tab.accordion.wait_for(state="visible")
         assert tab.values() == DEFAULTS, name
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_accordion_fits_windows_of_all_widths(
+    chromium_browser: Browser, installed: ForgeHost, theme: str
+) -> None:
+    """Box and version in its head, one choice with its hint, and below it what is advanced."""
+    ui = open_page(chromium_browser, installed.url, f"?__theme={theme}")
+    tab = prepare(ui.show("txt2img"))
+    assert tab.preset == "balanced"
+    assert tab.page.inner_text(f"#{tab.id('version')}").strip() == __version__
+    tab.hint_with("128×128")
+    for width in (420, 900, 1400, 1920):
+        ui.page.set_viewport_size({"width": width, "height": 2000})
+        tab.accordion.scroll_into_view_if_needed()
+        ui.fine_picture(tab.accordion, screenshot(f"{installed.kind.name}-{theme}-{width}"))
+        assert misplaced(tab) == [], width
+    assert contrast(tab, f"#{tab.id('hint')} .todo-hint") >= 4.5
+    ui.page.close()
 
 
 def test_unticked_it_does_nothing(tab: Tab, installed: ForgeHost) -> None:

@@ -17,12 +17,12 @@ Pooled = dict[tuple[int, int], int]
 
 
 def line(answer: dict[str, Any]) -> str | None:
-    """What is shown to people, without the speed of each pass.
+    """What is shown to people, without the speed of each pass and size.
 
-    It stands behind the pass's size in brackets, and is another at every run.
+    It stands behind the size in brackets, and is another at every run.
     """
     told: str | None = info(answer)["extra_generation_params"].get("ToDo report")
-    return told and re.sub(r" \((\d+×\d+)[^()]*\)(?=:)", r" (\1)", told)
+    return told and re.sub(r"(\(|; )(\d+×\d+)(, [^();]+)?(?=; \d+×|[^()]*\):)", r"\1\2", told)
 
 
 def generations(told_info: dict[str, Any]) -> list[dict[str, Any]]:
@@ -36,6 +36,14 @@ def report_of(answer: dict[str, Any]) -> dict[str, Any]:
     """The JSON of a request's one generation."""
     (found,) = generations(info(answer))
     return found
+
+
+def sizes(told: dict[str, Any]) -> dict[str, list[tuple[int, int]]]:
+    """The sizes in pixels of each pass, in the order in which they were sampled."""
+    return {
+        name: [(found["size"][0], found["size"][1]) for found in several]
+        for name, several in told["sizes"].items()
+    }
 
 
 def pooled(counts: dict[str, Any]) -> Pooled:

@@ -28,9 +28,14 @@ FREEU = "sd-webui-freeu"
 GUIDANCE = "sd_webui_SAG"
 THRESHOLDING = "sd-dynamic-thresholding"
 OLDER = "sd-webui-token-downsampling"
+DYNAMIC_PROMPTS = "sd-dynamic-prompts"
+INCANTATIONS = "sd-webui-incantations"
+AGENT_ATTENTION = "sd-webui-agentattention"
+NEGPIP = "sd-webui-negpip"
+ANIMATEDIFF = "sd-webui-animatediff"
 NAMES = (
     *(ADETAILER, CONTROLNET, DEEPCACHE, TILED_DIFFUSION, REGIONAL_PROMPTER, FREEU, GUIDANCE),
-    *(THRESHOLDING, OLDER),
+    *(THRESHOLDING, OLDER, DYNAMIC_PROMPTS, INCANTATIONS, AGENT_ATTENTION, NEGPIP, ANIMATEDIFF),
 )
 
 # The host loads extensions by their folders' names; these come before and after all of the others.

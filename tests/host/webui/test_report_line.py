@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from expect import HIRES, info, infotext, parameters, picture, todo
 from host import Host, images
-from todo_report import generations, line, numbers, pooled, reasons, report_of, steps
+from todo_report import generations, line, numbers, pooled, reasons, report_of, sizes, steps
 
 SQUARE = {"width": 128, "height": 128, "steps": 2}
 SMALLER = {"below_threshold": 16}
@@ -29,7 +29,7 @@ def test_why_nothing(host: Host, settings: dict[str, Any], why: dict[str, int]) 
     host.use("tiny15_a")
     answer = host.txt2img(**SQUARE, **todo(preset="paper", **settings))
     assert (pooled(report_of(answer)), reasons(report_of(answer))) == ({}, why)
-    assert report_of(answer)["sizes"] == {"first": [128, 128]}
+    assert sizes(report_of(answer)) == {"first": [(128, 128)]}
     # what was asked for is told all the same
     assert parameters(infotext(answer))["ToDo preset"] == ("custom" if settings else "paper")
 
@@ -41,7 +41,7 @@ def test_why_nothing_in_both_passes(host: Host) -> None:
         "first": SMALLER,
         "hires": SMALLER,
     }
-    assert report_of(answer)["sizes"] == {"first": [128, 128], "hires": [256, 256]}
+    assert sizes(report_of(answer)) == {"first": [(128, 128)], "hires": [(256, 256)]}
     assert parameters(infotext(answer))["ToDo preset"] == "paper"
 
 
@@ -49,7 +49,7 @@ def test_why_nothing_in_img2img_and_sdxl(host: Host) -> None:
     host.use("tinyxl_a")
     answer = host.img2img(picture(200, 136), steps=1, width=200, height=136, **todo(preset="paper"))
     assert reasons(report_of(answer)) == {"below_threshold": 22}
-    assert report_of(answer)["sizes"] == {"first": [200, 136]}
+    assert sizes(report_of(answer)) == {"first": [(200, 136)]}
 
 
 def test_what_was_pooled_pass_by_pass(host: Host) -> None:
@@ -79,8 +79,8 @@ def test_seconds_a_step_and_the_gain_over_an_image_without(host: Host) -> None:
 
     def seconds_a_step() -> dict[str, float | None]:
         answer = host.txt2img(**size, **todo(preset="paper", factor=2, threshold=8))
-        found: dict[str, float | None] = report_of(answer)["seconds_a_step"]["first"]
-        return found
+        (found,) = report_of(answer)["sizes"]["first"]
+        return dict(found["seconds_a_step"])
 
     alone = seconds_a_step()
     assert alone["with_todo"] is not None

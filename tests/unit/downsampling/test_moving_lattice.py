@@ -171,6 +171,20 @@ def test_it_stays_where_the_sampler_wants_that(model: Any) -> None:
     assert report.held == {"LMS": 0}
 
 
+def test_a_host_may_name_the_sampler_before_it_counts(model: Any) -> None:
+    """As the WebUI does, where the img2img alternative test calls the model first."""
+    with token_downsampling(BY_TWO) as report, phases_taken(model) as seen:
+        report.position.sampler = "Euler"
+        for timestep in (300, 600, 900):
+            call(model, timestep)
+        for step in range(2):
+            report.progress(step, 2)
+            call(model, 900 - 100 * step)
+    # each timestep above the last one begins anew
+    assert seen == [ORDER[0]] * 3 + [*ORDER[:2]]
+    assert report.held == {}
+
+
 def test_a_fixed_phase_stays(model: Any) -> None:
     settings = Settings(factor=2, deep_factor=1, threshold=4, phase="fixed")
     with token_downsampling(settings) as report, phases_taken(model) as seen:
