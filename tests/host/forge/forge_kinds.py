@@ -13,6 +13,7 @@ from launching import find_python
 
 GUIDANCE = frozenset({"selfattentionguidance", "perturbedattentionguidance"})
 OTHERS = frozenset({"freeu", "kohya hrfix", "hypertile", "stylealign"})
+CACHES = frozenset({"spectrum"})
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ FORGE = Kind(
     "Forge",
     "SD_FORGE_DIR",
     "SD_FORGE_PYTHON",
-    lacks=frozenset({"hypertile"}),
+    lacks=frozenset({"hypertile"}) | CACHES,
     needs={"hr_additional_modules": []},
 )
 REFORGE = Kind(
@@ -88,7 +89,7 @@ REFORGE = Kind(
     "SD_REFORGE_DIR",
     "SD_REFORGE_PYTHON",
     family="ldm_patched",
-    lacks=frozenset({"perturbedattentionguidance", "stylealign"}),
+    lacks=frozenset({"perturbedattentionguidance", "stylealign"}) | CACHES,
     shows_errors=False,
 )
 CLASSIC = Kind(
@@ -97,7 +98,7 @@ CLASSIC = Kind(
     "SD_CLASSIC_PYTHON",
     family="ldm_patched",
     models=("unet", "unet 2.x"),
-    lacks=GUIDANCE | OTHERS,
+    lacks=GUIDANCE | OTHERS | CACHES,
     needs={"hr_cfg_scale": 7.0},
     shows_errors=False,
 )

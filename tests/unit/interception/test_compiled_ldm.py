@@ -18,8 +18,11 @@ from torch._dynamo.testing import CompileCounter
 
 from lib_todo import Settings, token_downsampling, wording
 from lib_todo.hosts.webui.prediction import why_no_layer
-from lib_todo.interception import compiled
+from lib_todo.interception import compiled, pooling_in_graphs
 
+pytestmark = pytest.mark.skipif(
+    not pooling_in_graphs.AVAILABLE, reason="nothing is pooled in a graph before PyTorch 2.4"
+)
 STEPS = 3
 # settings, and the latent's height and width
 OFF = None, (16, 12)
