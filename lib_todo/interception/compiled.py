@@ -44,7 +44,7 @@ def without_plan() -> Iterator[None]:
         here.plan, here.grid, here.largest = before
 
 
-# what Dynamo guards in every graph, and nothing else reads: PyTorch runs on no IPU any more
+# a device whose autocast no program switches on: PyTorch runs on no IPU any more
 _UNUSED_DEVICE = "ipu"
 
 
@@ -52,19 +52,19 @@ _UNUSED_DEVICE = "ipu"
 def own_graphs() -> Iterator[None]:
     """Around a call to which a run applies: Dynamo ignores graphs that were compiled without one.
 
-    The thread's autocast state for a device that is not there is another one inside. That state is
-    among the guards of every graph, whatever its code reads.
+    Autocast for a device that is not there is on inside. Which devices have it on is among the
+    guards of every graph, whatever its code reads.
     """
-    if not hasattr(torch, "set_autocast_dtype"):
+    if not hasattr(torch, "get_autocast_dtype"):
         # before PyTorch 2.4, where nothing is pooled inside a graph either
         yield
         return
-    before = torch.get_autocast_dtype(_UNUSED_DEVICE)
-    torch.set_autocast_dtype(_UNUSED_DEVICE, torch.bfloat16)
+    before = torch.is_autocast_enabled(_UNUSED_DEVICE)
+    torch.set_autocast_enabled(_UNUSED_DEVICE, True)
     try:
         yield
     finally:
-        torch.set_autocast_dtype(_UNUSED_DEVICE, before)
+        torch.set_autocast_enabled(_UNUSED_DEVICE, before)
 
 
 def wrapper_classes() -> list[type]:

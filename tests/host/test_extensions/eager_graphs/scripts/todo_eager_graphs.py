@@ -23,7 +23,8 @@ def run_as_it_is(graph: torch.fx.GraphModule, _inputs: Any) -> Any:
         if node.op == "call_function" and str(node.target).startswith("todo_") and node.args[1:]
     ]
     told = [[keys_of(node.args[0]), keys_of(node)] for node in pools if "pool" in str(node.target)]
-    print("todo-graphs", json.dumps(told), flush=True)
+    # the host's progress bar leaves its line open
+    print("\ntodo-graphs", json.dumps(told), flush=True)
     return graph.forward
 
 
