@@ -46,6 +46,8 @@ def without_plan() -> Iterator[None]:
 
 # a device whose autocast no program switches on: PyTorch runs on no IPU any more
 _UNUSED_DEVICE = "ipu"
+# before PyTorch 2.4 autocast takes no device, and nothing is pooled inside a graph either
+_TELLS_GRAPHS_APART = hasattr(torch, "get_autocast_dtype")
 
 
 @contextlib.contextmanager
@@ -55,8 +57,7 @@ def own_graphs() -> Iterator[None]:
     Autocast for a device that is not there is on inside. Which devices have it on is among the
     guards of every graph, whatever its code reads.
     """
-    if not hasattr(torch, "get_autocast_dtype"):
-        # before PyTorch 2.4, where nothing is pooled inside a graph either
+    if not _TELLS_GRAPHS_APART:
         yield
         return
     before = torch.is_autocast_enabled(_UNUSED_DEVICE)

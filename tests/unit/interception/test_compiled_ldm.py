@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ import torch
 
 pytest.importorskip("ldm.modules.attention", reason="needs stable-diffusion-sdkit")
 
+from compiling import in_place, self_attention, whole
 from ldm_models import TEXT_WIDTH, randomised, unet
 from settings_of import paper
 from torch import nn
@@ -20,9 +21,12 @@ from lib_todo import Settings, token_downsampling, wording
 from lib_todo.hosts.webui.prediction import why_no_layer
 from lib_todo.interception import compiled, pooling_in_graphs
 
-pytestmark = pytest.mark.skipif(
-    not pooling_in_graphs.AVAILABLE, reason="nothing is pooled in a graph before PyTorch 2.4"
-)
+pytestmark = [
+    pytest.mark.usefixtures("fresh_graphs"),
+    pytest.mark.skipif(
+        not pooling_in_graphs.AVAILABLE, reason="nothing is pooled in a graph before PyTorch 2.4"
+    ),
+]
 STEPS = 3
 # settings, and the latent's height and width
 OFF = None, (16, 12)
@@ -31,23 +35,6 @@ OTHER = Settings(factor=3, threshold=8), (16, 12)
 BELOW = paper(factor=2, threshold=8), (8, 8)
 Case = tuple[Any, tuple[int, int]]
 Call = Callable[..., torch.Tensor]
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    torch._dynamo.reset()
-    with torch.inference_mode():
-        yield
-    torch._dynamo.reset()
-
-
-def whole(model: nn.Module, **options: Any) -> Call:
-    return torch.compile(model, **options)
-
-
-def in_place(model: nn.Module, **options: Any) -> Call:
-    model.compile(**options)
-    return model
 
 
 def by_blocks(model: nn.Module, **options: Any) -> Call:
@@ -89,11 +76,6 @@ def sample(call: Call, case: Case) -> tuple[list[torch.Tensor], Any]:
             for step in range(STEPS)
         ]
     return outputs, report
-
-
-def self_attention(report: Any) -> Any:
-    # a graph does not count what nobody pools: calls with a prompt
-    return report and [row for row in report.to_list() if row["reason"] != "not_self_attention"]
 
 
 @pytest.mark.parametrize(("way", "order"), WAYS)
