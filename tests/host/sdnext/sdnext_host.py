@@ -103,6 +103,12 @@ class SdNextHost(Host):
     def txt2img(self, **body: Any) -> dict[str, Any]:
         return dict(self.post("/sdapi/v1/txt2img", SMALL | body))
 
+    def options(self) -> dict[str, Any]:
+        """With the defaults: by itself the host tells only what was ever set."""
+        known = self.get("/sdapi/v1/options-info")["options"]
+        defaults = {name: option["default"] for name, option in known.items()}
+        return defaults | super().options()
+
     def use(self, checkpoint: str) -> None:
         """Load one of MODELS."""
         self.set_options(sd_model_checkpoint=f"Diffusers/{checkpoint.removesuffix('_a')}")

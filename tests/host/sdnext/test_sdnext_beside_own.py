@@ -20,7 +20,6 @@ OWN: dict[str, tuple[dict[str, Any], str]] = {
         "hypertile",
     ),
 }
-OFF = {"token_merging_method": "None", "hypertile_unet_enabled": False}
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -28,7 +27,7 @@ def test_its_layers_are_left_to_it(sdnext: SdNextHost, name: str) -> None:
     options, reason = OWN[name]
     sdnext.use("wide15")
     plain = all_pixels(sdnext.txt2img())
-    with sdnext.options_set({"hypertile_unet_tile": 0, "hypertile_unet_min_tile": 0}, **options):
+    with sdnext.options_set(**options):
         alone = all_pixels(sdnext.txt2img())
         sdnext.probe_reset()
         both = sdnext.txt2img(**ON)
