@@ -1,5 +1,7 @@
 """Loads lib_todo for the WebUI under a name of its own, or says why it cannot be loaded.
 
+Where it cannot, requests for ToDo are refused here, without the library.
+
 The WebUI has an extension's folder on Python's path only while its script loads, and Python caches
 imports. With a second copy of the folder, or after an update, `import lib_todo` could therefore
 find other files than this folder's. For the same reason scripts/todo.py runs this file by its path.
@@ -7,10 +9,12 @@ find other files than this folder's. For the same reason scripts/todo.py runs th
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import sys
 import traceback
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,7 @@ LIBRARY = Path(__file__).resolve().parent / "lib_todo"
 _MADE_OF = "made_of_files"
 # packages of the WebUI itself
 _HOSTS_OWN = ("modules", "gradio", "fastapi", "pydantic")
+OLDEST_HOST = "AUTOMATIC1111's WebUI 1.8.0"
 
 
 class NotLoadedError(Exception):
@@ -86,13 +91,39 @@ def switched_off(cause: str) -> str:
     return f"ToDo is switched off, since {cause}"
 
 
+def refuse_if_asked(p: Any, args: Sequence[Any], why: str) -> None:
+    """Have a request that asks for ToDo end before its first image, with status 422 and `why`.
+
+    The host only logs what a callback raises. But right after it calls `p.init` without catching
+    anything, so the error is raised there.
+
+    Args:
+        p: the host's processing object.
+        args: the request's values: the box, or an object, which switches ToDo on unless its
+            `enabled` says otherwise. The page always sends a box that is not ticked.
+        why: the sentence for the user.
+    """
+    box = args[0] if args else False
+    if box.get("enabled", True) if isinstance(box, Mapping) else box:
+        p.init = functools.partial(_refuse, why)
+
+
+def _refuse(why: str, *args: Any, **kwargs: Any) -> None:
+    from fastapi import HTTPException
+
+    raise HTTPException(status_code=422, detail=why)
+
+
 def _cause(error: Exception) -> str:
     if isinstance(error, NotLoadedError):
         return str(error)
     if isinstance(error, ImportError) and error.name:
         package = error.name.split(".")[0]
         if package in _HOSTS_OWN:
-            return f"this WebUI lacks something it needs: {error}"
+            return (
+                f"this WebUI lacks something it needs: {error}. The oldest version that has all of "
+                f"it is {OLDEST_HOST}"
+            )
         if package == NAME:
             return (
                 f"its files are from different versions: {error}. Restart the WebUI; if that does "

@@ -15,9 +15,11 @@ class Reason(enum.Enum):
     OTHER_GENERATION = "other_generation"
     OTHER_GRID = "other_grid"
     TOKENS_MERGED = "tokens_merged"
+    AGENT_ATTENTION = "agent_attention"
     HYPERTILE = "hypertile"
     OLDER_EXTENSION = "older_extension"
     ATTENTION_MAP_READ = "attention_map_read"
+    PERTURBED = "perturbed_attention"
     MASKED = "masked"
     FUSED = "fused_projections"
     OTHER_VALUES = "other_values"
@@ -36,8 +38,10 @@ UNEXPECTED = frozenset(
         Reason.OLDER_EXTENSION,
         Reason.HYPERTILE,
         Reason.ATTENTION_MAP_READ,
+        Reason.PERTURBED,
         Reason.OTHER_GRID,
         Reason.TOKENS_MERGED,
+        Reason.AGENT_ATTENTION,
         Reason.MASKED,
         Reason.FUSED,
         Reason.OTHER_VALUES,

@@ -19,9 +19,11 @@ WORDS = {
     Reason.OTHER_GENERATION: "called outside the sampler's own steps",
     Reason.OTHER_GRID: "whose tokens another extension merged or tiled first",
     Reason.TOKENS_MERGED: "with tokens merged by token merging (ToMe)",
+    Reason.AGENT_ATTENTION: "left to agent attention, which merged their tokens",
     Reason.HYPERTILE: "left to HyperTile",
     Reason.OLDER_EXTENSION: "left to the older ToDo extension",
     Reason.ATTENTION_MAP_READ: "left to self-attention guidance, which reads their attention map",
+    Reason.PERTURBED: "left to perturbed-attention guidance, which replaces their output",
     Reason.MASKED: "masked or with additional tokens",
     Reason.FUSED: "with fused projections",
     Reason.OTHER_VALUES: "called with values that do not match the keys",
@@ -40,9 +42,11 @@ REMEDIES = {
     Reason.OTHER_PASS: "Set Passes to both",
     Reason.OTHER_GRID: "Switch that extension off to use ToDo",
     Reason.TOKENS_MERGED: "Switch token merging off to use ToDo (tomesd.remove_patch in programs)",
+    Reason.AGENT_ATTENTION: "Switch agent attention off to use ToDo",
     Reason.HYPERTILE: "Switch HyperTile off to use ToDo",
     Reason.OLDER_EXTENSION: "Switch the older extension off to use this one",
     Reason.ATTENTION_MAP_READ: "Switch self-attention guidance off to use ToDo",
+    Reason.PERTURBED: "Switch perturbed-attention guidance off to use ToDo",
     Reason.OTHER_REDUCTION: "Switch the other token reduction off to use ToDo",
     Reason.OTHER_PROCESSOR: (
         "Use diffusers' own processor, or set accepts_downsampled_keys = True on yours if it "

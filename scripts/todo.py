@@ -19,10 +19,23 @@ _place.loader.exec_module(_loader)
 OFF_TITLE = "ToDo (switched off)"
 
 
+def another_works() -> str | None:
+    # an older version loads beside this one without a word, and both would follow one request
+    return _loader.why_another_works(scripts.scripts_data, __file__)
+
+
+def title_when_off() -> str:
+    # requests name a script by its title: one for ToDo goes to the copy that works, or else here
+    return OFF_TITLE if another_works() else "ToDo"
+
+
 def say_why_off(why: str) -> list[Any]:
     with gr.Accordion(OFF_TITLE, open=False):
         gr.HTML(html.escape(why))
-    return []
+        # never ticked on the page; the host passes only values that have a control
+        asked = gr.Checkbox(False, label="ToDo", visible=False)
+    asked.do_not_save_to_config = True
+    return [asked]
 
 
 try:
@@ -51,7 +64,7 @@ except Exception as error:
 
     class SwitchedOff(scripts.Script):
         def title(self) -> str:
-            return OFF_TITLE
+            return title_when_off()
 
         def show(self, is_img2img: bool) -> Any:
             return scripts.AlwaysVisible
@@ -59,11 +72,10 @@ except Exception as error:
         def ui(self, is_img2img: bool) -> list[Any]:
             return say_why_off(WHY_NOT)
 
-else:
+        def process(self, p: Any, *args: Any) -> None:
+            _loader.refuse_if_asked(p, args, WHY_NOT)
 
-    def another_works() -> str | None:
-        # an older version loads beside this one without a word, and both would follow one request
-        return _loader.why_another_works(scripts.scripts_data, __file__)
+else:
 
     class ToDoScript(scripts.Script):
         @cached_property
@@ -83,7 +95,9 @@ else:
             return accordion.build(self)
 
         def process(self, p: Any, *args: Any) -> None:
-            if not self.why_off:
+            if self.why_off:
+                _loader.refuse_if_asked(p, args, _loader.switched_off(self.why_off))
+            else:
                 lifecycle.begin(p, args)
 
         def process_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:

@@ -42,7 +42,9 @@ def count_key_grids(x: Any, context: Any, grid: Grid, layer: Any, transformer: A
 def why_not_this_grid(x: Any, context: Any, grid: Grid, layer: Any, transformer: Any) -> Reason:
     """Why `count_key_grids` found none: another extension changed the tokens, or it is a prompt."""
     if _merges(layer, transformer):
-        return Reason.TOKENS_MERGED
+        # agent attention's blocks have ToMe's name, its layers a name of their own
+        is_agent = type(layer).__name__ == "AgentAttention"
+        return Reason.AGENT_ATTENTION if is_agent else Reason.TOKENS_MERGED
     if not _is_of_a_block(layer, transformer):
         # GLIGEN's attends to the tokens of its boxes too
         return Reason.NOT_SELF_ATTENTION

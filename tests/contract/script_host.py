@@ -28,7 +28,6 @@ REGISTERS = (
 # what the extension takes from a host by name, and from where
 SURFACE = {
     "modules.script_callbacks": (*REGISTERS, "remove_current_script_callbacks"),
-    "modules.infotext_utils": ("PasteField",),
     "modules.ui_components": ("FormHTML", "InputAccordion"),
 }
 ScriptClassData = namedtuple("ScriptClassData", "script_class path basedir module")
@@ -111,14 +110,14 @@ class ScriptHost:
         gradio, modules = types.ModuleType("gradio"), types.ModuleType("modules")
         gradio.Accordion = lambda label, open: nullcontext(self.shown.append(label))
         gradio.HTML = self.shown.append
+        gradio.Checkbox = lambda value, **about: types.SimpleNamespace(value=value, **about)
         modules.scripts, modules.shared = scripts, types.ModuleType("modules.shared")
         modules.shared.opts = types.SimpleNamespace(add_option=lambda name, info: None)
-        modules.shared.OptionInfo = lambda *args, **kwargs: None
+        modules.shared.OptionInfo = lambda *args, **kwargs: types.SimpleNamespace()
         yield from (gradio, modules, scripts, callbacks)
-        for name in ("modules.infotext_utils", "modules.ui_components"):
-            part = types.ModuleType(name)
-            vars(part).update(dict.fromkeys(SURFACE[name], object()))
-            yield part
+        components = types.ModuleType("modules.ui_components")
+        vars(components).update(dict.fromkeys(SURFACE[components.__name__], object()))
+        yield components
 
     def _register(self, kind: str) -> Callable[[Callable], None]:
         def register(function: Callable) -> None:

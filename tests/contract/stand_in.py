@@ -27,11 +27,10 @@ class Options:
 
 
 class OptionInfo:
-    def __init__(
-        self, default: Any, label: str, section: tuple[str, str], category_id: str
-    ) -> None:
+    category_id: str | None = None
+
+    def __init__(self, default: Any, label: str, section: tuple[str, str]) -> None:
         self.default, self.label, self.section = default, label, section
-        self.category_id = category_id
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import HTTPException
 from script_host import NAME, REGISTERS, ROOT, ScriptHost, copy_of_extension
 
 
@@ -68,6 +69,7 @@ def test_a_copy_that_is_switched_off_does_not_hinder_the_other(
     (copy / "lib_todo" / "plan.py").unlink()
     broken, whole = script_host.load(copy, ROOT)
     assert (works(broken), works(whole)) == (False, True)
+    assert broken.SwitchedOff().title() != whole.ToDoScript().title() == "ToDo"
     assert library(whole) == ROOT
 
 
@@ -118,9 +120,13 @@ def test_beside_an_older_version_that_looks_for_no_copy(
     else:
         assert library(ours) == ROOT
         script, p = ours.ToDoScript(), types.SimpleNamespace()
-        assert (script.title(), script.ui(True)) == ("ToDo (switched off)", [])
-        script.process(p, True)
+        assert script.title() == "ToDo (switched off)", "a request for ToDo goes to the other"
+        (box,) = script.ui(True)
+        script.process(p, box.value)
         assert vars(p) == {}
+        script.process(p, True)
+        with pytest.raises(HTTPException):
+            p.init()
         script_host.start_app()
     for told in (script_host.shown[-1], capsys.readouterr().out):
         assert all(str(folder) in told for folder in order)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
-from modules.infotext_utils import PasteField
 from modules.ui_components import FormHTML, InputAccordion
 
 from ... import __version__
@@ -67,7 +66,7 @@ def build(script: Any) -> list[Any]:
     keys = {name: PasteKey(name, _shown(BY_NAME[name])) for name in controls}
     keys[preset_choice.PRESET] = PasteKey(preset_choice.PRESET, _preset_pasted)
     pasted = {**controls, preset_choice.PRESET: preset}
-    script.infotext_fields = [PasteField(pasted[name], keys[name]) for name in pasted]
+    script.infotext_fields = [(pasted[name], keys[name]) for name in pasted]
     # the host's "Send to img2img" copies the controls with these names
     script.paste_field_names = list(keys.values())
     return [*(controls[field.name] for field in FIELDS), end]

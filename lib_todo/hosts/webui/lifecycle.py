@@ -12,7 +12,7 @@ from ...downsampling import token_downsampling
 from ...interception import active
 from ...report import Report
 from ...settings import Settings, SettingsError
-from . import options, prediction, refusal, result_texts, series, step_times
+from . import older_hosts, options, prediction, refusal, result_texts, series, step_times
 from .arguments import read_settings
 from .sampler_steps import SamplerSteps
 
@@ -148,17 +148,18 @@ def on_denoiser_call(params: Any) -> None:
 
     `params.sampling_step` lags by one from the second step on; the denoiser's own count is exact.
     """
-    _note_step_time(params)
+    denoiser = older_hosts.denoiser_of(params)
+    _note_step_time(denoiser, getattr(params, "x", None))
     if not _here.running:
         return
-    generation, denoiser = _here.running[-1], params.denoiser
+    generation = _here.running[-1]
     p = generation.owner()
     if denoiser.p is not p:
         generation.report.position.pause()
         return
     sampler = prediction.sampler_of(p, _pass(p))
     generation.report.position.sampler = sampler
-    done = generation.steps.done(params, sampler)
+    done = generation.steps.done(denoiser, params.sigma, sampler)
     generation.report.progress(done, denoiser.total_steps, _pass(p), denoiser.steps)
 
 
@@ -166,12 +167,11 @@ def _pass(p: Any) -> str:
     return "hires" if getattr(p, "is_hr_pass", False) else "first"
 
 
-def _note_step_time(params: Any) -> None:
+def _note_step_time(denoiser: Any, latent: Any) -> None:
     """Time every generation's steps; those without ToDo are what later ones are compared with."""
-    denoiser = params.denoiser
     p = denoiser.p
     mine = _here.running[-1] if _here.running and _here.running[-1].owner() is p else None
-    shape = step_times.shape_of(params)
+    shape = step_times.shape_of(p, latent)
     pooled = mine is not None and mine.settings.enabled
     _step_times.evaluation(p, denoiser.step, _pass(p), shape, pooled)
     if mine is not None:

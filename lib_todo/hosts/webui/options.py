@@ -13,15 +13,14 @@ def register() -> None:
     Called when the script is loaded, since with --nowebui `on_ui_settings` never comes. With a page
     it is called again then, which changes nothing.
     """
-    shared.opts.add_option(
-        SHOW_LINE,
-        shared.OptionInfo(
-            True,
-            "Show what was pooled, or why nothing was, in a line under the image",
-            section=("todo", "ToDo"),
-            category_id="sd",
-        ),
+    option = shared.OptionInfo(
+        True,
+        "Show what was pooled, or why nothing was, in a line under the image",
+        section=("todo", "ToDo"),
     )
+    # not an argument of 1.6, which has no categories
+    option.category_id = "sd"
+    shared.opts.add_option(SHOW_LINE, option)
 
 
 def show_line() -> bool:

@@ -17,6 +17,7 @@ def register() -> None:
     vetoes.register(older_extension, before_the_rule=True)
     vetoes.register(hypertile)
     vetoes.register(self_attention_guidance)
+    vetoes.register(perturbed_attention_guidance)
 
 
 def older_extension(layer: Any) -> Reason | None:
@@ -42,6 +43,14 @@ def self_attention_guidance(layer: Any) -> Reason | None:
     """Self-attention guidance: it needs the layer's whole attention map, with a key per token."""
     recorded = getattr(_left_on(layer, "forward"), "__name__", "") == "xattn_forward_log"
     return Reason.ATTENTION_MAP_READ if recorded else None
+
+
+def perturbed_attention_guidance(layer: Any) -> Reason | None:
+    """Perturbed-attention guidance (incantations), in the calls that it adds to a step.
+
+    There its hook puts the layer's values in place of the output, so it needs one for each token.
+    """
+    return Reason.PERTURBED if _left_on(layer, "pag_enable") is True else None
 
 
 def _left_on(layer: Any, name: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 import types
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from ...report import Report
 from ...settings import Settings
 from ...wording import generation_line, nothing_pooled
 from . import prediction
+from .call_stack import local
 from .infotext import JSON_KEY, REPORT_KEY, USED_KEY, Written, to_infotext
 from .step_times import in_words
 
@@ -123,20 +123,10 @@ def _outer(p: Any) -> Iterator[Any]:
     frame: types.FrameType | None = sys._getframe(1)
     while frame is not None:
         if frame.f_code.co_name == "process_images_inner":
-            outer = _local(frame, "p")
+            outer = local(frame, "p")
             if outer is not None and outer is not p:
                 yield outer
         frame = frame.f_back
-
-
-def _local(frame: types.FrameType, name: str) -> Any:
-    """A function's local variable, without keeping its other ones alive."""
-    found = frame.f_locals
-    value = found.get(name)
-    if isinstance(found, dict) and frame.f_code.co_flags & inspect.CO_OPTIMIZED:
-        # before Python 3.13 f_locals is a copy that the frame keeps, and with it images and latents
-        found.clear()
-    return value
 
 
 def line(p: Any, settings: Settings, done: Report, sizes: Sizes) -> str:

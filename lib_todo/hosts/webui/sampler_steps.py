@@ -18,17 +18,17 @@ class SamplerSteps:
         self._repeated = 0
         self._level: float | None = None
 
-    def done(self, params: Any, sampler: str | None) -> int:
+    def done(self, denoiser: Any, sigma: Any, sampler: str | None) -> int:
         """How many evaluations are behind, of the denoiser's `total_steps`.
 
         Args:
-            params: the host's `CFGDenoiserParams`.
+            denoiser: the host's, which is about to be called.
+            sigma: the noise levels that it is called with, one for each latent.
             sampler: the sampler's name; one with a rule of its own (PLMS) is counted as it is.
         """
-        denoiser = params.denoiser
         if denoiser.total_steps != denoiser.steps or rule_for(sampler, reported=True).careful:
             return int(denoiser.step)
-        level = float(params.sigma.max())
+        level = float(sigma.max())
         if denoiser.step == 0:
             self._repeated = 0
         elif level == self._level:

@@ -60,10 +60,8 @@ class StepTimes:
         return self._without.get(shape)
 
 
-def shape_of(params: Any) -> Shape:
-    """What must be equal for step times to be comparable, from the host's `CFGDenoiserParams`."""
-    p = params.denoiser.p
-    latent = getattr(params, "x", None)
+def shape_of(p: Any, latent: Any) -> Shape:
+    """What must be equal for step times of `p` to be comparable; `latent` may be None."""
     return (
         str(getattr(p, "sd_model_hash", None)),
         tuple(latent.shape) if latent is not None else None,

@@ -1,7 +1,7 @@
-"""Fixtures of the tests on Forge and reForge; one that is not named is skipped, with the reason.
+"""Fixtures of the tests on Forge and its relatives; one that is not named is skipped, by a reason.
 
-SD_FORGE_DIR and SD_REFORGE_DIR name them, SD_FORGE_PYTHON and SD_REFORGE_PYTHON the Python to run
-them with (the one of a venv/ in their folder or beside it otherwise).
+`forge_kinds.py` has them with the variables that name each: its folder, and the Python to run it
+with (the one of a venv/ in that folder or beside it otherwise).
 """
 
 from __future__ import annotations
@@ -10,21 +10,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from forge_hosts import FORGE, REFORGE, ForgeHost, Kind
+from forge_hosts import ForgeHost
+from forge_kinds import KINDS, Kind
 
 HERE = Path(__file__).resolve().parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if any(item.path.is_relative_to(HERE) for item in items):
-        for kind in (FORGE, REFORGE):
+        for kind in KINDS.values():
             if kind.why_not() is None:
                 kind.python()
 
 
-@pytest.fixture(scope="session", params=[FORGE, REFORGE], ids=["forge", "reforge"])
+@pytest.fixture(scope="session", params=KINDS.values(), ids=KINDS.keys())
 def forge_kind(request: pytest.FixtureRequest) -> Kind:
-    """Forge, then reForge; skips where it is not named."""
+    """Each in turn; skips one that is not named."""
     reason = request.param.why_not()
     if reason is not None:
         pytest.skip(reason)
@@ -33,6 +34,6 @@ def forge_kind(request: pytest.FixtureRequest) -> Kind:
 
 @pytest.fixture(scope="session")
 def forge_host(forge_kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForgeHost]:
-    """A long-lived Forge or reForge with its page and the extension."""
-    with forge_kind.start(tmp_path_factory.mktemp("forge")) as host:
+    """A long-lived one of that kind with its page and the extension."""
+    with ForgeHost(forge_kind, tmp_path_factory.mktemp("forge")) as host:
         yield host

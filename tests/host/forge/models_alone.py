@@ -1,7 +1,8 @@
-"""Run small models of Forge or reForge by themselves, inside the hijack; tell what it saw.
+"""Run small models of Forge or a relative by themselves, inside the hijack; tell what it saw.
 
-For the host's own Python, in the host's folder: models_alone.py REPOSITORY. No checkpoint of Flux
-or SD3 is small enough for a test, so here are their classes, with small numbers and random weights.
+For the host's own Python, in the host's folder: models_alone.py REPOSITORY CPU MODEL..., where CPU
+is the host's argument for the CPU. No checkpoint of Flux or SD3 is small enough for a test, so here
+are their classes, with small numbers and random weights.
 Prints one JSON object: for each model how many kinds of calls were seen, the keys before and after
 where some were pooled, and at which parts of the latent there are layers.
 """
@@ -11,14 +12,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import torch
 
-REPOSITORY = sys.argv.pop(1)
+REPOSITORY, CPU, *MODELS = sys.argv[1:]
 # the host reads its own arguments from here, as soon as it is imported
-sys.argv[1:] = ["--always-cpu"]
+sys.argv[1:] = [CPU]
 sys.path[:0] = [os.getcwd(), "packages_3rdparty", "repositories/huggingface_guess", REPOSITORY]
 
 from lib_todo import Settings, token_downsampling  # noqa: E402
@@ -41,6 +41,7 @@ UNET: dict[str, Any] = {
 }
 # SD 2.x: heads by their width, and linear projections around the attention
 UNET_2 = {**UNET, "num_heads": -1, "num_head_channels": 8, "use_linear_in_transformer": True}
+UNETS = {"unet": UNET, "unet 2.x": UNET_2}
 FLUX: dict[str, Any] = {
     "in_channels": 16,
     "vec_in_dim": 32,
@@ -69,37 +70,40 @@ SD3: dict[str, Any] = {
 }
 
 
-def forge_models() -> dict[str, Callable[[], torch.nn.Module]]:
+def forge_model(name: str) -> torch.nn.Module:
     import backend.args  # noqa: F401
-    from backend.nn.flux import IntegratedFluxTransformer2DModel
-    from backend.nn.mmditx import MMDiTX
+
+    if name == "flux":
+        from backend.nn.flux import IntegratedFluxTransformer2DModel
+
+        return IntegratedFluxTransformer2DModel(**FLUX)
+    if name == "sd3":
+        from backend.nn.mmditx import MMDiTX
+
+        return MMDiTX(**SD3)
     from backend.nn.unet import IntegratedUNet2DConditionModel
 
-    return {
-        "unet": lambda: IntegratedUNet2DConditionModel(**UNET),
-        "unet 2.x": lambda: IntegratedUNet2DConditionModel(**UNET_2),
-        "flux": lambda: IntegratedFluxTransformer2DModel(**FLUX),
-        "sd3": lambda: MMDiTX(**SD3),
-    }
+    return IntegratedUNet2DConditionModel(**UNETS[name])
 
 
-def reforge_models() -> dict[str, Callable[[], torch.nn.Module]]:
+def reforge_model(name: str) -> torch.nn.Module:
     from ldm_patched.modules import args_parser
 
     args_parser.args.always_cpu = True
-    from ldm_patched.ldm.flux.model import Flux
-    from ldm_patched.ldm.modules.diffusionmodules.mmdit import MMDiT
-    from ldm_patched.ldm.modules.diffusionmodules.openaimodel import UNetModel
     from ldm_patched.modules import ops
 
     where = {"dtype": torch.float32, "device": "cpu", "operations": ops.manual_cast}
-    flux = {**FLUX, "out_channels": 16, "patch_size": 2}
-    return {
-        "unet": lambda: UNetModel(image_size=32, **UNET, **where),
-        "unet 2.x": lambda: UNetModel(image_size=32, **UNET_2, **where),
-        "flux": lambda: Flux(**flux, **where),
-        "sd3": lambda: MMDiT(**SD3, **where),
-    }
+    if name == "flux":
+        from ldm_patched.ldm.flux.model import Flux
+
+        return Flux(**FLUX, out_channels=16, patch_size=2, **where)
+    if name == "sd3":
+        from ldm_patched.ldm.modules.diffusionmodules.mmdit import MMDiT
+
+        return MMDiT(**SD3, **where)
+    from ldm_patched.ldm.modules.diffusionmodules.openaimodel import UNetModel
+
+    return UNetModel(image_size=32, **UNETS[name], **where)
 
 
 def seen(name: str, model: torch.nn.Module) -> dict[str, Any]:
@@ -118,8 +122,8 @@ def seen(name: str, model: torch.nn.Module) -> dict[str, Any]:
 
 
 def main() -> None:
-    models = forge_models() if os.path.isdir("backend/nn") else reforge_models()
-    print(json.dumps({name: seen(name, make()) for name, make in models.items()}))
+    make = forge_model if os.path.isdir("backend/nn") else reforge_model
+    print(json.dumps({name: seen(name, make(name)) for name in MODELS}))
 
 
 main()

@@ -1,4 +1,4 @@
-"""Forge and reForge: beside the built-in extensions that change the same layers."""
+"""Forge and its relatives: beside the built-in extensions that change the same layers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from expect import CLEAN, Pass, Pooling, check, first_pixels, infotext, parameters, picture
-from forge_hosts import ForgeHost, Kind, fresh, grids_seen
+from forge_hosts import ForgeHost, fresh, grids_seen
 from todo_report import pooled, reasons, report_of, steps
 
 POOLING = Pooling(factor=2, threshold=8)
@@ -35,13 +35,18 @@ def test_token_merging_keeps_its_layers(host: ForgeHost) -> None:
         assert reasons(report_of(answer))["other_grid"] == 5
 
 
-def other_script(forge_kind: Kind, host: ForgeHost, name: str, *args: Any) -> dict[str, Any]:
+def other_script(host: ForgeHost, name: str, *args: Any) -> dict[str, Any]:
     """A request for a built-in script whose title begins so; skips where the host has none."""
-    for script in host.script_info():
-        if script["name"].startswith(name) and not script["is_img2img"]:
-            values = [*args, *(arg["value"] for arg in script["args"][len(args) :])]
-            return {script["name"]: {"args": values}}
-    pytest.skip(f"{forge_kind.name} has no {name}")
+    found = [
+        script
+        for script in host.script_info()
+        if script["name"].startswith(name) and not script["is_img2img"]
+    ]
+    assert bool(found) != (name in host.kind.lacks)
+    if not found:
+        pytest.skip(f"{host.kind.name} has no {name}")
+    values = [*args, *(arg["value"] for arg in found[0]["args"][len(args) :])]
+    return {found[0]["name"]: {"args": values}}
 
 
 @pytest.mark.parametrize(
@@ -54,11 +59,11 @@ def other_script(forge_kind: Kind, host: ForgeHost, name: str, *args: Any) -> di
     ],
 )
 def test_beside_what_else_changes_the_unet(
-    forge_kind: Kind, host: ForgeHost, name: str, args: tuple[Any, ...]
+    host: ForgeHost, name: str, args: tuple[Any, ...]
 ) -> None:
     """At every level, the middle block's too, where some of these replace the attention."""
     asked = EVERYWHERE.asked()
-    scripts = asked["alwayson_scripts"] | other_script(forge_kind, host, name, *args)
+    scripts = asked["alwayson_scripts"] | other_script(host, name, *args)
     answer = host.txt2img(steps=2, alwayson_scripts=scripts)
     assert (1024, 256) in pooled(report_of(answer)) or name == "kohya hrfix"
     assert steps(report_of(answer)) == (2, 2)
@@ -69,8 +74,8 @@ def test_beside_what_else_changes_the_unet(
     assert host.probe_leftovers() == CLEAN
 
 
-def test_hypertile_keeps_its_layers(forge_kind: Kind, host: ForgeHost) -> None:
-    tiles = other_script(forge_kind, host, "hypertile", True, 128, 2, 1, False)
+def test_hypertile_keeps_its_layers(host: ForgeHost) -> None:
+    tiles = other_script(host, "hypertile", True, 128, 2, 1, False)
     asked = POOLING.asked()["alwayson_scripts"]
     answer = host.txt2img(steps=1, alwayson_scripts=asked | tiles)
     assert "other_grid" in reasons(report_of(answer))
@@ -115,10 +120,8 @@ def test_a_reference_picture_replaces_the_attention(host: ForgeHost, module: str
     check(host, "tiny15", first=Pass(256, 256, 1, POOLING))
 
 
-def test_style_align_replaces_the_attention(forge_kind: Kind, host: ForgeHost) -> None:
-    scripts = POOLING.asked()["alwayson_scripts"] | other_script(
-        forge_kind, host, "stylealign", True
-    )
+def test_style_align_replaces_the_attention(host: ForgeHost) -> None:
+    scripts = POOLING.asked()["alwayson_scripts"] | other_script(host, "stylealign", True)
     answer = host.txt2img(steps=1, batch_size=2, alwayson_scripts=scripts)
     # no call of self-attention was seen
     assert (pooled(report_of(answer)), reasons(report_of(answer)), report_of(answer)["layers"]) == (

@@ -1,4 +1,4 @@
-"""Forge's and reForge's own page in a real browser, with the extension in its usual folder.
+"""The pages of Forge and its relatives in a real browser, the extension in its usual folder.
 
 What the page does is AUTOMATIC1111's, and tested in full in webui/browser; this is the part that
 another gradio (Forge has 4.40) or another host could break. Every image is 128×128 and the
@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from expect import CLEAN, PAPER_TEXT, Pass, Pooling, check, parameters
-from forge_hosts import REFORGE, ForgeHost, Kind
+from forge_hosts import ForgeHost, InstalledHost
+from forge_kinds import Kind
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 
@@ -22,6 +23,8 @@ from browser_steps import (
     POOLED,
     REFUSED,
     check_small_hires,
+    contrast,
+    misplaced,
     move_and_paste_back,
     open_page,
     prepare,
@@ -34,6 +37,8 @@ from playwright.sync_api import Browser
 from tab import Tab
 from todo_report import numbers
 
+from lib_todo import __version__
+
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no chromium on the path")
 
 
@@ -45,7 +50,7 @@ def chromium_browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def installed(forge_kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForgeHost]:
-    with forge_kind.install(tmp_path_factory.mktemp("installed")) as host:
+    with InstalledHost(forge_kind, tmp_path_factory.mktemp("installed")) as host:
         assert "Error loading script" not in host.log()
         yield host
 
@@ -88,6 +93,25 @@ def test_the_accordion_is_in_both_tabs(forge_ui: WebUi) -> None:
         assert tab.values() == DEFAULTS, name
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_accordion_fits_windows_of_all_widths(
+    chromium_browser: Browser, installed: ForgeHost, theme: str
+) -> None:
+    """Box and version in its head, one choice with its hint, and below it what is advanced."""
+    ui = open_page(chromium_browser, installed.url, f"?__theme={theme}")
+    tab = prepare(ui.show("txt2img"))
+    assert tab.preset == "balanced"
+    assert tab.page.inner_text(f"#{tab.id('version')}").strip() == __version__
+    tab.hint_with("128×128")
+    for width in (420, 900, 1400, 1920):
+        ui.page.set_viewport_size({"width": width, "height": 2000})
+        tab.accordion.scroll_into_view_if_needed()
+        ui.fine_picture(tab.accordion, screenshot(f"{installed.kind.name}-{theme}-{width}"))
+        assert misplaced(tab) == [], width
+    assert contrast(tab, f"#{tab.id('hint')} .todo-hint") >= 4.5
+    ui.page.close()
+
+
 def test_unticked_it_does_nothing(tab: Tab, installed: ForgeHost) -> None:
     tab.switch("enabled", False)
     outcome = tab.generate()
@@ -122,11 +146,11 @@ def test_a_bad_value_is_told_where_the_image_would_be(
     values: dict[str, Any],
     named: str,
 ) -> None:
-    """reForge's page shows no exception's text, so there it stands where the line does."""
+    """Where the page shows no exception's text, it stands where the line does."""
     tab.set(**values)
     tab.hint_with(named)
     refused = tab.generate()
-    assert named in (refused.line if forge_kind is REFORGE else refused.error)
+    assert named in (refused.error if forge_kind.shows_errors else refused.line)
     assert (refused.images, installed.probe_counts()["unet_calls"]) == (0, 0)
     tab.page.screenshot(path=screenshot(f"{forge_kind.name}-refused"), full_page=True)
     tick(tab)

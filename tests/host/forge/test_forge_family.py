@@ -1,4 +1,4 @@
-"""Forge and reForge: txt2img, hires fix, img2img; tokens counted from outside."""
+"""Forge and its relatives: txt2img, hires fix, img2img; tokens counted from outside."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_each_factor(host: ForgeHost, family: str, factor: float) -> None:
 def test_sizes_that_no_factor_divides(host: ForgeHost) -> None:
     pooling = Pooling(factor=3, deep_factor=1.5, threshold=6)
     host.txt2img(width=264, height=200, steps=1, **pooling.asked())
-    check(host, "tiny15", first=Pass(264, 200, 1, pooling))
+    check(host, "tiny15", first=Pass(*host.kind.made(264, 200), 1, pooling))
 
 
 def test_every_method_pools_as_much_and_makes_its_own_image(host: ForgeHost) -> None:

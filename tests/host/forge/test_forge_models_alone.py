@@ -1,4 +1,4 @@
-"""Forge's and reForge's own model classes, without the WebUI around them."""
+"""The model classes of Forge and its relatives, without the WebUI around them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import os
 import subprocess
 from pathlib import Path
 
-from forge_hosts import Kind
+from forge_kinds import Kind
 from host import REPOSITORY
 
 from lib_todo.interception.families import COMFY_PARAMETERS, FAMILIES, Place
 
 SCRIPT = Path(__file__).resolve().parent / "models_alone.py"
-FAMILY_OF = {"Forge": "forge", "reForge": "ldm_patched"}
 
 
 def forward_parameters(folder: Path, place: Place) -> list[str]:
@@ -33,7 +32,7 @@ def forward_parameters(folder: Path, place: Place) -> list[str]:
 
 
 def test_the_table_has_the_hosts_signatures(forge_kind: Kind) -> None:
-    (family,) = [each for each in FAMILIES if each.name == FAMILY_OF[forge_kind.name]]
+    (family,) = [each for each in FAMILIES if each.name == forge_kind.family]
     folder = forge_kind.folder()
     (attention,) = family.attentions
     names = forward_parameters(folder, attention)
@@ -47,7 +46,7 @@ def test_the_table_has_the_hosts_signatures(forge_kind: Kind) -> None:
 
 def test_the_unets_are_pooled_and_flux_and_sd3_have_nothing_to_pool(forge_kind: Kind) -> None:
     done = subprocess.run(
-        [str(forge_kind.python()), str(SCRIPT), str(REPOSITORY)],
+        [forge_kind.python(), SCRIPT, REPOSITORY, forge_kind.arguments[0], *forge_kind.models],
         cwd=forge_kind.folder(),
         env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
@@ -62,4 +61,5 @@ def test_the_unets_are_pooled_and_flux_and_sd3_have_nothing_to_pool(forge_kind: 
             [1, 2],
         )
     nothing = {"shape": [1, 16, 16, 16], "calls": 0, "pooled": [], "downscales": []}
-    assert (seen["flux"], seen["sd3"]) == (nothing, nothing)
+    for name in forge_kind.models[2:]:
+        assert seen[name] == nothing, name

@@ -136,6 +136,47 @@ def contrast(tab: Tab, selector: str) -> float:
     )
 
 
+def misplaced(tab: Tab) -> list[str]:
+    """What of ToDo's accordion is cut off, or lies over another part of it, in the present window.
+
+    Parts are the pieces of text and the fields that are to be seen.
+    """
+    found: list[str] = tab.accordion.evaluate(
+        """accordion => {
+            const {left, right} = accordion.getBoundingClientRect();
+            const parts = [];
+            const add = (box, name) => {
+                if (box.width > 1 && box.height > 1) parts.push({box, name});
+            };
+            const seen = (element) => element.checkVisibility(
+                {opacityProperty: true, visibilityProperty: true});
+            const walker = document.createTreeWalker(accordion, NodeFilter.SHOW_TEXT);
+            while (walker.nextNode()) {
+                const text = walker.currentNode;
+                if (!text.data.trim() || !seen(text.parentElement)) continue;
+                const range = document.createRange();
+                range.selectNodeContents(text);
+                for (const box of range.getClientRects()) add(box, text.data.trim());
+            }
+            for (const field of accordion.querySelectorAll("input, textarea, select")) {
+                if (seen(field)) add(field.getBoundingClientRect(), field.outerHTML);
+            }
+            const outside = parts
+                .filter(({box}) => box.left < left - 1 || box.right > right + 1)
+                .map(({name}) => `outside: ${name}`);
+            const over = (a, b) =>
+                Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2 &&
+                Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2;
+            const overlaps = parts.flatMap((a, i) => parts.slice(i + 1)
+                .filter((b) => over(a.box, b.box))
+                .map((b) => `${a.name} over ${b.name}`));
+            const cut = left < 0 || right > innerWidth ? ["the accordion is outside"] : [];
+            return [...cut, ...outside, ...overlaps];
+        }"""
+    )
+    return found
+
+
 def upload(tab: Tab, width: int, height: int) -> None:
     """Give img2img a picture of that size."""
     file = {"name": "picture.png", "mimeType": "image/png", "buffer": picture(width, height)}

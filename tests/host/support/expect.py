@@ -10,7 +10,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from host import Host, images
@@ -77,13 +77,24 @@ class Pooling:
         ratio = math.sqrt(math.prod(grid)) / self.threshold
         return min(8, max(1, int(scale * ratio + 0.5)))
 
+    def in_lead_in(self) -> Pooling:
+        """What holds in the first fifth: automatic factors no greater than the paper's."""
+        changes: dict[str, Any] = {} if self.deep_factor else {"deep_scale": 0}
+        if not self.factor:
+            trained = round(self.threshold / self.deep_scale) if self.deep_scale else 0
+            changes |= {
+                "scale": min(self.scale, 1),
+                "threshold": min(max(self.threshold, trained), 512),
+            }
+        return replace(self, **changes)
+
     def keys(self, grid: Grid, largest: Grid) -> int:
         """How many keys a layer of this grid has left."""
         height, width = grid
         factor = self.factor_of(grid, largest)
         if factor == int(factor):
             return len(range(0, height, int(factor))) * len(range(0, width, int(factor)))
-        return int(height / factor + 0.5) * int(width / factor + 0.5)
+        return max(1, int(height / factor + 0.5)) * max(1, int(width / factor + 0.5))
 
 
 @dataclass(frozen=True)

@@ -87,11 +87,13 @@ class Host(Program):
     def _command(self) -> list[str]:
         checkpoints = self.webui / "models" / "Stable-diffusion"
         command = [str(self.python), "launch.py", *self.host_arguments, "--port", str(self.port)]
-        command += ["--data-dir", str(self.data), "--ckpt-dir", str(checkpoints)]
-        command += ["--ckpt", str(checkpoints / CHECKPOINT)]
+        command += ["--data-dir", str(self.data), *self._checkpoint_arguments(checkpoints)]
         if not self.with_ui:
             command.append("--nowebui")
         return [*command, *self.arguments]
+
+    def _checkpoint_arguments(self, folder: Path) -> list[str]:
+        return ["--ckpt-dir", str(folder), "--ckpt", str(folder / CHECKPOINT)]
 
     def _environment(self) -> dict[str, str]:
         return environment(self.webui, self.data)

@@ -51,7 +51,7 @@ class Tab:
 
     def id(self, name: str) -> str:
         """The element of a field: one of ToDo's, or one of the host's."""
-        known = ("enabled", "preset", "hint", "advanced", "measure")
+        known = ("enabled", "version", "preset", "hint", "advanced", "measure")
         known += (*NUMBERS, *WORDS, *NAMED_NUMBERS)
         return f"script_{self.name}_todo_{name}" if name in known else f"{self.name}_{name}"
 

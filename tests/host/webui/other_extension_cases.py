@@ -90,6 +90,24 @@ def deepcache() -> Case:
     return Case(host_with_others.DEEPCACHE, {"steps": 4}, on, off)
 
 
+def incantations(seg: bool = False, pag: bool = False) -> Case:
+    """Smoothed-energy or perturbed-attention guidance, in all steps."""
+    energy = (seg, 11.0, 0, 150)
+    semantic = (False, 1.0, 0.8, 3.0, 0.0, 0, 150, 4)
+    perturbed = (pag, 3.0, 0, 150, False, "Constant", 0, 100, False)
+    return Case(
+        host_with_others.INCANTATIONS, script("Incantations", *energy, *semantic, *perturbed)
+    )
+
+
+def animatediff() -> Case:
+    """Four frames, of which two at a time are given to the U-Net."""
+    frames = {"video_length": 4, "batch_size": 2, "stride": 1, "overlap": 1, "format": []}
+    motion = {"enable": True, "model": "tiny_motion.safetensors", **frames}
+    body = {"width": 128, "height": 128, **script("AnimateDiff", motion)}
+    return Case(host_with_others.ANIMATEDIFF, body)
+
+
 OLDER_OFF = {
     "token_downsampling_factor": 1.0,
     "token_downsampling_factor2": 1.0,
@@ -100,6 +118,9 @@ FREEU_STAGES = [
     {"backbone_factor": 1.2, "skip_factor": 0.5},
 ]
 THRESHOLDING = (True, 7.0, 99.0, "Constant", 0.0, "Constant", 0.0, 4.0, True, "MEAN", "AD", 1.0)
+
+# merges 40 % of the tokens of the largest layers
+AGENTS = (True, False, 20, 4, 4, 0.4, 0.95, 2, 2, 0.4, 0.5, False, 1, False)
 
 # Those in whose images every self-attention call of the U-Net is an ordinary one.
 ORDINARY = {
@@ -121,6 +142,16 @@ ORDINARY = {
     "Euler SMEA Dy": sampler("Euler SMEA Dy"),
     "Euler Negative Dy": sampler("Euler Negative Dy"),
     "Kohaku_LoNyu_Yog": sampler("Kohaku_LoNyu_Yog"),
+    "perturbed-attention guidance": incantations(pag=True),
+    "smoothed-energy guidance": incantations(seg=True),
+    "NegPiP": Case(
+        host_with_others.NEGPIP, {"prompt": "a cat, (dog:-1.2)", **script("NegPiP", True)}
+    ),
+    "Dynamic Prompts": Case(
+        host_with_others.DYNAMIC_PROMPTS,
+        {"prompt": "a {cat|dog}", **script("Dynamic Prompts v2.17.1", True, True)},
+    ),
+    "AnimateDiff": animatediff(),
     "LoRA": Case(body={"prompt": "a cat <lora:tiny_lora:1>"}),
     "hypernetwork": Case(body={"prompt": "a cat <hypernet:tiny_hypernetwork:1>"}),
 }
@@ -130,6 +161,7 @@ OTHERS = {
         host_with_others.CONTROLNET, unit(module="none", model="tiny_controlnet")
     ),
     "ControlNet, reference-only": Case(host_with_others.CONTROLNET, unit(module="reference_only")),
+    "agent attention": Case(host_with_others.AGENT_ATTENTION, script("Agent Attention", *AGENTS)),
     "the older ToDo": Case(
         host_with_others.OLDER, {}, {"token_downsampling_factor": 2.0}, OLDER_OFF
     ),

@@ -12,6 +12,7 @@ from requests_shared import axis_labels, reload
 SQUARE = {"width": 128, "height": 128, "steps": 2}
 POOLING = Pooling(factor=2, threshold=8)
 SWITCHED_OFF = "ToDo is switched off"
+NOT_ASKED = {"alwayson_scripts": {"ToDo": {"args": [{"enabled": False}]}}}
 # an update that calls in the script what the library had not had before
 LIBRARY_ADDED = "\n\ndef version_of_the_update() -> str:\n    return 'the updated library'\n"
 SCRIPT_ADDED = "\nif 'ToDoScript' in globals():\n    print(lifecycle.version_of_the_update())\n"
@@ -91,4 +92,7 @@ def test_a_folder_that_cannot_work_says_why_and_hinders_nothing(
     assert len(images(host.txt2img(**SQUARE))) == 1
     answer = host.request("POST", "/sdapi/v1/txt2img", json=host.body(**SQUARE, **POOLING.asked()))
     assert answer.status_code == 422, "asked for, and not there"
+    assert SWITCHED_OFF in answer.text and "series" in answer.text
+    off = host.request("POST", "/sdapi/v1/txt2img", json=host.body(**SQUARE, **NOT_ASKED))
+    assert off.status_code == 200
     host.stop()

@@ -124,3 +124,34 @@ def test_a_layer_whose_attention_map_is_read_keeps_all_keys(
     assert list(report.left_alone) == [Reason.ATTENTION_MAP_READ]
     del layer.forward
     assert list(answers(model, BY_TWO)[1].pooled) == [(48, 12)]
+
+
+def test_perturbed_values_are_those_of_all_tokens(model: Any, layer: CrossAttention) -> None:
+    """Incantations puts the values in place of the output: with fewer of them it fails."""
+    values = []
+    layer.to_v.register_forward_hook(lambda _layer, _args, output: values.append(output))
+    layer.register_forward_hook(
+        lambda layer, _args, output: values.pop() if layer.pag_enable else output
+    )
+    layer.pag_enable = True
+    alone, _ = answers(model, None)
+    guided, report = answers(model, BY_TWO)
+    assert torch.equal(guided, alone)
+    assert list(report.left_alone) == [Reason.PERTURBED]
+    layer.pag_enable = False
+    assert list(answers(model, BY_TWO)[1].pooled) == [(48, 12)]
+
+
+def test_agent_attention_is_named_for_the_layers_it_merges(model: Any) -> None:
+    """Its blocks have the name of ToMe's; where it merges nothing the layer is pooled."""
+    block = model.transformer_blocks[0]
+    block.__class__ = type("ToMeBlock", (type(block),), {})
+    block.attn1.__class__ = type("AgentAttention", (CrossAttention,), {})
+    assert list(answers(model, BY_TWO)[1].pooled) == [(48, 12)]
+    block.norm1.register_forward_hook(lambda _norm, _args, output: output[:, :20])
+    block.attn1.register_forward_hook(
+        lambda _layer, _args, output: torch.nn.functional.pad(output, (0, 0, 0, 28))
+    )
+    report = answers(model, BY_TWO)[1]
+    assert list(report.left_alone) == [Reason.AGENT_ATTENTION]
+    assert (report.pooled, report.layers) == ({}, 1)

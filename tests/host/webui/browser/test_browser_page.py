@@ -9,6 +9,7 @@ from browser_steps import (
     POOLED,
     WIDE,
     contrast,
+    misplaced,
     prepare,
     screenshot,
     tick,
@@ -28,17 +29,7 @@ def test_a_narrow_window_shows_every_control(ticked: Tab) -> None:
     ticked.page.set_viewport_size(NARROW)
     try:
         ticked.accordion.scroll_into_view_if_needed()
-        outside = ticked.accordion.evaluate(
-            """accordion => {
-                const {left, right} = accordion.getBoundingClientRect();
-                const inside = (box) => box.left >= left - 1 && box.right <= right + 1;
-                const parts = [...accordion.querySelectorAll("input, label, span, .todo-hint")];
-                return [left < 0 || right > innerWidth, ...parts
-                    .filter((part) => part.offsetParent && !inside(part.getBoundingClientRect()))
-                    .map((part) => part.outerHTML)];
-            }"""
-        )
-        assert outside == [False]
+        assert misplaced(ticked) == []
         ticked.page.screenshot(path=screenshot("narrow"), full_page=True)
     finally:
         ticked.page.set_viewport_size(WIDE)
