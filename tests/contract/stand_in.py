@@ -152,14 +152,6 @@ def report_of(processed: Processed) -> dict[str, Any]:
     return data
 
 
-def sizes(data: dict[str, Any]) -> dict[str, list[tuple[int, int]]]:
-    """The sizes in pixels of each pass."""
-    return {
-        name: [(found["size"][0], found["size"][1]) for found in several]
-        for name, several in data["sizes"].items()
-    }
-
-
 def calls(data: dict[str, Any]) -> dict[tuple[int, int, str | None], int]:
     """Calls of self-attention by keys before, keys after and reason, of a report or a pass."""
     return {

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from stand_in import BY_TWO, ON, Processing, calls, process_images_inner, report_of, sizes
+from stand_in import BY_TWO, ON, Processing, calls, process_images_inner, report_of
+from todo_report import sizes
 
 from lib_todo.reasons import Reason
 from lib_todo.wording import REMEDIES

@@ -124,10 +124,10 @@ class _SampleOnce:
         return samples
 
     def _expect_the_sampler(self, p: Any) -> None:
-        """Leave calls before the sampler's first step alone, if there is a window of steps.
+        """Name the sampler, and leave calls before its first step alone if there is a window.
 
         A script may call the model before sampling (img2img alternative test). Such calls belong to
-        no step; without a window they are pooled.
+        no step; without a window they are pooled, by the sampler's rule.
         """
         settings, position = self._generation.settings, self._generation.report.position
         position.sampler = prediction.sampler_of(p, _pass(p))
