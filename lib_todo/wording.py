@@ -59,8 +59,12 @@ REMEDIES = {
 PASSES = {"first": "first pass", "hires": "hires pass"}
 NO_LAYER = "no self-attention layer that ToDo knows was called"
 COMPILED = (
-    "the model runs as a graph that was compiled without ToDo: wrap the sampling in "
-    'torch.compiler.set_stance("force_eager")'
+    "the model runs as a graph that was compiled without ToDo: switch torch.compile off, or wrap "
+    'the sampling in torch.compiler.set_stance("force_eager")'
+)
+BYPASSED = (
+    "the model has self-attention layers, but none was called: other code runs in place of its "
+    "U-Net (a compiled graph, TensorRT, stable-fast). Switch that off to use ToDo"
 )
 ELSEWHERE = (
     "the model was called in another thread or task than the one that entered the `with`: run it "

@@ -24,8 +24,11 @@ class Run(Protocol):
 
     enabled: bool
 
-    def enter_model(self, model: Any, timestep: Any) -> None:
-        """Note that a whole model is called at `timestep`, a number or a tensor of them."""
+    def enter_model(self, model: Any, timestep: Any, in_graph: bool) -> None:
+        """Note that a whole model is called at `timestep`, a number or a tensor of them.
+
+        `in_graph`: through what `torch.compile(model)` returned.
+        """
 
     def leave_model(self) -> None:
         """Undo the last enter_model."""

@@ -40,7 +40,6 @@ def install(user: object) -> None:
         try:
             _restore_stale_calls()
             import_what_loads_later()
-            compiled.tell_graphs_apart()
             _intercept_all()
         except BaseException:
             _remove_user(user)
@@ -121,7 +120,9 @@ def _intercept_model(original: Callable, family: Family) -> Callable:
 
 
 @contextlib.contextmanager
-def _evaluation(call: Callable, model: Any, timestep: Any) -> Iterator[None]:
+def _evaluation(
+    call: Callable, model: Any, timestep: Any, in_graph: bool = False
+) -> Iterator[None]:
     """Around a call of a whole model: tells the run that applies, if any."""
     _intercept_what_came_since()
     entered = active.entered_run()
@@ -133,9 +134,10 @@ def _evaluation(call: Callable, model: Any, timestep: Any) -> Iterator[None]:
         if run is None:
             yield
             return
-        run.enter_model(model, timestep)
+        run.enter_model(model, timestep, in_graph)
         try:
-            yield
+            with compiled.own_graphs():
+                yield
         finally:
             run.leave_model()
 
@@ -149,7 +151,7 @@ def _intercept_compiled(original: Callable, _: None) -> Callable:
         if family is None or compiled.is_tracing():
             return original(self, *args, **kwargs)
         timestep = args[1] if len(args) > 1 else kwargs.get(family.timestep)
-        with _evaluation(__call__, model, timestep):
+        with _evaluation(__call__, model, timestep, in_graph=True):
             return original(self, *args, **kwargs)
 
     return __call__
@@ -168,7 +170,8 @@ def _intercept_transformer(original: Callable, family: Family) -> Callable:
         # under jit.trace a side is a tensor
         run.enter_transformer(self, (int(x.shape[2]), int(x.shape[3])) if is_image else None)
         try:
-            return original(self, *args, **kwargs)
+            with compiled.own_graphs():
+                return original(self, *args, **kwargs)
         finally:
             run.leave_transformer()
 
@@ -218,7 +221,6 @@ def _remove_user(user: object) -> None:
 
 
 def _restore_calls() -> None:
-    compiled.forget_graphs()
     while _installed:
         call, state = _installed.popitem()
         _stale_calls[call] = state

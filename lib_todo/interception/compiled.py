@@ -5,17 +5,14 @@ outside of the graph leaves texts in `here`, which belongs to the thread and is 
 phases and counts are read by the operators of `pooling_in_graphs` when they run.
 
 Dynamo does not guard `__call__`: a graph compiled while ToDo was off would be used again while it
-is on. But it does guard the global `inspect` of diffusers' attention module. Replacing that by a
-copy keeps the two kinds of graph apart.
+is on. `own_graphs` keeps the two kinds apart.
 """
 
 from __future__ import annotations
 
 import contextlib
-import inspect
 import sys
 import threading
-import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -47,24 +44,28 @@ def without_plan() -> Iterator[None]:
         here.plan, here.grid, here.largest = before
 
 
-_stand_in = types.ModuleType(inspect.__name__, inspect.__doc__)
-_stand_in.__dict__.update(inspect.__dict__)
+# a device whose autocast no program switches on: PyTorch runs on no IPU any more
+_UNUSED_DEVICE = "ipu"
+# before PyTorch 2.4 autocast takes no device, and nothing is pooled inside a graph either
+_TELLS_GRAPHS_APART = hasattr(torch, "get_autocast_dtype")
 
 
-def tell_graphs_apart() -> None:
-    """Make Dynamo ignore graphs compiled without ToDo, and find those compiled with it."""
-    _swap(inspect, _stand_in)
+@contextlib.contextmanager
+def own_graphs() -> Iterator[None]:
+    """Around a call to which a run applies: Dynamo ignores graphs that were compiled without one.
 
-
-def forget_graphs() -> None:
-    """Undo `tell_graphs_apart`."""
-    _swap(_stand_in, inspect)
-
-
-def _swap(old: types.ModuleType, new: types.ModuleType) -> None:
-    module = sys.modules.get("diffusers.models.attention_processor")
-    if getattr(module, "inspect", None) is old:
-        setattr(module, "inspect", new)  # noqa: B010  mypy knows no such attribute
+    Autocast for a device that is not there is on inside. Which devices have it on is among the
+    guards of every graph, whatever its code reads.
+    """
+    if not _TELLS_GRAPHS_APART:
+        yield
+        return
+    before = torch.is_autocast_enabled(_UNUSED_DEVICE)
+    torch.set_autocast_enabled(_UNUSED_DEVICE, True)
+    try:
+        yield
+    finally:
+        torch.set_autocast_enabled(_UNUSED_DEVICE, before)
 
 
 def wrapper_classes() -> list[type]:
@@ -90,15 +91,22 @@ _is_dynamo_compiling = getattr(
 )
 
 
-# whether torch.export is tracing: its tensors have no values
-is_exporting = getattr(torch.compiler, "is_exporting", _never)
+_is_exporting = getattr(torch.compiler, "is_exporting", _never)
+
+
+def is_exporting() -> bool:
+    """Whether torch.export is tracing: its tensors have no values. A constant in a graph."""
+    return bool(_is_exporting())
+
+
+# called while tracing and not traced: before PyTorch 2.12, Dynamo took the answer for True always
+is_exporting._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def is_compiled(module: Any) -> bool:
-    """Whether calling `module`, or a block of it, runs a graph instead of the class's code."""
-    parts = (module, *getattr(module, "transformer_blocks", ()))
+    """Whether calling `module`, or a module in it, runs a graph instead of the class's code."""
     return any(
         getattr(part, "_compiled_call_impl", None) is not None
         or hasattr(getattr(part, "forward", None), "_torchdynamo_orig_callable")
-        for part in parts
+        for part in module.modules()
     )

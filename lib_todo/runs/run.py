@@ -47,14 +47,17 @@ class Run:
         self._taking: weakref.WeakSet[Any] = weakref.WeakSet()
         self._ignoring: weakref.WeakSet[Any] = weakref.WeakSet()
 
-    def enter_model(self, model: Any, timestep: Any) -> None:
-        """Note that a whole model is called at `timestep`, a number or a tensor of them."""
+    def enter_model(self, model: Any, timestep: Any, in_graph: bool) -> None:
+        """Note that a whole model is called at `timestep`, a number or a tensor of them.
+
+        `in_graph`: through what `torch.compile(model)` returned.
+        """
         moment = self._lanes.open().moment(self.report, timestep)
         evaluation = self._begin(Evaluation(self.settings, moment, model))
         self._lanes.evaluations.append(evaluation)
         compiled.here.plan = evaluation.plan
         compiled.here.largest = ""
-        self._see_graph(model)
+        self._see_graph(model, in_graph)
 
     def _begin(self, evaluation: Evaluation) -> Evaluation:
         self.report.see_step(evaluation.moment.shown_step)
@@ -113,9 +116,9 @@ class Run:
         transformer, place = evaluation.next_layer() if number < 0 else (None, 0)
         return evaluation, self._layers_of_graphs.layer(number, transformer, place)
 
-    def _see_graph(self, module: Any) -> None:
+    def _see_graph(self, module: Any, in_graph: bool = False) -> None:
         if not self.report.tallies and not self.report.compiled:
-            self.report.compiled = compiled.is_compiled(module)
+            self.report.compiled = in_graph or compiled.is_compiled(module)
 
     def leave_transformer(self) -> None:
         """Undo the last enter_transformer."""

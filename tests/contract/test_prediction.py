@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-from lib_todo import Settings
+from lib_todo import Settings, wording
 from lib_todo.hosts.webui import checkpoint, prediction
 from lib_todo.hosts.webui.checkpoint_file import shape_of_sizes
+from lib_todo.report import Report
 
 openaimodel = pytest.importorskip("ldm.modules.diffusionmodules.openaimodel")
 
@@ -124,7 +125,15 @@ def test_says_why_no_layer_was_called(
     stand_in = None if sd_unet is None else types.SimpleNamespace(**sd_unet)
     monkeypatch.setitem(sys.modules, "modules.sd_unet", stand_in)
     p = types.SimpleNamespace(sd_model=types.SimpleNamespace(**model))
-    assert prediction.why_no_layer(p).startswith(expected)
+    assert prediction.why_no_layer(p, Report()).startswith(expected)
+
+
+def test_a_graph_is_the_reason_where_the_model_has_layers() -> None:
+    p = processing(unet(**SD15), 512, 512)
+    done = Report()
+    assert prediction.why_no_layer(p, done) == wording.BYPASSED
+    done.compiled = True
+    assert prediction.why_no_layer(p, done) == wording.COMPILED
 
 
 @pytest.mark.parametrize(("shape", "depths"), [(SD15, (1, 1, 1, 0)), (SDXL, (0, 1, 1))])

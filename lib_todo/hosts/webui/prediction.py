@@ -15,7 +15,9 @@ from ...plan import (
     settings_for_sampler,
     with_papers_factors,
 )
+from ...report import Report
 from ...settings import Settings
+from ...wording import BYPASSED, COMPILED
 
 Size = tuple[int, int]
 NO_LAYERS = "this model has no self-attention layers that ToDo can pool"
@@ -88,12 +90,14 @@ def planned(p: Any, settings: Settings) -> dict[str, dict[Grid, list[float]]]:
     return found
 
 
-def why_no_layer(p: Any) -> str:
-    """Why no spatial transformer was called."""
+def why_no_layer(p: Any, done: Report) -> str:
+    """Why no layer was called in a generation that `done` reports on."""
+    if done.compiled:
+        return COMPILED
     # not imported, since not every host has it
     sd_unet = sys.modules.get("modules.sd_unet")
     if getattr(sd_unet, "current_unet", None) is not None:
         return "an alternative U-Net (such as TensorRT) is in use, whose layers ToDo cannot reach"
     if getattr(p.sd_model, "is_sd3", False):
         return "SD3 has no layers that ToDo can pool"
-    return NO_LAYERS
+    return BYPASSED if attention_downscales(unet_of(p.sd_model)) else NO_LAYERS

@@ -134,7 +134,7 @@ def line(p: Any, settings: Settings, done: Report, sizes: Sizes) -> str:
     if not done.tallies and not done.steps[1]:
         return nothing_pooled("no step was run")
     if not done.tallies:
-        return nothing_pooled(prediction.why_no_layer(p))
+        return nothing_pooled(prediction.why_no_layer(p, done))
     heads = {name: _head(found, done.passes.get(name)) for name, found in sizes.items()}
     return generation_line(done, settings.threshold, heads)
 

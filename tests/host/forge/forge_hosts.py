@@ -13,8 +13,7 @@ TINY_SHAPES = TEST_EXTENSIONS / "tiny_shapes"
 
 ARGUMENTS = (
     "--skip-prepare-environment --skip-torch-cuda-test --skip-version-check "
-    "--skip-python-version-check --api --server-name 127.0.0.1 --no-download-sd-model "
-    "--disable-console-progressbars"
+    "--skip-python-version-check --api --server-name 127.0.0.1 --disable-console-progressbars"
 ).split()
 
 OF_ITS_USER = frozenset(
@@ -39,10 +38,15 @@ class ForgeHost(Host):
         return [part.format(folder=folder, file=file) for part in self.kind.checkpoints]
 
     def txt2img(self, **body: Any) -> dict[str, Any]:
-        return super().txt2img(**self.kind.needs | body)
+        return super().txt2img(**self._its_own(body))
 
     def body(self, **changes: Any) -> dict[str, Any]:
-        return Host.body(**self.kind.needs | changes)
+        return Host.body(**self._its_own(changes))
+
+    def _its_own(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The request as this program takes it."""
+        lacks = body.get("hr_upscaler") == "Latent"
+        return {**self.kind.needs, **body, **({"hr_upscaler": self.kind.upscaler} if lacks else {})}
 
     def body_from_text(self, text: str, **changes: Any) -> dict[str, Any]:
         """A request from an infotext; Forge fails at lists that it has to take from the text."""

@@ -13,6 +13,7 @@ from launching import find_python
 
 GUIDANCE = frozenset({"selfattentionguidance", "perturbedattentionguidance"})
 OTHERS = frozenset({"freeu", "kohya hrfix", "hypertile", "stylealign"})
+CACHES = frozenset({"spectrum"})
 
 
 @dataclass(frozen=True)
@@ -20,29 +21,38 @@ class Kind:
     """One program, the environment variables that name it, and what it does in its own way.
 
     Attributes:
-        arguments: what makes it compute on the CPU, in full precision.
+        arguments: what makes it compute on the CPU, in full precision, without a download.
         checkpoints: the arguments that name the tiny checkpoints: their `{folder}`, the first
             one's `{file}`.
         family: the row of the library's table with its classes.
         models: which of the models of `models_alone.py` it has.
         lacks: built-in scripts that others of the family have, by the beginning of their titles.
         needs: what its API wants in every request, or it answers with status 500.
+        upscaler: what hires fix enlarges with where a request names A1111's "Latent".
         size_step: it rounds width and height down to a multiple of this.
         changing: kinds of requests whose image differs from one run to the next, without ToDo too.
+        compiles: whether its page has torch.compile.
         shows_errors: whether its page shows the text of an exception.
     """
 
     name: str
     folder_variable: str
     python_variable: str
-    arguments: tuple[str, ...] = ("--always-cpu", "--all-in-fp32", "--attention-pytorch")
+    arguments: tuple[str, ...] = (
+        "--always-cpu",
+        "--all-in-fp32",
+        "--attention-pytorch",
+        "--no-download-sd-model",
+    )
     checkpoints: tuple[str, ...] = ("--ckpt-dir", "{folder}", "--ckpt", "{file}")
     family: str = "forge"
     models: tuple[str, ...] = ("unet", "unet 2.x", "flux", "sd3")
     lacks: frozenset[str] = frozenset()
     needs: Mapping[str, Any] = field(default_factory=dict)
+    upscaler: str = "Latent"
     size_step: int = 8
     changing: frozenset[str] = frozenset()
+    compiles: bool = False
     shows_errors: bool = True
 
     def why_not(self) -> str | None:
@@ -71,7 +81,7 @@ FORGE = Kind(
     "Forge",
     "SD_FORGE_DIR",
     "SD_FORGE_PYTHON",
-    lacks=frozenset({"hypertile"}),
+    lacks=frozenset({"hypertile"}) | CACHES,
     needs={"hr_additional_modules": []},
 )
 REFORGE = Kind(
@@ -79,7 +89,7 @@ REFORGE = Kind(
     "SD_REFORGE_DIR",
     "SD_REFORGE_PYTHON",
     family="ldm_patched",
-    lacks=frozenset({"perturbedattentionguidance", "stylealign"}),
+    lacks=frozenset({"perturbedattentionguidance", "stylealign"}) | CACHES,
     shows_errors=False,
 )
 CLASSIC = Kind(
@@ -88,7 +98,7 @@ CLASSIC = Kind(
     "SD_CLASSIC_PYTHON",
     family="ldm_patched",
     models=("unet", "unet 2.x"),
-    lacks=GUIDANCE | OTHERS,
+    lacks=GUIDANCE | OTHERS | CACHES,
     needs={"hr_cfg_scale": 7.0},
     shows_errors=False,
 )
@@ -101,7 +111,9 @@ NEO = Kind(
     models=("unet", "unet 2.x"),
     lacks=GUIDANCE | OTHERS,
     needs={"hr_additional_modules": []},
+    upscaler="None",
     size_step=64,
     changing=frozenset({"hires"}),
+    compiles=True,
 )
 KINDS = {"forge": FORGE, "reforge": REFORGE, "classic": CLASSIC, "neo": NEO}

@@ -19,7 +19,8 @@ import torch
 REPOSITORY, CPU, *MODELS = sys.argv[1:]
 # the host reads its own arguments from here, as soon as it is imported
 sys.argv[1:] = [CPU]
-sys.path[:0] = [os.getcwd(), "packages_3rdparty", "repositories/huggingface_guess", REPOSITORY]
+PACKAGES = ("packages_3rdparty", "repositories/huggingface_guess", "modules_forge/packages")
+sys.path[:0] = [os.getcwd(), *PACKAGES, REPOSITORY]
 
 from lib_todo import Settings, token_downsampling  # noqa: E402
 from lib_todo.hosts.webui.prediction import attention_downscales  # noqa: E402

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from expect import CLEAN, Pass, Pooling, check, first_pixels, infotext, parameters, picture
 from forge_hosts import ForgeHost, fresh, grids_seen
+from phases_seen import phases
 from todo_report import pooled, reasons, report_of, steps
 
 POOLING = Pooling(factor=2, threshold=8)
@@ -130,3 +131,19 @@ def test_style_align_replaces_the_attention(host: ForgeHost) -> None:
         0,
     )
     assert parameters(infotext(answer))["ToDo factor"] == "2"
+
+
+def test_spectrum_leaves_steps_out_and_the_phase_moves_with_those_that_run(
+    host: ForgeHost,
+) -> None:
+    """After two whole steps it predicts every second one; the last one is whole again."""
+    # weight, degree, regularisation, window and its growth, whole steps at first, end of the others
+    spectrum = other_script(host, "spectrum", True, 0.25, 6, 0.5, 2, 0, 2, 0.9)
+    asked = POOLING.asked(phase="moving", deep_factor=1)["alwayson_scripts"]
+    host.post("/todo-probe/watch_positions")
+    answer = host.txt2img(steps=8, alwayson_scripts=asked | spectrum)
+    taken = phases(host.probe_positions())
+    assert [phase for _, phase in taken] == [(0, 0), (1, 1), (0, 1), (1, 0), (0, 0)]
+    assert host.probe_counts()["unet_calls"] == 5
+    assert steps(report_of(answer)) == (5, 8)
+    assert host.probe_leftovers() == CLEAN

@@ -6,7 +6,7 @@ import pytest
 from expect import infotext, todo
 from host_with_others import SMEA, HostWithOthers, needs, rows
 from other_extension_cases import Case
-from phases import phases
+from phases_seen import phases
 from todo_report import report_of, steps, used
 
 pytestmark = needs(SMEA)

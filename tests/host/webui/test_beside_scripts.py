@@ -14,7 +14,7 @@ import pytest
 from expect import CLEAN, Pooling, all_pixels, info, parameters, pixels, todo
 from host import REPOSITORY, Host, HostFactory, images
 from host_with_others import ULTIMATE_UPSCALE, checkout, pooled, rows
-from phases import phases
+from phases_seen import phases
 from requests_shared import QUIET
 from script_cases import CASES
 from script_cases import parameters as names

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from expect import HIRES, infotext, todo
 from host import Host
-from phases import phases
+from phases_seen import phases
 from todo_report import report_of, used
 
 # 16×16 tokens at 128×128, of which the largest layers alone are pooled

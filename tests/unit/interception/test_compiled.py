@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 
 pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 
+from compiling import in_place, self_attention, whole
 from diffusers_models import TEXT_WIDTH, OfTensors, unet
 from settings_of import paper
 from torch import nn
@@ -20,6 +21,7 @@ from torch._dynamo.testing import CompileCounter
 from lib_todo import Settings, bind, token_downsampling, wording
 from lib_todo.interception import compiled
 
+pytestmark = pytest.mark.usefixtures("fresh_graphs")
 # (settings, latent's height and width); None: no with at all
 ON = Settings(factor=2, deep_factor=2, threshold=4), (16, 12)
 FIXED = paper(factor=2, threshold=8), (16, 12)
@@ -28,23 +30,6 @@ BY_THREE = Settings(factor=3, threshold=8), (16, 12)
 ODD = Settings(factor=2, threshold=8), (15, 11)
 OFF = None, (16, 12)
 Case = tuple[Any, tuple[int, int]]
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    torch._dynamo.reset()
-    with torch.inference_mode():
-        yield
-    torch._dynamo.reset()
-
-
-def whole(model: nn.Module, **options: Any) -> nn.Module:
-    return torch.compile(model, **options)
-
-
-def in_place(model: nn.Module, **options: Any) -> nn.Module:
-    model.compile(**options)
-    return model
 
 
 def by_blocks(model: nn.Module, **options: Any) -> nn.Module:
@@ -68,10 +53,7 @@ def sample(model: nn.Module, case: Case, steps: int) -> tuple[list[torch.Tensor]
             model(latent, torch.tensor(900 - 100 * step), text, return_dict=False)[0]
             for step in range(steps)
         ]
-    # a graph does not count what nobody pools: calls with a prompt
-    return outputs, report and [
-        row for row in report.to_list() if row["reason"] != "not_self_attention"
-    ]
+    return outputs, self_attention(report)
 
 
 def assert_as_eager(model: nn.Module, *order: Case, steps: int = 6) -> None:
@@ -113,8 +95,7 @@ def test_a_bound_model_has_the_same_graphs(way: Callable[..., nn.Module]) -> Non
         with bind(model, FIXED[0]) as binding, ThreadPoolExecutor(1) as pool:
             outputs, _ = pool.submit(sample, model, OFF, 3).result(300)
         torch.testing.assert_close(outputs, expected, rtol=0, atol=1e-5)
-        counted = [row for row in binding.report.to_list() if row["reason"] != "not_self_attention"]
-        assert counted == expected_report
+        assert self_attention(binding.report) == expected_report
     assert counter.frame_count == 2
 
 
@@ -136,7 +117,7 @@ def test_a_graph_that_does_not_know_of_todo_is_named_as_the_cause(
 ) -> None:
     model, _ = compile_as(in_place)
     sample(model, OFF, 1)
-    monkeypatch.setattr(compiled, "tell_graphs_apart", lambda: None)
+    monkeypatch.setattr(compiled, "own_graphs", contextlib.nullcontext)
     with token_downsampling(FIXED[0]) as report:
         sample(model, OFF, 1)
     assert report.line() == wording.nothing_pooled(wording.COMPILED)

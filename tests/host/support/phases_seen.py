@@ -1,4 +1,4 @@
-"""The phases that layers were given, from the tokens that the probe saw."""
+"""The phase of the lattice that a layer was given in each step, from what the probe noted."""
 
 from __future__ import annotations
 

@@ -1,0 +1,22 @@
+"""How tests compile a U-Net with torch.compile, and what they compare."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def whole(model: nn.Module, **options: Any) -> Any:
+    return torch.compile(model, **options)
+
+
+def in_place(model: nn.Module, **options: Any) -> nn.Module:
+    model.compile(**options)
+    return model
+
+
+def self_attention(report: Any) -> Any:
+    """A report's rows of self-attention: a graph does not count calls that nobody pools."""
+    return report and [row for row in report.to_list() if row["reason"] != "not_self_attention"]
