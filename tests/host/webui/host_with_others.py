@@ -33,9 +33,14 @@ INCANTATIONS = "sd-webui-incantations"
 AGENT_ATTENTION = "sd-webui-agentattention"
 NEGPIP = "sd-webui-negpip"
 ANIMATEDIFF = "sd-webui-animatediff"
+SMEA = "Euler-Smea-Dyn-Sampler"
+# not among NAMES: these are a script of img2img and a part of the page
+ULTIMATE_UPSCALE = "ultimate-upscale-for-automatic1111"
+CONFIG_PRESETS = "Config-Presets"
 NAMES = (
     *(ADETAILER, CONTROLNET, DEEPCACHE, TILED_DIFFUSION, REGIONAL_PROMPTER, FREEU, GUIDANCE),
     *(THRESHOLDING, OLDER, DYNAMIC_PROMPTS, INCANTATIONS, AGENT_ATTENTION, NEGPIP, ANIMATEDIFF),
+    SMEA,
 )
 
 # The host loads extensions by their folders' names; these come before and after all of the others.

@@ -73,6 +73,11 @@ def adetailer(**settings: Any) -> dict[str, Any]:
     return {"width": 128, "height": 128, **script("ADetailer", True, False, tab)}
 
 
+def sampler(name: str) -> Case:
+    """A sampler that the SMEA extension adds, with steps enough for all that it does."""
+    return Case(host_with_others.SMEA, {"sampler_name": name, "steps": 5})
+
+
 def deepcache() -> Case:
     """The inner levels are reused in all steps but each third."""
     off = {
@@ -133,6 +138,10 @@ ORDINARY = {
     "dynamic thresholding": Case(
         host_with_others.THRESHOLDING, script("Dynamic Thresholding (CFG Scale Fix)", *THRESHOLDING)
     ),
+    "Euler Dy": sampler("Euler Dy"),
+    "Euler SMEA Dy": sampler("Euler SMEA Dy"),
+    "Euler Negative Dy": sampler("Euler Negative Dy"),
+    "Kohaku_LoNyu_Yog": sampler("Kohaku_LoNyu_Yog"),
     "perturbed-attention guidance": incantations(pag=True),
     "smoothed-energy guidance": incantations(seg=True),
     "NegPiP": Case(
