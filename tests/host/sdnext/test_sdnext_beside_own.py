@@ -1,4 +1,4 @@
-"""Beside what SD.Next has itself: its own ToDo, ToMe and HyperTile."""
+"""Beside what SD.Next has itself: its own ToDo and HyperTile, and its ToMe, which does nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ POOLED = {(1024, 256): 5}
 # by name: the options that switch it on, and the reason for its layers
 OWN: dict[str, tuple[dict[str, Any], str]] = {
     "ToDo": ({"token_merging_method": "ToDo", "todo_ratio": 0.5}, "other_reduction"),
-    "ToMe": ({"token_merging_method": "ToMe", "tome_ratio": 0.5}, "tokens_merged"),
     "HyperTile": (
         {"hypertile_unet_enabled": True, "hypertile_unet_tile": 64, "hypertile_unet_min_tile": 64},
         "hypertile",
@@ -39,3 +38,14 @@ def test_its_layers_are_left_to_it(sdnext: SdNextHost, name: str) -> None:
     assert all_pixels(sdnext.txt2img()) == plain
     assert pooled(report_of(sdnext.txt2img(**ON))) == POOLED
     assert sdnext.probe_leftovers()["classes"] == CLEAN["classes"]
+
+
+def test_its_tome_does_nothing(sdnext: SdNextHost) -> None:
+    """Before it samples, the host takes HiDiffusion off, and with it tomesd's blocks."""
+    sdnext.use("wide15")
+    plain, pooled_alone = all_pixels(sdnext.txt2img()), all_pixels(sdnext.txt2img(**ON))
+    with sdnext.options_set(token_merging_method="ToMe", tome_ratio=0.5):
+        assert all_pixels(sdnext.txt2img()) == plain
+        both = sdnext.txt2img(**ON)
+    assert all_pixels(both) == pooled_alone
+    assert pooled(report_of(both)) == POOLED
