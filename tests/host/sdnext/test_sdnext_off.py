@@ -62,8 +62,9 @@ def test_after_a_generation_that_was_broken_off(
     call = 3 if kind == "txt2img" else 6
     sdnext.probe_fault(action, unet_call=call, where="unet", exception=exception)
     _, body = REQUESTS[kind]
-    answer = sdnext.request("POST", "/sdapi/v1/txt2img", json=sdnext.body(**body, **ON))
-    assert answer.status_code != 200 or not answer.json()["images"] or action != "raise"
+    # with some errors the host answers with the image as far as it got
+    sdnext.request("POST", "/sdapi/v1/txt2img", json=sdnext.body(**body, **ON))
+    assert call - 1 <= sdnext.probe_counts()["unet_calls"] < (4 if kind == "txt2img" else 8)
     assert sdnext.probe_leftovers() == CLEAN
     assert make(sdnext, kind) == bare[kind]
     assert make(sdnext, kind, **ON) != bare[kind]

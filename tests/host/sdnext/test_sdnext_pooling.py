@@ -10,7 +10,7 @@ import pytest
 from expect import Pass, Pooling, check, info, infotext, picture, todo
 from requests_shared import THRESHOLDS, check_factor
 from sdnext_host import HIRES, SdNextHost
-from todo_report import pooled, reasons, report_of, steps
+from todo_report import pooled, reasons, report_of, sizes, steps
 
 BY_TWO = Pooling(factor=2, deep_factor=1, threshold=12)
 
@@ -24,11 +24,19 @@ def test_factor(sdnext: SdNextHost, family: str, factor: float) -> None:
 # the second-order ones evaluate twice in each step but the last, at the next step's timestep
 @pytest.mark.parametrize(
     ("sampler", "evaluations"),
-    [("Euler a", 4), ("DPM++ 2M", 4), ("UniPC", 4), ("DDIM", 4), ("LMSD", 4), ("Default", 4)],
+    [("Euler a", 4), ("DPM++ 2M", 4), ("UniPC", 4), ("DDIM", 4), ("LMSD", 4)],
 )
 def test_sampler(sdnext: SdNextHost, sampler: str, evaluations: int) -> None:
     answer = sdnext.txt2img(sampler_name=sampler, **BY_TWO.asked())
     check(sdnext, "tiny15", first=Pass(256, 256, evaluations, BY_TWO))
+    assert steps(report_of(answer)) == (4, 4)
+
+
+def test_the_models_own_scheduler(sdnext: SdNextHost) -> None:
+    """PNDM goes through the second timestep twice: five evaluations in four steps."""
+    answer = sdnext.txt2img(sampler_name="Default", **BY_TWO.asked())
+    assert sdnext.probe_counts()["unet_calls"] == 5
+    assert pooled(report_of(answer)) == {(1024, 256): 5}
     assert steps(report_of(answer)) == (4, 4)
 
 
@@ -80,7 +88,7 @@ def test_hires_pass_by_pass(sdnext: SdNextHost, passes: str) -> None:
         hires=Pass(256, 256, 4, asked if passes != "first" else None),
     )
     told = report_of(answer)
-    assert told["sizes"] == {"first": [128, 128], "hires": [256, 256]}
+    assert sizes(told) == {"first": [(128, 128)], "hires": [(256, 256)]}
     by_pass = told["passes"]
     assert pooled(by_pass["first"]) == ({} if passes == "hires" else {(256, 64): 5})
     assert pooled(by_pass["hires"]) == ({} if passes == "first" else {(1024, 256): 5})
