@@ -199,7 +199,7 @@ def test_send_to_img2img_and_generate_there(tab: Tab, installed: ForgeHost) -> N
     assert numbers(outcome.line) == ({(256, 64): 5}, (3, 3))
     check(installed, "tiny15", first=Pass(128, 128, 3, Pooling(threshold=8)))
     assert installed.probe_leftovers() == CLEAN
-    img2img.page.click('#img2img_tabs_resize button:has-text("Resize by")')
+    img2img.page.click('#tab_img2img .tab-nav button:has-text("Resize by")')
     img2img.ui.fill("img2img_scale", 2)
     # Forge ticks the box of an accordion that stays closed, and nothing is asked for a hidden hint
     img2img.unfold("enabled")

@@ -84,7 +84,7 @@ def prepare(tab: Tab) -> Tab:
     if tab.name == "txt2img":
         tab.switch("hr", False)
     else:
-        tab.page.click('#img2img_tabs_resize button:has-text("Resize to")')
+        tab.page.click('#tab_img2img .tab-nav button:has-text("Resize to")')
     tab.unfold("enabled")
     tab.unfold("advanced")
     tab.switch("enabled", False)
@@ -200,7 +200,9 @@ def move_and_paste_back(ticked: Tab) -> None:
 def small_hires(tab: Tab) -> None:
     tab.unfold("hr")
     tab.switch("hr", True)
-    tab.set(width=64, height=64, threshold=4, hr_scale=2, hr_resize_x=0, hr_resize_y=0)
+    tab.set(
+        width=64, height=64, threshold=4, hr_scale=2, hr_resize_x=0, hr_resize_y=0, hires_steps=0
+    )
 
 
 def check_small_hires(outcome: Outcome) -> None:

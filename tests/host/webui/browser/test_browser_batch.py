@@ -45,7 +45,7 @@ def batch(ui: WebUi, page_host: Host, folders: tuple[Path, Path]) -> Iterator[Ta
     ui.fill("img2img_batch_input_dir", folders[0], "textarea")
     ui.fill("img2img_batch_output_dir", folders[1], "textarea")
     with ui.settled():
-        page.click('#img2img_tabs_resize button:has-text("Resize by")')
+        page.click('#tab_img2img .tab-nav button:has-text("Resize by")')
     make(page_host, folders, "c")
     page_host.probe_reset()
     yield tab

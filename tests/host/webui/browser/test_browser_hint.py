@@ -86,12 +86,12 @@ def test_the_hint_follows_img2img_and_its_resize_by(ui: WebUi) -> None:
     tab.page.click("#img2img_res_switch_btn")
     tab.hint_with("128×256: 16×32 → 6×11 tokens (by 3)")
     upload(tab, 128, 192)
-    tab.page.click('#img2img_tabs_resize button:has-text("Resize by")')
+    tab.page.click('#tab_img2img .tab-nav button:has-text("Resize by")')
     tab.ui.fill("img2img_scale", 2)
     tab.hint_with("256×384: 32×48")
     tab.ui.fill("img2img_scale", 3)
     tab.hint_with("384×576: 48×72")
-    tab.page.click('#img2img_tabs_resize button:has-text("Resize to")')
+    tab.page.click('#tab_img2img .tab-nav button:has-text("Resize to")')
     tab.hint_with("128×256: 16×32")
 
 

@@ -31,9 +31,9 @@ def everyday(ui: WebUi) -> None:
         ui.page.click("#txt2img_send_to_img2img")
     tab = Tab(ui, "img2img")
     upload(tab, 64, 64)
-    ui.page.click('#img2img_tabs_resize button:has-text("Resize by")')
+    ui.page.click('#tab_img2img .tab-nav button:has-text("Resize by")')
     ui.fill("img2img_scale", 1.5)
-    ui.page.click('#img2img_tabs_resize button:has-text("Resize to")')
+    ui.page.click('#tab_img2img .tab-nav button:has-text("Resize to")')
     tab.set(width=64, height=64)
     tab.generate()
 
