@@ -16,6 +16,7 @@ import diffusers_models as models
 from diffusers import UNet2DConditionModel
 from sdnext_stand_in import LARGE, SMALL, STEPS, Host, Processing
 from stand_in import report_of
+from todo_report import sizes
 
 from lib_todo.interception import active
 from lib_todo.report import Report
@@ -58,7 +59,7 @@ def test_a_generation(sdnext: Host, unet: Any) -> None:
     told = report_of(processed)
     assert pooled(told) == {FIRST}
     assert told["steps"] == {"pooled": 2 * STEPS, "seen": 2 * STEPS}
-    assert told["sizes"] == {"first": list(SMALL)}
+    assert sizes(told) == {"first": [SMALL]}
     assert processed.comments == processed.extra_generation_params["ToDo report"] + "\n"
     assert p.extra_generation_params["ToDo used"] == "first 16×16 tokens by 2"
     assert clean(sdnext)
@@ -86,7 +87,7 @@ def test_the_control_tab_lists_us_once(sdnext: Host, monkeypatch: pytest.MonkeyP
 def test_passes_by_the_hosts_flag(sdnext: Host, unet: Any, passes: str) -> None:
     p = Processing(unet, enable_hr=True)
     told = report_of(sdnext.process_images(p, {**ON, "passes": passes}))
-    assert told["sizes"] == {"first": list(SMALL), "hires": list(LARGE)}
+    assert sizes(told) == {"first": [SMALL], "hires": [LARGE]}
     expected = {"first": {FIRST}, "hires": {HIRES}}
     if passes != "both":
         expected["hires" if passes == "first" else "first"] = set()
@@ -156,7 +157,7 @@ def test_a_generation_inside_another_ends_its_own_alone(sdnext: Host, unet: Any)
         if calls == 2 and not inner:
             inner.append(copy.copy(p))
             inner[0].extra_generation_params = {}
-            with pytest.raises(RuntimeError):
+            with pytest.raises(Exception, match="factor = 99"):
                 sdnext.process_images(inner[0], {"factor": 99})
             inner.append(active.entered_run())
             sdnext.calls = 3

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from page import LOAD_MS, WebUi
+from page import WebUi
 from tab import Tab
 
+# on one busy core its page took more than two minutes
+LOAD_MS = 300_000
 # what its buttons for the tabs say
 NAMES = {"txt2img": "Text", "img2img": "Image", "control": "Control"}
 
