@@ -46,6 +46,7 @@ def batch(ui: WebUi, page_host: Host, folders: tuple[Path, Path]) -> Iterator[Ta
     ui.fill("img2img_batch_output_dir", folders[1], "textarea")
     with ui.settled():
         page.click('#tab_img2img .tab-nav button:has-text("Resize by")')
+    ui.fill("img2img_scale", 1)
     make(page_host, folders, "c")
     page_host.probe_reset()
     yield tab
