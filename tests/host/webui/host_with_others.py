@@ -6,6 +6,7 @@ is left out of the hosts, and its tests are skipped.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections import Counter
@@ -70,6 +71,23 @@ def extensions(data: Path, order: str | None) -> list[Path]:
     return [*found, ours]
 
 
+# Dynamic Prompts registers its options after the host has asked for them, and does not run without
+LATE_OPTIONS = {
+    **dict.fromkeys(
+        [
+            *("dp_ignore_whitespace", "dp_write_raw_template", "dp_write_prompts_to_file"),
+            *("dp_limit_jinja_prompts", "dp_auto_purge_cache", "dp_wildcard_manager_no_dedupe"),
+            *("dp_wildcard_manager_no_sort", "dp_wildcard_manager_shuffle"),
+        ],
+        False,
+    ),
+    "dp_parser_variant_start": "{",
+    "dp_parser_variant_end": "}",
+    "dp_parser_wildcard_wrap": "__",
+    "dp_magicprompt_batch_size": 1,
+}
+
+
 class HostWithOthers(Host):
     """A host with the neighbours and small files for them."""
 
@@ -80,6 +98,9 @@ class HostWithOthers(Host):
         import tiny_files
 
         super()._lay_out_data()
+        # NegPiP does not load without this file
+        (self.data / "ui-config.json").write_text("{}")
+        (self.data / "config.json").write_text(json.dumps(LATE_OPTIONS))
         checkpoint = self.webui / "models" / "Stable-diffusion" / CHECKPOINT
         tiny_files.make(self.data / "models", checkpoint)
 

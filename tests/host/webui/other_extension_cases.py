@@ -102,7 +102,7 @@ def incantations(seg: bool = False, pag: bool = False) -> Case:
 
 def animatediff() -> Case:
     """Four frames, of which two at a time are given to the U-Net."""
-    frames = {"video_length": 4, "batch_size": 2, "stride": 1, "overlap": 1, "format": []}
+    frames = {"video_length": 4, "batch_size": 2, "stride": 1, "overlap": 1, "format": ["PNG"]}
     motion = {"enable": True, "model": "tiny_motion.safetensors", **frames}
     body = {"width": 128, "height": 128, **script("AnimateDiff", motion)}
     return Case(host_with_others.ANIMATEDIFF, body)
@@ -149,7 +149,7 @@ ORDINARY = {
     ),
     "Dynamic Prompts": Case(
         host_with_others.DYNAMIC_PROMPTS,
-        {"prompt": "a {cat|dog}", **script("Dynamic Prompts v2.17.1", True, True)},
+        {"prompt": "a {dog|cat}", **script("Dynamic Prompts v2.17.1", True, True)},
     ),
     "AnimateDiff": animatediff(),
     "LoRA": Case(body={"prompt": "a cat <lora:tiny_lora:1>"}),
