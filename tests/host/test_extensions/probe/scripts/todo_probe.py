@@ -19,6 +19,17 @@ from todo_positions import Positions
 from todo_sdnext import Timesteps, pass_in_sdnext
 
 
+def denoiser_of(params: Any) -> Any:
+    """The host's denoiser. Before 1.8 nothing names it; there it is the caller of the callback."""
+    frame = sys._getframe()
+    while not hasattr(params, "denoiser"):
+        frame = frame.f_back
+        caller = frame.f_locals.get("self")
+        if hasattr(caller, "inner_model") and hasattr(caller, "step"):
+            return caller
+    return params.denoiser
+
+
 def unet_of(sd_model: Any) -> torch.nn.Module | None:
     """The U-Net of a loaded model; Forge and reForge have it inside a patcher, SD.Next plainly."""
     if hasattr(sd_model, "unet"):
@@ -121,7 +132,7 @@ class Probe:
     def on_step(self, params: Any) -> None:
         """Before each denoiser call; here a refiner or a hires checkpoint is already in place."""
         self.watch(sd_models.model_data.sd_model)
-        denoiser = params.denoiser
+        denoiser = denoiser_of(params)
         if denoiser.p is not self.processing():
             self.processing = weakref.ref(denoiser.p)
             self.generation += 1
