@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from typing import Any
 
@@ -11,8 +12,6 @@ from .arguments import OVERRIDES, typed
 from .refusal import SettingsRefused
 
 PREFIX = "[ToDo] "
-# a plot that can prepare values has this; SD.Next's cannot
-PREPARES = "re_range_float"
 _LABELS = {"deep_factor": "deep factor", "deep_scale": "deep scale", "passes": "pass"}
 
 
@@ -35,7 +34,8 @@ def add_axes(scripts_data: list[Any]) -> None:
 def _axis(xyz_grid: Any, field: Field) -> Any:
     choices = list(field.choices) or (["True", "False"] if field.kind is bool else None)
     more: dict[str, Any] = {"choices": lambda: choices} if choices else {}
-    if not choices and hasattr(xyz_grid, PREPARES):
+    # SD.Next's plot and those before 1.7 do not prepare values
+    if not choices and "prepare" in inspect.signature(xyz_grid.AxisOption).parameters:
         more["prepare"] = _prepare(xyz_grid, field)
     return xyz_grid.AxisOption(
         PREFIX + _LABELS.get(field.name, field.name),
