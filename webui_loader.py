@@ -24,7 +24,7 @@ LIBRARY = Path(__file__).resolve().parent / "lib_todo"
 _MADE_OF = "made_of_files"
 # packages of the WebUI itself
 _HOSTS_OWN = ("modules", "gradio", "fastapi", "pydantic")
-OLDEST_HOST = "AUTOMATIC1111's WebUI 1.8.0"
+OLDEST_HOST = "AUTOMATIC1111's WebUI 1.6.0"
 
 
 class NotLoadedError(Exception):

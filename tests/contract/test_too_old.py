@@ -73,7 +73,7 @@ def test_a_request_for_it_ends_with_the_reason_and_the_version_needed(
         p.init(["a cat"], [1], [2])
     assert refused.value.status_code == 422
     assert "InputAccordion" in refused.value.detail
-    assert "1.8.0" in refused.value.detail
+    assert "1.6.0" in refused.value.detail
 
 
 @pytest.mark.parametrize("args", [[], [False], [False, 2.0], [{"enabled": False}], [None]])
