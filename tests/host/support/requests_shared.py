@@ -108,25 +108,33 @@ AXES = (
 )
 
 
-def axis_labels(host: Host, is_img2img: bool = False) -> list[str]:
-    """The axes that the plot offers, in the order that its arguments count them."""
-    (plot,) = [
+def plot_arguments(host: Host, is_img2img: bool = False) -> list[dict[str, Any]]:
+    """What the host says of the arguments of its plot."""
+    (script,) = [
         script
         for script in host.script_info()
         if script["name"] == "x/y/z plot" and script["is_img2img"] == is_img2img
     ]
-    return list(plot["args"][0]["choices"])
+    return list(script["args"])
+
+
+def axis_labels(host: Host, is_img2img: bool = False) -> list[str]:
+    """The axes that the plot offers, in the order that its arguments count them."""
+    return list(plot_arguments(host, is_img2img)[0]["choices"])
 
 
 def plot(host: Host, x: tuple[str, str], y: tuple[str, str] = ("Nothing", "")) -> dict[str, Any]:
     """A request for a plot of axes by label and values as one types them."""
-    labels = axis_labels(host)
+    known = plot_arguments(host)
+    labels = list(known[0]["choices"])
     args: list[Any] = []
     for label, values in (x, y, ("Nothing", "")):
         args += [labels.index(label), values, []]
-    legend, lone_images, sub_grids, any_seeds, typed = False, True, False, False, True
-    args += [legend, lone_images, sub_grids, any_seeds, False, False, False, 0, typed]
-    return {"script_name": "x/y/z plot", "script_args": args}
+    legend, lone_images, sub_grids, any_seeds, margin, typed = False, True, False, False, 0, True
+    args += [legend, lone_images, sub_grids, any_seeds]
+    # other seeds along an axis: three arguments since 1.8
+    args += [False] * (len(known) - len(args) - 2)
+    return {"script_name": "x/y/z plot", "script_args": [*args, margin, typed]}
 
 
 def cells(answer: dict[str, Any]) -> list[dict[str, str]]:
