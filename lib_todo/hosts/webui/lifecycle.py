@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ...downsampling import token_downsampling
@@ -18,7 +18,6 @@ from .sampler_steps import SamplerSteps
 
 # the attribute of the host's processing object that holds its Generation
 GENERATION = "todo_generation"
-Downsampling = Callable[[Settings], token_downsampling]
 
 
 class _Here(threading.local):
@@ -36,7 +35,7 @@ _step_times = step_times.StepTimes()
 class Generation:
     """What one processing object asked for, from `process` to `postprocess`."""
 
-    def __init__(self, p: Any, settings: Settings, make: Downsampling) -> None:
+    def __init__(self, p: Any, settings: Settings, make: series.Downsampling) -> None:
         self.owner = weakref.ref(p)
         self.settings = settings
         # a generation inside another one (ADetailer) is not part of the outer result
@@ -55,7 +54,7 @@ class Generation:
         return self.downsampling.report
 
 
-def begin(p: Any, args: Sequence[Any], make: Downsampling = token_downsampling) -> None:
+def begin(p: Any, args: Sequence[Any], make: series.Downsampling = token_downsampling) -> None:
     """Read and check the settings of `p`, in the host's `process` callback; may be called again.
 
     Args:

@@ -14,6 +14,9 @@ from ...downsampling import token_downsampling
 from ...settings import FIELDS, Settings
 from .result_texts import Sizes
 
+# makes the downsampling of these settings
+Downsampling = Callable[[Settings], token_downsampling]
+
 
 class Series:
     """The settings used so far, each with one downsampling and so with one report."""
@@ -32,9 +35,7 @@ class Series:
         """Whether `p` is the object that the series began with, or a copy of it."""
         return p.extra_generation_params is self._shared
 
-    def run(
-        self, settings: Settings, make: Callable[[Settings], token_downsampling]
-    ) -> token_downsampling:
+    def run(self, settings: Settings, make: Downsampling) -> token_downsampling:
         """The downsampling of all generations with these settings, made by `make`."""
         if settings not in self._runs:
             self._runs[settings] = make(settings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 from collections.abc import Sequence
@@ -46,6 +45,7 @@ class SdNextHost(Host):
 
     name = "SD.Next"
     test_extensions = ()
+    small = SMALL
 
     def __init__(
         self,
@@ -91,17 +91,6 @@ class SdNextHost(Host):
         if "Startup time:" not in self.log():
             return False
         return bool(requests.get(f"{self.url}/todo-probe/ready", timeout=20).json())
-
-    @staticmethod
-    def body(**changes: Any) -> dict[str, Any]:
-        return SMALL | changes
-
-    @staticmethod
-    def img2img_body(image: bytes, **changes: Any) -> dict[str, Any]:
-        return SMALL | {"init_images": [base64.b64encode(image).decode()]} | changes
-
-    def txt2img(self, **body: Any) -> dict[str, Any]:
-        return dict(self.post("/sdapi/v1/txt2img", SMALL | body))
 
     def options(self) -> dict[str, Any]:
         """With the defaults: by itself the host tells only what was ever set."""

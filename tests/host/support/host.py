@@ -51,6 +51,8 @@ class Host(Program):
     host_arguments: Sequence[str] = ARGUMENTS
     # First in the host's alphabetical order, so that the probe sees the bare host.
     test_extensions: Sequence[Path] = (PROBE,)
+    # what every request asks for unless it says otherwise
+    small: Mapping[str, Any] = SMALL
 
     def __init__(
         self,
@@ -132,22 +134,22 @@ class Host(Program):
         """Load a checkpoint; not by `override_settings`, which the host may load twice."""
         self.set_options(sd_model_checkpoint=checkpoint)
 
-    @staticmethod
-    def body(**changes: Any) -> dict[str, Any]:
-        """`SMALL` changed, for a request of one's own."""
-        return SMALL | changes
+    @classmethod
+    def body(cls, **changes: Any) -> dict[str, Any]:
+        """`small` changed, for a request of one's own."""
+        return {**cls.small, **changes}
 
-    @staticmethod
-    def img2img_body(image: bytes, **changes: Any) -> dict[str, Any]:
+    @classmethod
+    def img2img_body(cls, image: bytes, **changes: Any) -> dict[str, Any]:
         """The same with an image file to start from."""
-        return SMALL | {"init_images": [base64.b64encode(image).decode()]} | changes
+        return {**cls.small, "init_images": [base64.b64encode(image).decode()], **changes}
 
     def txt2img(self, **body: Any) -> dict[str, Any]:
-        """Generate from `SMALL` changed by `body`."""
-        return dict(self.post("/sdapi/v1/txt2img", SMALL | body))
+        """Generate from `small` changed by `body`."""
+        return dict(self.post("/sdapi/v1/txt2img", {**self.small, **body}))
 
     def img2img(self, image: bytes, **body: Any) -> dict[str, Any]:
-        """Generate from an image file and `SMALL` changed by `body`."""
+        """Generate from an image file and `small` changed by `body`."""
         return dict(self.post("/sdapi/v1/img2img", self.img2img_body(image, **body)))
 
     def options(self) -> dict[str, Any]:
