@@ -17,7 +17,16 @@ from benchmarks.arguments import RESULTS, parse
 from benchmarks.models.hires import Checkpoint, HiresPipeline
 from benchmarks.output import pages, plots
 from benchmarks.output.tables import all_tables
-from benchmarks.parts import calibration, calls, generations, layer, overhead, quality, samplers
+from benchmarks.parts import (
+    calibration,
+    calls,
+    generations,
+    layer,
+    overhead,
+    passes,
+    quality,
+    samplers,
+)
 from benchmarks.peers.methods import Folders
 from benchmarks.running import machine
 from benchmarks.running.bench import Bench, shown_progress
@@ -64,7 +73,7 @@ def _measure(bench: Bench, args: argparse.Namespace, parts: list[str], settings:
         overhead.measure(bench)
     if "calibration" in parts:
         calibration.measure(bench)
-    if {"memory", "unet"} & set(parts):
+    if {"memory", "unet", "passes"} & set(parts):
         wanted = calls.Wanted(
             kinds=args.kinds,
             architectures=args.architectures,
@@ -77,7 +86,10 @@ def _measure(bench: Bench, args: argparse.Namespace, parts: list[str], settings:
             timed="unet" in parts,
             memory="memory" in parts,
         )
-        calls.measure(bench, wanted)
+        if wanted.timed or wanted.memory:
+            calls.measure(bench, wanted)
+        if "passes" in parts:
+            passes.measure(bench, wanted, args.pass_steps)
     if "layer" in parts:
         layer.measure(bench, args.layers, args.sides, settings, args.methods)
     if {"quality", "samplers", "generations"} & set(parts):

@@ -14,6 +14,7 @@ from benchmarks.models.unets import CONFIGS
 from benchmarks.parts import layer, quality, samplers
 from benchmarks.peers.names import (
     ALL,
+    BALANCED,
     DENSE,
     DIFFUSERS,
     FLOOR,
@@ -32,11 +33,14 @@ from lib_todo.settings import BY_NAME, METHODS
 DESCRIPTION = "Measure speed, memory and error of ToDo and of other methods on this machine."
 BUILT_IN = Path(__file__).parent.parent / "demo" / "model"
 RESULTS = "results.json"
+# of a whole pass through a U-Net of real shape
+PASS_STEPS = 20
 # in the order in which they are measured
 PARTS = (
     "overhead",
     "calibration",
     "unet",
+    "passes",
     "memory",
     "layer",
     "quality",
@@ -58,7 +62,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     _add_calls(parser.add_argument_group("U-Net calls and layers"))
     _add_pictures(parser.add_argument_group("quality, samplers and generations"))
     _add_webui(parser.add_argument_group("a running WebUI"))
-    parser.set_defaults(steps=STEPS)
+    parser.set_defaults(steps=STEPS, pass_steps=PASS_STEPS)
     args = parser.parse_args(words)
     _check(parser, args)
     return _quick(args) if args.quick else args
@@ -215,12 +219,12 @@ def _quick(args: argparse.Namespace) -> argparse.Namespace:
     args.architectures, args.sizes, args.batch = ["narrow"], [256], 1
     args.layers, args.sides = list(layer.LAYERS)[:1], [32]
     args.rounds, args.minutes, args.threshold = 1, 1, 16
-    args.seeds, args.enlargements, args.steps = 1, [2], 4
+    args.seeds, args.enlargements, args.steps, args.pass_steps = 1, [2], 4, 5
     args.variants = ["ToDo nearest"]
     args.samplings = list(samplers.SAMPLINGS)[:1]
     # one method of each kind; for layers all
     args.methods = [*(f"ToDo {name}" for name in METHODS), DENSE, TODO, IDEAL, FLOOR]
-    args.methods += ["ToMe 0.75", REFERENCE, OLDER, HYPERTILE, HIDIFFUSION]
+    args.methods += [BALANCED, "ToMe 0.75", REFERENCE, OLDER, HYPERTILE, HIDIFFUSION]
     args.out = args.out / "quick"
     (args.out / RESULTS).unlink(missing_ok=True)
     return args

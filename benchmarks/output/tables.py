@@ -86,6 +86,18 @@ def _calls(store: Store) -> str:
     return table(head, rows) if rows else ""
 
 
+def _passes(store: Store) -> str:
+    head = ["U-Net", "pixels", "method", "seconds of a pass", "speed-up"]
+    rows = []
+    for (architecture, size), methods in store.groups("pass").items():
+        base = methods.get(DENSE, {}).get("seconds")
+        for method, point in methods.items():
+            speed_up = cells.times(ratio(base, point["seconds"])) if base else ""
+            where = [architecture, f"{size}²", method]
+            rows.append([*where, cells.seconds(point["seconds"]), speed_up])
+    return table(head, rows) if rows else ""
+
+
 def _generations(store: Store) -> str:
     head = ["through", "pixels", "method", "seconds", "speed-up"]
     rows = []
@@ -210,6 +222,7 @@ def all_tables(store: Store) -> dict[str, str]:
         "targets": _targets(store),
         "preset_targets": _preset_targets(store),
         "calls": _calls(store),
+        "passes": _passes(store),
         "generations": _generations(store),
         "memory": _memory(store),
         "layers": _layers(store),

@@ -81,7 +81,7 @@ def _measure_sizes(
 ) -> None:
     by_size = {}
     for size in wanted.sizes:
-        case = _case(model, kind, architecture, size, wanted)
+        case = case_of(model, kind, architecture, size, wanted)
         key = ("unet", implementation(kind, attention), architecture, str(size))
         queries = case.grids[0][0] * case.grids[0][1]
         numbers = wanted.batch * unets.heads_of_largest_grid(architecture) * queries**2
@@ -98,7 +98,8 @@ def _measure_sizes(
             bench.memory(key, held)
 
 
-def _case(model: Any, kind: str, architecture: str, size: int, wanted: Wanted) -> Case:
+def case_of(model: Any, kind: str, architecture: str, size: int, wanted: Wanted) -> Case:
+    """The U-Net at that side in pixels, with the grids of its self-attention."""
     latent = latent_grid(size, size)
     # "narrow" is SD 1.x with fewer channels
     levels = SHAPES.get(architecture, SHAPES["SD 1.x"]).levels
@@ -130,7 +131,7 @@ def _that_run(
     methods: dict[str, Method],
 ) -> dict[str, Method]:
     """The methods that survive one small call; those that fail are noted."""
-    case = _case(model, kind, architecture, WARM_UP_PIXELS, wanted)
+    case = case_of(model, kind, architecture, WARM_UP_PIXELS, wanted)
     held = _held(bench, wanted, case, methods)
     running = {}
     for name, method in methods.items():

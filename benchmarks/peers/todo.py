@@ -25,6 +25,17 @@ def preset(name: str) -> Method:
     return apply
 
 
+def whole_pass(name: str) -> Method:
+    """ToDo by one of the library's presets, over all steps of a pass."""
+
+    @contextlib.contextmanager
+    def apply(case: Case) -> Iterator[None]:
+        with token_downsampling(Settings.from_preset(name, native_grid=case.settings.threshold)):
+            yield
+
+    return apply
+
+
 def todo(**changes: Any) -> Method:
     """ToDo with the case's settings, some of them changed."""
 

@@ -3,6 +3,11 @@
 A layer's factor, and so every shape, is fixed when the graph is compiled. Which tokens are taken,
 and what is counted, is decided each time by two operators in the graph, `pool` and `note`, so that
 not every phase needs a graph of its own.
+
+A CUDA graph (`mode="reduce-overhead"`) replays kernels and no Python: the phase would stand still,
+and nothing would be counted. What is on the CPU is not recorded, so both operators are handed a
+tensor there. PyTorch 2.9 and later split the graph at them, earlier ones record none of it. `note`
+depends on nothing else in the graph and may run before its turn, so it is told the largest grid.
 """
 
 from __future__ import annotations
@@ -25,6 +30,8 @@ from . import active
 ANY_LAYER = -1
 OTHER, DENSE = "other", "dense"
 _NOTHING = "nothing"
+# keeps the operators out of CUDA graphs
+ON_CPU = torch.zeros(1)
 _plans: dict[str, Settings] = {}
 
 
@@ -36,7 +43,7 @@ class GraphRun(Protocol):
     ) -> torch.Tensor:
         """Pool a layer's tokens, and count the call."""
 
-    def note_in_graph(self, tokens: torch.Tensor, grid: Grid, layer: int, reason: str) -> None:
+    def note_in_graph(self, grid: Grid, largest: Grid, layer: int, reason: str) -> None:
         """Count a call that is left alone."""
 
 
@@ -56,13 +63,12 @@ def _key(settings: Settings) -> str:
 
 def layer_plan(plan: str, grid: str, largest: str, tokens: str) -> str:
     """What to do with a layer over `tokens`: OTHER, DENSE, or "height width factor method"."""
-    own = _numbers(grid)
+    own, level = _numbers(grid), _numbers(largest)
     if own[0] * own[1] != int(tokens):
         return OTHER
     settings = _plans.get(plan)
     if settings is None:
         return DENSE
-    level = _numbers(larger(largest, grid))
     factor = layer_factor(own, level, settings) if takes_part(own, level, settings) else 1
     if pooled_grid(own, factor) == own:
         return DENSE
@@ -123,7 +129,7 @@ def _run() -> Any:
     return run if run is not None and run.enabled else None
 
 
-def _pool(tokens: torch.Tensor, how: str, layer: int) -> torch.Tensor:
+def _pool(tokens: torch.Tensor, on_cpu: torch.Tensor, how: str, layer: int) -> torch.Tensor:
     run, (grid, factor, method) = _run(), _how(how)
     if run is None:
         # its `with` has been left meanwhile, but the graph's shapes stay
@@ -131,19 +137,19 @@ def _pool(tokens: torch.Tensor, how: str, layer: int) -> torch.Tensor:
     return run.pool_in_graph(tokens, grid, factor, layer).contiguous()
 
 
-def _pool_shape(tokens: torch.Tensor, how: str, layer: int) -> torch.Tensor:
+def _pool_shape(tokens: torch.Tensor, on_cpu: torch.Tensor, how: str, layer: int) -> torch.Tensor:
     grid, factor, _ = _how(how)
     height, width = pooled_grid(grid, factor)
     return tokens.new_empty(tokens.shape[0], height * width, tokens.shape[2])
 
 
-def _note(tokens: torch.Tensor, grid: str, layer: int, reason: str) -> None:
+def _note(on_cpu: torch.Tensor, grid: str, largest: str, layer: int, reason: str) -> None:
     run = _run()
     if run is not None:
-        run.note_in_graph(tokens, _numbers(grid), layer, reason)
+        run.note_in_graph(_numbers(grid), _numbers(largest), layer, reason)
 
 
-def _note_shape(tokens: torch.Tensor, grid: str, layer: int, reason: str) -> None:
+def _note_shape(on_cpu: torch.Tensor, grid: str, largest: str, layer: int, reason: str) -> None:
     return None
 
 
@@ -160,10 +166,12 @@ def _define(namespace: str) -> bool:
     """Define the operators; returns False before PyTorch 2.4, which lacks custom operators."""
     if not hasattr(torch.library, "custom_op"):
         return False
-    schema = "(Tensor tokens, str how, int layer) -> Tensor"
-    pool = torch.library.custom_op(f"{namespace}::pool", _pool, mutates_args=(), schema=schema)
+    schema = "(Tensor tokens, Tensor on_cpu, str how, int layer) -> Tensor"
+    pool = torch.library.custom_op(
+        f"{namespace}::pool", _pool, mutates_args=(), schema=schema, **_outside_of_cuda_graphs()
+    )
     pool.register_fake(_pool_shape)
-    schema = "(Tensor tokens, str grid, int layer, str reason) -> ()"
+    schema = "(Tensor on_cpu, str grid, str largest, int layer, str reason) -> ()"
     note = torch.library.custom_op(f"{namespace}::note", _note, mutates_args=(), schema=schema)
     note.register_fake(_note_shape)
     if hasattr(note, "register_effect"):
@@ -172,6 +180,12 @@ def _define(namespace: str) -> bool:
         # inductor removes an operator without a result, unless it has an effect
         note.register_effect(EffectType.ORDERED)
     return True
+
+
+def _outside_of_cuda_graphs() -> dict[str, Any]:
+    """Says it of an operator whose result is on a GPU; nothing before PyTorch 2.9."""
+    tag = getattr(torch.Tag, "cudagraph_unsafe", None)
+    return {} if tag is None else {"tags": (tag,)}
 
 
 AVAILABLE = _define(_namespace())

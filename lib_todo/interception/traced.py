@@ -35,11 +35,12 @@ def arguments_for(family: Family, layer: Any, args: tuple, kwargs: dict) -> tupl
     context: Any = given.get(family.parameters[1])
     if not isinstance(x, torch.Tensor) or x.ndim != 3 or not (context is None or context is x):
         return args, kwargs
-    how = graphs.layer_plan(plan, grid, here.largest, f"{x.shape[1]}")
+    largest = graphs.larger(here.largest, grid)
+    how = graphs.layer_plan(plan, grid, largest, f"{x.shape[1]}")
     if how == graphs.OTHER:
         return args, kwargs
     if here.traced:
-        here.largest = graphs.larger(here.largest, grid)
+        here.largest = largest
     number = id(layer) if here.traced else graphs.ANY_LAYER
     reason = _why_not(family, layer, given)
     if is_exporting():
@@ -47,10 +48,12 @@ def arguments_for(family: Family, layer: Any, args: tuple, kwargs: dict) -> tupl
             return args, kwargs
         pooled = graphs.pool_as_program(x, how)
     elif how == graphs.DENSE or reason is not None:
-        graphs.operators.note(x, grid, number, "" if reason is None else reason.value)
+        graphs.operators.note(
+            graphs.ON_CPU, grid, largest, number, "" if reason is None else reason.value
+        )
         return args, kwargs
     else:
-        pooled = graphs.operators.pool(x, how, number)
+        pooled = graphs.operators.pool(x, graphs.ON_CPU, how, number)
     changed = {family.parameters[1]: pooled}
     if given.get("value") is not None:
         changed["value"] = pooled

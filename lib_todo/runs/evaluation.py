@@ -60,9 +60,13 @@ class Evaluation:
         self._places += 1
         return self.transformer, self._places - 1
 
-    def decide(self, grid: Grid) -> tuple[float, Reason | None]:
-        """The factor of a layer by the rule alone, and why it is left alone (None: it is not)."""
-        return decide(grid, self.largest, self.settings, self.moment)
+    def decide(self, grid: Grid, largest: Grid | None = None) -> tuple[float, Reason | None]:
+        """The factor of a layer by the rule alone, and why it is left alone (None: it is not).
+
+        Args:
+            largest: the largest grid, where it is known before that layer was called.
+        """
+        return decide(grid, largest or self.largest, self.settings, self.moment)
 
     def phase(self, layer: Any, factor: float, phases: PhaseCounter, report: Report) -> Phase:
         """The phase of a layer that is pooled now; the report hears where it does not move on."""

@@ -150,5 +150,8 @@ def as_number(timestep: Any) -> float | None:
     if isinstance(timestep, torch.Tensor):
         if timestep.numel() == 0 or timestep.is_meta or compiled.is_exporting():
             return None
+        if timestep.is_cuda and torch.cuda.is_current_stream_capturing():
+            # a CUDA graph is being recorded, and then nothing may be read back
+            return None
         return float(timestep.max() if timestep.numel() > 1 else timestep)
     return float(timestep) if isinstance(timestep, (int, float)) else None

@@ -106,11 +106,11 @@ class Run:
         self.report.count(module, grid, before, after, None, step)
         return pooled
 
-    def note_in_graph(self, tokens: torch.Tensor, grid: Grid, layer: int, reason: str) -> None:
+    def note_in_graph(self, grid: Grid, largest: Grid, layer: int, reason: str) -> None:
         """Count a compiled layer that is left alone: for `reason`, or by the rule where empty."""
         evaluation, module = self._layer_of_graph(layer, grid)
-        moment, keys = evaluation.moment, tokens.shape[1]
-        _, why = evaluation.decide(grid)
+        moment, keys = evaluation.moment, grid[0] * grid[1]
+        _, why = evaluation.decide(grid, largest)
         why = why or (Reason(reason) if reason else Reason.FACTOR_ONE)
         self.report.count(module, grid, keys, keys, why, moment.shown_step)
 

@@ -47,8 +47,8 @@ def other(package: str) -> Any:
     return import_as(package)
 
 
-def graphs_of(library: Any) -> Any:
-    return sys.modules[f"{library.__name__}.interception.pooling_in_graphs"]
+def pool_of(library: Any) -> Any:
+    return sys.modules[f"{library.__name__}.interception.pooling_in_graphs"].operators.pool
 
 
 def test_each_pools_for_those_who_entered_it_alone(other: Any) -> None:
@@ -75,9 +75,9 @@ def test_a_report_pickles_under_either_name(other: Any) -> None:
 def test_the_operators_of_graphs_count_in_their_own_library(other: Any) -> None:
     tokens, how = torch.randn(1, 64, 8), "8 8 2 nearest"
     with lib_todo.token_downsampling(paper(factor=2, threshold=4)) as report:
-        assert graphs_of(other).operators.pool(tokens, how, 1).shape[1] == 16
+        assert pool_of(other)(tokens, torch.zeros(1), how, 1).shape[1] == 16
         assert not report.pooled
-        assert graphs_of(lib_todo).operators.pool(tokens, how, 1).shape[1] == 16
+        assert pool_of(lib_todo)(tokens, torch.zeros(1), how, 1).shape[1] == 16
         assert {pair: tally.calls for pair, tally in report.pooled.items()} == {(64, 16): 1}
 
 
@@ -88,5 +88,5 @@ def test_imported_anew_under_the_same_name(package: str, other: Any) -> None:
     assert again is not other
     tokens = torch.randn(1, 64, 8)
     with again.token_downsampling(again.Settings(factor=2, threshold=4)) as report:
-        graphs_of(again).operators.pool(tokens, "8 8 2 nearest", 1)
+        pool_of(again)(tokens, torch.zeros(1), "8 8 2 nearest", 1)
         assert report.pooled
