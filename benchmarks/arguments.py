@@ -26,7 +26,7 @@ from benchmarks.peers.names import (
     REFERENCE,
     TODO,
 )
-from benchmarks.running.timing import CLOCKS
+from benchmarks.running.timing import CLOCKS, KERNELS
 from lib_todo import Settings, SettingsError
 from lib_todo.settings import BY_NAME, METHODS
 
@@ -82,7 +82,10 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--threads", type=int, help="PyTorch's threads on the CPU")
     group.add_argument(
-        "--clock", choices=CLOCKS, default="wall", help="cpu if other processes use the machine too"
+        "--clock",
+        choices=(*CLOCKS, KERNELS),
+        default="wall",
+        help="cpu if other processes use the machine too; kernels for a GPU without Python",
     )
     group.add_argument("--rounds", type=int, default=5, help="runs of each method at each size")
     group.add_argument("--minutes", type=float, default=10, help="no run starts after this time")
@@ -199,6 +202,8 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         parser.error("--parts report with --quick: --quick always measures first")
     if only_report and not (args.out / RESULTS).is_file():
         parser.error(f"--parts report: there is no {args.out / RESULTS}; measure first")
+    if args.clock == KERNELS and not args.device.startswith("cuda"):
+        parser.error(f"--clock kernels --device {args.device}: it is for a GPU of CUDA")
     if min(args.enlargements) < 2:
         parser.error(f"--enlargements {min(args.enlargements)}: nothing is pooled below 2")
     try:

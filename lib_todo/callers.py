@@ -9,15 +9,10 @@ from typing import Any
 
 def caller() -> Any:
     """The asyncio task that runs now, or the thread where there is no task."""
-    return _task() or threading.current_thread()
-
-
-def _task() -> asyncio.Task | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:
-        # no event loop runs in this thread
-        return None
+    # asked at every layer; asyncio.current_task would raise where no loop runs, which is slow
+    loop = asyncio._get_running_loop()
+    task = None if loop is None else asyncio.current_task(loop)
+    return threading.current_thread() if task is None else task
 
 
 class Numbers:

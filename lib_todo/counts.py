@@ -30,11 +30,14 @@ class Counts:
     """Calls by (grid, keys before, keys after, reason); the reason is None where pooled.
 
     Several threads may count and read at once. It pickles.
+
+    Args:
+        lock: held while counting and reading; one of its own without it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lock: threading.RLock | None = None) -> None:
         self.tallies: dict[Key, Tally] = {}
-        self._lock = threading.RLock()
+        self._lock = lock or threading.RLock()
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickling: all but the lock."""
@@ -45,14 +48,9 @@ class Counts:
         self.__dict__.update(state)
         self._lock = threading.RLock()
 
-    def add(self, key: Key, layer: int) -> None:
-        """Count one call of the layer of that number."""
-        with self._lock:
-            tally = self.tallies.get(key)
-            if tally is None:
-                tally = self.tallies[key] = Tally()
-            tally.layers.add(layer)
-            tally.calls += 1
+    def tally(self, key: Key) -> Tally:
+        """The tally of that key, begun if there is none; to be changed under the lock."""
+        return self.tallies.setdefault(key, Tally())
 
     def _copy(self) -> dict[Key, Tally]:
         with self._lock:

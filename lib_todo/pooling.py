@@ -139,9 +139,10 @@ def _index(
 def _kept_index(
     side: int, small: int, factor: float, method: str, place: int, device: torch.device
 ) -> torch.Tensor:
-    """Cached, since copying it to the device would stall every layer of every step."""
+    """Cached: made once, not for every layer in every step. Nothing waits for a GPU meanwhile."""
     with torch.inference_mode(False):
-        return torch.tensor(token_places(side, small, factor, method, place), device=device)
+        places = torch.tensor(token_places(side, small, factor, method, place))
+        return places.to(device, non_blocking=device.type == "cuda")
 
 
 def _average(image: torch.Tensor, small: Grid, factor: float) -> torch.Tensor:

@@ -31,6 +31,9 @@ class Reason(enum.Enum):
     FORWARD_REPLACED = "forward_replaced"
     NOT_SELF_ATTENTION = "not_self_attention"
 
+    # by identity: Enum's own runs Python code, and every layer's call is counted by its reason
+    __hash__ = object.__hash__
+
 
 # noted even where other layers were pooled, since no setting asked for them
 UNEXPECTED = frozenset(

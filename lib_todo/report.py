@@ -7,7 +7,7 @@ from typing import Any
 
 from . import wording
 from .callers import Numbers, caller
-from .counts import Counts
+from .counts import Counts, Key, Tally
 from .plan import Grid
 from .position import Moment, Position, Step
 from .reasons import Reason
@@ -60,14 +60,18 @@ class Report(Counts):
         self._positions: weakref.WeakKeyDictionary[Any, Position] = weakref.WeakKeyDictionary()
         self._numbers: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
         self._home: weakref.ref[Any] | None = None
+        # the tallies of a call by its pass and key, since a call of a U-Net has a hundred layers
+        self._both: dict[tuple[str, Key], tuple[Tally, Tally]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickling: all numbers, without the layers and threads themselves."""
-        left_out = {"_positions": None, "_numbers": None, "_home": None}
+        left_out = {"_positions": None, "_numbers": None, "_home": None, "_both": None}
         return {**super().__getstate__(), **left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
+        for counts in self.passes.values():
+            counts._lock = self._lock
         self._forget_callers()
 
     def enter(self) -> None:
@@ -151,10 +155,12 @@ class Report(Counts):
         """
         # numbers of a traced call are tensors
         key = (grid, int(before), int(after), reason)
+        pass_name = step[1] if step is not None else self.position.pass_name
         with self._lock:
-            number, counts = self._number(layer), self._counts_of_pass(step)
-            self.add(key, number)
-            counts.add(key, number)
+            number = self._number(layer)
+            for tally in self._both.get((pass_name, key)) or self._tallies_of(pass_name, key):
+                tally.layers.add(number)
+                tally.calls += 1
             if reason is None and step is not None:
                 self._steps_pooled.add(step)
 
@@ -164,9 +170,11 @@ class Report(Counts):
             number = self._numbers[layer] = self._layer_numbers.draw()
         return number
 
-    def _counts_of_pass(self, step: Step | None) -> Counts:
-        name = step[1] if step is not None else self.position.pass_name
-        return self.passes.setdefault(name, Counts())
+    def _tallies_of(self, pass_name: str, key: Key) -> tuple[Tally, Tally]:
+        """The tallies of all passes and of that one."""
+        of_pass = self.passes.setdefault(pass_name, Counts(self._lock))
+        both = self._both[pass_name, key] = self.tally(key), of_pass.tally(key)
+        return both
 
     def phase_held(self, sampler: str | None, steps: int) -> None:
         """Note that a moving phase was held for `steps` steps in a row (0: it did not move)."""

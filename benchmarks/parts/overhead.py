@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,40 +14,60 @@ from benchmarks.running.store import Store
 from benchmarks.running.timing import Spread
 from lib_todo import Settings, token_downsampling
 
-CALLS = 2000
-# a block has two attention layers; both are intercepted, and so is the transformer
-ATTENTIONS = 2
+CALLS = 200
+# as SDXL's deepest; a block has two attention layers: both are intercepted, and so is the
+# transformer
+BLOCKS = 10
+ATTENTIONS = 2 * BLOCKS
 
 
 def measure(bench: Bench) -> None:
-    """Seconds per call of a spatial transformer whose two attention layers do nothing."""
+    """Seconds per call of a model with one spatial transformer whose attention does nothing."""
+    from diffusers import UNet2DConditionModel
     from diffusers.models.transformers.transformer_2d import Transformer2DModel
 
     side, channels, heads = 16, 64, 8
     transformer = Transformer2DModel(
-        heads, channels // heads, in_channels=channels, norm_num_groups=8, cross_attention_dim=32
+        heads,
+        channels // heads,
+        in_channels=channels,
+        num_layers=BLOCKS,
+        norm_num_groups=8,
+        cross_attention_dim=32,
     )
-    block = transformer.transformer_blocks[0]
+    blocks = transformer.transformer_blocks
     image = torch.zeros(1, channels, side, side)
     tokens = torch.zeros(1, side * side, channels)
     prompt = torch.zeros(1, 77, 32)
     # calls of the real classes that compute nothing: what remains is the cost of calling
-    for attention in (block.attn1, block.attn2):
+    layers = [(block.attn1, block.attn2) for block in blocks]
+    for attention in itertools.chain(*layers):
         attention.forward = lambda x, **_: x
 
     def inside(_: torch.Tensor) -> None:
-        block.attn1(tokens, encoder_hidden_states=None, attention_mask=None)
-        block.attn2(tokens, encoder_hidden_states=prompt, attention_mask=None)
+        for own, of_prompt in layers:
+            own(tokens, encoder_hidden_states=None, attention_mask=None)
+            of_prompt(tokens, encoder_hidden_states=prompt, attention_mask=None)
 
     transformer.forward = inside
+    model = UNet2DConditionModel(
+        block_out_channels=(8,),
+        down_block_types=("DownBlock2D",),
+        up_block_types=("UpBlock2D",),
+        norm_num_groups=8,
+    )
+    model.forward = lambda *_: transformer(image)
+
+    def call() -> None:
+        model(image, 500, prompt)
 
     @contextlib.contextmanager
     def intercepted() -> Iterator[Any]:
         with token_downsampling(Settings()):
-            yield lambda: transformer(image)
+            yield call
 
     methods = {
-        "plain": lambda: contextlib.nullcontext(lambda: transformer(image)),
+        "plain": lambda: contextlib.nullcontext(call),
         "intercepted": intercepted,
     }
     bench.interleave(("overhead",), methods, repeats=CALLS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,15 +11,47 @@ from ..reasons import Reason
 from .families import Family
 
 
-def is_spatial(x: Any, layer: Any, transformer: Any) -> bool:
+class LayersOf:
+    """The attention layers of a transformer that is being called, and what each of them is.
+
+    Looked up once for the call, during which nobody exchanges them: `getattr` on a module is slow,
+    and SDXL's deepest transformers have twenty layers.
+    """
+
+    def __init__(self, transformer: Any) -> None:
+        blocks = getattr(transformer, "transformer_blocks", ())
+        # none where the transformer is of a kind that does not tell its blocks
+        self._any_known = bool(blocks)
+        first = [(id(getattr(block, "attn1", None)), block) for block in blocks]
+        self._first = {layer for layer, _ in first}
+        self._second = {id(getattr(block, "attn2", None)) for block in blocks}
+        self._merging = {layer for layer, block in first if type(block).__name__ == "ToMeBlock"}
+        temporal = getattr(transformer, "temporal_transformer_blocks", ())
+        self._temporal = {id(getattr(block, "attn1", None)) for block in temporal}
+
+    def is_first(self, layer: Any) -> bool:
+        """Whether the layer is a block's `attn1`, which gets no prompt."""
+        return id(layer) in self._first
+
+    def is_of_a_block(self, layer: Any) -> bool:
+        """Whether it is one of a block's own two; so taken where the blocks are not known."""
+        return not self._any_known or id(layer) in self._first or id(layer) in self._second
+
+    def is_merging(self, layer: Any) -> bool:
+        """Whether it is the self-attention of a block that ToMe (tomesd) merges tokens in."""
+        return id(layer) in self._merging
+
+    def is_temporal(self, layer: Any) -> bool:
+        """Whether it attends over the frames of a video."""
+        return id(layer) in self._temporal
+
+
+def is_spatial(x: Any, layer: Any, layers: LayersOf) -> bool:
     """Whether the layer attends over an image's tokens, not over the frames of a video."""
-    if not isinstance(x, torch.Tensor) or x.ndim < 2:
-        return False
-    blocks = getattr(transformer, "temporal_transformer_blocks", ())
-    return not any(getattr(block, "attn1", None) is layer for block in blocks)
+    return isinstance(x, torch.Tensor) and x.ndim >= 2 and not layers.is_temporal(layer)
 
 
-def count_key_grids(x: Any, context: Any, grid: Grid, layer: Any, transformer: Any) -> int:
+def count_key_grids(x: Any, context: Any, grid: Grid, layer: Any, layers: LayersOf) -> int:
     """From how many grids the keys come: 1 for plain self-attention, 0 if it is something else.
 
     More than 1 where an extension adds another image's tokens (ControlNet's reference-only).
@@ -36,51 +67,25 @@ def count_key_grids(x: Any, context: Any, grid: Grid, layer: Any, transformer: A
         return 0
     copies, rest = divmod(context.shape[1], tokens)
     # a prompt may happen to have as many tokens; but a block's first attention gets no prompt
-    return copies if not rest and is_first_attention(layer, transformer) else 0
+    return copies if not rest and layers.is_first(layer) else 0
 
 
-def why_not_this_grid(x: Any, context: Any, grid: Grid, layer: Any, transformer: Any) -> Reason:
+def why_not_this_grid(x: Any, context: Any, grid: Grid, layer: Any, layers: LayersOf) -> Reason:
     """Why `count_key_grids` found none: another extension changed the tokens, or it is a prompt."""
-    if _merges(layer, transformer):
+    if layers.is_merging(layer):
         # agent attention's blocks have ToMe's name, its layers a name of their own
         is_agent = type(layer).__name__ == "AgentAttention"
         return Reason.AGENT_ATTENTION if is_agent else Reason.TOKENS_MERGED
-    if not _is_of_a_block(layer, transformer):
+    if not layers.is_of_a_block(layer):
         # GLIGEN's attends to the tokens of its boxes too
         return Reason.NOT_SELF_ATTENTION
     if context is None or context is x:
         return Reason.OTHER_GRID
     # over merged, folded or tiled tokens it is still self-attention; over a prompt it is not
     regridded = x.shape[1] != grid[0] * grid[1]
-    if regridded and is_first_attention(layer, transformer):
+    if regridded and layers.is_first(layer):
         return Reason.OTHER_GRID
     return Reason.NOT_SELF_ATTENTION
-
-
-def _blocks(transformer: Any) -> Sequence[Any]:
-    """The transformer's blocks; none where it is of a kind that does not tell."""
-    return getattr(transformer, "transformer_blocks", ())
-
-
-def _merges(layer: Any, transformer: Any) -> bool:
-    """Whether the layer is the self-attention of a block that ToMe (tomesd) merges tokens in."""
-    return any(
-        getattr(block, "attn1", None) is layer and type(block).__name__ == "ToMeBlock"
-        for block in _blocks(transformer)
-    )
-
-
-def _is_of_a_block(layer: Any, transformer: Any) -> bool:
-    """Whether it is one of a block's own two; so taken where the blocks are not known."""
-    blocks = _blocks(transformer)
-    return not blocks or any(
-        getattr(block, name, None) is layer for block in blocks for name in ("attn1", "attn2")
-    )
-
-
-def is_first_attention(layer: Any, transformer: Any) -> bool:
-    """Whether the layer is a block's `attn1`, which gets no prompt."""
-    return any(getattr(block, "attn1", None) is layer for block in _blocks(transformer))
 
 
 def why_keys_are_not_ours(family: Family, layer: Any, given: dict[str, Any]) -> Reason | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
+from ..interception.contexts import LayersOf
 from ..interception.pooling_in_graphs import plan_text
 from ..phase import FIXED, Phase, PhaseCounter
 from ..plan import Grid, decide, in_lead_in, with_papers_factors
@@ -13,6 +14,14 @@ from ..reasons import Reason
 from ..report import Report
 from ..samplers import rule_for
 from ..settings import Settings
+
+
+class Calling(NamedTuple):
+    """A transformer that is being called; its grid is None where it is unknown."""
+
+    transformer: Any
+    grid: Grid | None
+    layers: LayersOf
 
 
 class Evaluation:
@@ -30,7 +39,10 @@ class Evaluation:
         self.settings = with_papers_factors(settings) if careful else settings
         self.largest: Grid = (0, 0)
         self.reported_evaluation = 0
-        self._grids: list[tuple[Grid | None, Any]] = []
+        # the transformer that is being called; a plain attribute, since every layer asks
+        self.calling: Calling | None = None
+        self._outer: list[Calling | None] = []
+        self._decisions: dict[tuple[Grid, Grid], tuple[float, Reason | None]] = {}
         self._called: set[int] = set()
         self._places = 0
 
@@ -39,26 +51,17 @@ class Evaluation:
         """What graphs of torch.compile have to do in it, see `pooling_in_graphs`."""
         return plan_text(self.settings, self.moment)
 
-    @property
-    def grid(self) -> Grid | None:
-        """The grid of the transformer that is being called, None where it is unknown."""
-        return self._grids[-1][0] if self._grids else None
-
-    @property
-    def transformer(self) -> Any:
-        """The transformer that is being called."""
-        return self._grids[-1][1] if self._grids else None
-
     def enter(self, transformer: Any, grid: Grid | None) -> None:
         """Note that a transformer over `grid` is called."""
-        self._grids.append((grid, transformer))
+        self._outer.append(self.calling)
+        self.calling = Calling(transformer, grid, LayersOf(transformer))
         self._called.add(id(transformer))
         self._places = 0
 
     def next_layer(self) -> tuple[Any, int]:
         """The transformer that is called, and which of its compiled layers it is now, from 0."""
         self._places += 1
-        return self.transformer, self._places - 1
+        return self.calling and self.calling.transformer, self._places - 1
 
     def decide(self, grid: Grid, largest: Grid | None = None) -> tuple[float, Reason | None]:
         """The factor of a layer by the rule alone, and why it is left alone (None: it is not).
@@ -66,7 +69,11 @@ class Evaluation:
         Args:
             largest: the largest grid, where it is known before that layer was called.
         """
-        return decide(grid, largest or self.largest, self.settings, self.moment)
+        key = grid, largest or self.largest
+        decision = self._decisions.get(key)
+        if decision is None:
+            decision = self._decisions[key] = decide(*key, self.settings, self.moment)
+        return decision
 
     def phase(self, layer: Any, factor: float, phases: PhaseCounter, report: Report) -> Phase:
         """The phase of a layer that is pooled now; the report hears where it does not move on."""
@@ -82,7 +89,7 @@ class Evaluation:
 
     def leave(self) -> None:
         """Undo the last enter."""
-        self._grids.pop()
+        self.calling = self._outer.pop()
 
     def is_over(self, transformer: Any, reported_evaluation: int, known: frozenset[int]) -> bool:
         """Whether calling `transformer` begins another evaluation, where no model's call tells.
@@ -92,7 +99,7 @@ class Evaluation:
             known: the transformers of the evaluation before; once all of them were called again,
                 one that was not among them belongs to another model.
         """
-        if self._grids:
+        if self.calling is not None:
             return False
         newcomer = self._called == known and id(transformer) not in known
         reported = self.reported_evaluation != reported_evaluation

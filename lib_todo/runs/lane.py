@@ -46,7 +46,7 @@ class Lane:
     @property
     def is_in_transformer(self) -> bool:
         """Whether a transformer is being called outside of any model's call."""
-        return self._loose is not None and self._loose.transformer is not None
+        return self._loose is not None and self._loose.calling is not None
 
     def begin_loose(self, evaluation: Evaluation, reported_evaluation: int) -> Evaluation:
         """Begin an evaluation outside of any model's call."""
@@ -105,6 +105,14 @@ class Lane:
         return self.clock.schedule.sampler if self.clock.schedule else None
 
 
+class _Calls(threading.local):
+    """The models' calls that this thread is in, and the lane of the innermost."""
+
+    def __init__(self) -> None:
+        self.evaluations: list[Evaluation] = []
+        self.lane: Lane
+
+
 class Lanes:
     """The lanes of a run, one for each thread or asyncio task that calls a model in it.
 
@@ -114,7 +122,7 @@ class Lanes:
     def __init__(self, samplings: Numbers) -> None:
         self._samplings = samplings
         self._lanes: weakref.WeakKeyDictionary[Any, Lane] = weakref.WeakKeyDictionary()
-        self._calls = threading.local()
+        self._calls = _Calls()
         self._lock = threading.Lock()
 
     def forget(self) -> None:
@@ -125,8 +133,6 @@ class Lanes:
     @property
     def evaluations(self) -> list[Evaluation]:
         """The models' calls that this thread is in, the innermost last."""
-        if not hasattr(self._calls, "evaluations"):
-            self._calls.evaluations = []
         return self._calls.evaluations
 
     def open(self) -> Lane:

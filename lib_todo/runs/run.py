@@ -90,7 +90,8 @@ class Run:
         self._see_graph(transformer)
 
     def _tell_graphs(self, evaluation: Evaluation) -> None:
-        grid, largest = evaluation.grid, evaluation.largest
+        grid = evaluation.calling.grid if evaluation.calling else None
+        largest = evaluation.largest
         compiled.here.grid = f"{grid[0]} {grid[1]}" if grid else ""
         deeper = grid is not None and grid[0] * grid[1] < largest[0] * largest[1]
         # a layer of the largest level is its own measure: one graph for the way down and up
@@ -151,20 +152,24 @@ class Run:
         Where it is not known yet that the layer computes its keys from them, what watches that
         stands beside them: the call has to be made inside of it.
         """
-        if not self._lanes.evaluations and not self._lanes.open().is_in_transformer:
+        under_way = self._lanes.evaluations
+        if not under_way and not self._lanes.open().is_in_transformer:
             # an autoencoder's attention: it belongs to no evaluation, and begins none
             return args, kwargs, None
-        evaluation = self._evaluation()
-        grid, transformer = evaluation.grid, evaluation.transformer
+        evaluation = under_way[-1] if under_way else self._evaluation()
+        calling = evaluation.calling
+        if calling is None or calling.grid is None:
+            return args, kwargs, None
+        grid, layers = calling.grid, calling.layers
         given = dict(zip(family.parameters, args), **kwargs)
         x: Any = given.get(family.parameters[0])
-        if grid is None or not contexts.is_spatial(x, layer, transformer):
+        if not contexts.is_spatial(x, layer, layers):
             return args, kwargs, None
         context: Any = given.get(family.parameters[1])
-        copies = contexts.count_key_grids(x, context, grid, layer, transformer)
+        copies = contexts.count_key_grids(x, context, grid, layer, layers)
         step = evaluation.moment.shown_step
         if not copies:
-            why_not = contexts.why_not_this_grid(x, context, grid, layer, transformer)
+            why_not = contexts.why_not_this_grid(x, context, grid, layer, layers)
             if why_not is not Reason.NOT_SELF_ATTENTION:
                 evaluation.see_self_attention(grid)
             self.report.count(layer, grid, int(x.shape[1]), int(x.shape[1]), why_not, step)

@@ -18,6 +18,7 @@ from benchmarks.arguments import parse
         ("--variants ToMe", "--variants 'ToMe': at these enlargements one of ToDo nearest,"),
         ("--methods ToMe", "invalid choice: 'ToMe'"),
         ("--enlargements 1 2", "--enlargements 1: nothing is pooled below 2"),
+        ("--clock kernels --device cpu", "--device cpu: it is for a GPU of CUDA"),
         ("--threshold 0", "--threshold 0: ToDo: threshold = 0 is not allowed"),
         ("--native 8", "--native 8: ToDo: threshold = 0 is not allowed"),
     ],

@@ -67,8 +67,8 @@ def test_overhead_is_of_the_rounds_that_both_have(tmp_path: Path) -> None:
     store = Store(tmp_path / "results.json")
     assert overhead.added(store) is None
     store.point("overhead", "plain")["seconds"] = {"1": 1.0, "2": 1.0}
-    store.point("overhead", "intercepted")["seconds"] = {"2": 3.0}
-    assert overhead.added(store) == Spread(1.0, 1.0, 1.0, 1)
+    store.point("overhead", "intercepted")["seconds"] = {"2": 1.0 + 2 * overhead.ATTENTIONS}
+    assert overhead.added(store) == Spread(2.0, 2.0, 2.0, 1)
 
 
 def test_a_checkpoint_is_told_by_its_weights(tmp_path: Path) -> None:

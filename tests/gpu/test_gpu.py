@@ -146,8 +146,8 @@ def test_pooling_never_waits_for_the_gpu(factor: float) -> None:
         time = torch.tensor(500, device="cuda")
         for step in range(20):
             report.progress(step, 20)
-            # the places that are taken are copied to the GPU once, in the first round of phases
-            with no_waiting() if step >= 10 else nullcontext():
+            # the first call sets up PyTorch's libraries
+            with no_waiting() if step else nullcontext():
                 model(latent, time, text)
     assert report.pooled
 
@@ -206,7 +206,7 @@ def test_a_cuda_graph_recorded_by_hand_keeps_a_fixed_phase() -> None:
         recorded.zero_()
         graph.replay()
         torch.testing.assert_close(recorded, expected)
-    assert "pooled" in line
+    assert line.endswith("(phase fixed since the steps are not known)")
 
 
 def test_the_rates_of_this_gpu() -> None:
