@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from .callers import Numbers
 from .position import Moment
+
+
+def _not_taken(timestep: Any) -> None:
+    return None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,12 +27,20 @@ class Schedule:
     sampler: str
     places: tuple[float, ...] = ()
     a_step: int = 1
+    # finds the number in a timestep that a pipeline took from the scheduler, see `Taken`
+    taken: Callable[[Any], float | None] = _not_taken
 
     @classmethod
-    def of(cls, sampler: str, timesteps: Sequence[float], steps: int | None) -> Schedule:
+    def of(
+        cls,
+        sampler: str,
+        timesteps: Sequence[float],
+        steps: int | None,
+        taken: Callable[[Any], float | None] = _not_taken,
+    ) -> Schedule:
         """The schedule over `timesteps`, for which the user asked for `steps` steps."""
         places = tuple(value for value, _ in itertools.groupby(map(float, timesteps)))
-        return cls(sampler, places, max(1, round(len(places) / steps)) if steps else 1)
+        return cls(sampler, places, max(1, round(len(places) / steps)) if steps else 1, taken)
 
 
 class TimestepClock:

@@ -30,7 +30,50 @@ def schedule_of(scheduler: Any) -> Schedule:
     """The scheduler's schedule; without timesteps if it has no list of them."""
     steps = getattr(scheduler, "num_inference_steps", None)
     known = steps if isinstance(steps, int) and steps > 0 else None
-    return Schedule.of(type(scheduler).__name__, timesteps_of(scheduler), known)
+    numbers = timesteps_of(scheduler)
+    if not numbers:
+        return Schedule.of(type(scheduler).__name__, numbers, known)
+    taken = TakenTimesteps(scheduler.timesteps, numbers)
+    return Schedule.of(type(scheduler).__name__, numbers, known, taken)
+
+
+class TakenTimesteps:
+    """The numbers of a scheduler's timesteps, by where the tensors of single ones lie in memory.
+
+    A pipeline calls the model with `timesteps[i]`. Reading that from a GPU would wait for all that
+    the GPU has to do, at every call, while Python could launch the next step.
+
+    Args:
+        timesteps: the scheduler's tensor `[n]`.
+        numbers: what was in it when it was set.
+    """
+
+    def __init__(self, timesteps: torch.Tensor, numbers: Sequence[float]) -> None:
+        self._timesteps = timesteps
+        self._numbers = list(numbers)
+        self._version = _version(timesteps)
+
+    def __call__(self, timestep: Any) -> float | None:
+        """The number of a timestep that is a view of the scheduler's; None where it is not one."""
+        whole = self._timesteps
+        if not isinstance(timestep, torch.Tensor) or type(timestep) is not type(whole):
+            return None
+        if timestep.numel() != 1 or timestep.dtype != whole.dtype or timestep.is_meta:
+            return None
+        if timestep.untyped_storage().data_ptr() != whole.untyped_storage().data_ptr():
+            return None
+        if _version(whole) != self._version:
+            # changed in place since
+            return None
+        # a tensor of one may have any stride
+        stride = whole.stride(0) or 1
+        place, rest = divmod(timestep.storage_offset() - whole.storage_offset(), stride)
+        return self._numbers[place] if rest == 0 and 0 <= place < len(self._numbers) else None
+
+
+def _version(tensor: torch.Tensor) -> int | None:
+    """How often the tensor was changed in place; None where that is not tracked."""
+    return None if tensor.is_inference() else tensor._version
 
 
 def timesteps_of(scheduler: Any) -> Sequence[float]:

@@ -73,7 +73,8 @@ class Lane:
         self.clock.pass_name = pass_name
         if announced is None:
             position.pass_name = pass_name
-        value, now = as_number(timestep), None
+        taken = self.clock.schedule.taken(timestep) if self.clock.schedule else None
+        value, now = as_number(timestep) if taken is None else taken, None
         if value is not None:
             self.clock.see(value)
             now = self.clock.sampling, self.clock.step

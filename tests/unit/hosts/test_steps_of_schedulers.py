@@ -25,6 +25,8 @@ from settings_of import paper
 
 from lib_todo import token_downsampling
 from lib_todo.hosts.diffusers import StepProgress
+from lib_todo.interception.schedulers import TakenTimesteps
+from lib_todo.runs import lane
 
 WHOLE, POOLED = 192, 48
 HALF = paper(factor=2, threshold=8, end=0.5)
@@ -97,3 +99,40 @@ def test_a_scheduler_that_is_imported_inside_the_with(
         assert loop() == [POOLED, POOLED, WHOLE, WHOLE]
     assert report.steps == (6, 12)
     assert LaterScheduler.set_timesteps is own
+
+
+TIMESTEPS = [981.0, 741.0, 501.0, 261.0, 21.0]
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.float32])
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad])
+def test_a_timestep_is_known_by_its_place_in_memory(dtype: torch.dtype, mode: Any) -> None:
+    with mode():
+        # as img2img leaves it, the second part of a longer tensor
+        whole = torch.tensor([999.0, *TIMESTEPS], dtype=dtype)[1:]
+        taken = TakenTimesteps(whole, whole.tolist())
+        assert [taken(one) for one in whole] == TIMESTEPS
+        assert [taken(one[None]) for one in whole[2:]] == TIMESTEPS[2:]
+        assert taken(whole[3].expand(1)) == 261
+        others = [whole[0].clone(), whole.clone()[0], whole[:2], whole[1].expand(2), whole[:0]]
+        others += [whole[0].double(), whole[0].to("meta"), 981, None]
+        assert [taken(other) for other in others] == [None] * len(others)
+
+
+def test_a_schedule_that_is_changed_in_place_is_not_known_any_more() -> None:
+    whole = torch.tensor(TIMESTEPS)
+    taken = TakenTimesteps(whole, TIMESTEPS)
+    whole[0] = 900
+    assert taken(whole[0]) is None
+
+
+@pytest.mark.parametrize("cls", [DDIMScheduler, EulerDiscreteScheduler, HeunDiscreteScheduler])
+def test_no_timestep_of_a_pipeline_is_read_back(
+    unet: Any, cls: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU each reading would wait for it."""
+    read: list[Any] = []
+    monkeypatch.setattr(lane, "as_number", read.append)
+    with token_downsampling(HALF):
+        assert Loop(unet, cls(), steps=4)()[0] == POOLED
+    assert read == []
