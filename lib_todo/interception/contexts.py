@@ -22,12 +22,12 @@ class LayersOf:
         blocks = getattr(transformer, "transformer_blocks", ())
         # none where the transformer is of a kind that does not tell its blocks
         self._any_known = bool(blocks)
-        first = [(id(getattr(block, "attn1", None)), block) for block in blocks]
+        first = [(id(_part(block, "attn1")), block) for block in blocks]
         self._first = {layer for layer, _ in first}
-        self._second = {id(getattr(block, "attn2", None)) for block in blocks}
+        self._second = {id(_part(block, "attn2")) for block in blocks}
         self._merging = {layer for layer, block in first if type(block).__name__ == "ToMeBlock"}
-        temporal = getattr(transformer, "temporal_transformer_blocks", ())
-        self._temporal = {id(getattr(block, "attn1", None)) for block in temporal}
+        temporal = _part(transformer, "temporal_transformer_blocks") or ()
+        self._temporal = {id(_part(block, "attn1")) for block in temporal}
 
     def is_first(self, layer: Any) -> bool:
         """Whether the layer is a block's `attn1`, which gets no prompt."""
@@ -44,6 +44,13 @@ class LayersOf:
     def is_temporal(self, layer: Any) -> bool:
         """Whether it attends over the frames of a video."""
         return id(layer) in self._temporal
+
+
+def _part(module: Any, name: str) -> Any:
+    """A module's part of that name; None without one."""
+    # what PyTorch's own __getattr__ does last
+    parts = vars(module).get("_modules", {})
+    return parts[name] if name in parts else getattr(module, name, None)
 
 
 def is_spatial(x: Any, layer: Any, layers: LayersOf) -> bool:
