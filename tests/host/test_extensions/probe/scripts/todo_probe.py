@@ -141,10 +141,10 @@ class Probe:
 
     def on_unet(self, module: torch.nn.Module, args: Any) -> None:
         self.unet_calls += 1
-        if hasattr(module, "config"):
+        if type(module).__module__.startswith("diffusers."):
             # SD.Next has no callback for a step
             self.in_pass = pass_in_sdnext()
-            self.step = self.timesteps.step(float(args[1]))
+            self.step = self.timesteps.step(float(args[1].max()))
         self.strike("unet")
 
     def on_transformer(self, _module: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> None:
