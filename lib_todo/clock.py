@@ -27,7 +27,7 @@ class Schedule:
     sampler: str
     places: tuple[float, ...] = ()
     a_step: int = 1
-    # finds the number in a timestep that a pipeline took from the scheduler, see `Taken`
+    # finds the number of a timestep that a pipeline took from the scheduler, see `schedulers`
     taken: Callable[[Any], float | None] = _not_taken
 
     @classmethod

@@ -141,7 +141,7 @@ def _kept_index(
 ) -> torch.Tensor:
     """Cached: made once, not for every layer in every step. Nothing waits for a GPU meanwhile."""
     with torch.inference_mode(False):
-        places = torch.tensor(token_places(side, small, factor, method, place))
+        places = torch.tensor(token_places(side, small, factor, method, place), device="cpu")
         return places.to(device, non_blocking=device.type == "cuda")
 
 

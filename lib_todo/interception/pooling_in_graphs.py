@@ -31,7 +31,7 @@ ANY_LAYER = -1
 OTHER, DENSE = "other", "dense"
 _NOTHING = "nothing"
 # keeps the operators out of CUDA graphs
-ON_CPU = torch.zeros(1)
+ON_CPU = torch.zeros(1, device="cpu")
 _plans: dict[str, Settings] = {}
 
 
