@@ -87,26 +87,21 @@ def _calls(store: Store) -> str:
 
 
 def _passes(store: Store) -> str:
-    head = ["U-Net", "pixels", "method", "seconds of a pass", "speed-up"]
-    rows = []
-    for (architecture, size), methods in store.groups("pass").items():
-        base = methods.get(DENSE, {}).get("seconds")
-        for method, point in methods.items():
-            speed_up = cells.times(ratio(base, point["seconds"])) if base else ""
-            where = [architecture, f"{size}²", method]
-            rows.append([*where, cells.seconds(point["seconds"]), speed_up])
-    return table(head, rows) if rows else ""
+    return _beside_dense(store, "pass", ["U-Net", "pixels", "method", "seconds of a pass"])
 
 
 def _generations(store: Store) -> str:
-    head = ["through", "pixels", "method", "seconds", "speed-up"]
+    return _beside_dense(store, "generation", ["through", "pixels", "method", "seconds"])
+
+
+def _beside_dense(store: Store, part: str, head: Sequence[str]) -> str:
     rows = []
-    for (through, size), methods in store.groups("generation").items():
+    for (what, size), methods in store.groups(part).items():
         base = methods.get(DENSE, {}).get("seconds")
         for method, point in methods.items():
             speed_up = cells.times(ratio(base, point["seconds"])) if base else ""
-            rows.append([through, f"{size}²", method, cells.seconds(point["seconds"]), speed_up])
-    return table(head, rows) if rows else ""
+            rows.append([what, f"{size}²", method, cells.seconds(point["seconds"]), speed_up])
+    return table([*head, "speed-up"], rows) if rows else ""
 
 
 def _memory(store: Store) -> str:
