@@ -150,8 +150,8 @@ def test_presets_are_held_against_their_targets(tmp_path: Path) -> None:
 def test_a_pass_is_held_against_dense_round_by_round(tmp_path: Path) -> None:
     store = Store(tmp_path / "results.json")
     store.seconds("pass", "SDXL", "1024", "dense").update({"1": 8, "2": 9})
-    store.seconds("pass", "SDXL", "1024", "ToDo balanced").update({"1": 4, "2": 3})
+    store.seconds("pass", "SDXL", "1024", "ToDo fast").update({"1": 4, "2": 3})
     assert all_tables(store)["passes"].splitlines()[2:] == [
         "| SDXL | 1024² | dense | 8.500 (8.000 to 9.000, 2 runs) | 1.000 (1.000 to 1.000) |",
-        "| SDXL | 1024² | ToDo balanced | 3.500 (3.000 to 4.000, 2 runs) | 2.500 (2.000 to 3.000) |",
+        "| SDXL | 1024² | ToDo fast | 3.500 (3.000 to 4.000, 2 runs) | 2.500 (2.000 to 3.000) |",
     ]
