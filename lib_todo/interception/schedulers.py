@@ -11,6 +11,8 @@ import torch
 from ..clock import Schedule
 
 _MODULES = "diffusers.schedulers.scheduling_"
+# whose tensors tell where they lie in memory; DirectML's and XLA's do not
+_WITH_ADDRESSES = {"cpu", "cuda", "xpu", "mps"}
 
 
 def scheduler_classes() -> Iterator[type]:
@@ -31,7 +33,7 @@ def schedule_of(scheduler: Any) -> Schedule:
     steps = getattr(scheduler, "num_inference_steps", None)
     known = steps if isinstance(steps, int) and steps > 0 else None
     numbers = timesteps_of(scheduler)
-    if not numbers:
+    if not numbers or scheduler.timesteps.device.type not in _WITH_ADDRESSES:
         return Schedule.of(type(scheduler).__name__, numbers, known)
     taken = TakenTimesteps(scheduler.timesteps, numbers)
     return Schedule.of(type(scheduler).__name__, numbers, known, taken)
@@ -58,7 +60,10 @@ class TakenTimesteps:
         whole = self._timesteps
         if not isinstance(timestep, torch.Tensor) or type(timestep) is not type(whole):
             return None
-        if timestep.numel() != 1 or timestep.dtype != whole.dtype or timestep.is_meta:
+        if timestep.numel() != 1 or (timestep.device, timestep.dtype) != (
+            whole.device,
+            whole.dtype,
+        ):
             return None
         if timestep.untyped_storage().data_ptr() != whole.untyped_storage().data_ptr():
             return None
