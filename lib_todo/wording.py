@@ -64,7 +64,8 @@ COMPILED = (
 )
 BYPASSED = (
     "the model has self-attention layers, but none was called: other code runs in place of its "
-    "U-Net (a compiled graph, TensorRT, stable-fast). Switch that off to use ToDo"
+    "U-Net or its layers (a compiled graph, TensorRT, stable-fast, LayerDiffuse). Switch that off "
+    "to use ToDo"
 )
 ELSEWHERE = (
     "the model was called in another thread or task than the one that entered the `with`: run it "
