@@ -11,10 +11,6 @@ from .callers import Numbers
 from .position import Moment
 
 
-def _not_taken(timestep: Any) -> None:
-    return None
-
-
 @dataclasses.dataclass(frozen=True)
 class Schedule:
     """The timesteps that a scheduler was set to.
@@ -28,7 +24,7 @@ class Schedule:
     places: tuple[float, ...] = ()
     a_step: int = 1
     # finds the number of a timestep that a pipeline took from the scheduler, see `schedulers`
-    taken: Callable[[Any], float | None] = _not_taken
+    taken: Callable[[Any], float | None] | None = None
 
     @classmethod
     def of(
@@ -36,7 +32,7 @@ class Schedule:
         sampler: str,
         timesteps: Sequence[float],
         steps: int | None,
-        taken: Callable[[Any], float | None] = _not_taken,
+        taken: Callable[[Any], float | None] | None = None,
     ) -> Schedule:
         """The schedule over `timesteps`, for which the user asked for `steps` steps."""
         places = tuple(value for value, _ in itertools.groupby(map(float, timesteps)))

@@ -17,6 +17,11 @@ def in_place(model: nn.Module, **options: Any) -> nn.Module:
     return model
 
 
+def by_blocks(model: nn.Module, **options: Any) -> nn.Module:
+    model.compile_repeated_blocks(**options)
+    return model
+
+
 def self_attention(report: Any) -> Any:
     """A report's rows of self-attention: a graph does not count calls that nobody pools."""
     return report and [row for row in report.to_list() if row["reason"] != "not_self_attention"]

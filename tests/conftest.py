@@ -1,6 +1,8 @@
-"""What every test shares: one torch thread, a fixed seed, and Hypothesis' profiles."""
+"""What tests share: one torch thread, a fixed seed, Hypothesis' profiles, graphs made anew."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -17,3 +19,12 @@ torch.set_num_threads(1)
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def fresh_graphs() -> Iterator[None]:
+    """No graph of an earlier test is found, and none is left; without gradients."""
+    torch._dynamo.reset()
+    with torch.inference_mode():
+        yield
+    torch._dynamo.reset()

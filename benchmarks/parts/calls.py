@@ -114,6 +114,12 @@ def _held(bench: Bench, wanted: Wanted, case: Case, methods: dict[str, Method]) 
     make = unets.call_diffusers if case.kind == DIFFUSERS else unets.call_ldm
     call = make(case.model, inputs)
 
+    return holding(case, call, methods)
+
+
+def holding(case: Case, call: Callable[[], torch.Tensor], methods: dict[str, Method]) -> Methods:
+    """For each method what applies it to the case and yields the call to measure."""
+
     @contextlib.contextmanager
     def hold(method: Method) -> Iterator[Callable[[], torch.Tensor]]:
         with method(case):

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from benchmarks.models import unets
-from benchmarks.parts.calls import Wanted, case_of
-from benchmarks.peers.case import Method
+from benchmarks.parts.calls import Wanted, case_of, holding
 from benchmarks.peers.methods import available
 from benchmarks.peers.names import DENSE, DIFFUSERS, PRESETS, TODO, TOMES
-from benchmarks.peers.todo import whole_pass
+from benchmarks.peers.todo import preset
 from benchmarks.running.bench import Bench
 
 # those whose calls differ from step to step, and what to hold them against
@@ -28,21 +26,12 @@ def measure(bench: Bench, wanted: Wanted, steps: int) -> None:
     for architecture in wanted.architectures:
         model = unets.build_diffusers(architecture, bench.device, bench.dtype)
         found = available(DIFFUSERS, architecture, wanted.folders)[0]
-        found |= {name: whole_pass(preset) for name, preset in PRESETS.items()}
+        found |= {name: preset(its_own, whole_pass=True) for name, its_own in PRESETS.items()}
         methods = {name: found[name] for name in names if name in found}
         for size in wanted.sizes:
             case = case_of(model, DIFFUSERS, architecture, size, wanted)
             draw = _sampling(bench, model, architecture, size, wanted.batch, steps)
-
-            @contextlib.contextmanager
-            def held(method: Method, case: Any = case, draw: Any = draw) -> Iterator[Any]:
-                with method(case):
-                    yield draw
-
-            calls = {
-                name: lambda each=each, held=held: held(each) for name, each in methods.items()
-            }
-            key = ("pass", architecture, str(size))
+            key, calls = ("pass", architecture, str(size)), holding(case, draw, methods)
             bench.warm_up(key, calls)
             bench.interleave(key, calls)
         del model
@@ -55,7 +44,6 @@ def _sampling(
     from diffusers import EulerDiscreteScheduler
 
     inputs = unets.inputs_for(architecture, size, size, batch, bench.device, bench.dtype)
-    rest = {key: value for key, value in inputs.items() if key not in ("sample", "timestep")}
 
     def draw() -> torch.Tensor:
         scheduler = EulerDiscreteScheduler(beta_schedule="scaled_linear")
@@ -63,7 +51,8 @@ def _sampling(
         latent = inputs["sample"] * scheduler.init_noise_sigma
         for timestep in scheduler.timesteps:
             scaled = scheduler.scale_model_input(latent, timestep)
-            noise = model(scaled, timestep, return_dict=False, **rest)[0]
+            now = {**inputs, "sample": scaled, "timestep": timestep}
+            noise = unets.call_diffusers(model, now)()
             latent = scheduler.step(noise, timestep, latent, return_dict=False)[0]
         return latent
 

@@ -11,26 +11,16 @@ from benchmarks.peers.case import Case, Method
 from lib_todo import Settings, token_downsampling
 
 
-def preset(name: str) -> Method:
-    """ToDo by one of the library's presets."""
+def preset(name: str, whole_pass: bool = False) -> Method:
+    """ToDo by one of the library's presets: for a call by itself, or for all steps of a pass."""
 
     @contextlib.contextmanager
     def apply(case: Case) -> Iterator[None]:
         settings = Settings.from_preset(name, native_grid=case.settings.threshold)
         with token_downsampling(settings) as report:
-            # a call behind the lead-in, as four in five are
-            report.progress(1, 2)
-            yield
-
-    return apply
-
-
-def whole_pass(name: str) -> Method:
-    """ToDo by one of the library's presets, over all steps of a pass."""
-
-    @contextlib.contextmanager
-    def apply(case: Case) -> Iterator[None]:
-        with token_downsampling(Settings.from_preset(name, native_grid=case.settings.threshold)):
+            if not whole_pass:
+                # a call behind the lead-in, as four in five are
+                report.progress(1, 2)
             yield
 
     return apply

@@ -33,9 +33,8 @@ def schedule_of(scheduler: Any) -> Schedule:
     steps = getattr(scheduler, "num_inference_steps", None)
     known = steps if isinstance(steps, int) and steps > 0 else None
     numbers = timesteps_of(scheduler)
-    if not numbers or scheduler.timesteps.device.type not in _WITH_ADDRESSES:
-        return Schedule.of(type(scheduler).__name__, numbers, known)
-    taken = TakenTimesteps(scheduler.timesteps, numbers)
+    located = numbers and scheduler.timesteps.device.type in _WITH_ADDRESSES
+    taken = TakenTimesteps(scheduler.timesteps, numbers) if located else None
     return Schedule.of(type(scheduler).__name__, numbers, known, taken)
 
 
@@ -52,18 +51,15 @@ class TakenTimesteps:
 
     def __init__(self, timesteps: torch.Tensor, numbers: Sequence[float]) -> None:
         self._timesteps = timesteps
-        self._numbers = list(numbers)
+        self._numbers = numbers
         self._version = _version(timesteps)
 
     def __call__(self, timestep: Any) -> float | None:
         """The number of a timestep that is a view of the scheduler's; None where it is not one."""
         whole = self._timesteps
-        if not isinstance(timestep, torch.Tensor) or type(timestep) is not type(whole):
+        if type(timestep) is not type(whole) or timestep.numel() != 1:
             return None
-        if timestep.numel() != 1 or (timestep.device, timestep.dtype) != (
-            whole.device,
-            whole.dtype,
-        ):
+        if timestep.device != whole.device or timestep.dtype != whole.dtype:
             return None
         if timestep.untyped_storage().data_ptr() != whole.untyped_storage().data_ptr():
             return None

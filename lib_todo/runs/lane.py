@@ -73,8 +73,7 @@ class Lane:
         self.clock.pass_name = pass_name
         if announced is None:
             position.pass_name = pass_name
-        taken = self.clock.schedule.taken(timestep) if self.clock.schedule else None
-        value, now = as_number(timestep) if taken is None else taken, None
+        value, now = self._number(timestep), None
         if value is not None:
             self.clock.see(value)
             now = self.clock.sampling, self.clock.step
@@ -85,6 +84,12 @@ class Lane:
             return moment
         # a host that has not begun to count may have named the sampler
         return dataclasses.replace(moment, sampler=position.sampler)
+
+    def _number(self, timestep: Any) -> float | None:
+        """The timestep as a number, read back from its device only where nothing else tells it."""
+        taken = self.clock.schedule.taken if self.clock.schedule else None
+        known = taken(timestep) if taken else None
+        return as_number(timestep) if known is None else known
 
     def _by_callback(
         self, report: Report, announced: str, now: tuple[int, int] | None

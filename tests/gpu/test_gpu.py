@@ -13,7 +13,7 @@ import torch
 pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 
 import diffusers_models as models
-from compiling import self_attention
+from compiling import by_blocks, self_attention, whole
 from diffusers import EulerDiscreteScheduler
 from pooled_by_hand import pooled_by_hand
 from torch import nn
@@ -24,22 +24,16 @@ from lib_todo.cost.rates import measure
 from lib_todo.phase import Phase, phase_order
 from lib_todo.settings import METHODS
 
-pytestmark = pytest.mark.skipif(
-    not torch.cuda.is_available(), reason="needs a GPU, and a PyTorch that was built for it"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not torch.cuda.is_available(), reason="needs a GPU, and a PyTorch that was built for it"
+    ),
+    pytest.mark.usefixtures("fresh_graphs"),
+]
 GRID = (16, 12)
 TIMES = [900 - 100 * step for step in range(8)]
 BY_TWO = Settings(factor=2, deep_factor=1, threshold=4)
-HALF = [torch.float16, torch.bfloat16, torch.float32]
-
-
-@pytest.fixture(autouse=True)
-def _fresh_graphs() -> Iterator[None]:
-    torch._dynamo.reset()
-    counters.clear()
-    with torch.inference_mode():
-        yield
-    torch._dynamo.reset()
+DTYPES = [torch.float16, torch.bfloat16, torch.float32]
 
 
 def unet(dtype: torch.dtype = torch.float32) -> nn.Module:
@@ -73,7 +67,7 @@ def no_waiting() -> Iterator[None]:
         torch.cuda.set_sync_debug_mode("default")
 
 
-@pytest.mark.parametrize("dtype", HALF)
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("factor", [2, 3, 5])
 def test_attention_over_explicitly_picked_tokens(dtype: torch.dtype, factor: int) -> None:
     model, (latent, text) = unet(dtype), inputs(dtype)
@@ -101,7 +95,7 @@ def picker(factor: int, phase: Phase) -> Callable[[torch.Tensor], torch.Tensor |
     return pick
 
 
-@pytest.mark.parametrize("dtype", HALF)
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("factor", [2, 3, 1.5, 2.7])
 def test_pooling_as_on_the_cpu(dtype: torch.dtype, method: str, factor: float) -> None:
@@ -111,7 +105,7 @@ def test_pooling_as_on_the_cpu(dtype: torch.dtype, method: str, factor: float) -
     torch.testing.assert_close(got.cpu(), expected)
 
 
-@pytest.mark.parametrize("dtype", HALF)
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("settings", [Settings(enabled=False), Settings(threshold=64)])
 def test_off_and_below_the_threshold_change_no_bit(dtype: torch.dtype, settings: Settings) -> None:
     model, (latent, text) = unet(dtype), inputs(dtype)
@@ -152,23 +146,14 @@ def test_pooling_never_waits_for_the_gpu(factor: float) -> None:
     assert report.pooled
 
 
-def compiled_whole(model: nn.Module, **options: Any) -> Callable:
-    return torch.compile(model, **options)
-
-
-def compiled_by_blocks(model: nn.Module, **options: Any) -> Callable:
-    model.compile_repeated_blocks(**options)
-    return model
-
-
 @pytest.mark.parametrize(
     ("compiled", "mode", "settings"),
     [
-        (compiled_whole, "default", BY_TWO),
-        (compiled_whole, "reduce-overhead", BY_TWO),
-        (compiled_whole, "reduce-overhead", Settings(factor=3, deep_factor=2, threshold=4)),
-        (compiled_by_blocks, "default", BY_TWO),
-        (compiled_by_blocks, "reduce-overhead", BY_TWO),
+        (whole, "default", BY_TWO),
+        (whole, "reduce-overhead", BY_TWO),
+        (whole, "reduce-overhead", Settings(factor=3, deep_factor=2, threshold=4)),
+        (by_blocks, "default", BY_TWO),
+        (by_blocks, "reduce-overhead", BY_TWO),
     ],
 )
 def test_compiled_as_eager_with_its_phases_and_counts(
@@ -186,7 +171,8 @@ def test_compiled_as_eager_with_its_phases_and_counts(
 
 
 def test_cuda_graphs_are_used_beside_pooling() -> None:
-    sample(compiled_whole(unet(), mode="reduce-overhead", fullgraph=True, dynamic=False), BY_TWO)
+    counters.clear()
+    sample(whole(unet(), mode="reduce-overhead", fullgraph=True, dynamic=False), BY_TWO)
     assert counters["inductor"]["cudagraph_skips"] == 0
 
 

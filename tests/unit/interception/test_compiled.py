@@ -12,7 +12,7 @@ import torch
 
 pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 
-from compiling import in_place, self_attention, whole
+from compiling import by_blocks, in_place, self_attention, whole
 from diffusers_models import TEXT_WIDTH, OfTensors, unet
 from settings_of import paper
 from torch import nn
@@ -30,11 +30,6 @@ BY_THREE = Settings(factor=3, threshold=8), (16, 12)
 ODD = Settings(factor=2, threshold=8), (15, 11)
 OFF = None, (16, 12)
 Case = tuple[Any, tuple[int, int]]
-
-
-def by_blocks(model: nn.Module, **options: Any) -> nn.Module:
-    model.compile_repeated_blocks(**options)
-    return model
 
 
 def compile_as(way: Callable[..., nn.Module]) -> tuple[nn.Module, CompileCounter]:
