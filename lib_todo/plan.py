@@ -21,7 +21,7 @@ MAX_FACTOR = 8
 # the lead-in: the share of each pass's steps at its start, which decide what the picture shows.
 # The paper's factors apply there; without that, one seed in eight showed something else
 # (docs/lattice.md)
-LEAD_IN = 0.2
+LEAD_IN = 0.25
 
 
 def auto_factor(tokens: int, threshold: int) -> int:

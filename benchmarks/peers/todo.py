@@ -19,7 +19,7 @@ def preset(name: str, whole_pass: bool = False) -> Method:
         settings = Settings.from_preset(name, native_grid=case.settings.threshold)
         with token_downsampling(settings) as report:
             if not whole_pass:
-                # a call behind the lead-in, as four in five are
+                # a call behind the lead-in, as three in four are
                 report.progress(1, 2)
             yield
 

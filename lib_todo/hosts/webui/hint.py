@@ -85,7 +85,7 @@ def _gain(part: Part, settings: Settings, rates: Rates | None) -> str:
     if windowed:
         text += " from Start to End"
     if len(stages) > 1:
-        text += " after the first fifth"
+        text += " after the first quarter"
     if windowed or len(stages) > 1:
         whole = [speedup_of_pass(zip(shares, bounds, strict=True)) for bounds in zip(*gains)]
         text += f", all steps together {range_in_words(*whole)} times"

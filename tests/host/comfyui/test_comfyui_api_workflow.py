@@ -36,7 +36,7 @@ def test_it_runs_and_its_second_pass_is_pooled(comfyui: ComfyHost) -> None:
     assert set(of(graph, "ToDo")["inputs"]) == {"model", "preset"}
     of(graph, "ToDo")["inputs"]["threshold"] = 64 // SMALLER
     comfyui.run(graph)
-    # 128 pixels as they are, then 384: by the paper's 3 and 2 in the first fifth, then by 5 and 3
+    # 128 pixels as they are, then 384: by the paper's 3 and 2 in the first quarter, then by 5 and 3
     first = {(side * side, side * side) for side in (16, 8, 4)}
     lead_in = {(48 * 48, 16 * 16), (24 * 24, 12 * 12), (12 * 12, 12 * 12)}
     rest = {(48 * 48, 10 * 10), (24 * 24, 8 * 8), (12 * 12, 4 * 4)}

@@ -21,7 +21,7 @@ EXPECTED = {
     # twice the trained size: by 3, and by 2
     "sdxl-2048": ({(32 * 32, 11 * 11), (16 * 16, 8 * 8)}, 512),
 }
-# of its first fifth, by the paper's factors: each level against the threshold itself
+# of its first quarter, by the paper's factors: each level against the threshold itself
 LEAD_IN = {
     "hires-fix-sd15": {(48 * 48, 16 * 16), (24 * 24, 12 * 12), (12 * 12, 12 * 12)},
     "sdxl-2048": {(32 * 32, 16 * 16), (16 * 16, 16 * 16)},

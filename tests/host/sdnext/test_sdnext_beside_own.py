@@ -1,7 +1,8 @@
-"""Beside what SD.Next has itself: its own ToDo and HyperTile, and its ToMe, which does nothing."""
+"""Beside what SD.Next has itself: ToDo, HyperTile and HiDiffusion, and ToMe, which does nothing."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -49,3 +50,28 @@ def test_its_tome_does_nothing(sdnext: SdNextHost) -> None:
         both = sdnext.txt2img(**ON)
     assert all_pixels(both) == pooled_alone
     assert pooled(report_of(both)) == POOLED
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "deeper"),
+    [("tiny15", {(256, 36): 5, (64, 9): 5, (16, 4): 1}), ("tinyxl", {(64, 16): 12})],
+)
+def test_hidiffusion_keeps_its_windows(
+    sdnext: SdNextHost, checkpoint: str, deeper: dict[tuple[int, int], int]
+) -> None:
+    """The layers that see windows are left to it; the others are pooled, by the grids it makes."""
+    sdnext.use(checkpoint)
+    plain, alone = (all_pixels(sdnext.txt2img(hidiffusion=on)) for on in (False, True))
+    assert alone != plain, "HiDiffusion changes nothing here"
+    # only the windows' level would be pooled
+    both = sdnext.txt2img(hidiffusion=True, **ON)
+    assert all_pixels(both) == alone
+    assert pooled(report_of(both)) == {}
+    assert "other_grid" in reasons(report_of(both))
+    sdnext.probe_reset()
+    told = report_of(sdnext.txt2img(hidiffusion=True, **todo(threshold=12, factor=2)))
+    seen = {(row["queries"], row["keys"], row["layer"]) for row in sdnext.probe_counts()["rows"]}
+    assert pooled(told) == deeper == Counter(pair[:2] for pair in seen if pair[0] != pair[1])
+    assert "other_grid" in reasons(told)
+    assert all_pixels(sdnext.txt2img()) == plain
+    assert sdnext.probe_leftovers()["classes"] == CLEAN["classes"]

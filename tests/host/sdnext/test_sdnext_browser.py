@@ -121,3 +121,22 @@ def test_the_control_tab_generates_and_tells(ui: SdNextUi, sdnext: SdNextHost) -
     ui.page.screenshot(path=screenshot("sdnext-control"), full_page=True)
     seen = sdnext.probe_counts()["rows"]
     assert {(row["queries"], row["keys"]) for row in seen if row["height"] == 16} == {(256, 64)}
+
+
+def test_the_control_tab_tells_bad_values_and_makes_no_image(
+    ui: SdNextUi, sdnext: SdNextHost
+) -> None:
+    tab = ui.show("control")
+    tab.unfold("enabled")
+    tab.unfold("advanced")
+    tick(tab)
+    for values, named in REFUSED[:3]:
+        tab.set(**values)
+        tab.hint_with(named)
+        with ui.settled():
+            ui.page.click("#control_generate")
+        ui.page.screenshot(path=screenshot("sdnext-control-refused"), full_page=True)
+        print(ui.page.inner_text("#control-result"))
+        tab.set(preset="balanced")
+    assert sdnext.probe_counts()["unet_calls"] == 0
+    assert 0

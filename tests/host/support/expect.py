@@ -78,7 +78,7 @@ class Pooling:
         return min(8, max(1, int(scale * ratio + 0.5)))
 
     def in_lead_in(self) -> Pooling:
-        """What holds in the first fifth: automatic factors no greater than the paper's."""
+        """What holds in the first quarter: automatic factors no greater than the paper's."""
         changes: dict[str, Any] = {} if self.deep_factor else {"deep_scale": 0}
         if not self.factor:
             trained = round(self.threshold / self.deep_scale) if self.deep_scale else 0
@@ -102,7 +102,7 @@ class Pass:
     """One sampling: its size in pixels, its denoiser calls, and in which of them ToDo pools.
 
     `calls` is how often each layer is called for one denoiser call: with several batches, or with
-    cond and uncond apart, more than once. `lead_in` holds in the first fifth of the calls instead.
+    cond and uncond apart, more than once. `lead_in` holds in the first quarter of the calls instead.
     """
 
     width: int
@@ -134,7 +134,7 @@ class Pass:
             for grid, layers in grids.items():
                 keys = math.prod(grid)
                 pooling = self.pooling
-                if self.lead_in and step / self.evaluations < 0.2:
+                if self.lead_in and step / self.evaluations < 0.25:
                     pooling = self.lead_in
                 if pooling and step in pooled_in:
                     keys = pooling.keys(grid, largest)
