@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,9 @@ import gradio as gr
 from ...settings import SettingsError
 from .infotext import from_infotext
 from .refusal import SettingsRefused
+
+# the hosts' function that fills the page's controls
+PAGE = "paste_func"
 
 
 class PasteKey(str):
@@ -30,9 +34,12 @@ class PasteKey(str):
     def __call__(self, params: dict[str, Any]) -> Any:
         """The control's value; None leaves it as it is.
 
+        On the page, a value that cannot be used is told in a warning. AUTOMATIC1111 before 1.9 and
+        SD.Next would end the whole paste at an exception.
+
         Raises:
             SettingsRefused: a value that cannot be used, for the API to answer. Only the key of the
-                box raises it: the page calls every key, logs what is raised, and goes on.
+                box raises it.
         """
         try:
             return self._shown(from_infotext(params))
@@ -40,4 +47,6 @@ class PasteKey(str):
             if self != "ToDo enabled":
                 return None
             gr.Warning(f"{error}. ToDo was left as it is.")
+            if sys._getframe(1).f_code.co_name == PAGE:
+                return None
             raise SettingsRefused(error) from None

@@ -113,8 +113,9 @@ class WebUi:
             self.page.wait_for_timeout(100)
 
     def wait_until_built(self) -> None:
-        """Until the host's script has given the accordions their check boxes."""
-        self.page.wait_for_selector("#txt2img_hr-visible-checkbox", timeout=LOAD_MS)
+        """Until the host's script has given the accordions their check boxes or extra text."""
+        built = "#txt2img_hr-visible-checkbox, #txt2img_hr .label-wrap > #txt2img_hr-extra"
+        self.page.wait_for_selector(built, state="attached", timeout=LOAD_MS)
 
     def take_errors(self) -> list[str]:
         """The console's errors since the last call, without addresses and numbers."""

@@ -60,13 +60,23 @@ class Tab:
         return self.page.locator(f"#{self.id('enabled')}").first
 
     def switch(self, name: str, on: bool) -> None:
-        """Tick or untick the box in an accordion's head: `enabled` (ToDo) or `hr`."""
-        self.page.set_checked(f"#{self.id(name)}-visible-checkbox", on)
+        """Tick or untick the box in an accordion's head: `enabled` (ToDo) or `hr`.
+
+        Before 1.7 the host has none: an open accordion is on, a closed one off.
+        """
+        box = self.page.locator(f"#{self.id(name)}-visible-checkbox")
+        if box.count():
+            box.set_checked(on)
+        else:
+            self._fold(name, on)
 
     def unfold(self, name: str) -> None:
         """Open an accordion without touching its box more than the host does."""
+        self._fold(name, True)
+
+    def _fold(self, name: str, open_: bool) -> None:
         label = self.page.locator(f"#{self.id(name)} .label-wrap").first
-        if "open" not in (label.get_attribute("class") or "").split():
+        if open_ != ("open" in (label.get_attribute("class") or "").split()):
             label.click()
 
     def set(self, **values: object) -> None:
