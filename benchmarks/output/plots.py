@@ -151,7 +151,8 @@ def _trade_picture(path: Path, trades: dict[int, trade_off.Trade], native: int) 
             xscale="log",
         )
         axes.grid(alpha=0.3)
-        axes.legend(fontsize="small", loc="best")
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize="small", loc="best")
     _save(figure, path)
     return path
 
@@ -161,7 +162,8 @@ def _trade_panel(axes: Any, times: int, points: trade_off.Trade) -> None:
     paper = points[TODO][0] if TODO in points else 1
     places = {name: (error / paper, speed) for name, (error, speed) in points.items()}
     for (label, names), color in zip(trade_off.curves(points, times).items(), (_PAPER, _OURS)):
-        if names:
+        # a single point would be hidden by its preset's star
+        if len(names) > 1:
             line = [places[name] for name in names]
             axes.plot(*zip(*line), ".-", color=color, alpha=0.7, label=label)
     on_curves = {*TODO_BY, *(name for name in points if name.startswith(trade_off.MOVING))}

@@ -54,24 +54,25 @@ def test_its_tome_does_nothing(sdnext: SdNextHost) -> None:
 
 @pytest.mark.parametrize(
     ("checkpoint", "deeper"),
-    [("tiny15", {(256, 36): 5, (64, 9): 5, (16, 4): 1}), ("tinyxl", {(64, 16): 12})],
+    [("tiny15", {(512, 32): 5, (128, 8): 5, (32, 2): 1}), ("tinyxl", {(128, 32): 12})],
 )
 def test_hidiffusion_keeps_its_windows(
     sdnext: SdNextHost, checkpoint: str, deeper: dict[tuple[int, int], int]
 ) -> None:
     """The layers that see windows are left to it; the others are pooled, by the grids it makes."""
     sdnext.use(checkpoint)
-    plain, alone = (all_pixels(sdnext.txt2img(hidiffusion=on)) for on in (False, True))
+    plain, alone = (all_pixels(sdnext.txt2img(width=512, hidiffusion=on)) for on in (False, True))
     assert alone != plain, "HiDiffusion changes nothing here"
     # only the windows' level would be pooled
-    both = sdnext.txt2img(hidiffusion=True, **ON)
+    both = sdnext.txt2img(width=512, hidiffusion=True, **ON)
     assert all_pixels(both) == alone
     assert pooled(report_of(both)) == {}
     assert "other_grid" in reasons(report_of(both))
     sdnext.probe_reset()
-    told = report_of(sdnext.txt2img(hidiffusion=True, **todo(threshold=12, factor=2)))
+    asked = todo(threshold=12, factor=2)
+    told = report_of(sdnext.txt2img(width=512, hidiffusion=True, **asked))
     seen = {(row["queries"], row["keys"], row["layer"]) for row in sdnext.probe_counts()["rows"]}
     assert pooled(told) == deeper == Counter(pair[:2] for pair in seen if pair[0] != pair[1])
     assert "other_grid" in reasons(told)
-    assert all_pixels(sdnext.txt2img()) == plain
+    assert all_pixels(sdnext.txt2img(width=512)) == plain
     assert sdnext.probe_leftovers()["classes"] == CLEAN["classes"]

@@ -87,16 +87,16 @@ def prepare(tab: Tab) -> Tab:
         tab.page.click('#tab_img2img .tab-nav button:has-text("Resize to")')
     tab.unfold("enabled")
     tab.unfold("advanced")
-    tab.switch("enabled", False)
     tab.set(width=128, height=128, steps=2, prompt="a cat", preset="balanced")
     tab.set(**{name: value for name, value in DEFAULTS.items() if name != "enabled"})
+    tab.switch("enabled", False)
     return tab
 
 
 def tick(tab: Tab) -> None:
     """ToDo on, by the paper's rule, with a threshold that a small image is above."""
-    tab.set(preset="paper")
     tab.switch("enabled", True)
+    tab.set(preset="paper")
     tab.set(threshold=8)
 
 
