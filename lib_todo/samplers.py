@@ -50,27 +50,21 @@ _CAREFUL = SamplerRule(careful=True)
 _FIXED = SamplerRule(hold=0, careful=True)
 _HELD_FOR_TWO = SamplerRule(hold=2, careful=True)
 
-# by the hosts' names for them
+# by the hosts' names for them, which differ in capitals and blanks: see `_spelled`
 BY_STEP: dict[str, SamplerRule] = {
-    "LMS": _FIXED,
-    "LMS Karras": _FIXED,
     "lms": _FIXED,
-    "PLMS": _HELD_FOR_TWO,
+    "lms_karras": _FIXED,
+    "lmsd": _FIXED,
+    "plms": _HELD_FOR_TWO,
+    "pndm": _HELD_FOR_TWO,
     "ipndm": _FIXED,
     "ipndm_v": _FIXED,
-    "LCM": _CAREFUL,
-    "lcm": _CAREFUL,
-    "DEIS": _FIXED,
     "deis": _FIXED,
-    "DPM fast": _CAREFUL,
+    "lcm": _CAREFUL,
     "dpm_fast": _CAREFUL,
-    "DPM adaptive": _FIXED,
-    "Restart": _FIXED,
     "dpm_adaptive": _FIXED,
-    "LMSD": _FIXED,
-    "PNDM": _HELD_FOR_TWO,
-    "IPNDM": _FIXED,
-    "KDPM2 a": _CAREFUL,
+    "restart": _FIXED,
+    "kdpm2_a": _CAREFUL,
 }
 # by diffusers' classes, whose steps are known by timesteps
 BY_TIMESTEP: dict[str, SamplerRule] = {
@@ -96,6 +90,11 @@ def rule_for(sampler: str | None, reported: bool = False) -> SamplerRule:
     """
     if sampler is None:
         return UNKNOWN
-    rule = BY_STEP.get(sampler) or BY_TIMESTEP.get(sampler, _EVERY_STEP)
+    rule = BY_STEP.get(_spelled(sampler)) or BY_TIMESTEP.get(sampler, _EVERY_STEP)
     # reported steps are whole steps, however many timesteps they evaluate
     return _EVERY_STEP if reported and not rule.careful else rule
+
+
+def _spelled(sampler: str) -> str:
+    """The name "DPM fast", as on A1111's page, is "dpm_fast" on ComfyUI's."""
+    return sampler.lower().replace(" ", "_")

@@ -17,6 +17,11 @@ from lib_todo.samplers import rule_for
         ("PLMS", True, 2, True),
         ("PNDMScheduler", True, 2, True),
         ("DEIS", True, 0, True),
+        # one sampler by the names of two hosts
+        ("IPNDM_V", True, 0, True),
+        ("ipndm_v", True, 0, True),
+        ("DPM adaptive", True, 0, True),
+        ("dpm_adaptive", True, 0, True),
         ("DEISMultistepScheduler", False, 0, True),
         # each timestep counts, unless whole steps are told
         ("KDPM2DiscreteScheduler", False, 2, False),
