@@ -42,6 +42,8 @@ class Report(Counts):
         self.passes: dict[str, Counts] = {}
         # by sampler (None: not known): for how many steps a phase was held, 0 for good
         self.held: dict[str | None, int] = {}
+        # the samplers for which it rested in the last steps
+        self.rested: dict[str | None, None] = {}
         # whether a model or block ran as a graph of torch.compile
         self.compiled = False
         # whether a model was called in a thread or task that has no settings, instead of in ours
@@ -180,6 +182,10 @@ class Report(Counts):
         """Note that a moving phase was held for `steps` steps in a row (0: it did not move)."""
         self.held[sampler] = steps
 
+    def phase_rests(self, sampler: str | None) -> None:
+        """Note that a moving phase rests in the last steps, where the factors are the paper's."""
+        self.rested[sampler] = None
+
     @property
     def steps(self) -> tuple[int, int]:
         """Steps in which something was pooled, and all steps; (0, 0) without any progress."""
@@ -214,6 +220,7 @@ class Report(Counts):
             "phase_held": [
                 {"sampler": sampler, "steps": steps} for sampler, steps in self.held.items()
             ],
+            "phase_rests": list(self.rested),
             "grids": self.to_list(),
             "passes": {
                 name: {

@@ -77,6 +77,9 @@ BY_TIMESTEP: dict[str, SamplerRule] = {
     "KDPM2AncestralDiscreteScheduler": SamplerRule(hold=2, careful=True),
     "DPMSolverSDEScheduler": SamplerRule(hold=2),
 }
+# parts of the names of multistep methods: they extrapolate from their last evaluations, and where
+# the noise level leaps amplify what changed between them (noise_levels.py)
+MULTISTEP = ("2m", "3m", "multistep", "er_sde", "sa_solver", "sa-solver", "gradient_estimation")
 # unknown sampler: two timesteps may be one step, and it may be one of those above
 UNKNOWN = SamplerRule(hold=2)
 
@@ -93,6 +96,11 @@ def rule_for(sampler: str | None, reported: bool = False) -> SamplerRule:
     rule = BY_STEP.get(_spelled(sampler)) or BY_TIMESTEP.get(sampler, _EVERY_STEP)
     # reported steps are whole steps, however many timesteps they evaluate
     return _EVERY_STEP if reported and not rule.careful else rule
+
+
+def is_multistep(sampler: str | None) -> bool:
+    """Whether a host's sampler extrapolates from its last evaluations."""
+    return sampler is not None and any(part in _spelled(sampler) for part in MULTISTEP)
 
 
 def _spelled(sampler: str) -> str:

@@ -176,6 +176,7 @@ def _pooled(counts: Counts, steps: tuple[int, int], whole: list[str]) -> str:
 def _notes(report: Report) -> list[str]:
     """Notes on the steps: a phase that was held, a window that could not be followed."""
     notes = [_held(sampler, count) for sampler, count in report.held.items()]
+    notes += [f"phase held in the last steps for {sampler}" for sampler in report.rested]
     return [*notes, WINDOWS[report.window]] if report.window else notes
 
 

@@ -12,7 +12,7 @@ from ..plan import Grid, decide, in_lead_in, with_papers_factors
 from ..position import Moment
 from ..reasons import Reason
 from ..report import Report
-from ..samplers import rule_for
+from ..samplers import is_multistep, rule_for
 from ..settings import Settings
 
 
@@ -35,7 +35,7 @@ class Evaluation:
         self.moment = moment or Moment()
         self.model = model
         self.rule = rule_for(self.moment.sampler, self.moment.reported)
-        careful = self.rule.careful or in_lead_in(self.moment)
+        careful = self.rule.careful or in_lead_in(self.moment) or self.rests
         self.settings = with_papers_factors(settings) if careful else settings
         self.largest: Grid = (0, 0)
         self.reported_evaluation = 0
@@ -45,6 +45,13 @@ class Evaluation:
         self._decisions: dict[tuple[Grid, Grid], tuple[float, Reason | None]] = {}
         self._called: set[int] = set()
         self._places = 0
+
+    @functools.cached_property
+    def rests(self) -> bool:
+        """Whether the phase is the last one's and the factors the paper's, for the sampler."""
+        step, rest_from = self.moment.step, self.moment.rest_from
+        late = step is not None and rest_from is not None and step > rest_from
+        return late and is_multistep(self.moment.sampler)
 
     @functools.cached_property
     def plan(self) -> str:
@@ -85,7 +92,11 @@ class Evaluation:
             return FIXED
         if hold != 1:
             report.phase_held(moment.sampler, hold)
-        return phases.phase(layer, moment.sampling, moment.step, factor, hold)
+        step = moment.step
+        if self.rests and moment.rest_from is not None:
+            report.phase_rests(moment.sampler)
+            step = moment.rest_from
+        return phases.phase(layer, moment.sampling, step, factor, hold)
 
     def leave(self) -> None:
         """Undo the last enter."""

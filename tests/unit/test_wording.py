@@ -207,6 +207,16 @@ def test_a_held_phase_is_noted_with_whose_sake(sampler: str | None, steps: int, 
     )
 
 
+def test_a_phase_that_rests_is_noted() -> None:
+    report = Report()
+    count(report, range(10), *POOLED)
+    report.phase_rests("DPM++ 2M")
+    assert report.line() == (
+        "ToDo: 16384 → 4096 keys in 10 of 10 self-attention layers "
+        "(phase held in the last steps for DPM++ 2M)"
+    )
+
+
 @pytest.mark.parametrize(
     ("seconds", "without", "words"),
     [

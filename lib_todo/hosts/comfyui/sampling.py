@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence, Set
 
 import torch
 
+from ...noise_levels import rest_from
 from ...phase import PhaseCounter
 from ...plan import Grid, settings_for_sampler
 from ...pooling import pool_tokens
@@ -34,6 +35,7 @@ class Sampling:
         self.sigmas = sigmas
         self.report = Report()
         self.report.position.sampler = sampler
+        self.report.position.rest_from = rest_from(sigmas)
         self.phases = PhaseCounter()
         self.latent: Grid | None = None
         self.lock = threading.RLock()

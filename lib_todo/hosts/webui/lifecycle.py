@@ -14,6 +14,7 @@ from ...report import Report
 from ...settings import Settings, SettingsError
 from . import older_hosts, options, prediction, refusal, result_texts, series, step_times
 from .arguments import read_settings
+from .sampler_sigmas import SamplerSigmas
 from .sampler_steps import SamplerSteps
 
 # the attribute of the host's processing object that holds its Generation
@@ -42,6 +43,7 @@ class Generation:
         self.series = None if result_texts.is_inside_another(p) else series.of(p)
         self.downsampling = self.series.run(settings, make) if self.series else make(settings)
         self.steps = SamplerSteps()
+        self.sigmas = SamplerSigmas()
         # by pass: what its step times can be compared with, and evaluations per step
         self.shapes: dict[str, tuple[step_times.Shape, float]] = {}
         self.sizes: result_texts.Sizes = self.series.sizes(settings) if self.series else {}
@@ -163,6 +165,7 @@ def on_denoiser_call(params: Any) -> None:
         return
     sampler = prediction.sampler_of(p, _pass(p))
     generation.report.position.sampler = sampler
+    generation.report.position.rest_from = generation.sigmas.rest_from()
     done = generation.steps.done(denoiser, params.sigma, sampler)
     generation.report.progress(done, denoiser.total_steps, _pass(p), denoiser.steps)
 

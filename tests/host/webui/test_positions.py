@@ -80,6 +80,40 @@ def test_a_sampler_that_amplifies_what_changes(
         assert set(taken) == {(0, 0)}
 
 
+@pytest.mark.parametrize(
+    ("sampler", "scheduler", "rests"),
+    [
+        ("DPM++ 2M", "Uniform", True),
+        ("DPM++ 2M SDE", "Normal", True),
+        ("DPM++ 2M", "Karras", False),
+        ("Euler", "Uniform", False),
+    ],
+)
+def test_a_multistep_samplers_phase_rests_where_the_noise_level_leaps(
+    watched: Host, sampler: str, scheduler: str, rests: bool
+) -> None:
+    """Uniform's and Normal's tenth step is the last, the leap the one before."""
+    asked = {"sampler_name": sampler, "scheduler": scheduler, "steps": 10}
+    answer = watched.txt2img(**SQUARE | asked, **todo(**ALONE))
+    taken = [phase for _, phase in phases(watched.probe_positions())]
+    moving = taken[:7] if rests else taken
+    assert all(one != next_one for one, next_one in zip(moving, moving[1:]))
+    assert len(set(taken[6:])) == (1 if rests else 4)
+    assert report_of(answer)["phase_rests"] == ([sampler] if rests else [])
+
+
+def test_the_papers_factors_hold_where_the_phase_rests(watched: Host) -> None:
+    asked = {"sampler_name": "DPM++ 2M", "scheduler": "Uniform", "steps": 10}
+    watched.txt2img(**SQUARE | asked, **todo(preset="balanced", threshold=8))
+    keys: dict[int, set[int]] = {}
+    for row in watched.probe_counts()["rows"]:
+        if row["queries"] == 16 * 16:
+            keys.setdefault(row["step"], set()).add(row["keys"])
+    # by 2 in the lead-in and where it rests, by 3 between
+    paper, balanced = {8 * 8}, {6 * 6}
+    assert [keys[step] for step in range(10)] == [paper] * 3 + [balanced] * 4 + [paper] * 3
+
+
 def test_each_pass_and_each_batch_begins_anew(watched: Host) -> None:
     several = HIRES | {"steps": 2, "n_iter": 2}
     watched.txt2img(**several, **todo(**ALONE))

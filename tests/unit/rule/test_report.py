@@ -104,6 +104,7 @@ def test_as_json() -> None:
     }
     assert written == {
         "phase_held": [],
+        "phase_rests": [],
         "window": "",
         "missed_elsewhere": False,
         "layers": 16,
