@@ -1,6 +1,6 @@
 """Draws docs/images/pair.png: one picture of a running WebUI without ToDo and with it, with times.
 
-    python docs/pair_picture.py http://127.0.0.1:7860 --prompt "a penguin in the snow"
+    python docs/pair_picture.py http://127.0.0.1:7860 --prompt "a mushroom in the night" --seed 4
 
 The WebUI runs with --api, this extension and the demo's checkpoint.
 """

@@ -20,7 +20,7 @@ native size, 16 steps, denoising strength 0.6 (docs/lattice.md has all samplers)
     DPM fast              0.4 to 0.8    (2.0 to 3.4 by 3 and 2; through A1111)
     DPM adaptive          18.5          (35 by 3 and 2; through A1111)
     Restart               1.1           (1.4 by 3 and 2; through A1111)
-    all others            0.02 to 0.3
+    all others            0.02 to 0.45
 
 One to three seeds each. How well holding works depends on where its boundaries fall among the last
 steps, so LMS, DEIS and the related IPNDM stay fixed: that is never worse than the paper's.

@@ -161,12 +161,13 @@ def _trade_panel(axes: Any, times: int, points: trade_off.Trade) -> None:
     """The two curves, the presets and the peers; errors as ratios to the paper's."""
     paper = points[TODO][0] if TODO in points else 1
     places = {name: (error / paper, speed) for name, (error, speed) in points.items()}
+    on_curves: set[str] = set()
     for (label, names), color in zip(trade_off.curves(points, times).items(), (_PAPER, _OURS)):
-        # a single point would be hidden by its preset's star
+        # a single point is no curve
         if len(names) > 1:
             line = [places[name] for name in names]
             axes.plot(*zip(*line), ".-", color=color, alpha=0.7, label=label)
-    on_curves = {*TODO_BY, *(name for name in points if name.startswith(trade_off.MOVING))}
+            on_curves.update(set(names) - {TODO, *PRESETS})
     for name, place in places.items():
         if name in on_curves:
             continue

@@ -26,7 +26,10 @@ def keys(paste: Any) -> list[Any]:
 
 
 def paste_func(keys: list[Any], params: dict[str, str]) -> list[Any]:
-    """The host's, before 1.9: an exception of one field's key ends it."""
+    """The host's, before 1.9: an exception of one field's key ends it.
+
+    A key knows it by its name. A comprehension would be a caller of its own before Python 3.12.
+    """
     found = []
     for key in keys:
         found.append(key(params))

@@ -13,7 +13,7 @@ from .infotext import from_infotext
 from .refusal import SettingsRefused
 
 # the hosts' function that fills the page's controls
-PAGE = "paste_func"
+PAGE_FUNCTION = "paste_func"
 
 
 class PasteKey(str):
@@ -34,12 +34,12 @@ class PasteKey(str):
     def __call__(self, params: dict[str, Any]) -> Any:
         """The control's value; None leaves it as it is.
 
-        On the page, a value that cannot be used is told in a warning. AUTOMATIC1111 before 1.9 and
-        SD.Next would end the whole paste at an exception.
+        A value that cannot be used leaves every control as it is, and the key of the box warns.
+        Called by the page's own function it raises nothing: AUTOMATIC1111 before 1.9 and SD.Next
+        would end the whole paste.
 
         Raises:
-            SettingsRefused: a value that cannot be used, for the API to answer. Only the key of the
-                box raises it.
+            SettingsRefused: such a value, by the key of the box, anywhere else; the API answers it.
         """
         try:
             return self._shown(from_infotext(params))
@@ -47,6 +47,6 @@ class PasteKey(str):
             if self != "ToDo enabled":
                 return None
             gr.Warning(f"{error}. ToDo was left as it is.")
-            if sys._getframe(1).f_code.co_name == PAGE:
+            if sys._getframe(1).f_code.co_name == PAGE_FUNCTION:
                 return None
             raise SettingsRefused(error) from None

@@ -11,7 +11,7 @@ PRESET = "preset"
 CUSTOM = "custom"
 DEFAULT = "balanced"
 LABEL = "Preset"
-# times a step of SD 1.x at 1024 and at 2048 pixels a side, from docs/performance.md
+# how many times as fast a whole pass of SD 1.x is, 1024 and 2048 pixels a side; docs/performance.md
 HELP = """\
 close: nearest to the picture without ToDo; 1.6 times as fast at 1024×1024, 3.8 at 2048×2048
 balanced: changes the picture less than paper, and is faster: 1.9 and 4.6 times

@@ -89,6 +89,7 @@ def prepare(tab: Tab) -> Tab:
     tab.unfold("advanced")
     tab.set(width=128, height=128, steps=2, prompt="a cat", preset="balanced")
     tab.set(**{name: value for name, value in DEFAULTS.items() if name != "enabled"})
+    # last: before 1.7 it folds the accordion, and the controls cannot be reached
     tab.switch("enabled", False)
     return tab
 

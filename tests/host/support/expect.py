@@ -102,7 +102,8 @@ class Pass:
     """One sampling: its size in pixels, its denoiser calls, and in which of them ToDo pools.
 
     `calls` is how often each layer is called for one denoiser call: with several batches, or with
-    cond and uncond apart, more than once. In the first quarter of the calls `lead_in` holds.
+    cond and uncond apart, more than once. In the first quarter of the calls `lead_in` holds
+    instead of `pooling`.
     """
 
     width: int

@@ -68,15 +68,15 @@ class Tab:
         if box.count():
             box.set_checked(on)
         else:
-            self._fold(name, on)
+            self._set_open(name, on)
 
     def unfold(self, name: str) -> None:
-        """Open an accordion without touching its box more than the host does."""
-        self._fold(name, True)
+        """Open an accordion; its box is left as the host leaves it, which ticks it before 1.7."""
+        self._set_open(name, True)
 
-    def _fold(self, name: str, open_: bool) -> None:
+    def _set_open(self, name: str, is_open: bool) -> None:
         label = self.page.locator(f"#{self.id(name)} .label-wrap").first
-        if open_ != ("open" in (label.get_attribute("class") or "").split()):
+        if is_open != ("open" in (label.get_attribute("class") or "").split()):
             label.click()
 
     def set(self, **values: object) -> None:

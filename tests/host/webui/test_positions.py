@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -97,7 +98,7 @@ def test_a_multistep_samplers_phase_rests_where_the_noise_level_leaps(
     answer = watched.txt2img(**SQUARE | asked, **todo(**ALONE))
     taken = [phase for _, phase in phases(watched.probe_positions())]
     moving = taken[:7] if rests else taken
-    assert all(one != next_one for one, next_one in zip(moving, moving[1:]))
+    assert all(one != next_one for one, next_one in itertools.pairwise(moving))
     assert len(set(taken[6:])) == (1 if rests else 4)
     assert report_of(answer)["phase_rests"] == ([sampler] if rests else [])
 

@@ -64,6 +64,11 @@ def test_an_evaluation_of_the_lead_in(fraction: float | None, told: bool, first:
     assert settings == (with_papers_factors(Settings()) if first else Settings())
 
 
+def test_it_is_a_quarter() -> None:
+    """As the hint and the documents say."""
+    assert LEAD_IN == 1 / 4
+
+
 @pytest.mark.parametrize("sampler", ["LMS", "PLMS", "LCM", "DEISMultistepScheduler"])
 def test_a_careful_sampler_has_them_throughout(sampler: str) -> None:
     moment = Moment(fraction=0.9, reported=True, step=8, sampler=sampler)
