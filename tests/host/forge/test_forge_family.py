@@ -108,6 +108,15 @@ def test_heun_counts_steps_and_not_calls(host: ForgeHost) -> None:
     assert steps(report_of(answer)) == (1, 4)
 
 
+@pytest.mark.parametrize(("scheduler", "rests"), [("Uniform", True), ("Karras", False)])
+def test_a_multistep_samplers_phase_rests_where_the_noise_level_leaps(
+    host: ForgeHost, scheduler: str, rests: bool
+) -> None:
+    asked = {"steps": 10, "sampler_name": "DPM++ 2M", "scheduler": scheduler}
+    answer = host.txt2img(**SQUARE | asked, **POOLING.asked(phase="moving"))
+    assert report_of(answer)["phase_rests"] == (["DPM++ 2M"] if rests else [])
+
+
 def test_img2img(host: ForgeHost) -> None:
     asked = POOLING.asked(start=0.5)
     answer = host.img2img(
