@@ -80,6 +80,32 @@ def test_evaluations_of_a_step_share_the_phase(comfyui: ComfyHost, sampler: str)
     assert len(set().union(*phases.values())) == 4
 
 
+@pytest.mark.parametrize(
+    ("sampler", "scheduler", "rests"),
+    [
+        ("dpmpp_2m", "normal", True),
+        ("res_multistep", "normal", True),
+        ("dpmpp_2m", "karras", False),
+        ("euler", "normal", False),
+    ],
+)
+def test_a_multistep_samplers_phase_rests_where_the_noise_level_leaps(
+    comfyui: ComfyHost, sampler: str, scheduler: str, rests: bool
+) -> None:
+    """Of ten steps, normal's last but one is the leap."""
+    with comfyui.log_since() as lines:
+        comfyui.run(text2image(TODO, sampler_name=sampler, scheduler=scheduler, steps=10))
+    by_evaluation: dict[int, set] = {}
+    for call in pooled_calls(comfyui.record()):
+        phase = phase_of(call["positions"], (32, 32), 2)
+        by_evaluation.setdefault(call["evaluation"], set()).add(phase)
+    taken = [phases.pop() for phases in by_evaluation.values()]
+    assert len(taken) == 10
+    assert len(set(taken[6:])) == (1 if rests else 4)
+    assert len(set(taken[:7])) == 4
+    assert any(f"phase held in the last steps for {sampler}" in line for line in lines) is rests
+
+
 def test_window_in_steps(comfyui: ComfyHost) -> None:
     comfyui.run(text2image(("ToDo", {**TODO[1], "start": 0.25, "end": 0.75})))
     assert {call["evaluation"] for call in pooled_calls(comfyui.record())} == {1, 2}
