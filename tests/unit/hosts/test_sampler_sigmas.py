@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from lib_todo.hosts.webui import sampler_sigmas
 from lib_todo.hosts.webui.sampler_sigmas import SamplerSigmas
 
 LEAPS = [2.28, 1.807, 1.447, 1.163, 0.932, 0.739, 0.571, 0.418, 0.267, 0.029, 0.0]
@@ -46,8 +47,6 @@ def test_a_schedule_that_is_no_argument_is_another_ones() -> None:
 
 
 def test_another_schedule_is_worked_out_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lib_todo.hosts.webui import sampler_sigmas
-
     worked_out: list[int] = []
     monkeypatch.setattr(sampler_sigmas, "rest_from", lambda levels: worked_out.append(len(levels)))
     sigmas, first, second = SamplerSigmas(), torch.tensor(LEAPS), torch.tensor(EVEN)
