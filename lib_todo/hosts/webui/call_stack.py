@@ -1,10 +1,20 @@
-"""Reading the local variables of the functions that called this code."""
+"""The functions that called this code, and their local variables."""
 
 from __future__ import annotations
 
 import inspect
+import sys
 import types
+from collections.abc import Iterator
 from typing import Any
+
+
+def callers() -> Iterator[types.FrameType]:
+    """The frames on the call stack, the innermost first: that of whoever asks for the first one."""
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
 
 
 def local(frame: types.FrameType, name: str) -> Any:

@@ -6,11 +6,9 @@ options.
 
 from __future__ import annotations
 
-import sys
-import types
 from typing import Any
 
-from .call_stack import local
+from .call_stack import callers, local
 
 
 def denoiser_of(params: Any) -> Any:
@@ -25,11 +23,9 @@ def denoiser_of(params: Any) -> Any:
     """
     if hasattr(params, "denoiser"):
         return params.denoiser
-    frame: types.FrameType | None = sys._getframe(1)
-    while frame is not None:
+    for frame in callers():
         if frame.f_code.co_name == "forward":
             found = local(frame, "self")
             if hasattr(found, "total_steps"):
                 return found
-        frame = frame.f_back
     raise LookupError("on_cfg_denoiser was called by something that is no denoiser")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import types
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,7 +12,7 @@ from ...report import Report
 from ...settings import Settings
 from ...wording import generation_line, nothing_pooled
 from . import prediction
-from .call_stack import local
+from .call_stack import callers, local
 from .infotext import JSON_KEY, REPORT_KEY, USED_KEY, Written, to_infotext
 from .step_times import in_words
 
@@ -120,13 +119,11 @@ def outer_of(p: Any) -> Iterator[Any]:
 
     A note of our own could outlive an exception; the stack is always right.
     """
-    frame: types.FrameType | None = sys._getframe(1)
-    while frame is not None:
+    for frame in callers():
         if frame.f_code.co_name == "process_images_inner":
             outer = local(frame, "p")
             if outer is not None and outer is not p:
                 yield outer
-        frame = frame.f_back
 
 
 def line(p: Any, settings: Settings, done: Report, sizes: Sizes) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-import types
 import weakref
 
 import torch
 
 from ...noise_levels import rest_from
-from .call_stack import local
+from .call_stack import callers, local
 
 
 class SamplerSigmas:
@@ -34,11 +32,9 @@ class SamplerSigmas:
 
 
 def _sigmas() -> torch.Tensor | None:
-    frame: types.FrameType | None = sys._getframe(1)
-    while frame is not None:
+    for frame in callers():
         code = frame.f_code
         if code.co_name.startswith("sample_") and "sigmas" in code.co_varnames[: code.co_argcount]:
             found = local(frame, "sigmas")
             return found if isinstance(found, torch.Tensor) and found.dim() == 1 else None
-        frame = frame.f_back
     return None

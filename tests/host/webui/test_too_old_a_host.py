@@ -14,9 +14,10 @@ NEEDED = "InputAccordion"
 
 
 def has_what_it_needs() -> bool:
-    file = Path(os.environ.get("SD_WEBUI_DIR", ".")) / "modules" / "ui_components.py"
-    if "SD_WEBUI_DIR" not in os.environ:
+    folder = os.environ.get("SD_WEBUI_DIR")
+    if not folder:
         return True
+    file = Path(folder) / "modules" / "ui_components.py"
     return file.is_file() and NEEDED in file.read_text("utf-8")
 
 
