@@ -81,7 +81,7 @@ class Counts:
 
         A window, a pass or another extension is no rule: their reasons are counted apart.
         """
-        by_rule = (Reason.BELOW_THRESHOLD, Reason.FACTOR_ONE)
+        by_rule = (Reason.BELOW_THRESHOLD, Reason.FACTOR_ONE, Reason.LEAD_IN, Reason.SAMPLER)
         return set().union(
             *(
                 tally.layers

@@ -10,6 +10,10 @@ class Reason(enum.Enum):
 
     BELOW_THRESHOLD = "below_threshold"
     FACTOR_ONE = "factor_one"
+    # the paper's factors, which apply in the first quarter of the steps, are 1
+    LEAD_IN = "lead_in"
+    # the paper's factors, which apply with this sampler in all steps, are 1
+    SAMPLER = "sampler"
     OUTSIDE_WINDOW = "outside_window"
     OTHER_PASS = "other_pass"
     OTHER_GENERATION = "other_generation"

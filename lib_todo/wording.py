@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 WORDS = {
     Reason.BELOW_THRESHOLD: "below the threshold",
     Reason.FACTOR_ONE: "with a factor of 1 (chosen, or automatic near the threshold)",
+    Reason.LEAD_IN: "with the paper's factor of 1, which the first quarter of the steps uses",
+    Reason.SAMPLER: "with the paper's factor of 1, which this sampler needs",
     Reason.OUTSIDE_WINDOW: "outside the steps from Start to End",
     Reason.OTHER_PASS: "in a pass that the setting Passes excludes",
     Reason.OTHER_GENERATION: "called outside the sampler's own steps",
@@ -38,6 +40,8 @@ WORDS = {
 REMEDIES = {
     Reason.BELOW_THRESHOLD: "A larger image or a lower threshold would be pooled",
     Reason.FACTOR_ONE: "A larger image or a factor of 2 would be pooled",
+    Reason.LEAD_IN: "More steps, a larger image or a factor of 2 would be pooled",
+    Reason.SAMPLER: "Another sampler, a larger image or a factor of 2 would be pooled",
     Reason.OUTSIDE_WINDOW: "Set Start lower or End higher",
     Reason.OTHER_PASS: "Set Passes to both",
     Reason.OTHER_GRID: "Switch that extension off to use ToDo",
