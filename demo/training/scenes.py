@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import colorsys
 import random
-from dataclasses import dataclass
+import subprocess
+import tarfile
+from functools import cache
+from pathlib import Path
 
+import numpy as np
+import torch
 from PIL import Image, ImageChops, ImageDraw
+from tqdm import tqdm
 
-from .art import SUBJECTS, subject_art
-
+PACKAGE = "@lobehub/fluent-emoji-3d@1.1.0"
+CACHE = Path(__file__).parent / ".cache"
+# by subject, the code point of its emoji; simple shapes of very different colours
+SUBJECTS = {
+    "fox": "1f98a",
+    "frog": "1f438",
+    "penguin": "1f427",
+    "mushroom": "1f344",
+    "whale": "1f433",
+    "pig": "1f437",
+}
 # background -> how the caption names it
 BACKGROUNDS = {
     "beach": "on a beach",
@@ -17,28 +32,46 @@ BACKGROUNDS = {
     "meadow": "in a meadow",
     "snow": "in the snow",
 }
-ARTICLE = dict.fromkeys(SUBJECTS, "a")
 TEMPLATES = ("{0}", "{0}", "a picture of {0}", "an image of {0}")
 OVERSAMPLE = 2
 
 
-@dataclass(frozen=True)
-class Scene:
-    """One training picture and what was drawn in it."""
+@cache
+def subject_art(name: str) -> Image.Image:
+    """The picture of a subject, cropped; the package comes from the npm registry, once."""
+    folder = CACHE / "art" / "package" / "assets"
+    if not folder.is_dir():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["npm", "pack", PACKAGE], cwd=CACHE, check=True, stdout=subprocess.DEVNULL)
+        with tarfile.open(next(CACHE.glob("lobehub-fluent-emoji-3d-*.tgz"))) as tar:
+            tar.extractall(CACHE / "art", filter="data")
+    picture = Image.open(folder / f"{SUBJECTS[name]}.webp").convert("RGBA")
+    return picture.crop(picture.getchannel("A").getbbox())
 
-    image: Image.Image
-    subject: str
-    background: str
-    caption: str
+
+def scene_pool(count: int, seed: int, size: int = 128) -> tuple[torch.Tensor, list[str]]:
+    """Compose scenes; returns bytes [count, 3, size, size] and their captions."""
+    pictures = torch.empty(count, 3, size, size, dtype=torch.uint8)
+    captions = []
+    for index in tqdm(range(count), desc="scenes", mininterval=10):
+        picture, caption = compose(random.Random(seed * 1_000_003 + index), size)
+        pictures[index] = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
+        captions.append(caption)
+    return pictures, captions
+
+
+def to_unit(pictures: torch.Tensor) -> torch.Tensor:
+    """Bytes to floats in [-1, 1]."""
+    return pictures.float() / 127.5 - 1
 
 
 def caption_of(subject: str, background: str, template: str = "{0}") -> str:
     """The caption of a scene, such as "a fox on a beach"."""
-    return template.format(f"{ARTICLE[subject]} {subject} {BACKGROUNDS[background]}")
+    return template.format(f"a {subject} {BACKGROUNDS[background]}")
 
 
-def compose(rng: random.Random, size: int = 128) -> Scene:
-    """Draw one random scene of the given side in pixels."""
+def compose(rng: random.Random, size: int) -> tuple[Image.Image, str]:
+    """Draw one random scene of the given side in pixels; returns it and its caption."""
     subject = rng.choice(list(SUBJECTS))
     background = rng.choice(list(BACKGROUNDS))
     side = size * OVERSAMPLE
@@ -47,7 +80,7 @@ def compose(rng: random.Random, size: int = 128) -> Scene:
     if rng.random() < 0.5:
         canvas = canvas.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     image = canvas.resize((size, size), Image.Resampling.LANCZOS)
-    return Scene(image, subject, background, caption_of(subject, background, rng.choice(TEMPLATES)))
+    return image, caption_of(subject, background, rng.choice(TEMPLATES))
 
 
 def _place_subject(rng: random.Random, canvas: Image.Image, subject: str) -> None:

@@ -13,14 +13,19 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL
 
-from .art import CACHE
-from .decoder import Decoder, train_decoder, train_large_decoder
 from .export import export
-from .large import train_large, write_large_latents
-from .latents import write_latents
 from .loop import Run
-from .unet import Denoiser, train_unet
-from .vae import build_vae, train_vae
+from .scenes import CACHE
+from .unet import Denoiser, train_large, train_unet
+from .vae import (
+    Decoder,
+    build_vae,
+    train_decoder,
+    train_large_decoder,
+    train_vae,
+    write_large_latents,
+    write_latents,
+)
 
 SEED = 2024
 VAE_STEPS, VAE_LR = 3500, 1.5e-3

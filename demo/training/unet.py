@@ -1,4 +1,9 @@
-"""Train the U-Net and the text encoder together on stored latents: v-prediction."""
+"""Train the U-Net and the text encoder together on stored latents: v-prediction.
+
+At first on small pictures, then on larger ones beside them, for the hires pass. A picture enlarged
+and sampled again starts half-way through the timesteps, so the larger pictures are learnt only up
+to there; the small ones go on at all timesteps, so that nothing is forgotten.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +13,16 @@ import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import nn
 from torch.nn import functional as F
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from .loop import Run
-from .text import WIDTH, build_text_encoder, load_tokenizer, tokenize
 
+TOKENIZER = Path(__file__).parents[1] / "model" / "tokenizer"
+LENGTH, WIDTH = 77, 128
 BATCH = 8
+# the larger pictures: cut-outs of so many latents a side
+CROP, LARGE_BATCH = 32, 2
+NOISIEST = 0.7
 CAPTION_DROPOUT = 0.1
 # above 1 prefers timesteps with little noise, which decide the detail; below 1 those with much
 TIMESTEP_POWER = 1.2
@@ -25,6 +35,43 @@ class Denoiser(nn.Module):
         super().__init__()
         self.unet = build_unet()
         self.text = build_text_encoder()
+
+
+def load_tokenizer() -> CLIPTokenizer:
+    """CLIP's tokenizer, reduced to the tokens of the captions' words and to single letters."""
+    return CLIPTokenizer.from_pretrained(TOKENIZER)
+
+
+def build_text_encoder() -> CLIPTextModel:
+    """A CLIP text model of width 128. Its word vectors stay random, only its layers are trained.
+
+    Distinct words remain distinct so.
+    """
+    tokenizer = load_tokenizer()
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=WIDTH,
+        intermediate_size=4 * WIDTH,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=LENGTH,
+        projection_dim=WIDTH,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    encoder = CLIPTextModel(config)
+    words = encoder.get_input_embeddings().weight
+    torch.nn.init.normal_(words, std=0.3)
+    words.requires_grad_(False)
+    return encoder
+
+
+def tokenize(tokenizer: CLIPTokenizer, captions: list[str]) -> torch.Tensor:
+    """Token numbers [captions, 77], as the pipeline makes them."""
+    return tokenizer(
+        captions, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt"
+    ).input_ids
 
 
 def build_unet() -> UNet2DConditionModel:
@@ -64,6 +111,33 @@ def train_unet(run: Run, latents: Path, minutes: float) -> None:
     def loss_of(step: int, generator: torch.Generator) -> torch.Tensor:
         z, captions = pool.draw(BATCH, generator)
         return denoising_loss(run.module, scheduler, z, words.tokens[captions], generator)
+
+    run.module.train()
+    run.go(minutes, loss_of)
+
+
+def train_large(run: Run, latents: Path, large_latents: Path, minutes: float) -> None:
+    """Train on small pictures and on larger ones in turn."""
+    small = torch.load(latents, weights_only=True)
+    states = torch.load(large_latents, weights_only=True)
+    words = Captions([caption for state in (small, *states) for caption in state["captions"]])
+    pool, large = LatentPool(small, words), [LatentPool(state, words) for state in states]
+    scheduler = build_scheduler()
+
+    def loss_of(step: int, generator: torch.Generator) -> torch.Tensor:
+        if step % 2:
+            turn = large[step // 2 % len(large)]
+            z, captions = turn.draw(LARGE_BATCH, generator, CROP)
+        else:
+            z, captions = pool.draw(BATCH, generator)
+        return denoising_loss(
+            run.module,
+            scheduler,
+            z,
+            words.tokens[captions],
+            generator,
+            noisiest=NOISIEST if step % 2 else 1.0,
+        )
 
     run.module.train()
     run.go(minutes, loss_of)

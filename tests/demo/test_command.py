@@ -86,26 +86,6 @@ def test_interrupted_it_writes_nothing(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_single_file_with_the_embedded_models_architecture(tmp_path: Path) -> None:
-    if not loading.BUILT_IN_FOLDER.exists():
-        pytest.skip("demo/model is not in this checkout")
-    import torch
-
-    from demo.training.convert import convert
-
-    path = convert(loading.BUILT_IN_FOLDER, tmp_path)
-    pipe = loading.load(Source(str(path), str(loading.BUILT_IN_FOLDER)), "cpu", torch.float32)
-    built_in = loading.load(Source(), "cpu", torch.float32)
-    for part in ("unet", "vae", "text_encoder"):
-        wanted = getattr(built_in, part).state_dict()
-        got = getattr(pipe, part).state_dict()
-        assert wanted.keys() == got.keys()
-        for name, weight in wanted.items():
-            torch.testing.assert_close(got[name], weight)
-    config = str(loading.BUILT_IN_FOLDER)
-    assert loading.load(Source(str(path), config), "cpu", torch.bfloat16).dtype == torch.bfloat16
-
-
 def test_the_dtype_asked_for(tiny_model: Path) -> None:
     import torch
 

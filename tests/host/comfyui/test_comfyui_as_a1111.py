@@ -21,7 +21,7 @@ from host import REPOSITORY, TEST_EXTENSIONS, Host
 from lattice import latent
 from launching import find_python
 
-from demo.training.convert import MODEL, convert
+from demo.convert import MODEL, convert
 
 pytestmark = pytest.mark.skipif(
     "SD_WEBUI_DIR" not in os.environ, reason="SD_WEBUI_DIR does not name a WebUI"

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from comfy import model_base, model_patcher, sd, supported_models
 from comfy.model_detection import detect_unet_config
+from comfy.sd1_clip import SDTokenizer
 from comfy.supported_models_base import ClipTarget
 
 DEMO = Path(__file__).resolve().parents[4] / "demo"
@@ -28,8 +29,8 @@ class Demo(supported_models.SD15):
 
 
 def converter() -> ModuleType:
-    """demo/training/convert.py by its path: the repository must not be on sys.path here."""
-    spec = importlib.util.spec_from_file_location("demo_convert", DEMO / "training" / "convert.py")
+    """demo/convert.py by its path: the repository must not be on sys.path here."""
+    spec = importlib.util.spec_from_file_location("demo_convert", DEMO / "convert.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -78,13 +79,27 @@ def patcher(model: model_base.BaseModel) -> model_patcher.ModelPatcher:
 
 
 def _clip(config: Demo, state: dict) -> sd.CLIP:
-    text = {name: weight for name, weight in state.items() if name.startswith(TEXT)}
+    text = {
+        name: _at_clips_numbers(weight) if name.endswith(".token_embedding.weight") else weight
+        for name, weight in state.items()
+        if name.startswith(TEXT)
+    }
     target: ClipTarget = config.clip_target(text)
     return sd.CLIP(
         target,
         state_dict=config.process_clip_state_dict(text),
         model_options={"clip_l_model_config": _json("text_encoder")},
     )
+
+
+def _at_clips_numbers(vectors: torch.Tensor) -> torch.Tensor:
+    """The vectors of the demo's few tokens at CLIP's numbers, as ComfyUI's tokenizer has them."""
+    ours = json.loads((MODEL / "tokenizer" / "vocab.json").read_text("utf-8"))
+    theirs = SDTokenizer().tokenizer.get_vocab()
+    table = torch.zeros(len(theirs), vectors.shape[1])
+    for token, number in ours.items():
+        table[theirs[token]] = vectors[number]
+    return table
 
 
 def _vae(convert: ModuleType, state: dict) -> sd.VAE:

@@ -1,6 +1,6 @@
 """Convert the diffusers folder to an A1111 (ldm) checkpoint, its .yaml and its text folder.
 
-python -m demo.training.convert OUTPUT_FOLDER [--model demo/model]
+python -m demo.convert OUTPUT_FOLDER [--model demo/model]
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-MODEL = Path(__file__).parents[1] / "model"
+MODEL = Path(__file__).parent / "model"
 NAME = "sd-webui-todo-demo"
 PREFIXES = {
     "unet": "model.diffusion_model.",
