@@ -16,7 +16,7 @@ def caller() -> Any:
 
 
 class Numbers:
-    """A counter for several threads: each number is drawn once. It pickles."""
+    """A counter for several threads: each number is drawn once."""
 
     def __init__(self, first: int = 0) -> None:
         self._next = first
@@ -27,6 +27,3 @@ class Numbers:
         with self._lock:
             number, self._next = self._next, self._next + 1
         return number
-
-    def __reduce__(self) -> tuple:
-        return Numbers, (self._next,)

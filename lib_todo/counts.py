@@ -7,20 +7,23 @@ import threading
 from typing import Any
 
 from .plan import Grid
-from .reasons import Reason
+from .position import Step
+from .reasons import BY_RULE, Reason
 
 
 @dataclasses.dataclass
 class Tally:
-    """How often something happened to the layers of one grid."""
+    """How often something happened to the layers of one grid, and in which steps."""
 
     layers: set[int] = dataclasses.field(default_factory=set)
     calls: int = 0
+    steps: set[Step] = dataclasses.field(default_factory=set)
 
     def add(self, other: Tally) -> None:
-        """Count the other's layers and calls here too."""
+        """Count what the other has here too."""
         self.layers |= other.layers
         self.calls += other.calls
+        self.steps |= other.steps
 
 
 Key = tuple[Grid, int, int, "Reason | None"]
@@ -29,7 +32,7 @@ Key = tuple[Grid, int, int, "Reason | None"]
 class Counts:
     """Calls by (grid, keys before, keys after, reason); the reason is None where pooled.
 
-    Several threads may count and read at once. It pickles.
+    Several threads may count and read at once.
 
     Args:
         lock: held while counting and reading; one of its own without it.
@@ -39,15 +42,6 @@ class Counts:
         self.tallies: dict[Key, Tally] = {}
         self._lock = lock or threading.RLock()
 
-    def __getstate__(self) -> dict[str, Any]:
-        """For pickling: all but the lock."""
-        with self._lock:
-            return {**self.__dict__, "tallies": self._copy(), "_lock": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._lock = threading.RLock()
-
     def tally(self, key: Key) -> Tally:
         """The tally of that key, begun if there is none; to be changed under the lock."""
         return self.tallies.setdefault(key, Tally())
@@ -55,7 +49,8 @@ class Counts:
     def _copy(self) -> dict[Key, Tally]:
         with self._lock:
             return {
-                key: Tally(set(tally.layers), tally.calls) for key, tally in self.tallies.items()
+                key: Tally(set(tally.layers), tally.calls, set(tally.steps))
+                for key, tally in self.tallies.items()
             }
 
     @property
@@ -76,19 +71,16 @@ class Counts:
                 merged.setdefault(reason, Tally()).add(tally)
         return merged
 
-    def left_whole(self, keys: int) -> set[int]:
-        """The numbers of the layers that kept all their `keys` in at least one call, by the rule.
+    def left_whole(self, keys: int) -> Tally:
+        """The layers with as many `keys` that kept all of them by the rule, in their steps.
 
-        A window, a pass or another extension is no rule: their reasons are counted apart.
+        A window, a pass or another extension is no such rule: their reasons are counted apart.
         """
-        by_rule = (Reason.BELOW_THRESHOLD, Reason.FACTOR_ONE, Reason.LEAD_IN, Reason.SAMPLER)
-        return set().union(
-            *(
-                tally.layers
-                for (_, before, _, reason), tally in self._copy().items()
-                if before == keys and reason in by_rule
-            )
-        )
+        found = Tally()
+        for (_, before, _, reason), tally in self._copy().items():
+            if before == keys and reason in BY_RULE:
+                found.add(tally)
+        return found
 
     @property
     def layers(self) -> int:
@@ -118,6 +110,48 @@ class Counts:
                 "reason": reason.value if reason else None,
                 "layers": len(tally.layers),
                 "calls": tally.calls,
+                "steps": len(tally.steps),
             }
             for (grid, before, after, reason), tally in self._copy().items()
         ]
+
+
+class PassCounts(Counts):
+    """The counts of one pass, with its steps and what happened to the phase in it.
+
+    Attributes:
+        seen: the steps in which the model was evaluated.
+        asked: how many steps were asked for, by the sampling's number, where that is known.
+        held: by sampler (None: not known), for how many steps a phase was held, 0 for good.
+        rested: the samplers for which it rested in the last steps.
+        stopped: whether the user broke a sampling off.
+    """
+
+    def __init__(self, lock: threading.RLock | None = None) -> None:
+        super().__init__(lock)
+        self.seen: set[Step] = set()
+        self.asked: dict[int, int] = {}
+        self.held: dict[str | None, int] = {}
+        self.rested: dict[str | None, None] = {}
+        self.stopped = False
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """Steps in which something was pooled, and all steps; (0, 0) without any progress."""
+        pooled = set().union(*(tally.steps for tally in self.pooled.values()))
+        with self._lock:
+            return len(pooled), len(self.seen)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole pass in types that JSON knows."""
+        pooled, seen = self.steps
+        with self._lock:
+            return {
+                "steps": {"pooled": pooled, "seen": seen, "asked": sum(self.asked.values())},
+                "phase_held": [
+                    {"sampler": sampler, "steps": steps} for sampler, steps in self.held.items()
+                ],
+                "phase_rests": list(self.rested),
+                "stopped": self.stopped,
+                "grids": self.to_list(),
+            }

@@ -60,3 +60,5 @@ UNEXPECTED = frozenset(
         Reason.FORWARD_REPLACED,
     }
 )
+# the rule itself: the layer would be pooled in a larger picture, or with other factors
+BY_RULE = frozenset({Reason.BELOW_THRESHOLD, Reason.FACTOR_ONE, Reason.LEAD_IN, Reason.SAMPLER})

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from . import wording
 from .callers import Numbers, caller
-from .counts import Counts, Key, Tally
+from .counts import Counts, Key, PassCounts, Tally
 from .plan import Grid
 from .position import Moment, Position, Step
 from .reasons import Reason
@@ -32,18 +34,15 @@ class Report(Counts):
         pooled: pooled layers and calls by (keys before, keys after).
         left_alone: layers and calls left alone, by `Reason`.
         steps: (steps in which something was pooled, all steps).
-        passes: the same counts by pass, "first" or "hires", in the order in which they began.
+        passes: the same counts by pass, "first" or "hires", in the order in which they began, with
+            their steps and what happened to the phase.
         position: where the sampling is, as a host or a callback reports it.
     """
 
     def __init__(self, shared: bool = False) -> None:
         super().__init__()
         self._shared = shared
-        self.passes: dict[str, Counts] = {}
-        # by sampler (None: not known): for how many steps a phase was held, 0 for good
-        self.held: dict[str | None, int] = {}
-        # the samplers for which it rested in the last steps
-        self.rested: dict[str | None, None] = {}
+        self.passes: dict[str, PassCounts] = {}
         # whether a model or block ran as a graph of torch.compile
         self.compiled = False
         # whether a model was called in a thread or task that has no settings, instead of in ours
@@ -53,28 +52,12 @@ class Report(Counts):
         # numbers for samplings, shared by everything that tells one from the next
         self.samplings = Numbers(1)
         self._position = Position(self.samplings)
-        self._steps_seen: set[Step] = set()
-        self._steps_pooled: set[Step] = set()
         self._layer_numbers = Numbers()
-        self._forget_callers()
-
-    def _forget_callers(self) -> None:
         self._positions: weakref.WeakKeyDictionary[Any, Position] = weakref.WeakKeyDictionary()
         self._numbers: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
         self._home: weakref.ref[Any] | None = None
         # the tallies of a call by its pass and key, since a call of a U-Net has a hundred layers
         self._both: dict[tuple[str, Key], tuple[Tally, Tally]] = {}
-
-    def __getstate__(self) -> dict[str, Any]:
-        """For pickling: all numbers, without the layers and threads themselves."""
-        left_out = {"_positions": None, "_numbers": None, "_home": None, "_both": None}
-        return {**super().__getstate__(), **left_out}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        for counts in self.passes.values():
-            counts._lock = self._lock
-        self._forget_callers()
 
     def enter(self) -> None:
         """Begin a report on this thread or task: its next evaluation begins a new sampling.
@@ -118,13 +101,19 @@ class Report(Counts):
         Raises:
             ValueError: total below 1, a negative step, or an unknown pass.
         """
-        self.see_step(self.own_position().advance(step, total, pass_name, shown_steps))
+        now = self.own_position().advance(step, total, pass_name, shown_steps)
+        self.see_step(now)
+        self._pass(pass_name).asked[now[0]] = shown_steps or total
 
     def see_step(self, step: Step | None) -> None:
         """Note that the model is evaluated in that step, as the user counts it."""
         if step is not None:
             with self._lock:
-                self._steps_seen.add(step)
+                self._pass(step[1]).seen.add(step)
+
+    def _pass(self, name: str) -> PassCounts:
+        with self._lock:
+            return self.passes.setdefault(name, PassCounts(self._lock))
 
     def note_window(self, moment: Moment) -> None:
         """Note how start and end were applied at `moment`.
@@ -163,8 +152,8 @@ class Report(Counts):
             for tally in self._both.get((pass_name, key)) or self._tallies_of(pass_name, key):
                 tally.layers.add(number)
                 tally.calls += 1
-            if reason is None and step is not None:
-                self._steps_pooled.add(step)
+                if step is not None:
+                    tally.steps.add(step)
 
     def _number(self, layer: object) -> int:
         number = self._numbers.get(layer)
@@ -174,40 +163,45 @@ class Report(Counts):
 
     def _tallies_of(self, pass_name: str, key: Key) -> tuple[Tally, Tally]:
         """The tallies of all passes and of that one."""
-        of_pass = self.passes.setdefault(pass_name, Counts(self._lock))
-        both = self._both[pass_name, key] = self.tally(key), of_pass.tally(key)
+        both = self._both[pass_name, key] = self.tally(key), self._pass(pass_name).tally(key)
         return both
 
     def phase_held(self, sampler: str | None, steps: int) -> None:
         """Note that a moving phase was held for `steps` steps in a row (0: it did not move)."""
-        self.held[sampler] = steps
+        self._pass(self.position.pass_name).held[sampler] = steps
 
     def phase_rests(self, sampler: str | None) -> None:
         """Note that a moving phase rests in the last steps, where the factors are the paper's."""
-        self.rested[sampler] = None
+        self._pass(self.position.pass_name).rested[sampler] = None
+
+    def stopped(self) -> None:
+        """Note that the user broke the sampling off that is under way."""
+        self._pass(self.position.pass_name).stopped = True
 
     @property
     def steps(self) -> tuple[int, int]:
         """Steps in which something was pooled, and all steps; (0, 0) without any progress."""
-        return len(self._steps_pooled), len(self._steps_seen)
+        pooled, seen = zip(*[(0, 0), *(counts.steps for counts in self.passes.values())])
+        return sum(pooled), sum(seen)
 
-    def steps_of(self, pass_name: str) -> tuple[int, int]:
-        """The same for one pass."""
-        with self._lock:
-            pooled, seen = (
-                sum(name == pass_name for _, name, _ in steps)
-                for steps in (self._steps_pooled, self._steps_seen)
-            )
-        return pooled, seen
-
-    def line(self, threshold: int | None = None, where: str = "") -> str:
-        """One line for people.
+    def line(
+        self,
+        threshold: int | None = None,
+        where: str = "",
+        heads: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
+        """One line for people; where nothing was pooled it says why.
 
         Args:
             threshold: a side in tokens, named where no layer was above it.
             where: what was generated, such as "at 512×512".
+            heads: by pass, what stands in brackets behind its name, such as "512×512".
         """
-        return wording.line(self, threshold, where)
+        if not self.tallies and self.compiled:
+            return wording.nothing_pooled(wording.COMPILED)
+        if not self.tallies and self.missed_elsewhere:
+            return wording.nothing_pooled(wording.ELSEWHERE)
+        return wording.line(self.passes, self.window, threshold, where, heads)
 
     def to_dict(self) -> dict[str, Any]:
         """The whole report in types that JSON knows."""
@@ -217,16 +211,6 @@ class Report(Counts):
             "steps": {"pooled": pooled, "seen": seen},
             "window": self.window,
             "missed_elsewhere": self.missed_elsewhere,
-            "phase_held": [
-                {"sampler": sampler, "steps": steps} for sampler, steps in self.held.items()
-            ],
-            "phase_rests": list(self.rested),
             "grids": self.to_list(),
-            "passes": {
-                name: {
-                    "steps": dict(zip(("pooled", "seen"), self.steps_of(name))),
-                    "grids": counts.to_list(),
-                }
-                for name, counts in self.passes.items()
-            },
+            "passes": {name: counts.to_dict() for name, counts in self.passes.items()},
         }

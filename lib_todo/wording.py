@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
 
+from .counts import Counts, PassCounts, Tally
 from .reasons import UNEXPECTED, Reason
-
-if TYPE_CHECKING:
-    from .counts import Counts
-    from .report import Report
 
 WORDS = {
     Reason.BELOW_THRESHOLD: "below the threshold",
@@ -87,16 +83,55 @@ WINDOWS = {
 }
 
 
-def line(report: Report, threshold: int | None, where: str) -> str:
-    """One line for people; see `Report.line`."""
-    if report.pooled:
-        return f"ToDo: {_pooled(report, report.steps, _notes(report))}"
-    if not report.tallies and report.compiled:
-        return nothing_pooled(COMPILED)
-    if not report.tallies and report.missed_elsewhere:
-        return nothing_pooled(ELSEWHERE)
-    window = f" ({WINDOWS[report.window]})" if report.window else ""
-    return nothing_pooled(_why_nothing(report, threshold, where) + window)
+# the reason that is told of a layer with several: what was done to it, before the rule
+_FIRST_TOLD = (
+    *(reason for reason in Reason if reason in UNEXPECTED),
+    Reason.OTHER_PASS,
+    Reason.OUTSIDE_WINDOW,
+    Reason.OTHER_GENERATION,
+    Reason.SAMPLER,
+    Reason.LEAD_IN,
+    Reason.FACTOR_ONE,
+    Reason.BELOW_THRESHOLD,
+)
+
+
+def line(
+    passes: Mapping[str, PassCounts],
+    window: str,
+    threshold: int | None,
+    where: str,
+    heads: Mapping[str, str],
+) -> str:
+    """One line for people, pass by pass; where nothing was pooled, it ends with what to change.
+
+    Args:
+        passes: the counts of each pass.
+        window: how start and end were followed, see `Report.note_window`.
+        threshold: a side in tokens, named where no layer was above it.
+        where: what was generated, such as "at 512×512".
+        heads: by pass, what stands in brackets behind its name.
+    """
+    notes = [WINDOWS[window]] if window else []
+    told = []
+    for name, counts in passes.items():
+        head = f" ({heads[name]})" if heads.get(name) else ""
+        if counts.pooled:
+            text = _pooled(counts, notes)
+        else:
+            why = _why_nothing(counts, threshold, where)
+            text = f"nothing was pooled: {_with_notes(why, notes)}"
+        told.append((PASSES[name], head, text))
+    if not told:
+        return nothing_pooled(_with_notes(NO_LAYER, notes))
+    if len(told) == 1:
+        _, head, text = told[0]
+        whole = f"ToDo{head}: {text}"
+    else:
+        whole = "ToDo: " + "; ".join(f"{name}{head}: {text}" for name, head, text in told)
+    anything = any(counts.pooled for counts in passes.values())
+    remedy = "" if anything else _remedy(passes.values())
+    return f"{whole}. {remedy}" if remedy else whole
 
 
 def nothing_pooled(why: str) -> str:
@@ -104,84 +139,107 @@ def nothing_pooled(why: str) -> str:
     return f"ToDo: nothing was pooled: {why}"
 
 
-def generation_line(report: Report, threshold: int, heads: Mapping[str, str]) -> str:
-    """One line for people, pass by pass; where nothing was pooled, it ends with what to change.
-
-    Args:
-        report: of the whole generation.
-        threshold: a side in tokens, named where no layer was above it.
-        heads: by pass, what stands in brackets behind its name, such as "512×512".
-    """
-    told = []
-    for name, counts in report.passes.items():
-        head = f" ({heads[name]})" if heads.get(name) else ""
-        if counts.pooled:
-            text = _pooled(counts, report.steps_of(name), _notes(report))
-        else:
-            text = f"nothing was pooled: {_why_nothing(counts, threshold, '')}"
-        told.append((PASSES[name], head, text))
-    if len(told) == 1:
-        _, head, text = told[0]
-        whole = f"ToDo{head}: {text}"
-    else:
-        whole = "ToDo: " + "; ".join(f"{name}{head}: {text}" for name, head, text in told)
-    remedy = "" if report.pooled else remedies(report)
-    return f"{whole}. {remedy}" if remedy else whole
-
-
-def remedies(counts: Counts) -> str:
-    """What to change, one sentence for each reason that the user can do something about."""
-    reasons = set(counts.left_alone)
-    if len(reasons) > 1:
-        # deeper layers are nearly always below the threshold; the other reason is the useful one
-        reasons.discard(Reason.BELOW_THRESHOLD)
-    return ". ".join(REMEDIES[reason] for reason in WORDS if reason in reasons & REMEDIES.keys())
-
-
 def layers(count: int) -> str:
     """The number with its noun."""
     return f"{count} layer" if count == 1 else f"{count} layers"
 
 
-def _by_keys_before(counts: Counts) -> dict[int, tuple[list[int], set[int]]]:
-    """What was pooled, by keys before, largest first: all numbers of keys after, and the layers.
+def steps_in_words(steps: Iterable[int], total: int) -> str:
+    """Where some of a pass's steps lie, such as `the first quarter and the last 3 steps`.
 
-    A layer that kept all its keys in the lead-in has that number among those after, too.
+    Args:
+        steps: their numbers, from 0.
+        total: how many steps the pass has.
     """
-    found: dict[int, tuple[list[int], set[int]]] = {}
-    for (before, after), tally in sorted(counts.pooled.items(), reverse=True):
-        afters, layers = found.setdefault(before, ([], set()))
-        if not afters and counts.left_whole(before) & tally.layers:
-            afters.append(before)
-        afters.append(after)
-        layers |= tally.layers
-    return found
+    found = set(steps)
+    first = next(number for number in range(total + 1) if number not in found)
+    last = next(number for number in range(total + 1) if total - 1 - number not in found)
+    if first == total:
+        return f"all {total} steps" if total > 1 else "the only step"
+    if first + last != len(found):
+        return f"{len(found)} of {total} steps"
+    parts = []
+    if first:
+        quarter = first == -(-total // 4)
+        parts.append("the first quarter" if quarter else _some("first", first))
+    if last:
+        parts.append(_some("last", last))
+    return " and ".join(parts)
 
 
-def _pooled(counts: Counts, steps: tuple[int, int], whole: list[str]) -> str:
-    """What was pooled, with notes in brackets: on layers left alone, then `whole`, on the steps."""
-    parts = [
-        f"{before} → {' or '.join(map(str, afters))} keys in {len(layers)}"
-        for before, (afters, layers) in _by_keys_before(counts).items()
-    ]
-    told = f"{', '.join(parts)} of {counts.layers} self-attention layers"
-    pooled, seen = steps
-    if seen:
-        told += f", {pooled} of {seen} steps"
-    notes = [
+def _some(which: str, steps: int) -> str:
+    return f"the {which} step" if steps == 1 else f"the {which} {steps} steps"
+
+
+def _pooled(counts: PassCounts, notes: list[str]) -> str:
+    """What was pooled and in which steps, with notes in brackets."""
+    keys = ", ".join(_keys(counts))
+    pooled = set().union(*(tally.layers for tally in counts.pooled.values()))
+    told = f"{keys} in {len(pooled)} of {counts.layers} self-attention layers"
+    if counts.seen:
+        told += f", {_in_steps(counts)}"
+    unexpected = [
         f"{len(tally.layers)} {WORDS[reason]}"
         for reason, tally in counts.left_alone.items()
         if reason in UNEXPECTED
     ]
-    notes += whole
+    held = [_held(sampler, count) for sampler, count in counts.held.items()]
+    rested = [f"phase held in the last steps for {sampler}" for sampler in counts.rested]
+    return _with_notes(told, [*unexpected, *held, *rested, *notes])
+
+
+def _with_notes(told: str, notes: list[str]) -> str:
     return f"{told} ({'; '.join(notes)})" if notes else told
 
 
-def _notes(report: Report) -> list[str]:
-    """Notes on the steps: a phase that was held, a window that could not be followed."""
-    notes = [_held(sampler, count) for sampler, count in report.held.items()]
-    notes += [f"phase held in the last steps for {sampler}" for sampler in report.rested]
-    return [*notes, WINDOWS[report.window]] if report.window else notes
+def _keys(counts: PassCounts) -> Iterator[str]:
+    """The keys before and after, the most first; in brackets, other numbers in some steps."""
+    total = _steps_of_a_sampling(counts)
+    afters: dict[int, dict[int, Tally]] = {}
+    for (before, after), tally in sorted(counts.pooled.items(), reverse=True):
+        afters.setdefault(before, {})[after] = tally
+    for before, tallies in afters.items():
+        found = {after: _numbers(tally.steps) for after, tally in tallies.items()}
+        whole = counts.left_whole(before)
+        if any(whole.layers & tally.layers for tally in tallies.values()):
+            kept = _numbers(whole.steps) - set().union(*found.values())
+            found = {before: kept, **found}
+        # the number in most steps; of the lead-in's and the other, the fewer where they are even
+        main = max(reversed(found), key=lambda after: (after != before, len(found[after])))
+        others = [after for after in found if after != main]
+        if not all(found.values()):
+            # without known steps, all numbers stand beside each other
+            named = [str(after) for after in tallies] + ["all"] * (before in found)
+            yield f"{before} → {' or '.join(named)} keys"
+        elif others:
+            some = [
+                f"{'all' if after == before else after} in {steps_in_words(found[after], total)}"
+                for after in others
+            ]
+            yield f"{before} → {main} keys ({', '.join(some)})"
+        else:
+            yield f"{before} → {main} keys"
+
+
+def _numbers(steps: Iterable[tuple[int, str, int]]) -> set[int]:
+    """The steps' numbers within their samplings: those of a batch or of tiles are the same."""
+    return {shown for _, _, shown in steps}
+
+
+def _steps_of_a_sampling(counts: PassCounts) -> int:
+    """How many steps a sampling has: as many as were asked for, or as many as were seen."""
+    return max([0, *counts.asked.values(), *(shown + 1 for _, _, shown in counts.seen)])
+
+
+def _in_steps(counts: PassCounts) -> str:
+    """In which of a sampling's steps something was pooled, also where it was broken off."""
+    pooled = _numbers(set().union(*(tally.steps for tally in counts.pooled.values())))
+    seen, total = len(_numbers(counts.seen)), _steps_of_a_sampling(counts)
+    broken_off = counts.stopped and seen < total
+    until = f" until it was stopped at {seen} of {total}" if broken_off else ""
+    if len(pooled) == seen:
+        return f"in the only step{until}" if seen == 1 else f"in all {seen} steps{until}"
+    return f"in {len(pooled)} of {seen} steps{until}"
 
 
 def _held(sampler: str | None, steps: int) -> str:
@@ -193,14 +251,33 @@ def _held(sampler: str | None, steps: int) -> str:
 
 
 def _why_nothing(counts: Counts, threshold: int | None, where: str) -> str:
-    reasons = counts.left_alone
-    if not reasons:
+    told = _reasons(counts)
+    if not told:
         return REPLACED if counts.tallies else NO_LAYER
-    if set(reasons) == {Reason.BELOW_THRESHOLD}:
+    if set(told) == {Reason.BELOW_THRESHOLD}:
         limit = f"{threshold}×{threshold} tokens" if threshold else "the threshold"
         return " ".join(filter(None, [f"no layer has more than {limit}", where]))
     return ", ".join(
-        f"{layers(len(tally.layers))} {WORDS[reason]}"
-        for reason, tally in reasons.items()
+        f"{layers(count)} {WORDS[reason]}"
+        for reason, count in told.items()
+        # deeper layers are nearly always below the threshold; the other reason is the useful one
         if reason is not Reason.BELOW_THRESHOLD
     )
+
+
+def _reasons(counts: Counts) -> dict[Reason, int]:
+    """How many layers were left alone for each reason; each layer is counted once."""
+    left, counted, found = counts.left_alone, set[int](), {}
+    for reason in _FIRST_TOLD:
+        if reason in left and (some := left[reason].layers - counted):
+            found[reason] = len(some)
+            counted |= some
+    return found
+
+
+def _remedy(passes: Iterable[Counts]) -> str:
+    """What to change about the reason that is told first; empty where nobody can."""
+    told = {reason for counts in passes for reason in _reasons(counts)}
+    if len(told) > 1:
+        told.discard(Reason.BELOW_THRESHOLD)
+    return next((REMEDIES[reason] for reason in _FIRST_TOLD if reason in told & set(REMEDIES)), "")

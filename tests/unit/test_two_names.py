@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import pickle
 import sys
 import types
 from collections.abc import Iterator
@@ -62,13 +61,6 @@ def test_each_pools_for_those_who_entered_it_alone(other: Any) -> None:
     assert torch.equal(*outs)
     assert not torch.equal(outs[0], plain)
     assert torch.equal(run(model, x, context), plain)
-
-
-def test_a_report_pickles_under_either_name(other: Any) -> None:
-    for library in (lib_todo, other):
-        report = library.token_downsampling(library.Settings()).report
-        again = pickle.loads(pickle.dumps(report))
-        assert type(again) is library.Report
 
 
 @pytest.mark.skipif(not pooling_in_graphs.AVAILABLE, reason="needs PyTorch 2.4")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from counted_layers import BELOW, LARGE, POOLED, count, two_passes
 
-from lib_todo import Report, wording
+from lib_todo import Report
 from lib_todo.hosts.webui.step_times import in_words
 from lib_todo.position import Moment
 from lib_todo.reasons import UNEXPECTED, Reason
-from lib_todo.wording import WORDS
+from lib_todo.wording import REMEDIES, WORDS, steps_in_words
 
 # not self-attention over the image, so no line counts it
 PROMPT = {Reason.NOT_SELF_ATTENTION}
@@ -45,7 +45,7 @@ def test_a_window_without_known_steps(step: int, words: str) -> None:
     report = Report()
     report.note_window(Moment(step=step, fraction=0.1))
     count(report, range(1), *BELOW)
-    assert report.line().endswith(f" ({words})")
+    assert f" ({words})" in report.line()
     count(report, range(1), *POOLED)
     assert report.line().endswith(f" ({words})")
 
@@ -70,7 +70,7 @@ def test_the_issues_own_line() -> None:
         count(report, range(10), *POOLED)
         count(report, range(10, 16), *BELOW)
     assert report.line(64, "at 1024×1024") == (
-        "ToDo: 16384 → 4096 keys in 10 of 16 self-attention layers, 20 of 20 steps"
+        "ToDo: 16384 → 4096 keys in 10 of 16 self-attention layers, in all 20 steps"
     )
 
 
@@ -80,11 +80,13 @@ def test_several_grids_largest_first() -> None:
     count(report, range(5), (256, 256), 65536, 4096, None)
     count(report, range(10, 16), *BELOW)
     assert report.line() == (
-        "ToDo: 65536 → 4096 keys in 5, 16384 → 4096 keys in 5 of 16 self-attention layers"
+        "ToDo: 65536 → 4096 keys, 16384 → 4096 keys in 10 of 16 self-attention layers"
     )
 
 
-@pytest.mark.parametrize("reason", [Reason.BELOW_THRESHOLD, Reason.FACTOR_ONE])
+@pytest.mark.parametrize(
+    "reason", [Reason.BELOW_THRESHOLD, Reason.FACTOR_ONE, Reason.LEAD_IN, Reason.SAMPLER]
+)
 def test_a_level_that_a_lead_in_pools_less_or_not_at_all(reason: Reason) -> None:
     report = Report()
     count(report, range(6), *POOLED)
@@ -93,8 +95,94 @@ def test_a_level_that_a_lead_in_pools_less_or_not_at_all(reason: Reason) -> None
     count(report, range(6, 12), (64, 64), 4096, 484, None)
     count(report, range(12, 16), (64, 64), 4096, 4096, reason)
     assert report.line() == (
-        "ToDo: 16384 → 4096 or 1849 keys in 6, 4096 → 4096 or 484 keys in 6 "
-        "of 16 self-attention layers"
+        "ToDo: 16384 → 4096 or 1849 keys, 4096 → 484 or all keys in 12 of 16 self-attention layers"
+    )
+
+
+def sampled(report: Report, steps: int, asked: int, paper: range, pass_name: str = "first") -> None:
+    """The layers of one sampling, by the paper's factors in some steps."""
+    for step in range(steps):
+        report.progress(step, asked, pass_name)
+        count(report, range(5), LARGE, 16384, 4096 if step in paper else 1849, None)
+        count(report, range(5, 10), *(SMALL_KEPT if step in paper else SMALL_POOLED))
+
+
+SMALL_KEPT = ((64, 64), 4096, 4096, Reason.LEAD_IN)
+SMALL_POOLED = ((64, 64), 4096, 484, None)
+
+
+def test_which_keys_belong_to_the_first_quarter() -> None:
+    report = Report()
+    sampled(report, 20, 20, range(5))
+    assert report.line() == (
+        "ToDo: 16384 → 1849 keys (4096 in the first quarter), 4096 → 484 keys (all in the first "
+        "quarter) in 10 of 10 self-attention layers, in all 20 steps"
+    )
+
+
+def test_a_batch_has_as_many_steps_as_each_of_its_samplings() -> None:
+    report = Report()
+    for _ in range(2):
+        sampled(report, 4, 4, range(1))
+    assert report.line().endswith(
+        "4096 → 484 keys (all in the first quarter) in 10 of 10 self-attention layers, "
+        "in all 4 steps"
+    )
+    assert report.steps == (8, 8)
+
+
+@pytest.mark.parametrize(("paper", "keys"), [(range(10), 4096), (range(0), 1849)])
+def test_a_sampling_that_was_stopped(paper: range, keys: int) -> None:
+    report = Report()
+    sampled(report, 10, 40, paper)
+    report.stopped()
+    assert f"16384 → {keys} keys" in report.line()
+    assert report.line().endswith(", in all 10 steps until it was stopped at 10 of 40")
+
+
+def test_a_note_stands_behind_its_own_pass() -> None:
+    report = Report()
+    sampled(report, 4, 4, range(1))
+    report.progress(0, 4, "hires")
+    report.phase_held("LMS", 0)
+    report.phase_rests("LMS")
+    sampled(report, 4, 4, range(4), "hires")
+    first, hires = report.line().split("; hires pass: ")
+    assert "phase" not in first
+    assert hires.endswith("(phase fixed for LMS; phase held in the last steps for LMS)")
+
+
+@pytest.mark.parametrize(
+    ("steps", "total", "words"),
+    [
+        (range(20), 20, "all 20 steps"),
+        (range(1), 1, "the only step"),
+        (range(5), 20, "the first quarter"),
+        (range(6), 21, "the first quarter"),
+        (range(1), 2, "the first quarter"),
+        (range(3), 20, "the first 3 steps"),
+        (range(1), 20, "the first step"),
+        (range(19, 20), 20, "the last step"),
+        ([0, 1, 17, 18, 19], 20, "the first 2 steps and the last 3 steps"),
+        ([3, 4], 20, "2 of 20 steps"),
+        ([0, 4], 20, "2 of 20 steps"),
+    ],
+)
+def test_steps_in_words(steps: list[int], total: int, words: str) -> None:
+    assert steps_in_words(steps, total) == words
+
+
+def test_a_layer_left_alone_for_several_reasons_is_counted_once() -> None:
+    """The setting Passes, and in the first quarter the factor of 1."""
+    report = Report()
+    for step in range(4):
+        report.progress(step, 4)
+        count(report, range(5), LARGE, 16384, 16384, Reason.OTHER_PASS)
+        deeper = Reason.LEAD_IN if step == 0 else Reason.OTHER_PASS
+        count(report, range(5, 16), (64, 64), 4096, 4096, deeper)
+    assert report.line(64) == (
+        f"ToDo: nothing was pooled: 16 layers {WORDS[Reason.OTHER_PASS]}. "
+        f"{REMEDIES[Reason.OTHER_PASS]}"
     )
 
 
@@ -130,7 +218,8 @@ def test_what_was_asked_for_is_not_noted(reason: Reason) -> None:
 def test_nothing_above_the_threshold(threshold: int | None, where: str, words: str) -> None:
     report = Report()
     count(report, range(16), *BELOW)
-    assert report.line(threshold, where) == f"ToDo: nothing was pooled: {words}"
+    told = f"ToDo: nothing was pooled: {words}. {REMEDIES[Reason.BELOW_THRESHOLD]}"
+    assert report.line(threshold, where) == told
 
 
 @pytest.mark.parametrize(
@@ -140,7 +229,9 @@ def test_nothing_pooled_for_another_reason(reason: Reason) -> None:
     report = Report()
     count(report, range(6, 16), *BELOW)
     count(report, range(6), LARGE, 16384, 16384, reason)
-    assert report.line(64) == f"ToDo: nothing was pooled: 6 layers {WORDS[reason]}"
+    remedy = REMEDIES.get(reason)
+    told = f"ToDo: nothing was pooled: 6 layers {WORDS[reason]}"
+    assert report.line(64) == (f"{told}. {remedy}" if remedy else told)
 
 
 def test_nothing_pooled_for_two_reasons() -> None:
@@ -149,16 +240,16 @@ def test_nothing_pooled_for_two_reasons() -> None:
     count(report, range(2, 5), LARGE, 16384, 16384, Reason.OUTSIDE_WINDOW)
     assert report.line() == (
         f"ToDo: nothing was pooled: 2 layers {WORDS[Reason.HYPERTILE]}, "
-        f"3 layers {WORDS[Reason.OUTSIDE_WINDOW]}"
+        f"3 layers {WORDS[Reason.OUTSIDE_WINDOW]}. {REMEDIES[Reason.HYPERTILE]}"
     )
 
 
 def test_each_pass_by_its_name_and_size() -> None:
     heads = {"first": "512×512", "hires": "1024×1024, 0.83 s a step"}
-    assert wording.generation_line(two_passes(), 64, heads) == (
+    assert two_passes().line(64, heads=heads) == (
         "ToDo: first pass (512×512): nothing was pooled: no layer has more than 64×64 tokens; "
         "hires pass (1024×1024, 0.83 s a step): 16384 → 4096 keys in 10 of 16 self-attention "
-        "layers, 5 of 10 steps"
+        "layers, in 5 of 10 steps"
     )
 
 
@@ -166,15 +257,7 @@ def test_one_pass_needs_no_name() -> None:
     report = Report()
     count(report, range(10), *POOLED)
     expected = "ToDo (1024×1024): 16384 → 4096 keys in 10 of 10 self-attention layers"
-    assert wording.generation_line(report, 64, {"first": "1024×1024"}) == expected
-
-
-@pytest.mark.parametrize("reason", list(wording.REMEDIES))
-def test_nothing_pooled_comes_with_what_would_help(reason: Reason) -> None:
-    report = Report()
-    count(report, range(6, 16), *BELOW)
-    count(report, range(6), LARGE, 16384, 16384, reason)
-    assert wording.generation_line(report, 64, {}).endswith(f". {wording.REMEDIES[reason]}")
+    assert report.line(heads={"first": "1024×1024"}) == expected
 
 
 def test_every_reason_has_words_and_no_two_the_same() -> None:
@@ -185,7 +268,7 @@ def test_every_reason_has_words_and_no_two_the_same() -> None:
 def test_one_layer_is_no_layers() -> None:
     report = Report()
     count(report, range(1), LARGE, 16384, 16384, Reason.FUSED)
-    assert report.line() == "ToDo: nothing was pooled: 1 layer with fused projections"
+    assert "nothing was pooled: 1 layer with fused projections" in report.line()
 
 
 @pytest.mark.parametrize(

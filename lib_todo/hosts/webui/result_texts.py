@@ -10,7 +10,7 @@ from ...counts import Counts
 from ...plan import Grid, pooled_grid
 from ...report import Report
 from ...settings import Settings
-from ...wording import generation_line, nothing_pooled
+from ...wording import nothing_pooled
 from . import prediction
 from .call_stack import callers, local
 from .infotext import JSON_KEY, REPORT_KEY, USED_KEY, Written, to_infotext
@@ -133,7 +133,7 @@ def line(p: Any, settings: Settings, done: Report, sizes: Sizes) -> str:
     if not done.tallies:
         return nothing_pooled(prediction.why_no_layer(p, done))
     heads = {name: _head(found, done.passes.get(name)) for name, found in sizes.items()}
-    return generation_line(done, settings.threshold, heads)
+    return done.line(settings.threshold, heads=heads)
 
 
 def _head(sizes: Mapping[prediction.Size, SecondsPerStep], counts: Counts | None) -> str:

@@ -143,7 +143,7 @@ def test_a_pipelines_u_net_and_control_nets(tmp_path: Any, other: Any) -> None:
         assert keys(other) == DENSE
     assert {keys for queries, keys in seen if queries == DENSE} == {HALF}
     assert binding.report.steps == (2, 2)
-    assert binding.report.held == {}
+    assert binding.report.passes["first"].held == {}
 
 
 def test_a_u_net_taken_out_of_what_was_bound(unet: Any, other: Any) -> None:

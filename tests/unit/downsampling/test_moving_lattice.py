@@ -158,7 +158,7 @@ def test_it_is_held_as_the_sampler_wants(model: Any, scheduler: type | None, hol
             call(model, timestep)
     assert seen == [ORDER[step // hold % 4] if hold else ORDER[0] for step in range(8)]
     name = scheduler.__name__ if scheduler else None
-    assert report.held == ({} if hold == 1 else {name: hold})
+    assert report.passes["first"].held == ({} if hold == 1 else {name: hold})
 
 
 def test_it_stays_where_the_sampler_wants_that(model: Any) -> None:
@@ -168,7 +168,7 @@ def test_it_stays_where_the_sampler_wants_that(model: Any) -> None:
             report.progress(step, 4)
             call(model, 900 - 100 * step)
     assert seen == [ORDER[0]] * 4
-    assert report.held == {"LMS": 0}
+    assert report.passes["first"].held == {"LMS": 0}
 
 
 def test_a_host_may_name_the_sampler_before_it_counts(model: Any) -> None:
@@ -182,7 +182,7 @@ def test_a_host_may_name_the_sampler_before_it_counts(model: Any) -> None:
             call(model, 900 - 100 * step)
     # each timestep above the last one begins anew
     assert seen == [ORDER[0]] * 3 + [*ORDER[:2]]
-    assert report.held == {}
+    assert report.passes["first"].held == {}
 
 
 def test_a_fixed_phase_stays(model: Any) -> None:
@@ -190,7 +190,7 @@ def test_a_fixed_phase_stays(model: Any) -> None:
     with token_downsampling(settings) as report, phases_taken(model) as seen:
         sampling(model, [900, 700, 500])
     assert seen == [(0, 0)] * 3
-    assert report.held == {}
+    assert report.passes["first"].held == {}
 
 
 def test_a_nested_with_does_not_move_the_outer_ones_phase(model: Any) -> None:

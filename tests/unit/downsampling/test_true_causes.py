@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import pickle
 import subprocess
 import sys
 import threading
@@ -172,16 +171,6 @@ def test_one_object_in_two_threads_is_refused() -> None:
     with shared, ThreadPoolExecutor(1) as pool, refused:
         pool.submit(enter).result(60)
     enter()
-
-
-def test_a_report_pickles_with_all_it_says(unet: Any) -> None:
-    with token_downsampling(paper(factor=2, threshold=4, end=0.5)) as report:
-        call(unet)
-    copied = pickle.loads(pickle.dumps(report))
-    assert (copied.line(), copied.to_dict()) == (report.line(), report.to_dict())
-    copied.progress(0, 1)
-    copied.count(torch.nn.Identity(), (8, 8), 64, 16, None)
-    assert copied.layers == report.layers + 1
 
 
 def test_models_that_are_imported_inside_the_with() -> None:

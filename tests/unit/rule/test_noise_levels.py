@@ -76,7 +76,7 @@ def test_a_multistep_samplers_phase_rests_with_the_papers_factors(sampler: str) 
     assert len({phase for phase, _ in taken[:6]}) == 4
     late = {settings for _, settings in taken[7:]}
     assert late == {with_papers_factors(Settings()) if rests else Settings()}
-    assert list(report.rested) == ([sampler] if rests else [])
+    assert list(report.passes["first"].rested) == ([sampler] if rests else [])
 
 
 def test_without_a_leap_nothing_rests() -> None:

@@ -85,7 +85,7 @@ def test_the_sums_of_the_passes_are_the_report() -> None:
         for key, tally in counts.tallies.items():
             merged[key] = merged.get(key, 0) + tally.calls
     assert merged == {key: tally.calls for key, tally in report.tallies.items()}
-    assert (report.steps_of("first"), report.steps_of("hires")) == ((0, 20), (5, 10))
+    assert tuple(report.passes[name].steps for name in ("first", "hires")) == ((0, 20), (5, 10))
 
 
 # JSON
@@ -100,11 +100,15 @@ def test_as_json() -> None:
     count(report, range(2), LARGE, 77, 77, Reason.NOT_SELF_ATTENTION)
     written = json.loads(json.dumps(report.to_dict()))
     assert written.pop("passes") == {
-        "first": {"steps": written["steps"], "grids": written["grids"]}
+        "first": {
+            "steps": {**written["steps"], "asked": 2},
+            "phase_held": [],
+            "phase_rests": [],
+            "stopped": False,
+            "grids": written["grids"],
+        }
     }
     assert written == {
-        "phase_held": [],
-        "phase_rests": [],
         "window": "",
         "missed_elsewhere": False,
         "layers": 16,
@@ -117,6 +121,7 @@ def test_as_json() -> None:
                 "reason": None,
                 "layers": 10,
                 "calls": 20,
+                "steps": 1,
             },
             {
                 "grid": [64, 64],
@@ -125,6 +130,7 @@ def test_as_json() -> None:
                 "reason": "below_threshold",
                 "layers": 6,
                 "calls": 6,
+                "steps": 1,
             },
             {
                 "grid": [128, 128],
@@ -133,6 +139,7 @@ def test_as_json() -> None:
                 "reason": "not_self_attention",
                 "layers": 2,
                 "calls": 2,
+                "steps": 1,
             },
         ],
     }
@@ -152,6 +159,7 @@ def test_a_real_run_as_json() -> None:
         "reason": None,
         "layers": 2,
         "calls": 2,
+        "steps": 1,
     }
 
 
