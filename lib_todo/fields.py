@@ -7,9 +7,10 @@ import math
 import reprlib
 from typing import Any
 
-from .phase import MOVING, PHASE_CHOICES
-
 METHODS = ("nearest", "nearest-exact", "average", "max", "bilinear")
+# methods that take one token of each cell, and so have a choice of which
+PHASED_METHODS = ("nearest", "nearest-exact")
+PHASES = ("moving", "fixed")
 PASSES = ("both", "first", "hires")
 
 # values come from requests: a huge or deep one must not flood a log or a page
@@ -91,8 +92,7 @@ class Field:
             ok = self._is_number_in_range(value)
         if not ok:
             raise SettingsError(self.name, given, self.allowed)
-        # keep the object: MOVING as the default differs from an explicit "moving"
-        return value if value is MOVING else self.kind(value)
+        return self.kind(value)
 
     def _is_number_in_range(self, value: Any) -> bool:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -140,8 +140,8 @@ FIELDS = (
         int,
         64,
         "Threshold",
-        "The side, in tokens, of the size that the model was trained at; only larger pictures are "
-        "pooled. 64 is 512 pixels with SD 1.x and 1024 with SDXL.",
+        "The side, in tokens, of the size that the model was trained at. 64 is 512 pixels with "
+        "SD 1.x and 1024 with SDXL.",
         infotext="ToDo threshold",
         minimum=1,
         maximum=512,
@@ -184,12 +184,13 @@ FIELDS = (
     Field(
         "phase",
         str,
-        MOVING,
+        "moving",
         "Phase",
-        "moving takes other tokens in each step: no slower, a tenth of the error; fixed is the "
-        "paper's. Only with the methods nearest and nearest-exact.",
+        "moving takes another token of each cell in each step: no slower, a twentieth to a fifth "
+        "of the error; fixed is the paper's. The methods average, max and bilinear use all tokens "
+        "of a cell, so there is nothing to move.",
         infotext="ToDo phase",
-        choices=PHASE_CHOICES,
+        choices=PHASES,
     ),
     Field(
         "start",
@@ -221,6 +222,17 @@ FIELDS = (
         "Which passes of hires fix are pooled; without hires fix there is only the first.",
         infotext="ToDo pass",
         choices=PASSES,
+    ),
+    Field(
+        "above",
+        float,
+        1.0,
+        "Above",
+        "Only pictures larger than this many times the trained size are pooled, by their side.",
+        infotext="ToDo above",
+        minimum=0.125,
+        maximum=8,
+        step=0.125,
     ),
 )
 BY_NAME = {field.name: field for field in FIELDS}

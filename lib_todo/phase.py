@@ -17,19 +17,6 @@ Phase = tuple[int, int]
 # the paper's: the top left token of each cell
 FIXED: Phase = (0, 0)
 
-# methods that take one token of each cell, and so have a choice of which
-PHASED_METHODS = ("nearest", "nearest-exact")
-
-
-class _Default(str):
-    """A default recognised by identity: an equal text from the user is another object."""
-
-    __slots__ = ()
-
-
-MOVING = _Default("moving")
-PHASE_CHOICES = (MOVING, "fixed")
-
 
 @functools.lru_cache(maxsize=256)
 def phase_order(factor: float) -> tuple[Phase, ...]:

@@ -11,10 +11,9 @@ from typing import Any
 from .position import Moment
 from .reasons import Reason
 from .samplers import rule_for
-from .settings import BY_NAME, Settings
+from .settings import Settings
 
 Grid = tuple[int, int]
-LARGEST_THRESHOLD = int(BY_NAME["threshold"].maximum or 0)
 # Stable Diffusion's autoencoder turns 8 × 8 pixels into one latent
 PIXELS_PER_LATENT = 8
 MAX_FACTOR = 8
@@ -46,14 +45,14 @@ def scaled_factor(tokens: int, threshold: int, scale: float) -> int:
 
 
 def takes_part(grid: Grid, largest: Grid, settings: Settings) -> bool:
-    """Whether a layer of `grid` may be pooled: the picture is larger than the trained size.
+    """Whether a layer of `grid` may be pooled: the picture is larger than `above` times trained.
 
     The threshold is the trained grid of the largest level. A larger picture exceeds the trained
     grid of every level by the same ratio, so with a `deep_scale` all levels are pooled together.
     With a `deep_scale` of 0 each level is compared with the threshold itself, as in the paper.
     """
     measured = largest if settings.deep_scale and _size(largest) > _size(grid) else grid
-    return _size(measured) > settings.threshold**2
+    return _size(measured) > (settings.above * settings.threshold) ** 2
 
 
 def layer_factor(grid: Grid, largest: Grid, settings: Settings) -> float:
@@ -81,16 +80,11 @@ def in_lead_in(moment: Moment) -> bool:
 
 @functools.lru_cache(maxsize=256)
 def with_papers_factors(settings: Settings) -> Settings:
-    """The settings with automatic factors no greater than the paper's; explicit factors stay.
-
-    The paper compares with the model's trained grid. The preset `fast` has half that threshold and
-    half the `deep_scale`, so threshold / deep_scale is the trained grid.
-    """
-    own_grid = round(settings.threshold / settings.deep_scale) if settings.deep_scale else 0
+    """The settings with automatic factors no greater than the paper's; explicit factors stay."""
     changes: dict[str, Any] = {}
     if not settings.factor:
         changes["scale"] = min(settings.scale, 1.0)
-        changes["threshold"] = min(max(settings.threshold, own_grid), LARGEST_THRESHOLD)
+        changes["above"] = max(settings.above, 1.0)
     if not settings.deep_factor:
         changes["deep_scale"] = 0.0
     return dataclasses.replace(settings, **changes) if changes else settings

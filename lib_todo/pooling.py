@@ -11,9 +11,9 @@ from einops import rearrange
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from . import adaptive_pooling
-from .phase import FIXED, PHASED_METHODS, Phase
+from .fields import METHODS, PHASED_METHODS, SettingsError
+from .phase import FIXED, Phase
 from .plan import Grid, pooled_grid
-from .settings import METHODS, SettingsError
 
 # where PyTorch's adaptive pooling fails for sizes that do not divide: max is wrong, average missing
 WITHOUT_ADAPTIVE_POOLING = {"mps"}

@@ -6,8 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .fields import BY_NAME, FIELDS, METHODS, PASSES, Field, SettingsError
-from .phase import MOVING, PHASED_METHODS
+from .fields import BY_NAME, FIELDS, METHODS, PASSES, PHASED_METHODS, Field, SettingsError
 
 __all__ = [
     "BY_NAME",
@@ -22,23 +21,26 @@ __all__ = [
 ]
 
 # each preset is a bundle of ordinary settings; it leaves out the window and the passes
-_AUTOMATIC = {"factor": 0.0, "deep_factor": 0.0, "method": "nearest"}
-_PAPER = {**_AUTOMATIC, "threshold": 64, "scale": 1.0, "deep_scale": 0.0, "phase": "fixed"}
+_PAPER: dict[str, Any] = {
+    "factor": 0.0,
+    "deep_factor": 0.0,
+    "threshold": 64,
+    "scale": 1.0,
+    "deep_scale": 0.0,
+    "method": "nearest",
+    "phase": "fixed",
+    "above": 1.0,
+}
+_MOVING = {**_PAPER, "phase": "moving"}
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": _PAPER,
-    "close": {**_PAPER, "phase": MOVING},
-    "balanced": {
-        **_AUTOMATIC,
-        "threshold": 64,
-        "scale": 1.5,
-        "deep_scale": 1.0,
-        "phase": MOVING,
-    },
-    "fast": {**_AUTOMATIC, "threshold": 32, "scale": 1.0, "deep_scale": 0.5, "phase": MOVING},
+    "close": _MOVING,
+    "balanced": {**_MOVING, "scale": 1.5, "deep_scale": 1.0},
+    "fast": {**_MOVING, "scale": 2.0, "deep_scale": 1.0, "above": 0.5},
 }
 
 
-# the thresholds of the presets are for models whose largest level has this trained grid (its side)
+# the presets' threshold: the side of the largest level's trained grid in SD 1.x and SDXL
 NATIVE_GRID = 64
 
 
@@ -46,20 +48,19 @@ def preset_values(name: Any, native_grid: int = NATIVE_GRID) -> dict[str, Any]:
     """The values of a preset.
 
     Args:
-        native_grid: the side in tokens of the largest grid that the model was trained on; the
-            preset's threshold goes with it.
+        native_grid: the side in tokens of the largest grid that the model was trained on, which
+            becomes the threshold.
 
     Raises:
         SettingsError: no preset of that name, or a grid that no threshold may have.
     """
     if not isinstance(name, str) or name not in PRESETS:
         raise SettingsError("preset", name, "one of " + ", ".join(PRESETS))
-    values, threshold = PRESETS[name], BY_NAME["threshold"]
+    threshold = BY_NAME["threshold"]
     try:
-        side = threshold.check(native_grid)
+        return {**PRESETS[name], "threshold": threshold.check(native_grid)}
     except SettingsError:
         raise SettingsError("native_grid", native_grid, threshold.allowed) from None
-    return {**values, "threshold": max(1, values["threshold"] * side // NATIVE_GRID)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,14 +80,15 @@ class Settings:
         deep_scale: the same for deeper layers, each against its own trained grid; 0 compares them
             with the threshold, as the paper does.
         method: how tokens are pooled, one of METHODS.
-        phase: "moving" takes other tokens in each step, "fixed" always the same ones.
+        phase: "moving" takes other tokens in each step, "fixed" always the same ones. Methods that
+            use all tokens of a cell have nothing to move.
         start: the share of a pass's steps from which on layers are pooled, included.
         end: the share up to which they are, not included.
         passes: "both", "first" or "hires": which passes of hires fix.
+        above: how many times the threshold the side of the largest grid must exceed.
 
     Raises:
-        SettingsError: a value that FIELDS does not allow, start > end, or an explicit phase
-            "moving" with a method that takes whole cells.
+        SettingsError: a value that FIELDS does not allow, or start > end.
     """
 
     enabled: bool = True
@@ -96,26 +98,22 @@ class Settings:
     scale: float = 1.5
     deep_scale: float = 1.0
     method: str = "nearest"
-    phase: str = MOVING
+    phase: str = "moving"
     start: float = 0.0
     end: float = 1.0
     passes: str = "both"
+    above: float = 1.0
 
     def __post_init__(self) -> None:
         for field in FIELDS:
             object.__setattr__(self, field.name, field.check(getattr(self, field.name)))
         if self.start > self.end:
             raise SettingsError("start", self.start, f"no greater than end ({self.end:g})")
-        has_phase = self.method in PHASED_METHODS
-        if not has_phase and self.phase == MOVING and self.phase is not MOVING:
-            raise SettingsError(
-                "phase", str(self.phase), f"fixed, or left out, with the method {self.method}"
-            )
 
     @property
     def moves(self) -> bool:
         """Whether other tokens are taken in each step."""
-        return self.phase == MOVING and self.method in PHASED_METHODS
+        return self.phase == "moving" and self.method in PHASED_METHODS
 
     @classmethod
     def from_mapping(
@@ -163,9 +161,6 @@ class Settings:
             )
         names = list(BY_NAME)
         positional = dict(zip(names, args))
-        if positional.get("phase") == MOVING:
-            # a page sends every control, so the default there is not an explicit choice
-            positional["phase"] = MOVING
         if args and isinstance(args[0], Mapping):
             del positional[names[0]]
             return cls.from_mapping(args[0], base=positional)

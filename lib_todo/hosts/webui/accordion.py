@@ -20,7 +20,7 @@ NAMES = tuple(field.name for field in FIELDS[1:])
 # the same, grouped as on the page
 GROUPS = {
     "How much": ("factor", "deep_factor", "scale", "deep_scale"),
-    "Where": ("threshold", "passes"),
+    "Where": ("threshold", "above", "passes"),
     "When": ("start", "end"),
     "Which tokens": ("method", "phase"),
 }

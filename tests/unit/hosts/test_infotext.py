@@ -74,6 +74,8 @@ def test_the_factor_always_the_others_only_when_not_default(settings: Settings) 
         wanted.add("ToDo deep scale")
     if (settings.start, settings.end) != (0, 1):
         wanted.add("ToDo steps")
+    if settings.above != default.above:
+        wanted.add("ToDo above")
     if settings.passes != default.passes:
         wanted.add("ToDo pass")
     assert set(to_infotext(settings)) == wanted
@@ -118,6 +120,7 @@ def test_every_field_but_the_box_has_a_key() -> None:
         "start": 0.5,
         "end": 0.5,
         "passes": "first",
+        "above": 0.5,
     }
     assert set(changed) == {field.name for field in FIELDS} - {"enabled"}
     plain = to_infotext(Settings())

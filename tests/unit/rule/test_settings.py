@@ -27,6 +27,7 @@ DEFAULTS = {
     "start": 0.0,
     "end": 1.0,
     "passes": "both",
+    "above": 1.0,
 }
 FACTORS = ("factor", "deep_factor")
 FRACTIONS = ("start", "end")
@@ -50,6 +51,7 @@ ALLOWED = {
     "start": "a number from 0 to 1",
     "end": "a number from 0 to 1",
     "passes": "one of both, first, hires",
+    "above": "a number from 0.125 to 8",
 }
 
 ACCEPTED = [

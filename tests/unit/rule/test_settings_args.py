@@ -13,9 +13,9 @@ from lib_todo import Settings, SettingsError
 
 NAMES = [
     *("enabled", "factor", "deep_factor", "threshold", "scale", "deep_scale", "method", "phase"),
-    *("start", "end", "passes"),
+    *("start", "end", "passes", "above"),
 ]
-POSITIONAL = [False, 2.5, 3, 32, 1.25, 0.5, "max", "fixed", 0.25, 0.75, "hires"]
+POSITIONAL = [False, 2.5, 3, 32, 1.25, 0.5, "max", "fixed", 0.25, 0.75, "hires", 0.5]
 WANTED = Settings(
     enabled=False,
     factor=2.5,
@@ -28,6 +28,7 @@ WANTED = Settings(
     start=0.25,
     end=0.75,
     passes="hires",
+    above=0.5,
 )
 
 
@@ -69,7 +70,7 @@ def test_too_many_values(first: Any) -> None:
         Settings.from_args([first, *POSITIONAL[1:], "surplus"])
     text = str(caught.value)
     assert text.startswith("ToDo: args = [")
-    assert "at most 11 values" in text
+    assert "at most 12 values" in text
     assert all(name in text for name in NAMES)
 
 
