@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -90,6 +91,47 @@ def test_step_by_sigma(sigma: float, step: int) -> None:
 
 def test_step_where_sigmas_rise() -> None:
     assert [step_of(sigma, SIGMAS[::-1]) for sigma in (0.0, 0.5, 1.0, 2.0, 6.0)] == [0, 1, 1, 2, 3]
+
+
+def sample_heunpp2(model: Callable[[float], object], sigmas: torch.Tensor) -> list[object]:
+    """As ComfyUI's: a step looks at its end and at the next one's, too."""
+    seen = []
+    for i in range(len(sigmas) - 1):
+        seen += [model(float(level)) for level in sigmas[i : i + 3] if level > 0]
+    return seen
+
+
+def sample_in_slices(model: Callable[[float], object], sigmas: torch.Tensor) -> list[object]:
+    """A sampler that hands another one two levels at a time."""
+    seen = []
+    for i in range(len(sigmas) - 1):
+        seen += sample_heunpp2(model, sigmas[i : i + 2])
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("sampler", "steps"),
+    [
+        (sample_heunpp2, [0, 0, 0, 1, 1, 1, 2, 2, 3]),
+        (sample_in_slices, [0, 0, 1, 1, 2, 2, 3]),
+    ],
+)
+def test_what_a_step_looks_ahead_at_belongs_to_it(sampler: Callable, steps: list[int]) -> None:
+    sampling = Sampling(SETTINGS, SIGMAS, "heunpp2")
+    taken = sampler(lambda sigma: int(call(sampling, sigma)[0, 0, 0]), torch.tensor(SIGMAS))
+    expected = [row * 8 + column for row, column in phase_order(2)]
+    assert taken == [expected[step] for step in steps]
+
+
+@pytest.mark.parametrize("i", [None, 7, 1.0])
+def test_a_loop_that_does_not_count_steps_leaves_it_to_the_levels(i: object) -> None:
+    sampling = Sampling(SETTINGS, SIGMAS, "euler")
+
+    def sample(sigmas: torch.Tensor, i: object = i) -> list[int]:
+        return [int(call(sampling, sigma)[0, 0, 0]) for sigma in SIGMAS[:-1]]
+
+    expected = [row * 8 + column for row, column in phase_order(2)]
+    assert sample(torch.tensor(SIGMAS)) == expected
 
 
 @given(st.lists(st.floats(0.01, 100), min_size=1, max_size=50, unique=True))

@@ -15,7 +15,7 @@ from ...reasons import Reason
 from ...report import Report
 from ...runs.evaluation import Evaluation
 from ...settings import Settings
-from .schedule import step_of
+from .schedule import step_begun, step_of
 
 
 class Layer:
@@ -54,9 +54,11 @@ class Sampling:
             replaced: the places whose self-attention another node replaces in this call.
         """
         with self.lock:
-            # a sampler that adds noise evaluates a little above its step's sigma, which is not an
-            # earlier step
-            step = max(step_of(sigma, self.sigmas), self.report.position.step)
+            begun = step_begun()
+            step = step_of(sigma if begun is None else begun, self.sigmas)
+            # without a loop that tells: a sampler that adds noise evaluates a little above its
+            # step's sigma, which is not an earlier step
+            step = max(step, self.report.position.step)
             self.report.progress(step, max(1, len(self.sigmas) - 1))
             evaluation = Evaluation(self.settings, self.report.position.moment)
             if self.latent is None or latent[0] * latent[1] > self.latent[0] * self.latent[1]:

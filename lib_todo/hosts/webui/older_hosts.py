@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .call_stack import callers, local
+from ..call_stack import callers, local
 
 
 def denoiser_of(params: Any) -> Any:

@@ -11,8 +11,8 @@ from ...plan import Grid, pooled_grid
 from ...report import Report
 from ...settings import Settings
 from ...wording import nothing_pooled
+from ..call_stack import callers, local
 from . import prediction
-from .call_stack import callers, local
 from .infotext import JSON_KEY, REPORT_KEY, USED_KEY, Written, to_infotext
 from .step_times import in_words
 

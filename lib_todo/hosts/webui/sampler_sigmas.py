@@ -7,7 +7,7 @@ import weakref
 import torch
 
 from ...noise_levels import rest_from
-from .call_stack import callers, local
+from ..call_stack import callers, local
 
 
 class SamplerSigmas:

@@ -67,6 +67,12 @@ class ComfyHost(Program):
         where = entry["outputs"][node][kind][0]
         return (self.data / "output" / where["subfolder"] / where["filename"]).read_bytes()
 
+    def choices(self, node: str, field: str) -> list[str]:
+        """What a field of a node may be."""
+        answer = requests.get(f"{self.url}/object_info/{node}", timeout=30)
+        answer.raise_for_status()
+        return answer.json()[node]["input"]["required"][field][0]
+
     def forget(self) -> None:
         """Begin a new record of what the self-attention layers are handed."""
         requests.delete(f"{self.url}/tests/calls", timeout=30).raise_for_status()

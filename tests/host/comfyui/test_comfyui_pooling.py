@@ -65,19 +65,53 @@ def test_cond_and_uncond_share_the_phase(comfyui: ComfyHost, apart: bool) -> Non
     assert [len(phases) for phases in by_sigma.values()] == [1, 1, 1, 1]
 
 
-@pytest.mark.parametrize("sampler", ["dpm_2", "dpmpp_sde"])
-def test_evaluations_of_a_step_share_the_phase(comfyui: ComfyHost, sampler: str) -> None:
-    comfyui.run(text2image(TODO, sampler_name=sampler))
-    record = comfyui.record()
-    # the last step of these samplers is one evaluation of Euler's
-    steps = [0, 0, 1, 1, 2, 2, 3]
-    assert len(record["sigmas"]) == len(steps)
-    phases: dict[int, set] = {}
-    for call in pooled_calls(record):
-        phase = phase_of(call["positions"], (32, 32), 2)
-        phases.setdefault(steps[call["evaluation"]], set()).add(phase)
-    assert [len(found) for found in phases.values()] == [1, 1, 1, 1]
-    assert len(set().union(*phases.values())) == 4
+# how often each of four steps evaluates the model, where that is not once; the last step of most is
+# one of Euler's, and sa_solver_pece corrects each step from its second evaluation on
+EVALUATIONS = {
+    **dict.fromkeys(
+        (
+            "heun",
+            "exp_heun_2_x0",
+            "exp_heun_2_x0_sde",
+            "dpm_2",
+            "dpm_2_ancestral",
+            "dpmpp_2s_ancestral",
+            "dpmpp_2s_ancestral_cfg_pp",
+            "dpmpp_sde",
+            "dpmpp_sde_gpu",
+            "seeds_2",
+        ),
+        (2, 2, 2, 1),
+    ),
+    "heunpp2": (3, 3, 2, 1),
+    "seeds_3": (3, 3, 3, 1),
+    "sa_solver_pece": (1, 2, 2, 2),
+}
+# they go by noise levels of their own, whatever the schedule's steps are
+OWN_LEVELS = ("dpm_fast", "dpm_adaptive")
+
+
+def test_evaluations_of_a_step_share_phase_factor_and_window(comfyui: ComfyHost) -> None:
+    """With every sampler: the first of four steps is the lead-in, and the last one is left out."""
+    todo = ("ToDo", {**TODO[1], "factor": 0, "scale": 1.5, "end": 0.75})
+    for sampler in comfyui.choices("KSampler", "sampler_name"):
+        if sampler in OWN_LEVELS:
+            continue
+        comfyui.forget()
+        comfyui.run(text2image(todo, sampler_name=sampler))
+        record = comfyui.record()
+        of_each = EVALUATIONS.get(sampler, (1, 1, 1, 1))
+        steps = [step for step, count in enumerate(of_each) for _ in range(count)]
+        assert len(record["sigmas"]) == len(steps), sampler
+        taken: dict[int, set] = {}
+        for call in record["calls"]:
+            if call["queries"] == 32 * 32:
+                place = tuple(call["positions"][:2]), call["tokens"]
+                taken.setdefault(steps[call["evaluation"]], set()).add(place)
+        assert [len(found) for found in taken.values()] == [1, 1, 1, 1], f"{sampler}: {taken}"
+        sizes = [found.pop()[1] for found in taken.values()]
+        assert sizes[0] == 16 * 16 and sizes[3] == 32 * 32, f"{sampler}: {sizes}"
+        assert sizes[1] == sizes[2] < 32 * 32, f"{sampler}: {sizes}"
 
 
 @pytest.mark.parametrize(
