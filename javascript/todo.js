@@ -99,7 +99,8 @@
         const [width, height] = size;
         const [hires, refiner] = [readHires(tab), readRefiner(tab)];
         const sampler = shown(`${tab}_sampling`) ?? "";
-        return JSON.stringify({width, height, hires, refiner, sampler, values});
+        const images = Math.round(number(`${tab}_batch_size`) ?? 1);
+        return JSON.stringify({width, height, hires, refiner, sampler, images, values});
     }
 
     async function ask(route, state) {

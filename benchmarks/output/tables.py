@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-import torch
-
-from benchmarks.output import cells, hints, prediction, preset_targets, targets
+from benchmarks.output import cells, preset_targets, targets
 from benchmarks.output.pages import table
 from benchmarks.parts import calibration, overhead, samplers
 from benchmarks.peers.names import DENSE, IDEAL, TODO, attention_of
 from benchmarks.running.store import Store
 from benchmarks.running.timing import ratio
 from lib_todo import Settings
+from lib_todo.cost.architectures import SHAPES
+from lib_todo.cost.speedup import of_step
 from lib_todo.plan import latent_grid
 
 
@@ -100,7 +100,10 @@ def _beside_dense(store: Store, part: str, head: Sequence[str]) -> str:
         base = methods.get(DENSE, {}).get("seconds")
         for method, point in methods.items():
             speed_up = cells.times(ratio(base, point["seconds"])) if base else ""
-            rows.append([what, f"{size}²", method, cells.seconds(point["seconds"]), speed_up])
+            # a mark on what the file says is not the method's alone
+            mark = " †" if point.get("doubtful") else ""
+            seconds = cells.seconds(point["seconds"]) + mark
+            rows.append([what, f"{size}²", method, seconds, speed_up + mark])
     return table([*head, "speed-up"], rows) if rows else ""
 
 
@@ -118,38 +121,26 @@ def _memory(store: Store) -> str:
     return table(head, rows) if rows else ""
 
 
+def predicted(store: Store) -> Iterator[tuple[str, str, float, float]]:
+    """U-Net, side in pixels, and how many times as fast ToDo is: predicted, and measured."""
+    settings = Settings.from_preset("paper")
+    for (implementation, architecture, size), methods in store.groups("unet").items():
+        rates = calibration.rates(store, attention_of(implementation))
+        times = [methods.get(name, {}).get("seconds") for name in (DENSE, TODO)]
+        if architecture in SHAPES and rates and rates.attention and all(times):
+            latent, batch = latent_grid(int(size), int(size)), store.conditions("unet")["batch"]
+            # the cost model counts pictures, of which each is in a call twice
+            gain, _ = of_step(SHAPES[architecture], latent, settings, [rates], batch // 2 or 1)
+            yield f"{architecture}, {implementation}", size, gain, ratio(*times).median
+
+
 def _predictions(store: Store) -> str:
     head = ["U-Net", "pixels", "predicted speed-up", "measured", "prediction / measured"]
-    rate, measured_with = calibration.rates(store), store.conditions("unet")
-    rows = []
-    for (implementation, architecture, size), methods in store.groups("unet").items():
-        attention = attention_of(implementation)
-        times = [methods.get(name, {}).get("seconds") for name in (DENSE, TODO)]
-        if not prediction.calibrated(architecture, attention, rate) or not all(times):
-            continue
-        latent = latent_grid(int(size), int(size))
-        batch = measured_with["batch"]
-        itemsize = getattr(torch, store.data["machine"]["precision"]).itemsize
-        dense, pooled = (
-            prediction.seconds(architecture, latent, settings, batch, itemsize, rate, attention)
-            for settings in (
-                None,
-                Settings.from_preset("paper", threshold=measured_with["threshold"]),
-            )
-        )
-        measured, predicted = ratio(*times).median, dense / pooled
-        row = [f"{predicted:.3f}", f"{measured:.3f}", f"{predicted / measured:.3f}"]
-        rows.append([f"{architecture}, {implementation}", f"{size}²", *row])
+    rows = [
+        [unet, f"{size}²", f"{gain:.3f}", f"{measured:.3f}", f"{gain / measured:.3f}"]
+        for unet, size, gain, measured in predicted(store)
+    ]
     return table(head, rows) if rows else ""
-
-
-def _hints(store: Store) -> str:
-    head = ["U-Net", "pixels", "method", "the hint", "measured", "hint / measured"]
-    found = []
-    for unet, size, method, promised, measured in hints.rows(store):
-        numbers = [f"{number:.2f}" for number in (promised, measured, promised / measured)]
-        found.append([unet, f"{size}²", method, *numbers])
-    return table(head, found) if found else ""
 
 
 def _targets(store: Store) -> str:
@@ -224,7 +215,6 @@ def all_tables(store: Store) -> dict[str, str]:
         "pooling": _pooling(store),
         "overhead": _overhead(store),
         "predictions": _predictions(store),
-        "hints": _hints(store),
         "quality": _quality(store),
         "samplers": _samplers(store),
         "webui_samplers": _webui_samplers(store),

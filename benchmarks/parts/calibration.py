@@ -18,7 +18,7 @@ from benchmarks.running.store import Store
 from lib_todo.cost import unet as unet_cost
 from lib_todo.cost import workloads
 from lib_todo.cost.architectures import SHAPES
-from lib_todo.cost.rates import NARROW, WIDE, Rates
+from lib_todo.cost.rates import Rates
 from lib_todo.cost.workloads import Workload
 
 # channels per head of all architectures
@@ -69,17 +69,13 @@ def measure(bench: Bench) -> None:
     bench.interleave(("calibration",), methods)
 
 
-def rates(store: Store) -> dict[str, float]:
-    """Operations (bytes for elementwise) per second by workload; empty without a calibration."""
-    found = {}
-    for (name,), point in store.under("calibration").items():
-        if point.get("seconds"):
-            found[name] = point["work"] / statistics.median(point["seconds"].values())
-    return found
+def rates(store: Store, attention: str = AUTOMATIC) -> Rates | None:
+    """The calibration as the cost model has it; None without one.
 
-
-def as_the_hint_has_them(store: Store) -> Rates | None:
-    """The calibration in the form of the WebUI's rates; None without one."""
+    Args:
+        store: the results.
+        attention: of attention_backends.NAMES.
+    """
     work, seconds = {}, {}
     for (name,), point in store.under("calibration").items():
         if point.get("seconds"):
@@ -89,12 +85,13 @@ def as_the_hint_has_them(store: Store) -> Rates | None:
     def rate(*names: str) -> float:
         return sum(work[name] for name in names) / sum(seconds[name] for name in names)
 
+    by_width = {width: attention_workload(width, attention) for width in HEAD_WIDTHS}
     try:
         return Rates(
             products=rate(unet_cost.LINEAR, unet_cost.CONVOLUTION),
-            attention=rate(attention_workload(WIDE, AUTOMATIC)),
-            narrow_attention=rate(attention_workload(NARROW, AUTOMATIC)),
+            attention={width: rate(name) for width, name in by_width.items() if name in work},
             bytes=rate(unet_cost.ELEMENTWISE),
+            launch=0,
             itemsize=getattr(torch, store.data["machine"]["precision"]).itemsize,
         )
     except KeyError:

@@ -20,7 +20,7 @@ Call = Callable[[], Any]
 # returns a context manager that applies the method and yields the call to measure
 Method = Callable[[], AbstractContextManager[Call]]
 Methods = dict[str, Method]
-# if a call takes fewer seconds, every method gets a call to warm up
+# if a call takes fewer seconds on a CPU, every method gets a call to warm up
 SHORT = 1.0
 
 
@@ -104,7 +104,10 @@ class Bench:
         return True
 
     def warm_up(self, key: tuple[str, ...], methods: Methods) -> None:
-        """An untimed call of one method that still has runs; of all methods if calls are short."""
+        """An untimed call of each method that still has runs; on a CPU of one, if calls are long.
+
+        On a GPU the first call of each shape chooses kernels, which takes seconds.
+        """
         for name, method in methods.items():
             if len(self.store.seconds(*key, name)) >= self.rounds:
                 continue
@@ -117,7 +120,7 @@ class Bench:
                 method,
                 lambda call, took=took: took.append(timed(call, self.device)),
             )
-            if took and took[0] > SHORT:
+            if self.device.type == "cpu" and took and took[0] > SHORT:
                 return
 
     def memory(self, key: tuple[str, ...], methods: Methods) -> None:

@@ -1,8 +1,11 @@
-"""The shapes of the U-Nets: channels, levels and transformer blocks, as published."""
+"""The shape of a U-Net: channels, levels and transformer blocks; published, loaded or in a file."""
 
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,3 +57,69 @@ SHAPES: dict[str, UNetShape] = {
     "SD 2.x": UNetShape((320, 640, 1280, 1280), (1, 1, 1, 0), 1, context_width=1024),
     "SDXL": UNetShape((320, 640, 1280), (0, 2, 10), 10, context_width=2048, vector_width=2816),
 }
+
+_TRANSFORMER = re.compile(r"(input_blocks\.\d+|middle_block)\.1\.transformer_blocks\.(\d+)\.")
+
+
+def shape_of_unet(unet: Any) -> UNetShape | None:
+    """The shape of a U-Net built like ldm's, as in the WebUIs and ComfyUI, or of diffusers'.
+
+    None where it is of another kind (SD3, Flux), or has no spatial transformers.
+    """
+    # torch.compile wraps a whole model under other names
+    unet = getattr(unet, "_orig_mod", unet)
+    if hasattr(getattr(unet, "config", None), "down_block_types"):
+        return _shape_of_config(unet.config)
+    return shape_of_weights(dict(_weights(unet))) if hasattr(unet, "input_blocks") else None
+
+
+def shape_of_weights(sizes: Mapping[str, Sequence[int]]) -> UNetShape | None:
+    """The same from the sizes of the U-Net's weights, by their ldm names."""
+    depths: dict[str, int] = {}
+    for match in filter(None, map(_TRANSFORMER.match, sizes)):
+        depths[match[1]] = max(depths.get(match[1], 0), int(match[2]) + 1)
+    contexts = [size for name, size in sizes.items() if name.endswith("attn2.to_k.weight")]
+    if not depths or not contexts:
+        return None
+    channels, depth = [sizes["input_blocks.0.0.weight"][0]], [0]
+    last = max(int(name.split(".")[1]) for name in sizes if name.startswith("input_blocks."))
+    for block in (f"input_blocks.{number}" for number in range(1, last + 1)):
+        if f"{block}.0.op.weight" in sizes:
+            channels.append(channels[-1])
+            depth.append(0)
+            continue
+        channels[-1] = sizes.get(f"{block}.0.out_layers.3.weight", channels[-1:])[0]
+        depth[-1] = depths.get(block, depth[-1])
+    return UNetShape(
+        channels=tuple(channels),
+        depths=tuple(depth),
+        middle_depth=depths.get("middle_block", 0),
+        context_width=contexts[0][1],
+        vector_width=sizes.get("label_emb.0.0.weight", (0, 0))[1],
+    )
+
+
+def _weights(unet: Any) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Outputs and inputs of each layer; a quantized weight's own size would say something else."""
+    for name, layer in unet.named_modules():
+        for kind in ("features", "channels"):
+            if hasattr(layer, f"in_{kind}") and hasattr(layer, f"out_{kind}"):
+                size = getattr(layer, f"out_{kind}"), getattr(layer, f"in_{kind}")
+                yield f"{name}.weight", size
+
+
+def _shape_of_config(config: Any) -> UNetShape | None:
+    channels = tuple(config.block_out_channels)
+    depths = config.transformer_layers_per_block
+    depths = [depths] * len(channels) if isinstance(depths, int) else list(depths)
+    crossed = ["CrossAttn" in block for block in config.down_block_types]
+    in_middle = "CrossAttn" in (config.mid_block_type or "")
+    if not any(crossed) or not all(isinstance(depth, int) for depth in depths):
+        return None
+    return UNetShape(
+        channels=channels,
+        depths=tuple(depth if has else 0 for depth, has in zip(depths, crossed)),
+        middle_depth=depths[-1] if in_middle else 0,
+        context_width=config.cross_attention_dim,
+        vector_width=config.projection_class_embeddings_input_dim or 0,
+    )

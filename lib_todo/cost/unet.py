@@ -52,7 +52,7 @@ class _Counter:
 
     shape: UNetShape
     grids: tuple[Grid, ...]
-    settings: Settings | None
+    factors: tuple[float, ...]
     batch: int
     itemsize: int
 
@@ -80,11 +80,7 @@ class _Counter:
 
     def keys(self, level: int) -> int:
         """The self-attention keys that the settings leave at a level."""
-        grid = self.grids[level]
-        if self.settings is None or not self.settings.enabled:
-            return math.prod(grid)
-        largest = next(g for g, depth in zip(self.grids, self.shape.depths) if depth)
-        return math.prod(pooled_grid(grid, layer_factor(grid, largest, self.settings)))
+        return math.prod(pooled_grid(self.grids[level], self.factors[level]))
 
     def residual(self, level: int, inputs: int, outputs: int) -> Iterator[Operation]:
         size = self.size(level)
@@ -172,5 +168,22 @@ def unet_operations(
         batch: images in the call, two for each with classifier-free guidance.
         itemsize: bytes of a number, 2 for half precision.
     """
-    grids = tuple(level_grid(latent, 2**index) for index in range(len(shape.channels)))
-    return list(_Counter(shape, grids, settings, batch, itemsize).operations())
+    grids, factors = _grids(shape, latent), pooled_levels(shape, latent, settings)
+    return list(_Counter(shape, grids, factors, batch, itemsize).operations())
+
+
+def pooled_levels(shape: UNetShape, latent: Grid, settings: Settings | None) -> tuple[float, ...]:
+    """The factor of each level, the largest first; 1 where nothing is pooled."""
+    grids = _grids(shape, latent)
+    if settings is None or not settings.enabled or not shape.levels:
+        return (1,) * len(grids)
+    used = {level.downscale for level in shape.levels}
+    largest = level_grid(latent, min(used))
+    return tuple(
+        layer_factor(grid, largest, settings) if 2**index in used else 1
+        for index, grid in enumerate(grids)
+    )
+
+
+def _grids(shape: UNetShape, latent: Grid) -> tuple[Grid, ...]:
+    return tuple(level_grid(latent, 2**index) for index in range(len(shape.channels)))

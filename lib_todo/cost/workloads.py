@@ -1,6 +1,7 @@
 """Calls to measure a machine with, in shapes from a real U-Net, and their operations.
 
-The shapes are SD 1.x's at 768 pixels, where each takes some tenths of a second on a CPU.
+On a CPU the shapes are SD 1.x's at 768 pixels, where each takes some tenths of a second. On a GPU
+they are larger, so that a kernel takes longer than Python needs to launch it.
 """
 
 from __future__ import annotations
@@ -10,38 +11,93 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 # a call, and its number of operations (for `moves`, of bytes)
 Workload = tuple[Callable[[], Any], int]
+# tokens as [batch, tokens, channels] and a number of heads; what comes out is not looked at
+Attend = Callable[[torch.Tensor, int], Any]
 HEADS = 8
-ATTENTION_TOKENS = 4096
+
+
+def _side(device: torch.device) -> int:
+    """Of the largest grid, in tokens."""
+    return 96 if device.type == "cpu" else 192
 
 
 def linear(**like: Any) -> list[Workload]:
     """Linear layers; `like` has device and dtype."""
-    shapes = [(9216, 320, 2560), (9216, 1280, 320), (2304, 640, 640), (576, 1280, 10240)]
+    rows = _side(like["device"]) ** 2
+    shapes = (
+        (rows, 320, 2560),
+        (rows, 1280, 320),
+        (rows // 4, 640, 640),
+        (rows // 16, 1280, 10240),
+    )
     return [_linear(*shape, **like) for shape in shapes]
 
 
 def convolution(**like: Any) -> list[Workload]:
     """3×3 convolutions."""
-    return [_convolution(*shape, **like) for shape in ((96, 320), (48, 640), (24, 1280))]
+    side = _side(like["device"])
+    shapes = ((side, 320), (side // 2, 640), (side // 4, 1280))
+    return [_convolution(*shape, **like) for shape in shapes]
 
 
-def attention(head_width: int, **like: Any) -> list[Workload]:
-    """Self-attention with that many channels per head."""
+def fused_attention(tokens: torch.Tensor, heads: int) -> torch.Tensor:
+    """PyTorch's own choice of a kernel."""
     # laid out in memory as in U-Nets: heads next to each other within a token
-    query, key, value = (
-        torch.randn(1, ATTENTION_TOKENS, HEADS, head_width, **like).transpose(1, 2)
-        for _ in range(3)
-    )
-    operations = 4 * HEADS * ATTENTION_TOKENS**2 * head_width
-    return [(lambda: F.scaled_dot_product_attention(query, key, value), operations)]
+    split = tokens.unflatten(2, (heads, -1)).transpose(1, 2)
+    return F.scaled_dot_product_attention(split, split, split)
+
+
+def attention(head_width: int, attend: Attend = fused_attention, **like: Any) -> list[Workload]:
+    """Self-attention with that many channels per head, by a host's own function if it has one."""
+    tokens = torch.randn(1, 4 * _side(like["device"]) ** 2 // 9, HEADS * head_width, **like)
+    operations = 4 * tokens.shape[1] ** 2 * tokens.shape[2]
+    return [(lambda: attend(tokens, HEADS), operations)]
 
 
 def moves(**like: Any) -> list[Workload]:
     """Elementwise operations, one of each kind that the cost model counts, and their bytes."""
-    return [_moves(side, channels, **like) for side, channels in ((96, 320), (48, 640))]
+    side = _side(like["device"])
+    return [_moves(*shape, **like) for shape in ((side, 320), (side // 2, 640))]
+
+
+def block(**like: Any) -> Workload:
+    """A residual and a transformer block of one layer each, so small that only launching counts.
+
+    As many modules are called as in a U-Net, for the 21 operations that cost.unet counts there.
+    """
+    wide, side = 32, 8
+    norms = [nn.GroupNorm(8, wide), *(nn.LayerNorm(wide) for _ in range(3))]
+    convolutions = [nn.Conv2d(wide, wide, 3, padding=1) for _ in range(2)]
+    linears = [nn.Linear(wide, wide) for _ in range(11)]
+    widen, narrow = nn.Linear(wide, 8 * wide), nn.Linear(4 * wide, wide)
+    for layer in (*norms, *convolutions, *linears, widen, narrow):
+        layer.to(**like)
+    activation, dropout = nn.SiLU(), nn.Dropout(0).eval()
+    image, time = torch.randn(2, wide, side, side, **like), torch.randn(2, wide, **like)
+
+    def attend(x: torch.Tensor, layers: list[nn.Linear]) -> torch.Tensor:
+        query, key, value = (
+            layer(x).unflatten(2, (4, -1)).transpose(1, 2).contiguous() for layer in layers[:3]
+        )
+        found = F.scaled_dot_product_attention(query, key, value)
+        return dropout(layers[3](found.transpose(1, 2).reshape(x.shape)))
+
+    def run() -> None:
+        x = convolutions[0](activation(norms[0](image)))
+        x = x + linears[0](activation(time))[:, :, None, None]
+        x = image + convolutions[1](dropout(activation(norms[0](x))))
+        tokens = linears[1](norms[0](x).flatten(2).transpose(1, 2).contiguous())
+        tokens = tokens + attend(norms[1](tokens), linears[2:6])
+        tokens = tokens + attend(norms[2](tokens), linears[6:10])
+        left, right = widen(norms[3](tokens)).chunk(2, dim=-1)
+        tokens = tokens + narrow(dropout(left * F.gelu(right)))
+        x + linears[10](tokens).transpose(1, 2).reshape(image.shape).contiguous()
+
+    return run, 21
 
 
 def _linear(rows: int, inputs: int, outputs: int, **like: Any) -> Workload:

@@ -1,15 +1,11 @@
-"""The two bounds, and the operations that a prediction counts."""
+"""The two bounds: keys that are handed over ready-made."""
 
 from __future__ import annotations
 
-import pytest
 import torch
 
-from benchmarks.output import prediction
 from benchmarks.peers import bounds
 from lib_todo import Settings
-from lib_todo.cost.architectures import SHAPES
-from lib_todo.cost.unet import KINDS, unet_operations
 
 
 class Attention(torch.nn.Module):
@@ -32,14 +28,3 @@ def test_bounds_hand_over_ready_made_keys() -> None:
         assert attention(small) is small
     assert attention(tokens) is tokens
     assert "forward" not in attention.__dict__
-
-
-def test_every_operation_has_a_rate() -> None:
-    rate = dict.fromkeys([*KINDS, *(f"attention {width}" for width in (40, 64, 80, 160))], 1.0)
-    for name, shape in SHAPES.items():
-        counted = unet_operations(shape, (64, 64), itemsize=4)
-        work = sum(op.flops for op in counted)
-        passed = sum(op.bytes for op in counted if not op.flops)
-        for itemsize in (2, 4):
-            seconds = prediction.seconds(name, (64, 64), None, 1, itemsize, rate)
-            assert seconds == pytest.approx(work + passed * itemsize / 4)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from lib_todo import Settings
 from lib_todo.cost.architectures import SHAPES
-from lib_todo.cost.speedup import speedup
+from lib_todo.cost.rates import typical
+from lib_todo.cost.speedup import of_step
 from lib_todo.hosts.comfyui import patch
 from lib_todo.hosts.comfyui.node_text import line
 from lib_todo.hosts.comfyui.sampling import Sampling
@@ -236,7 +237,7 @@ def test_the_line_expects_what_the_cost_model_says(sampler: str) -> None:
     taken = (
         Settings(threshold=4, scale=1, deep_scale=0) if sampler == "lms" else Settings(threshold=4)
     )
-    least, most = speedup(shape, (16, 16), taken)
+    least, most = of_step(shape, (16, 16), taken, typical("cpu"))
     assert 1 < least < most
     assert f"{least:.2f} to {most:.2f} times as fast" in line(sampling, shape)
     assert "times as fast" not in line(sampling, None)

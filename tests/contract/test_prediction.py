@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from lib_todo import Settings, wording
+from lib_todo.cost.architectures import shape_of_weights
 from lib_todo.hosts.webui import checkpoint, prediction
-from lib_todo.hosts.webui.checkpoint_file import shape_of_sizes
 from lib_todo.report import Report
 
 openaimodel = pytest.importorskip("ldm.modules.diffusionmodules.openaimodel")
@@ -157,7 +157,7 @@ def test_reads_the_width_of_what_sdxl_adds_to_the_time() -> None:
 def test_the_weights_of_a_file_tell_the_same(shape: dict[str, Any]) -> None:
     model = unet(**shape)
     sizes = {name: list(weight.shape) for name, weight in model.named_parameters()}
-    assert shape_of_sizes(sizes) == checkpoint.shape_of(processing(model, 512, 512).sd_model)
+    assert shape_of_weights(sizes) == checkpoint.shape_of(processing(model, 512, 512).sd_model)
 
 
 @pytest.mark.parametrize("model", [None, object(), types.SimpleNamespace(joint_blocks=[])])

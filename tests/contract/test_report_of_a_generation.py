@@ -201,7 +201,7 @@ def test_seconds_a_step_and_the_gain_over_an_earlier_generation_without(
     from lib_todo.hosts.webui import lifecycle, step_times
 
     now = [0.0]
-    monkeypatch.setattr(lifecycle, "_step_times", step_times.StepTimes(lambda: now[0]))
+    monkeypatch.setattr(step_times, "times", step_times.StepTimes(lambda: now[0]))
 
     def taking(seconds: float) -> Any:
         def call(height: int, width: int) -> torch.Tensor:

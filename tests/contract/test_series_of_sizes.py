@@ -68,7 +68,7 @@ def test_each_size_has_its_own_seconds(
     from lib_todo.hosts.webui import step_times
 
     now = [0.0]
-    monkeypatch.setattr(lifecycle, "_step_times", step_times.StepTimes(lambda: now[0]))
+    monkeypatch.setattr(step_times, "times", step_times.StepTimes(lambda: now[0]))
 
     def slow(height: int, width: int) -> torch.Tensor:
         now[0] += width * (1 if on else 2)

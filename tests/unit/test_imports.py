@@ -59,7 +59,7 @@ def test_the_public_names() -> None:
     import lib_todo
 
     public = ["Binding", "Report", "Settings", "SettingsError", "bind", "pool_tokens"]
-    public.append("token_downsampling")
+    public += ["predict", "token_downsampling"]
     assert sorted(lib_todo.__all__) == public
     assert all(hasattr(lib_todo, name) for name in public)
 

@@ -7,7 +7,7 @@ from typing import Any
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from comfy_api.latest import io
 
-from ...cost.loaded_unet import shape_of_unet
+from ...cost.architectures import shape_of_unet
 from ...settings import SettingsError
 from ...wording import nothing_pooled
 from .inputs import inputs, settings_of

@@ -10,7 +10,7 @@ from modules.ui_components import FormHTML, InputAccordion
 
 from ... import __version__
 from ...settings import BY_NAME, FIELDS, Field, preset_values
-from . import machine_rates, preset_choice
+from . import machine, preset_choice
 from .arguments import END_OF_ARGS, choices_on_page, from_page, on_page
 from .paste import PasteKey
 from .routes import HINT
@@ -55,7 +55,7 @@ def build(script: Any) -> list[Any]:
                 with gr.Row(elem_classes="todo-controls"):
                     for name in names:
                         controls[name] = _control(BY_NAME[name], script.elem_id(name))
-        measure = gr.Button(MEASURE, size="sm", elem_id=script.elem_id("measure"))
+        measure = gr.Button(_measure_text, size="sm", elem_id=script.elem_id("measure"))
         measure.click(fn=_measure, inputs=[], outputs=[measure], show_progress=False)
         end = gr.Textbox(
             END_OF_ARGS, label=END_OF_ARGS, visible=False, elem_id=script.elem_id("end_of_args")
@@ -114,11 +114,15 @@ def _preset_pasted(values: dict[str, Any]) -> str | None:
 def _measure() -> Any:
     """Measure; runs in the queue, since only then the page shows the warning."""
     try:
-        machine_rates.measure_now()
-    except machine_rates.BusyError as error:
+        machine.measure_now()
+    except machine.BusyError as error:
         gr.Warning(str(error))
-        return gr.update()
-    return gr.update(value="Measure this machine again")
+    return gr.update(value=_measure_text())
+
+
+def _measure_text() -> str:
+    measured = machine.here().measured_on()
+    return f"Measure this machine again (last on {measured})" if measured else MEASURE
 
 
 def _hint_html() -> str:

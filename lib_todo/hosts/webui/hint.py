@@ -1,53 +1,79 @@
-"""The hint in the accordion: what will be pooled, and how much faster a step will be."""
+"""The hint in the accordion: how much faster the picture will be made, and by which preset."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...cost.architectures import UNetShape
 from ...cost.rates import Rates
-from ...cost.speedup import range_in_words, speedup, speedup_of_pass
+from ...cost.speedup import ONE, Stage, in_words, of_pass, of_step, stages, waits_for_python
+from ...cost.unet import pooled_levels
 from ...plan import (
-    LEAD_IN,
+    PIXELS_PER_LATENT,
     latent_grid,
+    level_grid,
     pass_wanted,
     pooled_grid,
     settings_for_sampler,
-    with_papers_factors,
 )
+from ...samplers import rule_for
 from ...settings import BY_NAME, FIELDS, Settings, SettingsError
-from .arguments import from_page, in_words
+from . import arguments, preset_choice
 from .parts import Part
-from .prediction import NO_LAYERS, Size, factors
+from .prediction import NO_LAYERS, Size
+from .step_times import Seen
 
 NOT_KNOWN = "not known before the checkpoint is loaded"
-# image sides, in pixels, that are tried to find where pooling would start
-SIDES = range(64, 4097, 64)
-ROUNDING = 1e-6
+WAITS = (
+    "Python launches the work more slowly than this GPU does it; a larger picture, a batch or "
+    "torch.compile gains more"
+)
+# how much each preset changes the picture, beside the paper's; by how many times the trained side
+# the picture is (docs/performance.md)
+CHANGES = {
+    2: {"close": 0.05, "balanced": 0.50, "fast": 0.82, "paper": 1},
+    3: {"close": 0.10, "balanced": 0.42, "fast": 0.49, "paper": 1},
+    4: {"close": 0.20, "balanced": 0.41, "fast": 0.56, "paper": 1},
+}
+# the side of the trained grid in tokens, and pixels between the sizes that are named
+TRAINED, STEP = float(BY_NAME["threshold"].default), 64
 
 
-def lines(parts: list[Part], values: Mapping[str, Any], rates: Rates | None = None) -> list[str]:
-    """The hint, one line for each part; a line in front says where nothing will be gained.
+def lines(
+    parts: list[Part],
+    values: Mapping[str, Any],
+    machines: Sequence[Rates],
+    images: int = 1,
+    seen: Callable[[Part, Settings], Seen | None] = lambda part, settings: None,
+) -> list[str]:
+    """The hint: a line for each part, and one that compares the presets.
 
     Args:
         parts: of the generation, see parts.of.
         values: what the controls show, by the names of the settings.
-        rates: the machine's; None where it was not measured.
+        machines: the machine's rates, or two between which they lie.
+        images: the batch.
+        seen: what was measured on pictures like these, which goes before what is computed.
     """
     try:
         settings = _settings(values)
     except SettingsError as error:
-        return [f"This will be refused. {in_words(error)}"]
+        return [f"This will be refused. {arguments.in_words(error)}"]
     if all(part.known and part.shape is None for part in parts):
         return [f"Nothing to gain: {NO_LAYERS}"]
     if settings.start == settings.end:
         return ["Nothing to gain: Start and End are the same, so no step is pooled"]
-    gains = {part: _gain(part, settings, rates) for part in parts}
-    found = [f"{part.head(len(parts) > 1)}: {gain or _why(part)}" for part, gain in gains.items()]
-    if not any(gains.values()) and all(part.known for part in parts):
-        found.insert(0, f"Nothing to gain. {_what_would_help(parts, settings)}")
-    return found
+    pooled = {part: _stages(part, settings) for part in parts}
+    if not any(pooled.values()) and all(part.known for part in parts):
+        return [_why_nothing(parts, settings)]
+    found = []
+    for part in parts:
+        told = _gain(part, pooled[part], settings, machines, images, seen(part, settings))
+        found.append(f"{part.head(len(parts) > 1)}: {told}")
+    last = [part for part, found_stages in pooled.items() if found_stages][-1:]
+    return found + [_presets(part, machines, images) for part in last]
 
 
 def _settings(values: Mapping[str, Any]) -> Settings:
@@ -56,93 +82,120 @@ def _settings(values: Mapping[str, Any]) -> Settings:
             raise SettingsError("name of a setting", name, "one of " + ", ".join(BY_NAME))
     # the page sends every control, so a default there is not a choice of the user's
     shown = {field.name: field.default for field in FIELDS} | dict(values)
-    return Settings.from_args([from_page(BY_NAME[name], shown[name]) for name in BY_NAME])
+    return Settings.from_args([arguments.from_page(BY_NAME[name], shown[name]) for name in BY_NAME])
 
 
-def _why(part: Part) -> str:
+def _stages(part: Part, settings: Settings) -> list[Stage]:
+    if part.shape is None or not pass_wanted(part.pass_name, settings.passes):
+        return []
+    return stages(part.shape, latent_grid(*part.size), settings, part.sampler, part.steps)
+
+
+def _gain(
+    part: Part,
+    pooled: list[Stage],
+    settings: Settings,
+    machines: Sequence[Rates],
+    images: int,
+    seen: Seen | None,
+) -> str:
+    """What is pooled in the part, and how much faster it gets."""
     if not part.known:
         return NOT_KNOWN
-    return "nothing is pooled" if part.shape else f"nothing is pooled, {NO_LAYERS}"
-
-
-def _gain(part: Part, settings: Settings, rates: Rates | None) -> str:
-    """What is pooled in the part and how much faster it gets; empty where nothing is pooled."""
-    if part.shape is None or not pass_wanted(part.pass_name, settings.passes):
-        return ""
-    stages = _stages(part, settings_for_sampler(settings, part.sampler))
-    if not stages:
-        return ""
+    if not part.shape:
+        return f"nothing changes, {NO_LAYERS}"
+    if not pooled:
+        return "nothing changes, and nothing is lost"
     latent = latent_grid(*part.size)
-    gains = [speedup(part.shape, latent, stage, rates) for stage, _ in stages]
-    most_steps = _pooled(part.shape, part.size, stages[-1][0])
-    grids = [
-        "{1}×{0} → {3}×{2} tokens (by {4:g})".format(*grid, *pooled_grid(grid, factor), factor)
-        for grid, factor in most_steps.items()
-    ]
-    text = f"{', '.join(grids)}. A step will be {range_in_words(*gains[-1])} times as fast"
-    shares = [share for _, share in stages]
-    windowed = sum(shares) < 1 - ROUNDING
-    if windowed:
-        text += " from Start to End"
-    if len(stages) > 1:
-        text += " after the first quarter"
-    if windowed or len(stages) > 1:
-        whole = [speedup_of_pass(zip(shares, bounds, strict=True)) for bounds in zip(*gains)]
-        text += f", all steps together {range_in_words(*whole)} times"
-    return text
-
-
-def _stages(part: Part, settings: Settings) -> list[tuple[Settings, float]]:
-    """The settings of the lead-in and of the steps after it, each with its share of the steps.
-
-    A single stage where both pool the same; none where nothing is pooled.
-    """
-    found: list[tuple[Settings, float]] = []
-    assert part.shape is not None
-    for stage, start, end in (
-        (with_papers_factors(settings), 0.0, LEAD_IN),
-        (settings, LEAD_IN, 1.0),
+    told = f"{_grids(part.shape, part.size, pooled[-1].settings)}. "
+    if seen:
+        return f"{told}{seen.times:.2f} times as fast here, from {seen.pictures} pictures"
+    whole = of_pass(part.shape, latent, pooled, machines, images)
+    told += f"{in_words(whole)} times as fast"
+    step = of_step(part.shape, latent, pooled[-1].settings, machines, images)
+    if in_words(step) != in_words(whole):
+        when = "after the first quarter"
+        if (settings.start, settings.end) != (0, 1):
+            when = "from Start to End"
+        told += f", a step {when} {in_words(step)} times"
+    if len(machines) == 1 and waits_for_python(
+        part.shape, latent, pooled[-1].settings, machines[0], images
     ):
-        share = part.window(max(start, settings.start), min(end, settings.end))
-        pooled = _pooled(part.shape, part.size, stage)
-        if not share or not pooled:
-            continue
-        if found and _pooled(part.shape, part.size, found[0][0]) == pooled:
-            share += found.pop()[1]
-        found.append((stage, share))
-    return found
+        told += f". {WAITS}"
+    return told
 
 
-def _pooled(shape: UNetShape, size: Size, settings: Settings) -> dict[tuple[int, int], float]:
-    found = factors(_downscales(shape), size, settings)
-    return {grid: factor for grid, factor in found.items() if factor > 1}
+def _grids(shape: UNetShape, size: Size, settings: Settings) -> str:
+    latent = latent_grid(*size)
+    told = []
+    for index, factor in enumerate(pooled_levels(shape, latent, settings)):
+        if factor > 1:
+            height, width = level_grid(latent, 2**index)
+            left = pooled_grid((height, width), factor)
+            told.append(f"{width}×{height} → {left[1]}×{left[0]} tokens (by {factor:g})")
+    return ", ".join(told)
 
 
-def _downscales(shape: UNetShape) -> list[int]:
-    found = [2**index for index, depth in enumerate(shape.depths) if depth]
-    deepest = 2 ** (len(shape.channels) - 1)
-    return [*found, deepest] if shape.middle_depth and deepest not in found else found
+def _presets(part: Part, machines: Sequence[Rates], images: int) -> str:
+    """How fast each preset would make the part, and how much it would change the picture."""
+    assert part.shape is not None
+    latent, names = latent_grid(*part.size), preset_choice.names()
+    gains = []
+    for name in names:
+        pooled = _stages(part, Settings.from_preset(name))
+        gains.append(of_pass(part.shape, latent, pooled, machines, images) if pooled else ONE)
+    told = " · ".join(f"{name} {in_words(gain)}" for name, gain in zip(names, gains))
+    told += " times as fast"
+    # where the phase rests, all of them change it as the paper does
+    if rule_for(part.sampler, reported=True).careful:
+        return told
+    ratio = _ratio(part.shape, part.size, TRAINED)
+    change = CHANGES[min(CHANGES, key=lambda times: abs(times - ratio))]
+    compared = " · ".join(f"{name} {change[name]:g}" for name in names)
+    return f"{told}; change of the picture, where the paper's is 1: {compared}"
 
 
-def _what_would_help(parts: list[Part], settings: Settings) -> str:
+def _ratio(shape: UNetShape, size: Size, threshold: float) -> float:
+    """How many times the trained side the picture's is."""
+    trained = threshold * shape.levels[0].downscale * PIXELS_PER_LATENT
+    return math.sqrt(math.prod(size)) / trained
+
+
+def _why_nothing(parts: list[Part], settings: Settings) -> str:
     wanted = [part for part in parts if pass_wanted(part.pass_name, settings.passes)]
     if not wanted:
-        if settings.passes == "hires":
-            return "The setting Passes is hires, but hires fix is off"
-        return "Set Passes to both"
-    last = [part for part in wanted if part.shape][-1:]
-    if last and not last[0].window(settings.start, settings.end):
-        return "No step lies between Start and End"
-    for part in last:
-        for width, height in _larger(part.size):
-            allowed = settings_for_sampler(settings, part.sampler)
-            if part.shape and _pooled(part.shape, (width, height), allowed):
-                return f"These settings take effect from about {width}×{height} up"
-    return "Choose automatic factors, or a lower threshold"
+        only_hires = settings.passes == "hires"
+        why = "Passes is hires, but hires fix is off" if only_hires else "set Passes to both"
+        return f"Nothing to gain: {why}"
+    part = [part for part in wanted if part.shape][-1]
+    if max(settings.start, part.steps[0]) >= min(settings.end, part.steps[1]):
+        return "Nothing to gain: no step lies between Start and End"
+    width, height = part.size
+    told = f"{width}×{height}: nothing changes, and nothing is lost"
+    size = _takes_effect_from(part, settings_for_sampler(settings, part.sampler))
+    if size is None:
+        return f"{told}. Automatic factors, or larger ones, would pool"
+    return f"{told}. These settings take effect from about {size[0]}×{size[1]} up"
 
 
-def _larger(size: Size) -> list[Size]:
-    """Sizes of the same shape, by the shorter side."""
-    scales = [side / min(size) for side in SIDES]
-    found = [(round(size[0] * scale / 8) * 8, round(size[1] * scale / 8) * 8) for scale in scales]
-    return [(width, height) for width, height in found if width * height > size[0] * size[1]]
+def _takes_effect_from(part: Part, settings: Settings) -> Size | None:
+    """The least size of the part's shape that these settings pool; None where factors are 1."""
+    assert part.shape is not None
+    # an automatic factor is 2 from 1.5 up, see plan.scaled_factor; the picture has to be larger
+    # than the trained size in any case
+    ratios = [1.0] if settings.factor > 1 else []
+    if not settings.factor:
+        ratios.append(max(1.0, 1.5 / settings.scale))
+    if len(part.shape.levels) > 1:
+        # without a scale each level is compared with the threshold: the next one has half the side
+        own_grid = 1 if settings.deep_scale else 2
+        if settings.deep_factor > 1:
+            ratios.append(own_grid)
+        elif not settings.deep_factor:
+            ratios.append(max(1.0, 1.5 / (settings.deep_scale or 1)) * own_grid)
+    if not ratios:
+        return None
+    times = min(ratios) / _ratio(part.shape, part.size, settings.threshold)
+    shorter = (math.floor(min(part.size) * times / STEP) + 1) * STEP
+    width, height = (round(side * shorter / min(part.size) / 8) * 8 for side in part.size)
+    return width, height

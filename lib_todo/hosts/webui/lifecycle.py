@@ -12,7 +12,16 @@ from ...downsampling import token_downsampling
 from ...interception import active
 from ...report import Report
 from ...settings import Settings, SettingsError
-from . import older_hosts, options, prediction, refusal, result_texts, series, step_times
+from . import (
+    machine,
+    older_hosts,
+    options,
+    prediction,
+    refusal,
+    result_texts,
+    series,
+    step_times,
+)
 from .arguments import read_settings
 from .sampler_sigmas import SamplerSigmas
 from .sampler_steps import SamplerSteps
@@ -30,7 +39,6 @@ class _Here(threading.local):
 
 # by thread, since another thread's denoiser calls do not concern it
 _here = _Here()
-_step_times = step_times.StepTimes()
 
 
 class Generation:
@@ -45,7 +53,7 @@ class Generation:
         self.steps = SamplerSteps()
         self.sigmas = SamplerSigmas()
         # by pass: what its step times can be compared with, and evaluations per step
-        self.shapes: dict[str, tuple[step_times.Shape, float]] = {}
+        self.kinds: dict[str, tuple[step_times.Kind, float]] = {}
         self.sizes: result_texts.Sizes = self.series.sizes(settings) if self.series else {}
         # the lines under the image; later tiles of the same image replace them
         self.shown: list[str] = self.series.shown if self.series else []
@@ -73,6 +81,8 @@ def begin(p: Any, args: Sequence[Any], make: series.Downsampling = token_downsam
     # inside another generation's sampling, off is entered too, to mask the outer settings
     if settings.enabled or active.entered_run() is not None:
         setattr(p, GENERATION, Generation(p, settings, make))
+    if settings.enabled:
+        machine.measure_once()
 
 
 def _forget(p: Any) -> None:
@@ -155,7 +165,7 @@ def on_denoiser_call(params: Any) -> None:
     `params.sampling_step` lags by one from the second step on; the denoiser's own count is exact.
     """
     denoiser = older_hosts.denoiser_of(params)
-    _note_step_time(denoiser, getattr(params, "x", None))
+    _note_step_time(denoiser, params)
     if not _here.running:
         return
     generation = _here.running[-1]
@@ -174,15 +184,16 @@ def _pass(p: Any) -> str:
     return "hires" if getattr(p, "is_hr_pass", False) else "first"
 
 
-def _note_step_time(denoiser: Any, latent: Any) -> None:
-    """Time every generation's steps; those without ToDo are what later ones are compared with."""
+def _note_step_time(denoiser: Any, params: Any) -> None:
+    """Time every generation's steps; those without ToDo are what others are compared with."""
     p = denoiser.p
     mine = _here.running[-1] if _here.running and _here.running[-1].owner() is p else None
-    shape = step_times.shape_of(p, latent)
-    pooled = mine is not None and mine.settings.enabled
-    _step_times.evaluation(p, denoiser.step, _pass(p), shape, pooled)
+    sampler = prediction.sampler_of(p, _pass(p))
+    kind = step_times.kind_of(p, params, sampler, machine.attention())
+    settings = mine.settings if mine is not None and mine.settings.enabled else None
+    step_times.times.evaluation(p, denoiser.step, denoiser.total_steps, _pass(p), kind, settings)
     if mine is not None:
-        mine.shapes[_pass(p)] = shape, step_times.evaluations_a_step(denoiser)
+        mine.kinds[_pass(p)] = kind, step_times.evaluations_a_step(denoiser)
 
 
 def report_on(p: Any, generation: Generation) -> None:
@@ -213,10 +224,11 @@ def report_on(p: Any, generation: Generation) -> None:
 
 def _seconds_of(p: Any, generation: Generation, pass_name: str) -> result_texts.SecondsPerStep:
     """Seconds per step of that pass, and of a pass like it without ToDo."""
-    if pass_name not in generation.shapes:
+    if pass_name not in generation.kinds:
         return None, None
-    shape, evaluations = generation.shapes[pass_name]
-    found = _step_times.seconds(p, pass_name, shape), _step_times.without(shape)
+    kind, evaluations = generation.kinds[pass_name]
+    times = step_times.times
+    found = times.seconds(p, pass_name, kind, generation.settings), times.without(kind)
     ours, without = (seconds and seconds * evaluations for seconds in found)
     return ours, without
 

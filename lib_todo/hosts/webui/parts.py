@@ -78,10 +78,10 @@ class Part:
         refined = f", refiner from {self.begin:g} of its steps on" if self.begin else ""
         return f"{NAMES[self.pass_name]}, {size}{refined}"
 
-    def window(self, start: float, end: float) -> float:
-        """The share of the part's steps that lies between `start` and `end` of the pass."""
-        shared = max(0.0, min(end, self.end) - max(start, self.begin))
-        return shared / (self.end - self.begin) if self.end > self.begin else 0.0
+    @property
+    def steps(self) -> tuple[float, float]:
+        """Which share of the pass's steps it is."""
+        return self.begin, self.end
 
 
 def of(

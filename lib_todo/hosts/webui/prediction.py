@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from ...cost.loaded_unet import is_of_diffusers, shape_of_unet
+from ...cost.architectures import shape_of_unet
 from ...plan import (
     PIXELS_PER_LATENT,
     Grid,
@@ -59,20 +59,10 @@ def unet_of(model: Any) -> Any:
 def attention_downscales(unet: Any) -> list[int]:
     """The downscales at which a U-Net has spatial transformers: [1, 2, 4, 8] for SD 1.x.
 
-    The U-Net is a list of `input_blocks`, some of which hold a Downsample, and a `middle_block`;
-    SD.Next's is diffusers'. Empty for a model of another shape (SD3, Flux).
+    Empty for a model of another shape (SD3, Flux).
     """
-    if is_of_diffusers(unet):
-        shape = shape_of_unet(unet)
-        return [level.downscale for level in shape.levels] if shape else []
-    scale, found = 1, set()
-    for block in [*getattr(unet, "input_blocks", ()), getattr(unet, "middle_block", ())]:
-        names = {type(part).__name__ for part in block}
-        if "Downsample" in names:
-            scale *= 2
-        if any(name.endswith("Transformer") for name in names):
-            found.add(scale)
-    return sorted(found)
+    shape = shape_of_unet(unet)
+    return [level.downscale for level in shape.levels] if shape else []
 
 
 def factors(downscales: list[int], size: Size, settings: Settings) -> dict[Grid, float]:

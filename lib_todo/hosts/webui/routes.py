@@ -10,7 +10,10 @@ from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
 from ...cost.architectures import UNetShape
-from . import checkpoint, hint, machine_rates, parts
+from ...plan import latent_grid
+from ...settings import Settings
+from . import checkpoint, hint, machine, parts, step_times
+from .step_times import Seen
 
 HINT = "/todo/hint"
 LONGEST_SIDE = 65536
@@ -47,6 +50,7 @@ class HintAsked(BaseModel):
     hires: HiresAsked = Field(default_factory=HiresAsked)
     refiner: RefinerAsked = Field(default_factory=RefinerAsked)
     sampler: str = ""
+    images: int = Field(1, ge=1, le=1024)
     # any values; the settings' own check says what is wrong with one
     values: dict[str, Any] = Field(default_factory=dict)
 
@@ -65,18 +69,25 @@ def add(app: FastAPI) -> None:
 async def answer_hint(asked: HintAsked) -> dict[str, Any]:
     """The hint for this state. It takes a few milliseconds and does not wait for a generation."""
     hires = parts.Hires(asked.hires.enabled, asked.hires.scale, asked.hires.x, asked.hires.y)
-    named = asked.refiner.checkpoint not in ("", NONE)
-    refiner = parts.Refiner(
-        asked.refiner.enabled and named, asked.refiner.switch_at, _refined_passes()
-    )
+    refines = asked.refiner.enabled and asked.refiner.checkpoint not in ("", NONE)
+    refiner = parts.Refiner(refines, asked.refiner.switch_at, _refined_passes())
     hires_checkpoint = asked.hires.checkpoint.replace(SAME, "")
-    shapes = _shapes({"first": "", "hires": hires_checkpoint, "refiner": asked.refiner.checkpoint})
+    named = {"first": "", "hires": hires_checkpoint, "refiner": asked.refiner.checkpoint}
+    shapes = _shapes(named)
     if "first" not in shapes and checkpoint.loaded() is None:
         return {"lines": []}
     hires_sampler = asked.hires.sampler.replace(SAME_SAMPLER, "") or asked.sampler
     samplers = {"first": _sampler(asked.sampler), "hires": _sampler(hires_sampler)}
     found = parts.of(shapes, asked.width, asked.height, hires, refiner, samplers)
-    return {"lines": hint.lines(found, asked.values, machine_rates.rates())}
+
+    def seen(part: parts.Part, settings: Settings) -> Seen | None:
+        path, latent = checkpoint.path_named(named[part.pass_name]), latent_grid(*part.size)
+        attention = machine.attention()
+        known = step_times.known_before(path, latent, asked.images, part.sampler, attention)
+        return step_times.times.seen(known, settings) if part.steps == (0, 1) else None
+
+    candidates = machine.here().candidates()
+    return {"lines": hint.lines(found, asked.values, candidates, asked.images, seen)}
 
 
 def _shapes(names: dict[str, str]) -> dict[str, UNetShape | None]:

@@ -12,8 +12,7 @@ pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 import torch
 from diffusers import UNet2DConditionModel
 
-from lib_todo.cost.architectures import SHAPES
-from lib_todo.cost.loaded_unet import shape_of_unet
+from lib_todo.cost.architectures import SHAPES, shape_of_unet
 
 CONFIGS: dict[str, dict[str, Any]] = {
     "SD 1.x": {"block_out_channels": (320, 640, 1280, 1280), "cross_attention_dim": 768},

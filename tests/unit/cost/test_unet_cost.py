@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections import Counter
 
 import pytest
@@ -13,9 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.models.unets import CONFIGS, build_diffusers, inputs_for
 from lib_todo import Settings, token_downsampling
 from lib_todo.cost.architectures import SHAPES
-from lib_todo.cost.attention import attention_flops, layer_costs
 from lib_todo.cost.unet import ATTENTION, CONVOLUTION, ELEMENTWISE, LINEAR, unet_operations
-from lib_todo.plan import pooled_grid
+from lib_todo.plan import layer_factor, level_grid, pooled_grid
 
 pytest.importorskip("diffusers")
 
@@ -79,29 +79,14 @@ def test_the_whole_unet(unet, size: tuple[int, int], settings: Settings | None) 
         assert sum(op.bytes for op in counted if op.kind == kind) == moved[kind]
     assert all(op.bytes > 0 for op in counted)
 
-    # the hint's table: the same keys, in as many layers
-    table = "SDXL" if name == "SDXL" else "SD 1.x, 2.x"
-    costs = layer_costs(table, *size, settings or paper(factor=1, deep_factor=1))
+    # as many layers, with the keys that the rule leaves
     expected: Counter[tuple[int, int]] = Counter()
-    for cost in costs:
-        expected[cost.pooled_keys, cost.level.channels] += cost.level.layers
+    levels = SHAPES[name].levels
+    grids = [level_grid(latent, level.downscale) for level in levels]
+    for level, grid in zip(levels, grids):
+        factor = layer_factor(grid, grids[0], settings) if settings else 1
+        expected[math.prod(pooled_grid(grid, factor)), level.channels] += level.layers
     assert shapes == expected
-
-
-@pytest.mark.parametrize("channels, heads", [(320, 8), (640, 10)])
-@pytest.mark.parametrize("grid, factor", [((64, 64), 1), ((48, 40), 2), ((33, 17), 2.5)])
-def test_one_layer(channels: int, heads: int, grid: tuple[int, int], factor: float) -> None:
-    from diffusers.models.attention_processor import Attention
-
-    with torch.device("meta"):
-        layer = Attention(channels, heads=heads, dim_head=channels // heads)
-        tokens = torch.empty(1, grid[0] * grid[1], channels)
-        pooled = pooled_grid(grid, factor)
-        keys = torch.empty(1, pooled[0] * pooled[1], channels)
-    with FlopCounterMode(display=False) as flops, torch.no_grad():
-        layer(tokens, encoder_hidden_states=keys)
-    queries, left = tokens.shape[1], keys.shape[1]
-    assert attention_flops(queries, left, channels) == flops.get_total_flops()
 
 
 def test_levels_of_the_published_shapes() -> None:

@@ -13,16 +13,16 @@ import torch
 from ldm_sizes import sizes_of
 from safetensors.torch import save_file
 
-from lib_todo.cost.architectures import SHAPES, UNetShape
+from lib_todo.cost.architectures import SHAPES, UNetShape, shape_of_weights
 from lib_todo.hosts.webui import checkpoint
-from lib_todo.hosts.webui.checkpoint_file import UNET, shape_of_file, shape_of_sizes
+from lib_todo.hosts.webui.checkpoint import UNET, shape_of_file
 
 REFINER = UNetShape((384, 768, 1536, 1536), (0, 4, 4, 0), 4, context_width=1280, vector_width=2560)
 
 
 @pytest.mark.parametrize("shape", [*SHAPES.values(), REFINER])
 def test_the_shape_is_read_off_the_weights(shape: UNetShape) -> None:
-    assert shape_of_sizes(sizes_of(shape)) == shape
+    assert shape_of_weights(sizes_of(shape)) == shape
 
 
 def save(path: Path, sizes: dict[str, Any]) -> str:

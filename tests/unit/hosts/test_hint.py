@@ -11,13 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib_todo.cost.architectures import SHAPES, UNetShape
+from lib_todo.cost.rates import Rates, typical
+from lib_todo.cost.speedup import in_words, of_pass, stages
 from lib_todo.hosts.webui import parts
-from lib_todo.hosts.webui.hint import lines
+from lib_todo.hosts.webui.hint import WAITS, lines
 from lib_todo.hosts.webui.parts import Hires, Refiner
+from lib_todo.hosts.webui.step_times import Seen
 from lib_todo.plan import latent_grid, layer_factor, level_grid, pooled_grid
-from lib_todo.settings import FIELDS, Settings
+from lib_todo.settings import FIELDS, PRESETS, Settings
 
 SD15, SDXL = SHAPES["SD 1.x"], SHAPES["SDXL"]
+CPU = typical("cpu")
 SIZES = [(512, 512), (1024, 1024), (1024, 768), (520, 328), (1536, 2048), (4096, 4096)]
 
 
@@ -29,7 +33,7 @@ def hint(
     **values: Any,
 ) -> list[str]:
     shapes = {"first": shape, "hires": shape}
-    return lines(parts.of(shapes, width, height, hires), values)
+    return lines(parts.of(shapes, width, height, hires), values, CPU)
 
 
 def with_refiner(
@@ -40,7 +44,7 @@ def with_refiner(
 ) -> list[str]:
     """At 1024×1024, with a refiner from 0.75 of the steps on."""
     found = parts.of(shapes, 1024, 1024, hires, Refiner(True, 0.75, passes))
-    return lines(found, {"factor": 2, "deep_factor": 1, **values})
+    return lines(found, {"factor": 2, "deep_factor": 1, **values}, CPU)
 
 
 @pytest.mark.parametrize("shape", [SD15, SDXL], ids=["SD 1.x", "SDXL"])
@@ -58,11 +62,51 @@ def test_the_grids_are_the_rules(shape: UNetShape, size: tuple[int, int]) -> Non
 
 def test_a_pass_alone_and_two_by_name() -> None:
     by_two = {"factor": 2, "deep_factor": 1}
-    (alone,) = hint(1024, 1024, **by_two)
-    assert alone.startswith("1024×1024: 128×128 → 64×64 tokens (by 2). A step will be ")
-    first, hires = hint(512, 512, Hires(True, 2), **by_two)
-    assert first == "First pass, 512×512: nothing is pooled"
-    assert hires == f"Hires pass, {alone}"
+    alone, presets = hint(1024, 1024, **by_two)
+    assert alone == "1024×1024: 128×128 → 64×64 tokens (by 2). 1.33 to 1.72 times as fast"
+    first, hires, again = hint(512, 512, Hires(True, 2), **by_two)
+    assert first == "First pass, 512×512: nothing changes, and nothing is lost"
+    assert (hires, again) == (f"Hires pass, {alone}", presets)
+
+
+def test_the_presets_are_compared_for_this_picture() -> None:
+    """By speed and by change, whatever is chosen; where the phase rests, by speed alone."""
+    told = hint(1024, 1024, factor=2)[-1]
+    assert told == hint(1024, 1024)[-1]
+    for preset in PRESETS:
+        found = stages(SD15, (128, 128), Settings.from_preset(preset))
+        assert f"{preset} {in_words(of_pass(SD15, (128, 128), found, CPU))}" in told
+    assert told.endswith("close 0.05 · balanced 0.5 · fast 0.82 · paper 1")
+    assert hint(2048, 2048)[-1].endswith("close 0.2 · balanced 0.41 · fast 0.56 · paper 1")
+    careful = parts.of({"first": SD15}, 1024, 1024, samplers={"first": "LMS"})
+    assert lines(careful, {}, CPU)[-1].endswith("times as fast")
+
+
+def test_a_measured_machine_has_one_figure_and_what_was_seen_goes_before_it() -> None:
+    found = parts.of({"first": SD15}, 1024, 1024)
+    rates = Rates(3e11, {64: 1e11}, 1e10, 0, 4)
+    told = lines(found, {"factor": 2}, [rates])
+    assert " to " not in told[0] + told[1]
+    asked = []
+
+    def seen(part: parts.Part, settings: Settings) -> Seen:
+        asked.append((part, settings))
+        return Seen(1.338, 3)
+
+    told = lines(found, {"factor": 2}, [rates], 1, seen)
+    assert told[0].endswith("1.34 times as fast here, from 3 pictures")
+    assert asked == [(found[0], Settings(factor=2))]
+    slow = Rates(3e14, {64: 3e14}, 3e12, 2e-4, 2)
+    assert lines(found, {}, [slow])[0].endswith(f"1.00 times as fast. {WAITS}")
+    assert WAITS not in lines(found, {}, [slow], images=8)[0]
+
+
+def test_a_part_of_the_steps_is_named_as_what_it_is() -> None:
+    """At 640 the paper's factors pool nothing; a window is only named where there is one."""
+    assert "a step after the first quarter" in hint(640, 640)[0]
+    assert "a step after the first quarter" in hint(512, 512, **PRESETS["fast"])[0]
+    assert "a step from Start to End" in hint(1024, 1024, end=0.5)[0]
+    assert "a step" not in hint(1024, 1024, **PRESETS["paper"])[0]
 
 
 def test_each_checkpoint_is_told_by_its_own_layers() -> None:
@@ -70,18 +114,19 @@ def test_each_checkpoint_is_told_by_its_own_layers() -> None:
     first, hires = lines(
         parts.of({"first": SD15, "hires": SDXL}, 1024, 1024, Hires(True, 2)),
         {"factor": 2, "deep_factor": 1},
-    )
+        CPU,
+    )[:2]
     assert "128×128 → 64×64" in first
     assert "128×128 → 64×64" in hires
     assert "2048×2048" in hires
-    base, refined = with_refiner({"first": SD15, "refiner": SDXL})
+    base, refined, _ = with_refiner({"first": SD15, "refiner": SDXL})
     assert "128×128 → 64×64" in base
     assert "from 0.75 of its steps on" in refined
-    assert "nothing is pooled" in refined
+    assert "nothing changes" in refined
 
 
 def test_a_refiner_of_the_same_shape_needs_no_line_of_its_own() -> None:
-    assert len(with_refiner({"first": SD15, "refiner": SD15})) == 1
+    assert len(with_refiner({"first": SD15, "refiner": SD15})) == 2
 
 
 @pytest.mark.parametrize(
@@ -94,17 +139,15 @@ def test_a_refiner_of_the_same_shape_needs_no_line_of_its_own() -> None:
 )
 def test_a_refiner_is_in_the_passes_that_the_host_says(passes: str, heads: list[str]) -> None:
     shapes = {"first": SD15, "hires": SD15, "refiner": SDXL}
-    told = with_refiner(shapes, Hires(True, 2), passes)
+    told = with_refiner(shapes, Hires(True, 2), passes)[:-1]
     assert [line.split(" pass")[0] for line in told] == heads
 
 
 def test_a_window_after_which_the_refiner_begins_pools_nothing_of_it() -> None:
     shapes = {"first": SDXL, "refiner": SD15}
-    (none, base, refined) = with_refiner(shapes, end=0.75)
-    assert none.startswith("Nothing to gain")
-    assert [base.endswith("nothing is pooled"), refined.endswith("nothing is pooled")] == [True] * 2
-    assert "all steps together" in with_refiner(shapes, start=0.8)[-1]
-    assert "all steps together" not in with_refiner(shapes, start=0.5)[-1]
+    assert with_refiner(shapes, end=0.75) == ["Nothing to gain: no step lies between Start and End"]
+    assert "from Start to End" in with_refiner(shapes, start=0.8)[1]
+    assert "from Start to End" not in with_refiner(shapes, start=0.5)[1]
 
 
 @pytest.mark.parametrize("sampler", ["LMS", "LCM", "PLMS"])
@@ -114,7 +157,7 @@ def test_a_sampler_that_takes_the_papers_factors_is_promised_no_more(sampler: st
 
     def told(samplers: dict[str, str], **values: Any) -> list[str]:
         found = parts.of(shapes, 1024, 1024, Hires(True, 2), samplers=samplers)
-        return [line.split(": ")[1] for line in lines(found, values)]
+        return [line.split(": ")[1] for line in lines(found, values, CPU)[:2]]
 
     paper = told({}, scale=1, deep_scale="0")
     assert told({"first": sampler, "hires": sampler}) == paper
@@ -124,10 +167,10 @@ def test_a_sampler_that_takes_the_papers_factors_is_promised_no_more(sampler: st
 
 
 def test_a_checkpoint_that_is_not_known_is_no_promise() -> None:
-    first, hires = lines(parts.of({"first": None}, 512, 512, Hires(True, 2)), {})
+    first, hires = lines(parts.of({"first": None}, 512, 512, Hires(True, 2)), {}, CPU)
     assert "no self-attention layers" in first
     assert "before the checkpoint is loaded" in hires
-    (alone,) = lines(parts.of({}, 1024, 1024), {})
+    (alone,) = lines(parts.of({}, 1024, 1024), {}, CPU)
     assert "before the checkpoint is loaded" in alone
 
 
@@ -140,18 +183,51 @@ def test_the_size_of_the_hires_pass_is_the_hosts() -> None:
     assert Hires().size(512, 328) is None
 
 
-def test_nothing_to_gain_comes_first_with_what_would_help() -> None:
-    first, *_ = hint(512, 512)
-    assert first.startswith("Nothing to gain. These settings take effect from about ")
-    size = first.split("about ")[1].split(" ")[0]
-    width, height = map(int, size.split("×"))
-    assert "Nothing" not in hint(width, height)[0]
-    assert "Nothing" in hint(width - 64, height - 64)[0]
-    assert hint(1024, 1024, passes="hires")[0] == (
-        "Nothing to gain. The setting Passes is hires, but hires fix is off"
+def test_nothing_to_gain_is_one_line_with_what_would_help() -> None:
+    (told,) = hint(512, 512)
+    assert told == (
+        "512×512: nothing changes, and nothing is lost. These settings take effect from about "
+        "576×576 up"
     )
-    assert hint(1024, 1024, start=0.5, end=0.5)[0].startswith("Nothing to gain: Start and End")
-    assert hint(1024, 1024, shape=None)[0].startswith("Nothing to gain: this model has no")
+    (told,) = hint(512, 512, factor=1, deep_factor=1)
+    assert told.endswith("Automatic factors, or larger ones, would pool")
+    (told,) = hint(1024, 1024, passes="hires")
+    assert told == "Nothing to gain: Passes is hires, but hires fix is off"
+    (told,) = hint(1024, 1024, Hires(True, 1), shape=SD15, passes="first", threshold=512)
+    assert "4160×4160" in told
+    (told,) = hint(1024, 1024, start=0.5, end=0.5)
+    assert told.startswith("Nothing to gain: Start and End")
+    (told,) = hint(1024, 1024, shape=None)
+    assert told.startswith("Nothing to gain: this model has no")
+
+
+@given(
+    shape=st.sampled_from([SD15, SDXL]),
+    sides=st.tuples(st.integers(8, 250), st.integers(8, 250)),
+    values=st.fixed_dictionaries(
+        {
+            "factor": st.sampled_from([0, 1, 1.5, 3]),
+            "deep_factor": st.sampled_from([0, 1, 2]),
+            "threshold": st.sampled_from([20, 64]),
+            "scale": st.sampled_from([0.25, 1, 1.5, 4]),
+            "deep_scale": st.sampled_from([0, 0.5, 1, 2]),
+        }
+    ),
+)
+def test_the_size_that_is_named_is_the_first_that_is_pooled(
+    shape: UNetShape, sides: tuple[int, int], values: dict[str, Any]
+) -> None:
+    width, height = (8 * side for side in sides)
+    told = hint(width, height, shape=shape, **values)
+    if "about " in told[0]:
+        named = tuple(map(int, told[0].split("about ")[1].split(" ")[0].split("×")))
+        # a grid is rounded up, and sizes are named in steps of 64
+        more, less = (tuple(side * (1 + by / min(named)) for side in named) for by in (8, -150))
+        assert "nothing changes" not in hint(*map(round, more), shape=shape, **values)[0]
+        if min(less) >= 16:
+            assert "nothing changes" in hint(*map(round, less), shape=shape, **values)[0]
+    elif "Automatic factors" in told[0]:
+        assert "nothing changes" in hint(8 * width, 8 * height, shape=shape, **values)[0]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +249,7 @@ def test_what_will_be_refused_is_named_before(values: dict[str, Any], named: str
 def test_start_and_end_count() -> None:
     whole, part = hint(1024, 1024)[0], hint(1024, 1024, start=0.9)[0]
     assert whole != part
-    assert "all steps together" in part
+    assert "a step from Start to End" in part
 
 
 anything = st.none() | st.booleans() | st.floats() | st.text(max_size=8) | st.lists(st.integers())
@@ -205,16 +281,18 @@ def test_whatever_is_asked_is_answered(
     values: dict[str, Any],
     shapes: dict[str, UNetShape | None],
 ) -> None:
-    assert all(lines(parts.of(shapes, width, height, hires, refiner), values))
+    assert all(lines(parts.of(shapes, width, height, hires, refiner), values, CPU))
 
 
 def test_the_route_answers_checks_and_is_silent_without_a_model(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fastapi, testing = pytest.importorskip("fastapi"), pytest.importorskip("fastapi.testclient")
-    from lib_todo.hosts.webui import checkpoint, machine_rates, routes
+    from lib_todo.hosts.webui import checkpoint, machine, routes, step_times
 
-    monkeypatch.setattr(machine_rates, "rates", lambda: None)
+    here = types.SimpleNamespace(candidates=lambda: CPU)
+    monkeypatch.setattr(machine, "here", lambda: here)
+    monkeypatch.setattr(step_times.times, "seen", lambda known, settings: None)
     app = fastapi.FastAPI()
     routes.add(app)
     client = testing.TestClient(app)
@@ -225,7 +303,7 @@ def test_the_route_answers_checks_and_is_silent_without_a_model(
     monkeypatch.setattr(checkpoint, "shape_named", lambda name: SDXL if name == "other" else SD15)
     assert client.post(routes.HINT, json=asked).json() == {"lines": hint(1024, 1024, factor=2)}
     hires = {"enabled": True, "scale": 2, "checkpoint": "other"}
-    _, second = client.post(routes.HINT, json=asked | {"hires": hires}).json()["lines"]
+    _, second, _ = client.post(routes.HINT, json=asked | {"hires": hires}).json()["lines"]
     assert second.split(": ")[1] == hint(2048, 2048, shape=SDXL, factor=2)[0].split(": ")[1]
     for bad in (
         {"width": 0},

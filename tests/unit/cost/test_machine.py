@@ -1,0 +1,161 @@
+"""The machine's rates: measured once by itself on a GPU, kept by all that they depend on."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lib_todo import predict
+from lib_todo.cost import machine, rates
+from lib_todo.cost.machine import Machine
+from lib_todo.cost.rates import HEAD_WIDTHS, Rates, typical
+
+FOUND = Rates(3e11, {40: 1e11, 64: 2e11}, 1e10, 1e-5, 2)
+GPU = torch.device("cuda", 0)
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What was measured, in order; every measurement finds FOUND."""
+    asked: list[tuple[Any, ...]] = []
+
+    def measure(*given: Any) -> Rates:
+        asked.append(given)
+        return FOUND
+
+    monkeypatch.setattr(rates, "measure", measure)
+    monkeypatch.setattr(machine, "_failed", set())
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "RTX 4070")
+    return asked
+
+
+def test_a_gpu_is_measured_once_and_for_each_setup(measured: list[Any], tmp_path: Path) -> None:
+    file = tmp_path / "machine.json"
+    here = Machine(GPU, torch.float16, file, attention="xformers")
+    assert here.rates() is None
+    assert here.candidates() == typical("cuda")
+    for _ in range(2):
+        here.measure_once()
+    assert len(measured) == 1
+    assert Machine(GPU, torch.float16, file, attention="xformers").rates() == FOUND
+    assert here.candidates() == [FOUND]
+    assert here.key == f"RTX 4070, float16, xformers, torch {torch.__version__}"
+    for other in ({"dtype": torch.bfloat16}, {"attention": "sdp"}):
+        found = dataclasses.replace(here, **other)
+        assert found.rates() is None
+        found.measure_once()
+        assert found.rates() == FOUND
+    assert len(measured) == 3
+
+
+def test_a_cpu_is_measured_on_request_only(measured: list[Any], tmp_path: Path) -> None:
+    here = Machine(torch.device("cpu"), torch.float32, tmp_path / "machine.json")
+    here.measure_once()
+    assert (measured, here.candidates(), here.measured_on()) == ([], typical("cpu"), None)
+    here.measure()
+    assert here.candidates() == [FOUND]
+    assert (here.measured_on() or "").count("-") == 2
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "{", '{"KEY": {"rates": {"products": 1}}}'])
+def test_a_file_of_another_kind_is_no_measurement(
+    measured: list[Any], tmp_path: Path, content: str
+) -> None:
+    here = Machine(GPU, torch.float16, tmp_path / "machine.json")
+    here.file.write_text(content.replace("KEY", here.key))
+    assert here.rates() is None
+    here.measure_once()
+    assert here.rates() == FOUND
+
+
+def test_a_failure_is_no_error_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, measured: list[Any], tmp_path: Path
+) -> None:
+    """The memory may be the picture's, and the folder read-only."""
+    tries = []
+
+    def no_memory(*given: Any) -> Rates:
+        tries.append(given)
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(rates, "measure", no_memory)
+    here = Machine(GPU, torch.float16, tmp_path / "machine.json")
+    for _ in range(2):
+        here.measure_once()
+    assert (len(tries), here.candidates()) == (1, typical("cuda"))
+
+
+def test_all_is_measured_through_the_attention_that_is_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rates, "ROUNDS", 1)
+    monkeypatch.setattr(rates.workloads, "_side", lambda device: 12)
+    seen = set()
+
+    def attend(tokens: torch.Tensor, heads: int) -> None:
+        seen.add((tokens.shape[2] // heads, tokens.shape[1]))
+
+    found = rates.measure(torch.device("cpu"), torch.float32, attend)
+    assert seen == {(width, 64) for width in HEAD_WIDTHS}
+    assert set(found.attention) == set(HEAD_WIDTHS)
+    assert min(found.products, found.bytes) > 0
+    assert (found.launch, found.itemsize) == (0, 4)
+    assert rates._launch(device=torch.device("cpu"), dtype=torch.float32) > 0
+
+
+def test_a_program_with_a_model_asks_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    diffusers = pytest.importorskip("diffusers")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with torch.device("meta"):
+        unet = diffusers.UNet2DConditionModel(cross_attention_dim=768)
+    monkeypatch.setattr(type(unet), "parameters", lambda self: iter([torch.zeros(1)]))
+    pipe = types.SimpleNamespace(unet=unet)
+    least, most = predict(pipe, 1024, 1024)
+    assert 1.3 < least < 2 < most
+    assert predict(unet, 512, 512) == (1, 1)
+    assert predict(types.SimpleNamespace(), 1024, 1024) == (1, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(rates, "measure", lambda *given: FOUND)
+        Machine(torch.device("cpu"), torch.float32).measure()
+    least, most = predict(unet, 1024, 1024)
+    assert least == most
+    assert list(tmp_path.rglob("machine.json"))
+
+
+def test_the_button_waits_for_no_picture(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from lib_todo.hosts.webui import machine as of_webui
+
+    class Lock:
+        free = True
+
+        def acquire(self, blocking: bool) -> bool:
+            return self.free
+
+        def release(self) -> None:
+            pass
+
+    device = types.SimpleNamespace(device=torch.device("cpu"), dtype=torch.float16)
+    shared = types.SimpleNamespace(config_filename=str(tmp_path / "config.json"))
+    call_queue = types.SimpleNamespace(queue_lock=Lock())
+    for name, module in (("devices", device), ("shared", shared), ("call_queue", call_queue)):
+        monkeypatch.setitem(sys.modules, f"modules.{name}", module)
+    monkeypatch.setitem(
+        sys.modules, "modules", types.SimpleNamespace(devices=device, shared=shared)
+    )
+    monkeypatch.setattr(rates, "measure", lambda *given: FOUND)
+    of_webui.measure_now()
+    # a CPU computes in single precision, whatever the host says
+    assert ", float32, " in of_webui.here().key
+    assert of_webui.here().rates() == FOUND
+    assert (tmp_path / "todo-machine.json").is_file()
+    call_queue.queue_lock.free = False
+    with pytest.raises(of_webui.BusyError):
+        of_webui.measure_now()
