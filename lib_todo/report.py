@@ -155,6 +155,12 @@ class Report(Counts):
                 if step is not None:
                     tally.steps.add(step)
 
+    def expect_model(self) -> None:
+        """Say that a model was loaded anew: its layers count as those of the one before."""
+        with self._lock:
+            self._numbers.clear()
+            self._layer_numbers = Numbers()
+
     def _number(self, layer: object) -> int:
         number = self._numbers.get(layer)
         if number is None:

@@ -1,41 +1,64 @@
-"""The script that the WebUI finds. It only connects callbacks to lib_todo.hosts.webui."""
+"""The script that the WebUI finds. It loads the library and connects callbacks to it.
+
+The WebUI has an extension's folder on Python's path only while its script loads, and with two
+copies of the folder `import lib_todo` would find whichever came first. So the library is imported
+from this folder, under a name of its own.
+"""
 
 from __future__ import annotations
 
 import html
-from functools import cached_property
-from importlib.util import module_from_spec, spec_from_file_location
+import importlib
+import importlib.util
+import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from modules import scripts
 
-_place: Any = spec_from_file_location(
-    "todo_webui_loader", Path(__file__).resolve().parents[1] / "webui_loader.py"
-)
-_loader: Any = module_from_spec(_place)
-_place.loader.exec_module(_loader)
-OFF_TITLE = "ToDo (switched off)"
+NAME = "sd_webui_todo"
+FOLDER = Path(__file__).resolve().parents[1]
+OLDEST_HOST = "AUTOMATIC1111's WebUI 1.6.0"
 
 
-def another_works() -> str | None:
-    # an older version loads beside this one without a word, and both would follow one request
-    return _loader.why_another_works(scripts.scripts_data, __file__)
+def load_library() -> None:
+    """Import the library as NAME, anew each time that the host loads its scripts.
+
+    Raises:
+        ImportError: another copy of the folder is in use.
+    """
+    ours = [data for data in scripts.scripts_data if data.script_class.__name__ == "ToDoScript"]
+    if any(data.path == __file__ for data in ours) and NAME in sys.modules:
+        # the host reloads scripts' code alone, and keeps the objects of the first load
+        return
+    others = [Path(data.path).parents[1] for data in ours if data.path != __file__]
+    others = [folder for folder in others if (folder / "lib_todo").is_dir()]
+    if others:
+        raise ImportError(f"another copy of it is in use: {others[0]}. Remove one of the two")
+    for name in [name for name in sys.modules if name.split(".")[0] == NAME]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+    place: Any = importlib.util.spec_from_file_location(NAME, FOLDER / "lib_todo" / "__init__.py")
+    sys.modules[NAME] = importlib.util.module_from_spec(place)
+    place.loader.exec_module(sys.modules[NAME])
 
 
-def title_when_off() -> str:
-    # requests name a script by its title: one for ToDo goes to the copy that works, or else here
-    return OFF_TITLE if another_works() else "ToDo"
-
-
-def say_why_off(why: str) -> list[Any]:
-    with gr.Accordion(OFF_TITLE, open=False):
-        gr.HTML(html.escape(why))
-        # never ticked on the page; the host passes only values that have a control
-        asked = gr.Checkbox(False, label="ToDo", visible=False)
-    asked.do_not_save_to_config = True
-    return [asked]
+def why_not(error: Exception) -> str:
+    """Why the library cannot be used, in one sentence; what is unexpected is printed in full."""
+    if not isinstance(error, ImportError):
+        traceback.print_exception(error)
+    lacks = (error.name or "").split(".")[0] if isinstance(error, ImportError) else ""
+    advice = ""
+    if lacks in ("modules", "gradio", "fastapi", "pydantic"):
+        advice = f". The oldest host that has all it needs is {OLDEST_HOST}"
+    elif lacks == NAME:
+        advice = f". Update or reinstall the extension in {FOLDER}, then restart the WebUI"
+    elif isinstance(error, ModuleNotFoundError):
+        install = f'"{sys.executable}" -m pip install {lacks}'
+        advice = f". Install it by {install}, then restart the WebUI"
+    return f"ToDo in {FOLDER} is switched off: {error}{advice}"
 
 
 try:
@@ -49,60 +72,53 @@ try:
         remove_current_script_callbacks,
     )
 
-    _loader.load(scripts.scripts_data, __file__)
+    load_library()
     from sd_webui_todo.hosts.webui import (
         accordion,
+        host,
         lifecycle,
-        options,
         other_extensions,
+        plots,
+        refusal,
         routes,
         sdnext,
-        xyz,
     )
     from sd_webui_todo.interception.calls import undo_all
 except Exception as error:
-    WHY_NOT = _loader.why_not(error)
+    WHY_NOT = why_not(error)
     print(WHY_NOT)
 
     class SwitchedOff(scripts.Script):
+        """Says why. The host answers requests for `ToDo` with status 422: no such script."""
+
         def title(self) -> str:
-            return title_when_off()
+            return "ToDo (switched off)"
 
         def show(self, is_img2img: bool) -> Any:
             return scripts.AlwaysVisible
 
         def ui(self, is_img2img: bool) -> list[Any]:
-            return say_why_off(WHY_NOT)
-
-        def process(self, p: Any, *args: Any) -> None:
-            _loader.refuse_if_asked(p, args, WHY_NOT)
+            with gr.Accordion(self.title(), open=False):
+                gr.HTML(html.escape(WHY_NOT))
+            return []
 
 else:
     # only SD.Next has this callback
-    generations: Any = sdnext if hasattr(script_callbacks, "on_after_process") else lifecycle
+    on_after_process = getattr(script_callbacks, "on_after_process", None)
+    generations: Any = sdnext if on_after_process else lifecycle
 
     class ToDoScript(scripts.Script):
-        @cached_property
-        def why_off(self) -> str | None:
-            # the host makes the object when all scripts are loaded, so this is asked once
-            return another_works()
-
         def title(self) -> str:
-            return OFF_TITLE if self.why_off else "ToDo"
+            return "ToDo"
 
         def show(self, is_img2img: bool) -> Any:
             return scripts.AlwaysVisible
 
         def ui(self, is_img2img: bool) -> list[Any]:
-            if self.why_off:
-                return say_why_off(_loader.switched_off(self.why_off))
             return accordion.build(self)
 
         def process(self, p: Any, *args: Any) -> None:
-            if self.why_off:
-                _loader.refuse_if_asked(p, args, _loader.switched_off(self.why_off))
-            else:
-                generations.begin(p, args)
+            generations.begin(p, args)
 
         def process_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:
             generations.before_sampling(p)
@@ -115,32 +131,23 @@ else:
             generations.finish(p, processed)
 
     def add_axes() -> None:
-        if not another_works():
-            xyz.add_axes(scripts.scripts_data)
+        plots.add_axes(scripts.scripts_data)
 
     def app_started(demo: Any, app: Any) -> None:
-        why = another_works()
-        if why:
-            print(_loader.switched_off(why))
-            return
-        runners = [scripts.scripts_txt2img, scripts.scripts_img2img]
-        # SD.Next's Control tab
-        runners += filter(None, [getattr(scripts, "scripts_control", None)])
-        accordion.hide_end_of_args(runners, "ToDo")
         routes.add(app)
+        refusal.explain_object_as_args(app)
 
     # a host that reloads only the scripts' code keeps the callbacks of the earlier load
     remove_current_script_callbacks()
     # with --nowebui the callbacks for axes and options come too late, or never
     add_axes()
-    options.register()
+    host.register_option()
     on_before_ui(add_axes)
-    on_ui_settings(options.register)
+    on_ui_settings(host.register_option)
     on_cfg_denoiser(lifecycle.on_denoiser_call)
-    if generations is sdnext:
-        script_callbacks.on_after_process(sdnext.leave_ended)
-        if not another_works():
-            sdnext.show_in_control("ToDo")
     on_app_started(app_started)
     on_script_unloaded(undo_all)
+    if on_after_process:
+        on_after_process(sdnext.leave)
+        sdnext.show_in_control("ToDo")
     other_extensions.register()

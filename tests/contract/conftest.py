@@ -25,7 +25,7 @@ def lifecycle(host: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """No seconds are told, which differ from run to run."""
     from lib_todo.hosts.webui import lifecycle
 
-    monkeypatch.setattr(lifecycle.result_texts, "in_words", lambda *seconds: "")
+    monkeypatch.setattr(lifecycle.result, "in_words", lambda *seconds: "")
     return lifecycle
 
 

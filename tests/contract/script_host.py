@@ -59,10 +59,6 @@ class ScriptHost:
         paths = [data.path for data in self.scripts_data[1:]]
         return [self._run(path) for path in paths]
 
-    def start_app(self) -> None:
-        """All scripts are loaded, and the server runs."""
-        self._call("on_app_started", None, None)
-
     def registered(self) -> list[str]:
         return sorted(kind for kind, _, _ in self.callbacks)
 
@@ -91,7 +87,7 @@ class ScriptHost:
 
     def _plot(self) -> Any:
         names = ("re_range", "re_range_count", "re_range_float", "re_range_count_float")
-        fields = "label kind apply confirm choices prepare"
+        fields = "label kind apply format_value confirm choices prepare"
         option = namedtuple("AxisOption", fields, defaults=(None, None))
         return types.SimpleNamespace(
             axis_options=self.axes, AxisOption=option, **dict.fromkeys(names)
@@ -110,7 +106,6 @@ class ScriptHost:
         gradio, modules = types.ModuleType("gradio"), types.ModuleType("modules")
         gradio.Accordion = lambda label, open: nullcontext(self.shown.append(label))
         gradio.HTML = self.shown.append
-        gradio.Checkbox = lambda value, **about: types.SimpleNamespace(value=value, **about)
         modules.scripts, modules.shared = scripts, types.ModuleType("modules.shared")
         modules.shared.opts = types.SimpleNamespace(add_option=lambda name, info: None)
         modules.shared.OptionInfo = lambda *args, **kwargs: types.SimpleNamespace()
@@ -152,5 +147,4 @@ def copy_of_extension(folder: Path) -> Path:
     ignored = shutil.ignore_patterns("__pycache__")
     for part in ("lib_todo", "scripts"):
         shutil.copytree(ROOT / part, folder / part, ignore=ignored)
-    shutil.copy(ROOT / "webui_loader.py", folder)
     return folder

@@ -8,6 +8,7 @@ from typing import Any
 import diffusers_models as models
 import torch
 from diffusers import DDIMScheduler
+from stand_in import Model
 
 STEPS = 4
 # pixels: latents of 16×16 and of 32×32
@@ -27,7 +28,7 @@ class Processing:
         self.ops: list[str] = []
         self.comments: dict[str, int] = {}
         self.extra_generation_params: dict[str, Any] = {}
-        self.sd_model = types.SimpleNamespace(unet=unet)
+        self.sd_model = Model(unet=unet)
         self.keys: list[tuple[str, int, int]] = []
         self.__dict__.update(given)
 
@@ -53,7 +54,7 @@ class Host:
         try:
             return process_images_inner(self, p, *args)
         finally:
-            self.script.leave_ended(p)
+            self.script.leave(p)
 
     def sample(self, p: Any) -> None:
         self._one_pass(p, SMALL)
@@ -77,7 +78,7 @@ class Host:
 
 
 def process_images_inner(host: Host, p: Any, *args: Any) -> Any:
-    """Named as there, since the extension looks for it on the call stack."""
+    """Its order of callbacks."""
     host.script.begin(p, args)
     p.init()
     for _ in range(p.n_iter):

@@ -73,11 +73,15 @@ class UNet:
             yield name.removesuffix(".weight"), layer
 
 
+class Model(types.SimpleNamespace):
+    """The host's model, to which there may be weak references."""
+
+
 class Denoiser:
     """The host's CFGDenoiser: counts its own calls, knows the pass's total."""
 
     def __init__(self, p: Any, steps: int, calls_per_step: int = 1) -> None:
-        self.p, self.step, self.steps = p, 0, steps
+        self.p, self.step, self.steps, self.init_latent = p, 0, steps, None
         self.total_steps = steps * calls_per_step
 
 
@@ -93,7 +97,7 @@ class Processing:
         self.extra_generation_params: dict[str, Any] = {}
         self.comments: dict[str, int] = {}
         self.inits = self.samples = 0
-        self.sd_model = types.SimpleNamespace(model=types.SimpleNamespace(diffusion_model=UNet()))
+        self.sd_model = Model(model=types.SimpleNamespace(diffusion_model=UNet()))
         self.model, self.lifecycle = model, lifecycle
         self.__dict__.update(given)
 
@@ -132,7 +136,7 @@ class Processed:
 
 
 def process_images_inner(p: Processing, *args: Any, inside: Any = None) -> Processed:
-    """The host's order of callbacks; named as there, since the extension looks for it.
+    """The host's order of callbacks.
 
     `inside` stands for what other extensions do in `postprocess_image`.
     """

@@ -20,6 +20,7 @@ class AxisOption:
     label: str
     type: Any
     apply: Any
+    format_value: Any = None
     confirm: Any = None
     prepare: Any = None
     choices: Callable[[], list[str]] | None = None
@@ -37,22 +38,84 @@ def plot() -> Any:
 
 def test_added_again_they_are_there_once_and_others_stay(host: Any, plot: Any) -> None:
     """The older ToDo extension's have the same prefix, whichever is loaded first."""
-    from lib_todo.hosts.webui import xyz
+    from lib_todo.hosts.webui import plots
 
     scripts_data = [types.SimpleNamespace(path="/webui/scripts/xyz_grid.py", module=plot)]
     older = [
         AxisOption(f"[ToDo] {name}", float, None) for name in ("Downsampling factor", "Max depth")
     ]
     plot.axis_options.append(older[0])
-    xyz.add_axes(scripts_data)
+    plots.add_axes(scripts_data)
     plot.axis_options.append(older[1])
-    xyz.add_axes(scripts_data)
+    plots.add_axes(scripts_data)
     labels = [axis.label for axis in plot.axis_options]
     assert len(labels) == len(set(labels)) == 1 + len(older) + 1 + len(FIELDS)
     assert {axis.label for axis in older} < set(labels)
 
 
 def test_without_a_plot_nothing_happens(host: Any) -> None:
-    from lib_todo.hosts.webui import xyz
+    from lib_todo.hosts.webui import plots
 
-    xyz.add_axes([types.SimpleNamespace(path="/webui/scripts/other.py", module=object())])
+    plots.add_axes([types.SimpleNamespace(path="/webui/scripts/other.py", module=object())])
+
+
+class Plot:
+    """The plot's run, as far as axes see it: all are confirmed, then labelled, before any cell."""
+
+    def __init__(self, plots: Any, plot: Any, *args: Any) -> None:
+        plots.add_axes([types.SimpleNamespace(path="scripts/xyz_grid.py", module=plot)])
+        self.axes = {axis.label.removeprefix(plots.PREFIX): axis for axis in plot.axis_options}
+        script = types.SimpleNamespace(title=lambda: "ToDo", args_from=1, args_to=1 + len(args))
+        scripts = types.SimpleNamespace(alwayson_scripts=[script])
+        self.p = types.SimpleNamespace(scripts=scripts, script_args=(0, *args))
+
+    def labels(self, **values: list[Any]) -> list[list[str]]:
+        for name, chosen in values.items():
+            self.axes[name].confirm(self.p, chosen)
+        return [
+            [self.axes[name].format_value(self.p, self.axes[name], value) for value in chosen]
+            for name, chosen in values.items()
+        ]
+
+
+@pytest.fixture
+def plots(host: Any) -> Any:
+    from lib_todo.hosts.webui import plots
+
+    return plots
+
+
+def test_labels_name_the_values(plots: Any, plot: Any) -> None:
+    labels = Plot(plots, plot).labels(factor=[0.0, 2.5], preset=["fast"], threshold=[32])
+    assert labels == [
+        ["[ToDo] factor: automatic", "[ToDo] factor: 2.5"],
+        ["[ToDo] preset: fast"],
+        ["[ToDo] threshold: 32"],
+    ]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"start": [0.0, 0.9]}, {"start": [0.9], "end": [1.0, 0.8]}, {"factor": [9.0]}, {"preset": []}],
+    ids=lambda values: "+".join(values),
+)
+def test_a_cell_that_cannot_be_made_is_refused_before_the_first(
+    plots: Any, plot: Any, values: dict[str, list[Any]]
+) -> None:
+    """By itself, beside the tab's (where End is 0.5), and beside another axis'."""
+    shown = {"end": 0.5}
+    args = [shown.get(field.name, field.default) for field in FIELDS]
+    with pytest.raises(plots.SettingsRefused) as refused:
+        Plot(plots, plot, *args).labels(**values)
+    assert refused.value.status_code == 422
+
+
+def test_axes_may_allow_together_what_the_tab_would_not(plots: Any, plot: Any) -> None:
+    args = [{"end": 0.5}.get(field.name, field.default) for field in FIELDS]
+    assert Plot(plots, plot, *args).labels(start=[0.6], end=[0.9])
+
+
+def test_an_axis_with_nothing_chosen_says_so(plots: Any, plot: Any) -> None:
+    for chosen in ([], [""]):
+        with pytest.raises(plots.SettingsRefused, match="given at least one value"):
+            Plot(plots, plot).labels(preset=chosen)

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 import torch
-from stand_in import ON, Denoiser, Processing, calls, process_images_inner, report_of
+from stand_in import ON, Denoiser, Model, Processing, calls, process_images_inner, report_of
 
-from lib_todo import Settings, SettingsError
+from lib_todo import SettingsError
 from lib_todo.interception import active
 
 attention = pytest.importorskip("ldm.modules.attention")
@@ -141,42 +141,66 @@ def test_another_threads_denoiser_does_not_pause_ours(lifecycle: Any, model: Any
     assert (calls(data), data["steps"]) == ({(256, 64, None): 4}, {"pooled": 4, "seen": 4})
 
 
-def test_what_the_hosts_frames_held_is_not_kept_by_looking_at_them(lifecycle: Any) -> None:
-    from lib_todo.hosts.webui import result_texts
-
-    class Latents:
-        pass
-
-    def process_images_inner(p: Any) -> tuple[Any, bool]:
-        latents = Latents()
-        gone = weakref.ref(latents)
-        inner = types.SimpleNamespace(extra_generation_params=p.extra_generation_params)
-        inside = result_texts.is_inside_another(inner)
-        del latents
-        return gone(), inside
-
-    outer = types.SimpleNamespace(extra_generation_params={})
-    assert process_images_inner(outer) == (None, True)
-
-
-def test_a_kept_wrapper_does_nothing_a_second_time(lifecycle: Any, model: Any) -> None:
+def test_another_extension_may_copy_the_processing_object(lifecycle: Any, model: Any) -> None:
     p = Processing(model, lifecycle)
     lifecycle.begin(p, ON)
-    lifecycle.before_sampling(p)
-    kept = p.sample
-    kept()
-    plain = model(16, 16)
-    assert torch.equal(kept(), plain)
+    generation = lifecycle.generation_of(p)
+    assert lifecycle.generation_of(copy.copy(p)) is None
+    assert copy.deepcopy(generation) is generation is lifecycle.generation_of(p)
 
 
-def test_one_too_many_values_is_refused(lifecycle: Any, model: Any) -> None:
-    from lib_todo.hosts.webui.arguments import END_OF_ARGS, read_settings
+def test_what_another_extension_put_in_place_of_sample_comes_back(
+    lifecycle: Any, model: Any
+) -> None:
+    p = Processing(model, lifecycle)
+    sampled = []
+    p.sample = others = lambda: sampled.append(True)
+    for _ in range(2):
+        lifecycle.begin(p, ON)
+        lifecycle.before_sampling(p)
+        p.sample()
+        assert p.sample is others
+    assert sampled == [True] * 2
 
-    p = Processing(model, lifecycle, is_api=True)
-    every = list(vars(Settings(factor=2, deep_factor=1)).values())
-    assert read_settings(p, [*every, END_OF_ARGS]) == Settings(factor=2, deep_factor=1)
-    with pytest.raises(SettingsError, match=f"at most {len(every)} values"):
-        read_settings(p, [*every, 9])
+
+def test_the_next_cell_of_a_plot_is_inside_none_that_failed(lifecycle: Any, model: Any) -> None:
+    """The plot goes on after an exception, whether in the sampling or in what comes after."""
+    base = Processing(model, lifecycle)
+
+    def failing(*_: Any) -> None:
+        raise RuntimeError("on purpose")
+
+    for where in ({"model": failing}, {}):
+        cell = copy.copy(base)
+        vars(cell).update(where)
+        with pytest.raises(RuntimeError):
+            process_images_inner(cell, *ON, inside=failing)
+        last = copy.copy(base)
+        process_images_inner(last, *ON)
+        assert last.extra_generation_params["ToDo used"] == "first pass 16×16 tokens by 2"
+
+
+def test_a_model_that_was_loaded_anew_has_the_same_layers(lifecycle: Any) -> None:
+    """A plot over checkpoints that come back, each time as other modules."""
+    attention = pytest.importorskip("ldm.modules.attention")
+    base = None
+    for name in ("a", "b", "a", "b", "a"):
+        layer = attention.SpatialTransformer(32, 2, 16, depth=1, context_dim=8).eval()
+
+        @torch.no_grad()
+        def model(height: int, width: int, layer: Any = layer) -> torch.Tensor:
+            return layer(torch.zeros(1, 32, height, width), torch.ones(1, 3, 8))
+
+        base = base or Processing(model, lifecycle)
+        cell = copy.copy(base)
+        cell.model = model
+        info = types.SimpleNamespace(name_for_extra=name)
+        cell.sd_model = Model(**vars(base.sd_model), sd_checkpoint_info=info)
+        processed = process_images_inner(cell, *ON)
+    told = processed.extra_generation_params["ToDo report JSON"]["generations"]
+    assert [(data["checkpoint"], data["layers"]) for data in told] == [("a", 1), ("b", 1)]
+    lines = processed.extra_generation_params["ToDo report"].splitlines()
+    assert [line.split("]")[0] for line in lines] == ["[checkpoint a", "[checkpoint b"]
 
 
 @pytest.mark.parametrize("is_api", [False, True])

@@ -25,11 +25,11 @@ def test_pools_writes_infotext_and_line(lifecycle: Any, model: Any) -> None:
     assert "128×128" in processed.comments
     assert processed.extra_generation_params["ToDo report"] + "\n" == processed.comments
     assert p.extra_generation_params == {
-        "ToDo preset": "custom",
+        "ToDo preset": "balanced",
         "ToDo factor": "2",
         "ToDo deep factor": "1",
         "ToDo threshold": "8",
-        "ToDo used": "first 16×16 tokens by 2",
+        "ToDo used": "first pass 16×16 tokens by 2",
     }
 
 
@@ -42,7 +42,7 @@ def test_both_passes_count_and_each_can_be_chosen(lifecycle: Any, model: Any) ->
             is_chosen = passes in ("both", name)
             pooled = (keys, keys // 4, None) if is_chosen else (keys, keys, "other_pass")
             assert calls(found[name]) == {pooled: 4}
-            assert found[name]["steps"] == {"pooled": 4 if is_chosen else 0, "seen": 4}
+            assert found[name]["steps"] == {"pooled": 4 * is_chosen, "seen": 4, "asked": 4}
         assert "128×128" in processed.comments
         assert "256×256" in processed.comments
 
@@ -70,18 +70,18 @@ def test_nothing_pooled_says_why_and_what_would_help(lifecycle: Any, model: Any)
     assert p.extra_generation_params == {
         "ToDo preset": "balanced",
         "ToDo factor": "automatic",
-        "ToDo used": "first nothing",
+        "ToDo used": "first pass as without ToDo",
     }
 
 
 def test_the_line_can_be_turned_off(
     host: Any, lifecycle: Any, model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lib_todo.hosts.webui import options
+    from lib_todo.hosts.webui import host as known
 
-    options.register()
-    assert options.show_line()
-    monkeypatch.setitem(host.shared.opts.data, options.SHOW_LINE, False)
+    known.register_option()
+    assert known.show_line()
+    monkeypatch.setitem(host.shared.opts.data, known.SHOW_LINE, False)
     processed = process_images_inner(Processing(model, lifecycle), *ON)
     assert processed.comments == ""
     assert "ToDo report" not in processed.extra_generation_params
@@ -102,19 +102,19 @@ def test_axes_override_and_cells_do_not_share_infotext(lifecycle: Any, model: An
         process_images_inner(cell, False)
         texts.append(dict(cell.extra_generation_params))
     assert texts[0] == {
-        "ToDo preset": "custom",
+        "ToDo preset": "balanced",
         "ToDo factor": "2",
         "ToDo deep factor": "1",
         "ToDo threshold": "8",
-        "ToDo used": "first 16×16 tokens by 2",
+        "ToDo used": "first pass 16×16 tokens by 2",
     }
     assert texts[1] == {}
     assert texts[2] == {
-        "ToDo preset": "custom",
+        "ToDo preset": "balanced",
         "ToDo factor": "4",
         "ToDo deep factor": "1",
         "ToDo threshold": "4",
-        "ToDo used": "first 16×16 tokens by 4",
+        "ToDo used": "first pass 16×16 tokens by 4",
     }
 
 
@@ -144,18 +144,8 @@ def test_a_plots_first_result_tells_of_every_cell(lifecycle: Any, model: Any) ->
     cells = results[0].extra_generation_params["ToDo report JSON"]["generations"]
     assert [calls(cell) for cell in cells] == [{(256, 64, None): 4}, {(256, 16, None): 4}]
     assert [cell["settings"]["factor"] for cell in cells] == [2, 4]
-    # the plot shows a copy of its first cell's result below the grid, when all cells are there
-    assert copy.copy(results[0]).comments.split("\n") == [first, second, ""]
-
-
-def test_comments_of_others_stay_around_ours(lifecycle: Any, model: Any) -> None:
-    p = Processing(model, lifecycle)
-    p.comment("before")
-    processed = process_images_inner(p, *ON)
-    assert processed.comments.split("\n")[0] == "before"
-    assert processed.comments == "\n".join(processed.comments.split("\n"))
-    assert type(copy.deepcopy(processed.comments)) is str
-    assert copy.deepcopy(processed.comments) == processed.comments
+    # a copy of its first cell's result is what the plot shows below the grid
+    assert results[0].comments == f"{first.removeprefix('[factor 2] ')}\n"
 
 
 def test_one_that_is_off_inside_another_has_no_empty_report(lifecycle: Any, model: Any) -> None:
@@ -179,11 +169,8 @@ def test_a_host_that_asks_values_has_the_report_outside_of_images(
 ) -> None:
     """What a script builds from the processing object has it; an image's own text has not."""
 
-    def create_infotext() -> None:
-        """Values may be callable."""
-
-    processing = types.SimpleNamespace(create_infotext=create_infotext)
-    monkeypatch.setitem(sys.modules, "modules.processing", processing)
+    script = types.SimpleNamespace(process_before_every_sampling=None)
+    monkeypatch.setitem(sys.modules, "modules.scripts", types.SimpleNamespace(Script=script))
     p = Processing(model, lifecycle)
     process_images_inner(p, *ON)
     report = p.extra_generation_params["ToDo report"]

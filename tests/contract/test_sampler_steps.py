@@ -21,7 +21,8 @@ class Repeating(Processing):
         for step, times in enumerate(self.calls_at):
             for _ in range(times):
                 sigma = torch.tensor([14.6 - step])
-                params = types.SimpleNamespace(denoiser=denoiser, sigma=sigma)
+                x = torch.empty(1, 4, height // 8, width // 8)
+                params = types.SimpleNamespace(denoiser=denoiser, sigma=sigma, x=x)
                 self.lifecycle.on_denoiser_call(params)
                 out = self.model(height // 8, width // 8)
                 denoiser.step += 1

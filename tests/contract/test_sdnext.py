@@ -53,7 +53,7 @@ def test_a_generation(sdnext: Host, unet: Any) -> None:
     assert told["steps"] == {"pooled": 2 * STEPS, "seen": 2 * STEPS}
     assert sizes(told) == {"first": [SMALL]}
     assert processed.comments == processed.extra_generation_params["ToDo report"] + "\n"
-    assert p.extra_generation_params["ToDo used"] == "first 16×16 tokens by 2"
+    assert p.extra_generation_params["ToDo used"] == "first pass 16×16 tokens by 2"
     assert clean(sdnext)
 
 
@@ -130,15 +130,6 @@ def test_an_interrupt_leaves_nothing(sdnext: Host, unet: Any) -> None:
     sdnext.fail = fail
     sdnext.process_images(Processing(unet), ON)
     assert sdnext.calls == 2 and clean(sdnext)
-
-
-def test_what_a_generation_left_on_ends_with_the_next(sdnext: Host, unet: Any) -> None:
-    """Where the host does not reach its `finally` (a thread that died)."""
-    sdnext.script.begin(p := Processing(unet), [ON])
-    sdnext.script.before_sampling(p)
-    assert not clean(sdnext)
-    sdnext.process_images(Processing(unet), False)
-    assert clean(sdnext)
 
 
 def test_a_generation_inside_another_ends_its_own_alone(sdnext: Host, unet: Any) -> None:

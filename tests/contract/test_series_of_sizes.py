@@ -26,7 +26,7 @@ def test_tiles_and_seams_of_one_object(lifecycle: Any, model: Any) -> None:
     (line,) = processed.comments.splitlines()
     assert ["128×128" in line, "64×256" in line] == [True, True]
     # an image's own text names the grid of that image alone
-    assert p.extra_generation_params["ToDo used"] == "first 16×16 tokens by 2"
+    assert p.extra_generation_params["ToDo used"] == "first pass 16×16 tokens by 2"
 
 
 def test_copies_of_one_object(lifecycle: Any, model: Any) -> None:
@@ -42,9 +42,9 @@ def test_copies_of_one_object(lifecycle: Any, model: Any) -> None:
     assert sizes(data) == {"first": [(128, 128), (192, 128), (32, 128)]}
     assert len(base.comments) == 1
     assert used == [
-        "first 16×16 tokens by 2",
-        "first 24×16 tokens by 2",
-        "first 4×16 tokens by 2",
+        "first pass 16×16 tokens by 2",
+        "first pass 24×16 tokens by 2",
+        "first pass 4×16 tokens by 2",
     ]
 
 
@@ -84,11 +84,15 @@ def test_each_size_has_its_own_seconds(
     ]
 
 
-def test_a_pass_that_was_not_reached_has_a_size_and_no_seconds(lifecycle: Any, model: Any) -> None:
+def test_a_pass_that_was_not_reached_is_not_told_of(lifecycle: Any, model: Any) -> None:
     p = Processing(model, lifecycle, enable_hr=True, hr_upscale_to_x=256, hr_upscale_to_y=256)
     p.sample = lambda: p._one_pass(p.width, p.height)
     data = report_of(process_images_inner(p, *ON))
-    assert sizes(data) == {"first": [(128, 128)], "hires": [(256, 256)]}
-    (hires,) = data["sizes"]["hires"]
-    assert hires["seconds_a_step"] == {"with_todo": None, "without_todo": None}
+    assert sizes(data) == {"first": [(128, 128)]}
     assert calls(data) == {(256, 64, None): 4}
+
+
+def test_the_size_is_the_pictures_and_not_what_was_asked(lifecycle: Any, model: Any) -> None:
+    p = Processing(model, lifecycle, width=135, height=130)
+    data = report_of(process_images_inner(p, *ON))
+    assert sizes(data) == {"first": [(128, 128)]}

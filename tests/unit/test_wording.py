@@ -307,7 +307,9 @@ def test_a_phase_that_rests_is_noted() -> None:
         (None, 2, ""),
         (0.834, None, "0.83 s a step"),
         (12.4, None, "12 s a step"),
-        (2, 6, "2 s a step, 3 times as fast as without ToDo"),
+        (2, 6, "2 s a step, 3.00 times as fast as without ToDo"),
+        (2, 2.05, "2 s a step, no faster than without ToDo"),
+        (0.0014, 0.21, "0.0014 s a step, 150.00 times as fast as without ToDo"),
     ],
 )
 def test_seconds_a_step(seconds: float | None, without: float | None, words: str) -> None:

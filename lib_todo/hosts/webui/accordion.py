@@ -11,7 +11,7 @@ from modules.ui_components import FormHTML, InputAccordion
 from ... import __version__
 from ...settings import BY_NAME, FIELDS, Field, preset_values
 from . import machine, preset_choice
-from .arguments import END_OF_ARGS, choices_on_page, from_page, on_page
+from .arguments import choices_on_page, from_page, on_page
 from .paste import PasteKey
 from .routes import HINT
 
@@ -29,11 +29,7 @@ HEAD = "ToDo: faster high resolution"
 
 
 def build(script: Any) -> list[Any]:
-    """Create the controls of `script` (a host's Script) and its infotext fields.
-
-    The last input is invisible. The host silently drops surplus values of a request; with this
-    input, one value too many ends up there and is noticed.
-    """
+    """Create the controls of `script` (a host's Script) and its infotext fields."""
     with InputAccordion(False, label=HEAD, elem_id=script.elem_id("enabled")) as enabled:
         controls = {"enabled": enabled}
         with enabled.extra():
@@ -57,11 +53,8 @@ def build(script: Any) -> list[Any]:
                         controls[name] = _control(BY_NAME[name], script.elem_id(name))
         measure = gr.Button(_measure_text, size="sm", elem_id=script.elem_id("measure"))
         measure.click(fn=_measure, inputs=[], outputs=[measure], show_progress=False)
-        end = gr.Textbox(
-            END_OF_ARGS, label=END_OF_ARGS, visible=False, elem_id=script.elem_id("end_of_args")
-        )
     # ui-config.json saves the single values, and the preset's name follows from them
-    end.do_not_save_to_config = preset.do_not_save_to_config = True
+    preset.do_not_save_to_config = True
     _connect(preset, [controls[name] for name in NAMES])
     keys = {name: PasteKey(name, _shown(BY_NAME[name])) for name in controls}
     keys[preset_choice.PRESET] = PasteKey(preset_choice.PRESET, _preset_pasted)
@@ -69,7 +62,7 @@ def build(script: Any) -> list[Any]:
     script.infotext_fields = [(pasted[name], keys[name]) for name in pasted]
     # the host's "Send to img2img" copies the controls with these names
     script.paste_field_names = list(keys.values())
-    return [*(controls[field.name] for field in FIELDS), end]
+    return [controls[field.name] for field in FIELDS]
 
 
 def _connect(preset: Any, controls: list[Any]) -> None:
@@ -159,12 +152,3 @@ def _shown(field: Field) -> Callable[[dict[str, Any]], Any]:
         return on_page(field, values[field.name]) if field.name in values else None
 
     return shown
-
-
-def hide_end_of_args(runners: list[Any], title: str) -> None:
-    """Have `/sdapi/v1/script-info` list the settings alone (when the app has started)."""
-    for runner in runners:
-        for script in runner.alwayson_scripts:
-            info = getattr(script, "api_info", None)
-            if info is not None and script.title() == title and info.args:
-                info.args = [arg for arg in info.args if arg.label != END_OF_ARGS]

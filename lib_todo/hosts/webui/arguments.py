@@ -6,10 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ...settings import BY_NAME, FIELDS, Field, Settings, SettingsError
+from ...settings import BY_NAME, FIELDS, Field, Settings, SettingsError, preset_values
 
-# the value of the invisible last input, see accordion.build
-END_OF_ARGS = "ToDo: no more values"
 # the attribute of the host's processing object in which the X/Y/Z axes leave their values
 OVERRIDES = "todo_overrides"
 
@@ -22,19 +20,18 @@ def read_settings(p: Any, args: Sequence[Any]) -> Settings:
             checked: a broken ui-config.json must not stop images made without ToDo.
     """
     overrides = getattr(p, OVERRIDES, {})
-    values, surplus = list(args[: len(FIELDS)]), list(args[len(FIELDS) :])
-    if not getattr(p, "is_api", False) and values[:1] == [False] and not overrides:
+    if not getattr(p, "is_api", False) and list(args[:1]) == [False] and not overrides:
         return Settings(enabled=False)
-    if surplus and surplus != [END_OF_ARGS]:
-        values += surplus
-    settings = Settings.from_args(
-        [from_page(field, value) for field, value in zip(FIELDS, values)] + values[len(FIELDS) :]
-    )
+    settings = Settings.from_args([from_page(field, value) for field, value in zip(FIELDS, args)])
     if not overrides:
         return settings
     known = {field.name: getattr(settings, field.name) for field in FIELDS}
+    if "preset" in overrides:
+        # the threshold is the checkpoint's trained size, which no preset knows
+        known |= preset_values(overrides["preset"], settings.threshold)
+    values = {name: value for name, value in overrides.items() if name != "preset"}
     # an axis of ToDo switches it on, unless another axis says otherwise
-    return Settings.from_mapping({"enabled": True, **overrides}, base=known)
+    return Settings.from_mapping({"enabled": True, **values}, base=known)
 
 
 def on_page(field: Field, value: Any) -> Any:

@@ -1,4 +1,7 @@
-"""The image's generation parameters (infotext): writing settings to them and reading them back."""
+"""The image's generation parameters (infotext): writing settings to them and reading them back.
+
+They name the preset that is nearest to the settings, and what differs from it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from ...counts import Counts
+from ...plan import Grid, pooled_grid
+from ...report import Report
 from ...settings import BY_NAME, FIELDS, Settings, SettingsError, preset_values
 from . import preset_choice
 
@@ -37,14 +43,13 @@ class Written(str):
 
 
 def to_infotext(settings: Settings) -> dict[str, str]:
-    """Infotext keys and values: preset and factor always, the others where not the default."""
-    texts = {
-        PRESET_KEY: preset_choice.name_of(vars(settings)),
-        FACTOR_KEY: _text("factor", settings.factor),
-    }
+    """Infotext keys and values: preset and factor always, the others where not the preset's."""
+    preset = preset_choice.nearest(vars(settings))
+    texts = {PRESET_KEY: preset, FACTOR_KEY: _text("factor", settings.factor)}
+    usual = {field.name: field.default for field in FIELDS} | _named(preset)
     for field in FIELDS:
         value = getattr(settings, field.name)
-        if field.infotext and field.infotext != STEPS_KEY and value != field.default:
+        if field.infotext and field.infotext != STEPS_KEY and value != usual[field.name]:
             texts[field.infotext] = _text(field.name, value)
     if (settings.start, settings.end) != (BY_NAME["start"].default, BY_NAME["end"].default):
         texts[STEPS_KEY] = f"{_text('start', settings.start)}-{_text('end', settings.end)}"
@@ -75,10 +80,8 @@ def from_infotext(params: Mapping[str, Any]) -> dict[str, Any]:
     params = _with_sizes_joined(params)
     if FACTOR_KEY not in params and PRESET_KEY not in params:
         return {"enabled": False}
-    preset = params.get(PRESET_KEY, OLDER_PRESET)
     values = {field.name: field.default for field in FIELDS}
-    if preset != preset_choice.CUSTOM:
-        values |= _named(preset)
+    values |= _named(params.get(PRESET_KEY, OLDER_PRESET))
     for field in FIELDS:
         if field.infotext in params and field.infotext != STEPS_KEY:
             values[field.name] = _read(field.infotext, field.name, params[field.infotext])
@@ -91,6 +94,9 @@ def from_infotext(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _named(preset: Any) -> dict[str, Any]:
+    """The values of the preset; `custom` has none of its own."""
+    if preset == preset_choice.CUSTOM:
+        return {}
     try:
         return preset_values(preset)
     except SettingsError as error:
@@ -129,3 +135,33 @@ def _read_steps(text: str) -> tuple[float, float]:
     if start > end:
         raise SettingsError(STEPS_KEY, text, "a start no greater than the end")
     return start, end
+
+
+def used(planned: Mapping[str, Mapping[Grid, list[float]]], done: Report | None) -> str:
+    """The factors of each pass, such as `hires pass 128×128 tokens by 2 then 3`.
+
+    Args:
+        planned: see prediction.planned.
+        done: what was pooled; factors that did not occur are left out. None: all that is planned.
+    """
+    told = []
+    for name, grids in planned.items():
+        counts = done.passes.get(name) if done is not None else None
+        parts = []
+        for grid, factors in grids.items():
+            if done is not None:
+                factors = [factor for factor in factors if _was_used(grid, factor, counts)]
+            if factors:
+                steps = " then ".join(f"{factor:g}" for factor in factors)
+                parts.append(f"{grid[1]}×{grid[0]} tokens by {steps}")
+        told.append(f"{name} pass {' and '.join(parts) or 'as without ToDo'}")
+    return "; ".join(told)
+
+
+def _was_used(grid: Grid, factor: float, counts: Counts | None) -> bool:
+    height, width = pooled_grid(grid, factor)
+    # with several grids in one context, both numbers are multiples
+    return counts is not None and any(
+        key[0] == grid and key[3] is None and key[2] * grid[0] * grid[1] == key[1] * height * width
+        for key in counts.tallies
+    )

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ...downsampling import token_downsampling
 from ...interception import active
+from ...noise_levels import rest_from
+from ...plan import PIXELS_PER_LATENT
 from ...report import Report
+from ...samplers import is_multistep
 from ...settings import Settings, SettingsError
-from . import (
-    machine,
-    older_hosts,
-    options,
-    prediction,
-    refusal,
-    result_texts,
-    series,
-    step_times,
-)
+from . import host, machine, prediction, refusal, result, step_times
 from .arguments import read_settings
-from .sampler_sigmas import SamplerSigmas
 from .sampler_steps import SamplerSteps
 
 # the attribute of the host's processing object that holds its Generation
@@ -31,10 +24,14 @@ GENERATION = "todo_generation"
 
 
 class _Here(threading.local):
-    """The generations that are sampling in this thread, the innermost last."""
+    """The generations that are sampling in this thread, the innermost last.
+
+    `latest` is the processing object that began last.
+    """
 
     def __init__(self) -> None:
         self.running: list[Generation] = []
+        self.latest: Callable[[], Any] = lambda: None
 
 
 # by thread, since another thread's denoiser calls do not concern it
@@ -44,19 +41,26 @@ _here = _Here()
 class Generation:
     """What one processing object asked for, from `process` to `postprocess`."""
 
-    def __init__(self, p: Any, settings: Settings, make: series.Downsampling) -> None:
+    def __init__(self, p: Any, settings: Settings, make: result.Downsampling) -> None:
         self.owner = weakref.ref(p)
         self.settings = settings
         # a generation inside another one (ADetailer) is not part of the outer result
-        self.series = None if result_texts.is_inside_another(p) else series.of(p)
-        self.downsampling = self.series.run(settings, make) if self.series else make(settings)
+        self.series = None if is_inside_another(p) else result.series_of(p)
+        self.finished = False
+        self.told_of = result.Told(settings, host.checkpoint_of(p))
+        self.downsampling = self.series.run(self.told_of, make) if self.series else make(settings)
         self.steps = SamplerSteps()
-        self.sigmas = SamplerSigmas()
+        # by pass: the size in pixels, as seen from the latent
+        self.seen: dict[str, result.Size] = {}
         # by pass: what its step times can be compared with, and evaluations per step
         self.kinds: dict[str, tuple[step_times.Kind, float]] = {}
-        self.sizes: result_texts.Sizes = self.series.sizes(settings) if self.series else {}
+        self.sizes: result.Sizes = self.series.sizes(self.told_of) if self.series else {}
         # the lines under the image; later tiles of the same image replace them
         self.shown: list[str] = self.series.shown if self.series else []
+
+    def __deepcopy__(self, memo: Any) -> Generation:
+        """Another extension may copy the processing object deeply: this stays its original's."""
+        return self
 
     @property
     def report(self) -> Report:
@@ -64,7 +68,7 @@ class Generation:
         return self.downsampling.report
 
 
-def begin(p: Any, args: Sequence[Any], make: series.Downsampling = token_downsampling) -> None:
+def begin(p: Any, args: Sequence[Any], make: result.Downsampling = token_downsampling) -> None:
     """Read and check the settings of `p`, in the host's `process` callback; may be called again.
 
     Args:
@@ -72,7 +76,12 @@ def begin(p: Any, args: Sequence[Any], make: series.Downsampling = token_downsam
         args: the values of the script's controls.
         make: makes the downsampling of these settings.
     """
-    _forget(p)
+    _here.latest = weakref.ref(p)
+    # undo what an earlier `begin` left on `p` or on objects that copies of it share
+    refusal.take_back(p)
+    if not is_inside_another(p):
+        result.write_infotext(p, None)
+        vars(p).pop(GENERATION, None)
     try:
         settings = read_settings(p, args)
     except SettingsError as error:
@@ -85,78 +94,88 @@ def begin(p: Any, args: Sequence[Any], make: series.Downsampling = token_downsam
         machine.measure_once()
 
 
-def _forget(p: Any) -> None:
-    """Undo what an earlier `begin` left on `p` or on objects that copies of it share."""
-    result_texts.write_infotext(p, None)
-    p.__dict__.pop(GENERATION, None)
-    refusal.take_back(p)
-
-
 def generation_of(p: Any) -> Generation | None:
     """The generation of `p` itself; a copy of `p` would have its original's."""
     generation = getattr(p, GENERATION, None)
     return generation if generation is not None and generation.owner() is p else None
 
 
+def is_inside_another(p: Any) -> bool:
+    """Whether `p` belongs to a generation that it runs inside of, and shares its parameters.
+
+    It is a copy of one that has not finished (ADetailer, in the middle of an image's
+    postprocessing), or runs while that one is sampling. A plot's cells are copies of an object that
+    never begins.
+    """
+    copied = getattr(p, GENERATION, None)
+    if copied is not None and copied.owner() is not p:
+        return copied.owner() is not None and not copied.finished
+    outer = [generation.owner() for generation in _here.running]
+    shared = p.extra_generation_params
+    return any(o is not None and o is not p and o.extra_generation_params is shared for o in outer)
+
+
+def write_infotext(p: Any, generation: Generation) -> None:
+    """Write the settings, and what was pooled so far, to the infotext of `p`.
+
+    A generation inside another one (ADetailer) shares the outer one's and writes nothing.
+    """
+    if generation.series is not None and generation.settings.enabled:
+        done = generation.report
+        result.write_infotext(p, generation.settings, done if done.tallies else None)
+
+
 def before_sampling(p: Any) -> None:
-    """Make the next `p.sample` run with pooling on (the host's `process_batch` callback)."""
+    """Make the next `p.sample` run with pooling on (the host's `process_batch` callback).
+
+    Both passes of hires fix happen inside of it.
+    """
     generation = generation_of(p)
     if generation is None:
         return
-    if generation.settings.enabled:
-        result_texts.write_infotext(p, generation.settings)
-    p.sample = _SampleOnce(p, generation)
+    write_infotext(p, generation)
+    # what another extension put there, which comes back
+    original, others = p.sample, vars(p).get("sample")
 
-
-class _SampleOnce:
-    """Replaces `p.sample` for one call, which it runs with pooling on.
-
-    Both passes of hires fix happen inside `p.sample`, and leaving it in any way, also by an
-    exception, leaves the `with`. When called, it removes itself from `p`, so that nothing remains
-    when other extensions copy or reuse `p`. Called a second time, it only samples.
-    """
-
-    def __init__(self, p: Any, generation: Generation) -> None:
-        self._owner = weakref.ref(p)
-        self._generation = generation
-        self._before = p.__dict__.get("sample")
-        self._spent = False
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        p: Any = self._owner()
-        original = self._before or functools.partial(type(p).sample, p)
-        if self._spent:
-            return original(*args, **kwargs)
-        self._spent = True
-        self._take_off(p)
-        _here.running.append(self._generation)
-        try:
-            with self._generation.downsampling:
-                self._expect_the_sampler(p)
-                samples = original(*args, **kwargs)
-        finally:
-            _here.running.remove(self._generation)
-        report_on(p, self._generation)
+    def sample(*args: Any, **kwargs: Any) -> Any:
+        if others is None:
+            vars(p).pop("sample", None)
+        else:
+            p.sample = others
+        with sampling(p, generation):
+            _expect_the_sampler(p, generation)
+            samples = original(*args, **kwargs)
+        report_on(p, generation)
         return samples
 
-    def _expect_the_sampler(self, p: Any) -> None:
-        """Name the sampler, and leave calls before its first step alone if there is a window.
+    p.sample = sample
 
-        A script may call the model before sampling (img2img alternative test). Such calls belong to
-        no step; without a window they are pooled, by the sampler's rule.
-        """
-        settings, position = self._generation.settings, self._generation.report.position
-        position.sampler = prediction.sampler_of(p, _pass(p))
-        if (settings.start, settings.end) != (0, 1):
-            position.pause()
 
-    def _take_off(self, p: Any) -> None:
-        if p.__dict__.get("sample") is not self:
-            return
-        if self._before is None:
-            del p.__dict__["sample"]
-        else:
-            p.sample = self._before
+@contextlib.contextmanager
+def sampling(p: Any, generation: Generation) -> Iterator[None]:
+    """Have pooling on, until the sampling ends in whatever way."""
+    if generation.series is not None:
+        generation.series.expect_model(generation.told_of, p.sd_model)
+    _here.running.append(generation)
+    try:
+        with generation.downsampling:
+            yield
+            if host.stopped():
+                generation.report.stopped()
+    finally:
+        _here.running.remove(generation)
+
+
+def _expect_the_sampler(p: Any, generation: Generation) -> None:
+    """Name the sampler, and leave calls before its first step alone if there is a window.
+
+    A script may call the model before sampling (img2img alternative test). Such calls belong to no
+    step; without a window they are pooled, by the sampler's rule.
+    """
+    settings, position = generation.settings, generation.report.position
+    position.sampler = prediction.sampler_of(p, _pass(p))
+    if (settings.start, settings.end) != (0, 1):
+        position.pause()
 
 
 def on_denoiser_call(params: Any) -> None:
@@ -164,7 +183,10 @@ def on_denoiser_call(params: Any) -> None:
 
     `params.sampling_step` lags by one from the second step on; the denoiser's own count is exact.
     """
-    denoiser = older_hosts.denoiser_of(params)
+    running = _here.running[-1].owner if _here.running else _here.latest
+    denoiser = host.denoiser_of(params, running())
+    if denoiser is None:
+        return
     _note_step_time(denoiser, params)
     if not _here.running:
         return
@@ -174,8 +196,13 @@ def on_denoiser_call(params: Any) -> None:
         generation.report.position.pause()
         return
     sampler = prediction.sampler_of(p, _pass(p))
-    generation.report.position.sampler = sampler
-    generation.report.position.rest_from = generation.sigmas.rest_from()
+    position = generation.report.position
+    if denoiser.step == 0:
+        levels = host.schedule_of(p, denoiser) if is_multistep(sampler) else None
+        position.rest_from = None if levels is None else rest_from(levels.tolist())
+        height, width = params.x.shape[-2:]
+        generation.seen[_pass(p)] = width * PIXELS_PER_LATENT, height * PIXELS_PER_LATENT
+    position.sampler = sampler
     done = generation.steps.done(denoiser, params.sigma, sampler)
     generation.report.progress(done, denoiser.total_steps, _pass(p), denoiser.steps)
 
@@ -201,28 +228,28 @@ def report_on(p: Any, generation: Generation) -> None:
     settings, done = generation.settings, generation.report
     if not settings.enabled:
         return
-    result_texts.write_infotext(p, settings, done)
+    write_infotext(p, generation)
     for line in generation.shown:
         p.comments.pop(line, None)
-    for name, size in prediction.sizes(p).items():
+    for name, size in (generation.seen or prediction.sizes(p)).items():
         generation.sizes.setdefault(name, {})[size] = _seconds_of(p, generation, name)
     told = (
-        result_texts.line(p, settings, done, generation.sizes),
-        result_texts.data(settings, done, generation.sizes),
+        result.line(p, settings, done, generation.sizes),
+        result.data(generation.told_of, done, generation.sizes),
     )
     if generation.series is None:
         generation.shown[:] = [told[0]]
     else:
-        generation.series.reports[settings] = told
+        generation.series.reports[generation.told_of] = told
         generation.shown[:] = generation.series.lines
-    if options.show_line():
+    if host.show_line():
         for line in generation.shown:
             p.comment(line)
-        if result_texts.host_asks_values():
-            _write_info(p.extra_generation_params, generation)
+        if host.asks_values() and generation.series is not None:
+            generation.series.write_info(p.extra_generation_params)
 
 
-def _seconds_of(p: Any, generation: Generation, pass_name: str) -> result_texts.SecondsPerStep:
+def _seconds_of(p: Any, generation: Generation, pass_name: str) -> result.SecondsPerStep:
     """Seconds per step of that pass, and of a pass like it without ToDo."""
     if pass_name not in generation.kinds:
         return None, None
@@ -233,24 +260,21 @@ def _seconds_of(p: Any, generation: Generation, pass_name: str) -> result_texts.
     return ours, without
 
 
-def _write_info(params: dict[str, Any], generation: Generation) -> None:
-    if generation.series is not None:
-        result_texts.write_info(params, generation.series.lines, generation.series.data)
-
-
 def finish(p: Any, processed: Any) -> None:
     """Make a result's info report on the whole series (the host's `postprocess`).
 
-    A plot keeps the parameters and the comments of its first cell. So these are objects of our own,
-    which are updated for the later cells.
+    A plot keeps the parameters of its first cell's result. So these are an object of our own, which
+    is updated for the later cells. Its comments are a text: they tell of the first cell.
     """
     generation = generation_of(p)
-    series = generation.series if generation else None
+    if generation is None:
+        return
+    generation.finished = True
+    series = generation.series
     # an inner generation, or one with ToDo off, has nothing to report
-    if generation is None or series is None or not series.reports or not options.show_line():
+    if series is None or not series.reports or not host.show_line():
         return
     processed.extra_generation_params = {**processed.extra_generation_params}
     series.results.append(processed.extra_generation_params)
     for params in series.results:
-        _write_info(params, generation)
-    processed.comments = series.comments(processed.comments)
+        series.write_info(params)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
 from ...settings import SettingsError
+from . import host
 from .infotext import from_infotext
 from .refusal import SettingsRefused
-
-# the hosts' function that fills the page's controls
-PAGE_FUNCTION = "paste_func"
 
 
 class PasteKey(str):
@@ -35,11 +32,10 @@ class PasteKey(str):
         """The control's value; None leaves it as it is.
 
         A value that cannot be used leaves every control as it is, and the key of the box warns.
-        Called by the page's own function it raises nothing: AUTOMATIC1111 before 1.9 and SD.Next
-        would end the whole paste.
 
         Raises:
-            SettingsRefused: such a value, by the key of the box, anywhere else; the API answers it.
+            SettingsRefused: such a value, by the key of the box, which the API answers. Not where
+                the page would end the whole paste.
         """
         try:
             return self._shown(from_infotext(params))
@@ -47,6 +43,6 @@ class PasteKey(str):
             if self != "ToDo enabled":
                 return None
             gr.Warning(f"{error}. ToDo was left as it is.")
-            if sys._getframe(1).f_code.co_name == PAGE_FUNCTION:
-                return None
-            raise SettingsRefused(error) from None
+            if host.pastes_one_by_one():
+                raise SettingsRefused(error) from None
+            return None

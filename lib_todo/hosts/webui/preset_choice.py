@@ -25,6 +25,20 @@ def names() -> list[str]:
     return sorted(PRESETS, key=lambda name: name == "paper")
 
 
+def nearest(values: Mapping[str, Any]) -> str:
+    """The preset that these settings change least, or `custom` where they change more than two.
+
+    The threshold is the checkpoint's, and counts for no preset.
+    """
+
+    def changes(name: str) -> int:
+        bundle = {key: value for key, value in PRESETS[name].items() if key != "threshold"}
+        return sum(values[key] != value for key, value in bundle.items())
+
+    name = min((DEFAULT, *PRESETS), key=changes)
+    return name if changes(name) <= 2 else CUSTOM
+
+
 def name_of(values: Mapping[str, Any]) -> str:
     """The preset that these settings equal, or `custom`. Settings left out have their defaults."""
     wanted = {

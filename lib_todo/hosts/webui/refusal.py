@@ -6,7 +6,8 @@ import functools
 import sys
 from typing import Any
 
-from fastapi import HTTPException
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.responses import JSONResponse
 from modules import shared
 
 from ...settings import SettingsError
@@ -61,3 +62,21 @@ def _page_loses_errors() -> bool:
     """
     main_thread = sys.modules.get("modules_forge.main_thread")
     return main_thread is not None and not hasattr(main_thread, "last_exception")
+
+
+def explain_object_as_args(app: FastAPI) -> None:
+    """Have the API say what is wrong where `args` is an object instead of a list.
+
+    The host looks for the first value by its number, and would answer with status 500.
+    """
+
+    async def answer(request: Request, error: KeyError) -> JSONResponse:
+        if error.args != (0,) or not request.url.path.startswith("/sdapi/"):
+            raise error
+        text = (
+            "alwayson_scripts: a script's args must be a list. ToDo takes one object in it: "
+            '{"ToDo": {"args": [{"preset": "fast"}]}}'
+        )
+        return JSONResponse(status_code=422, content={"detail": text, "errors": text})
+
+    app.add_exception_handler(KeyError, answer)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...downsampling import token_downsampling
-from . import lifecycle, options, result_texts, sdnext_passes
+from . import host, lifecycle, sdnext_passes
 from .infotext import REPORT_KEY, Written
 from .lifecycle import Generation
 
@@ -49,7 +49,7 @@ def show_in_control(title: str) -> None:
 
 def begin(p: Any, args: Sequence[Any]) -> None:
     """Read and check the settings of `p` (the host's `process` callback)."""
-    leave_ended(p)
+    leave(p)
     lifecycle.begin(p, args, _Downsampling)
 
 
@@ -58,33 +58,32 @@ def before_sampling(p: Any) -> None:
     generation = lifecycle.generation_of(p)
     if generation is None:
         return
-    if generation.settings.enabled:
-        result_texts.write_infotext(p, generation.settings)
+    lifecycle.write_infotext(p, generation)
     entered = contextlib.ExitStack()
-    entered.enter_context(generation.downsampling)
+    entered.enter_context(lifecycle.sampling(p, generation))
     _here.batches.append((generation, entered))
 
 
 def after_sampling(p: Any) -> None:
     """Switch pooling off after a batch and report on it (the host's `postprocess_batch`)."""
     generation = lifecycle.generation_of(p)
-    if generation is None or leave_ended(p) == 0:
-        return
-    lifecycle.report_on(p, generation)
+    if generation is not None and leave(p):
+        lifecycle.report_on(p, generation)
 
 
-def leave_ended(p: Any) -> int:
-    """Switch pooling off for all batches but those that `p` runs inside of; returns how many.
+def leave(p: Any) -> bool:
+    """Switch pooling off for the batch of `p`, and for those that ran inside of it.
 
     After an exception or an interrupt the host leaves `postprocess_batch` out, but calls
-    `on_after_process` in any case. Which batches go on is told by the call stack.
+    `on_after_process` in any case. Returns whether there was one.
     """
-    going_on = {id(outer) for outer in result_texts.outer_of(p)}
-    left = [batch for batch in _here.batches if id(batch[0].owner()) not in going_on]
-    for batch in reversed(left):
-        _here.batches.remove(batch)
-        batch[1].close()
-    return len(left)
+    owners = [generation.owner() for generation, _ in _here.batches]
+    first = next((place for place, owner in enumerate(owners) if owner is p), None)
+    if first is None:
+        return False
+    while len(_here.batches) > first:
+        _here.batches.pop()[1].close()
+    return True
 
 
 def finish(p: Any, processed: Any) -> None:
@@ -94,7 +93,7 @@ def finish(p: Any, processed: Any) -> None:
     no comments either, but the image's text, which it makes anew after this.
     """
     generation = lifecycle.generation_of(p)
-    if generation is not None and generation.shown and options.show_line():
+    if generation is not None and generation.shown and host.show_line():
         processed.comments += "".join(f"{line}\n" for line in generation.shown)
         if getattr(p.scripts, "name", None) == CONTROL:
             p.extra_generation_params[REPORT_KEY] = Written("; ".join(generation.shown))

@@ -225,4 +225,7 @@ def in_words(seconds: float | None, without: float | None) -> str:
     told = f"{seconds:.2g} s a step" if seconds < 10 else f"{seconds:.0f} s a step"
     if without is None:
         return told
-    return f"{told}, {without / seconds:.3g} times as fast as without ToDo"
+    times = without / seconds
+    if 0.97 < times < 1.03:
+        return f"{told}, no faster than without ToDo"
+    return f"{told}, {times:.2f} times as fast as without ToDo"

@@ -114,7 +114,7 @@ def test_a_multistep_samplers_phase_rests_where_the_noise_level_leaps(
 ) -> None:
     asked = {"steps": 10, "sampler_name": "DPM++ 2M", "scheduler": scheduler}
     answer = host.txt2img(**SQUARE | asked, **POOLING.asked(phase="moving"))
-    assert report_of(answer)["phase_rests"] == (["DPM++ 2M"] if rests else [])
+    assert report_of(answer)["passes"]["first"]["phase_rests"] == (["DPM++ 2M"] if rests else [])
 
 
 def test_img2img(host: ForgeHost) -> None:

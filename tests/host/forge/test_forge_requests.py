@@ -129,7 +129,7 @@ def test_the_infotext_makes_the_same_image(host: ForgeHost) -> None:
     made = images(host.txt2img(**SQUARE, **asked))[0]
     text = text_of(host, made)
     assert parameters(text) == {
-        "ToDo preset": "custom",
+        "ToDo preset": "balanced",
         "ToDo factor": "1.5",
         "ToDo threshold": "8",
         "ToDo method": "bilinear",
@@ -187,7 +187,7 @@ def test_the_line_says_why_nothing_and_can_be_turned_off(host: ForgeHost) -> Non
         without = host.txt2img(**SQUARE, **POOLING.asked())
         assert generations(info(without)) == []
         assert without["images"] == with_line["images"]
-    assert numbers(str(line(with_line))) == ({(256, 64): 5}, (2, 2))
+    assert numbers(str(line(with_line))) == ({(256, 64)}, (2, 2))
     assert (pooled(report_of(with_line)), steps(report_of(with_line))) == ({(256, 64): 5}, (2, 2))
 
 
@@ -207,7 +207,7 @@ def test_an_axis_of_the_plot(host: ForgeHost) -> None:
     values = [changed.get(arg["label"], arg["value"]) for arg in shown[9:]]
     body["script_args"] = [*body["script_args"][:9], *values]
     answer = host.txt2img(**SQUARE, **body, **todo(deep_factor=1, threshold=8))
-    rest = {"ToDo preset": "custom", "ToDo deep factor": "1", "ToDo threshold": "8"}
+    rest = {"ToDo preset": "balanced", "ToDo deep factor": "1", "ToDo threshold": "8"}
     assert cells(answer) == [{"ToDo factor": factor, **rest} for factor in ("2", "3", "1")]
     assert host.probe_leftovers() == CLEAN
 

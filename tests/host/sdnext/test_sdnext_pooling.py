@@ -119,7 +119,7 @@ def test_the_images_text_tells_the_settings_and_the_factors(sdnext: SdNextHost) 
     answer = sdnext.txt2img(**BY_TWO.asked())
     text = infotext(answer)
     assert "ToDo factor: 2, ToDo deep factor: 1, ToDo threshold: 12" in text
-    assert "ToDo used: first 32×32 tokens by 2" in text
+    assert "ToDo used: first pass 32×32 tokens by 2" in text
     json.dumps(report_of(answer))
 
 

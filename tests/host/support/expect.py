@@ -6,7 +6,6 @@ Nothing here calls lib_todo: the numbers are worked out anew, so that a mistake 
 from __future__ import annotations
 
 import io
-import json
 import math
 from collections import Counter
 from collections.abc import Collection
@@ -15,19 +14,15 @@ from typing import Any
 
 from host import Host, images
 from PIL import Image
+from todo_report import info
 
 Grid = tuple[int, int]
 
 # Self-attention layers of the tiny checkpoints at 1/1, 1/2, … of the latent.
 LAYERS = {"tiny15": {1: 5, 2: 5, 4: 5, 8: 1}, "tinyxl": {2: 10, 4: 12}}
 CLEAN: dict[str, list[Any]] = {"classes": [], "instances": [], "hooks": []}
-# what the text of an image has beside its other values where they differ from the preset `paper`
-PAPER_TEXT = {
-    "ToDo preset": "custom",
-    "ToDo scale": "1",
-    "ToDo deep scale": "0",
-    "ToDo phase": "fixed",
-}
+# what the text of an image has beside the values that differ from the preset `paper`
+PAPER_TEXT = {"ToDo preset": "paper"}
 METHODS = ("nearest", "nearest-exact", "average", "max", "bilinear")
 
 # Two passes of one step each, 128×128 and 256×256: grids of up to 16×16 and of up to 32×32.
@@ -162,10 +157,6 @@ def check(host: Host, family: str, **passes: Pass) -> None:
         }, name
         assert {grid: len(found) for grid, found in layers.items()} == expected.grids(family)
     assert host.probe_leftovers() == CLEAN
-
-
-def info(answer: dict[str, Any]) -> dict[str, Any]:
-    return dict(json.loads(answer["info"]))
 
 
 def parameters(text: str) -> dict[str, str]:

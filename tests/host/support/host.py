@@ -6,6 +6,8 @@ The WebUI's folder is only read: settings, extensions and outputs live in a data
 from __future__ import annotations
 
 import base64
+import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any
 import requests
 from launching import environment
 from program import HostError, Program
+from told import check, seen_calls
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 TEST_EXTENSIONS = Path(__file__).resolve().parents[1] / "test_extensions"
@@ -53,6 +56,8 @@ class Host(Program):
     test_extensions: Sequence[Path] = (PROBE,)
     # what every request asks for unless it says otherwise
     small: Mapping[str, Any] = SMALL
+    # whether all that runs is told of: no generation inside another, no two clients at once
+    tells_all = True
 
     def __init__(
         self,
@@ -146,11 +151,23 @@ class Host(Program):
 
     def txt2img(self, **body: Any) -> dict[str, Any]:
         """Generate from `small` changed by `body`."""
-        return dict(self.post("/sdapi/v1/txt2img", {**self.small, **body}))
+        return self._generate("/sdapi/v1/txt2img", {**self.small, **body})
 
     def img2img(self, image: bytes, **body: Any) -> dict[str, Any]:
         """Generate from an image file and `small` changed by `body`."""
-        return dict(self.post("/sdapi/v1/img2img", self.img2img_body(image, **body)))
+        return self._generate("/sdapi/v1/img2img", self.img2img_body(image, **body))
+
+    def _generate(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Generate; what is told of it has to be what the probe saw."""
+        held = self.tells_all and "ToDo" in body.get("alwayson_scripts", {})
+        before = seen_calls(self.probe_counts()["rows"]) if held else Counter()
+        answer = dict(self.post(path, body))
+        if held:
+            seen = seen_calls(self.probe_counts()["rows"])
+            alone = body["alwayson_scripts"].keys() == {"ToDo"}
+            plain = alone and not body.keys() & {"script_name", "mask"}
+            check(json.loads(answer["info"]), seen - before, images(answer) if plain else None)
+        return answer
 
     def options(self) -> dict[str, Any]:
         return dict(self.get("/sdapi/v1/options"))

@@ -6,14 +6,18 @@ here: its words are compared in tests/unit/test_wording.py alone.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from typing import Any
 
-from expect import info
-
 # layers by (keys before, keys after)
 Pooled = dict[tuple[int, int], int]
+
+
+def info(answer: dict[str, Any]) -> dict[str, Any]:
+    """What the API's answer says beside the images."""
+    return dict(json.loads(answer["info"]))
 
 
 def line(answer: dict[str, Any]) -> str | None:
@@ -86,12 +90,20 @@ def used(text: str) -> dict[str, dict[tuple[int, int], float]]:
     }
 
 
-def numbers(line: str) -> tuple[Pooled, tuple[int, ...]]:
-    """What a line of one pass says was pooled, and in how many of how many steps."""
-    # of a lead-in's keys and those after it, the fewer, which stand last
-    parts = re.findall(r"(\d+) → (?:\d+ or )*(\d+) keys in (\d+)", line)
-    shown = re.search(r"(\d+) of (\d+) steps", line)
-    return (
-        {(int(before), int(after)): int(layers) for before, after, layers in parts},
-        tuple(map(int, shown.groups())) if shown else (),
+def numbers(line: str) -> tuple[set[tuple[int, int]], tuple[int, ...]]:
+    """The keys before and after that a line of one pass names, and in how many of how many steps.
+
+    Of a lead-in's keys and those after it, the latter.
+    """
+    keys = re.findall(r"(\d+) → (\d+)(?: or \w+)* keys", line)
+    shown = re.search(r", in (?:(\d+) of|all) (\d+) steps", line)
+    counted = (int(shown[1] or shown[2]), int(shown[2])) if shown else ()
+    return {(int(before), int(after)) for before, after in keys}, (
+        (1, 1) if ", in the only step" in line else counted
     )
+
+
+def layers(line: str) -> tuple[int, ...]:
+    """How many layers a line of one pass says were pooled, of how many."""
+    found = re.search(r" keys(?: \([^)]*\))? in (\d+) of (\d+) self-attention layers", line)
+    return tuple(map(int, found.groups())) if found else ()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from host import REPOSITORY
 
-PARTS = ("lib_todo", "scripts", "javascript", "webui_loader.py", "install.py", "metadata.ini")
+PARTS = ("lib_todo", "scripts", "javascript", "install.py", "metadata.ini")
 
 
 def copy_of_extension(folder: Path) -> Path:

@@ -25,6 +25,7 @@ LABELS = [
     "Start",
     "End",
     "Passes",
+    "Above",
 ]
 METHOD = "nearest, nearest-exact, average, max, bilinear"
 NAN, INFINITY = float("nan"), float("inf")
@@ -70,18 +71,6 @@ def post(host: Host, path: str, body: dict[str, Any]) -> Any:
         ([None], ("enabled", "None", "true or false")),
         ([True, {"factor": 2}], ("factor", "{'factor': 2}", FACTOR)),
         ([[True, 2]], ("enabled", "[True, 2]", "true or false")),
-        (
-            [True, 2, 2, 8, 1, 0, "nearest", "fixed", 0, 1, "both", 1],
-            ("args", "at most 11 values", "passes"),
-        ),
-        (
-            [True, 2, 2, 8, 1, 0, "nearest", "fixed", 0, 1, "both", 1, 2],
-            ("args", "at most 11 values", "passes"),
-        ),
-        (
-            [{"factor": 2}, 0, 0, 64, 1, 0, "nearest", "fixed", 0, 1, "both", 1],
-            ("args", "at most 11 values"),
-        ),
     ],
     ids=str,
 )
@@ -106,6 +95,18 @@ def test_refused_with_hires_fix_and_in_img2img(host: Host) -> None:
         assert response.status_code == 422
         assert f"factor = 99 is not allowed; factor must be {FACTOR}" in response.json()["detail"]
     assert host.probe_counts()["unet_calls"] == 0
+
+
+@pytest.mark.parametrize("args", [{"preset": "fast"}, {}], ids=str)
+def test_an_object_instead_of_a_list_is_told_so(host: Host, args: dict[str, Any]) -> None:
+    asked = host.body(**SQUARE, alwayson_scripts={"ToDo": {"args": args}})
+    response = post(host, "/sdapi/v1/txt2img", asked)
+    if args:
+        assert response.status_code == 422
+        assert "must be a list" in response.json()["detail"]
+    else:
+        # the host looks for no value
+        assert response.status_code == 200
 
 
 def test_a_long_value_does_not_flood_the_message(host: Host) -> None:
@@ -139,7 +140,7 @@ def test_the_next_good_request_is_right(host: Host) -> None:
         (
             [True, 3, 0, 8, 1, 0],
             3,
-            {"ToDo factor": "3", "ToDo scale": "1", "ToDo deep scale": "0"},
+            {"ToDo preset": "close", "ToDo factor": "3"},
         ),
         (
             [True, 3.0, 0.0, 8.0, 1.0, 0, "nearest", "fixed", 0, 1, "both"],
@@ -154,7 +155,7 @@ def test_accepted(host: Host, args: list[Any], factor: float, text: dict[str, st
     host.use("tiny15_a")
     answer = host.txt2img(**SQUARE, **todo(*args))
     check(host, "tiny15", first=Pass(128, 128, 1, Pooling(factor, threshold=8)))
-    assert parameters(infotext(answer)) == text | {"ToDo preset": "custom", "ToDo threshold": "8"}
+    assert parameters(infotext(answer)) == text | {"ToDo threshold": "8"}
 
 
 @pytest.mark.parametrize("is_img2img", [False, True])
@@ -183,6 +184,7 @@ def test_script_info_lists_the_settings_alone(host: Host, is_img2img: bool) -> N
         (0, 0, 1, None),
         (1, 0, 1, None),
         ("both", None, None, ["both", "first", "hires"]),
+        (1, *unbound),
     ]
     for row in (1, 2, 5):
         # zero by its name, then numbers, which are told in the order of their size

@@ -73,7 +73,7 @@ def test_only_the_hires_pass_is_run_and_pooled(ui_host: Host) -> None:
     own = {"ToDo factor": "automatic", "ToDo threshold": "8"}
     assert parameters(infotext(info)) == PAPER_TEXT | own
     # the host keeps the first image's JSON, and its list of texts alone grows
-    assert numbers(below) == ({(1024, 64): 5, (256, 64): 5}, (1, 1))
+    assert numbers(below) == ({(1024, 64), (256, 64)}, (1, 1))
 
 
 def test_only_the_first_pass_was_asked_for(ui_host: Host) -> None:
@@ -88,7 +88,7 @@ def test_only_the_first_pass_was_asked_for(ui_host: Host) -> None:
     _, info, _, below = press(ui_host, "submit_txt2img_upscale", **wanted, **chosen)
     check(ui_host, "tiny15", hires=Pass(256, 256, 1, None))
     assert parameters(infotext(info))["ToDo pass"] == "first"
-    assert numbers(below)[0] == {}
+    assert numbers(below)[0] == set()
     assert "256×256" in below
 
 

@@ -107,10 +107,7 @@ def test_the_older_extensions_keys(host: Host) -> None:
     check(host, "tiny15", first=Pass(128, 128, 4, expected, pooled_in={0, 1}))
     assert parameters(infotext(answer)) == {
         # The older extension has the paper's rule alone.
-        "ToDo preset": "custom",
-        "ToDo scale": "1",
-        "ToDo deep scale": "0",
-        "ToDo phase": "fixed",
+        "ToDo preset": "paper",
         "ToDo factor": "2",
         "ToDo deep factor": "1",
         "ToDo threshold": "4",

@@ -72,7 +72,9 @@ def test_a_sampler_that_amplifies_what_changes(
     careful = {"preset": "balanced", "threshold": 8}
     answer = watched.txt2img(**SQUARE | {"steps": steps}, sampler_name=sampler, **todo(**careful))
     taken = [phase for _, phase in phases(watched.probe_positions())]
-    assert report_of(answer)["phase_held"] == [{"sampler": sampler, "steps": held}]
+    assert report_of(answer)["passes"]["first"]["phase_held"] == [
+        {"sampler": sampler, "steps": held}
+    ]
     # the automatic factor is the paper's there, and told as such
     assert used(infotext(answer))["first"] == {(16, 16): 2}
     if held:
@@ -108,7 +110,7 @@ def test_a_multistep_samplers_phase_rests_where_the_noise_level_leaps(
     moving = taken[:7] if rests else taken
     assert all(one != next_one for one, next_one in itertools.pairwise(moving))
     assert len(set(taken[6:])) == (1 if rests else 4)
-    assert report_of(answer)["phase_rests"] == ([sampler] if rests else [])
+    assert report_of(answer)["passes"]["first"]["phase_rests"] == ([sampler] if rests else [])
 
 
 def test_the_papers_factors_hold_where_the_phase_rests(watched: Host) -> None:

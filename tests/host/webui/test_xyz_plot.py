@@ -22,12 +22,11 @@ def test_each_axis_is_there_once(ui_host: Host, is_img2img: bool) -> None:
 
 
 OURS = {
-    "ToDo preset": "custom",
+    "ToDo preset": "balanced",
     "ToDo factor": "2",
     "ToDo deep factor": "1",
     "ToDo threshold": "4",
 }
-PAPER = PAPER_TEXT | {"ToDo preset": "paper"}
 AUTOMATIC = {"ToDo factor": "automatic"}
 FAST = {"ToDo threshold": "32", "ToDo scale": "1", "ToDo deep scale": "0.5", **AUTOMATIC}
 
@@ -35,7 +34,7 @@ FAST = {"ToDo threshold": "32", "ToDo scale": "1", "ToDo deep scale": "0.5", **A
 @pytest.mark.parametrize(
     ("axis", "values", "expected"),
     [
-        ("preset", "fast, paper", [FAST | {"ToDo preset": "fast"}, PAPER | AUTOMATIC]),
+        ("preset", "fast, paper", [FAST | {"ToDo preset": "fast"}, PAPER_TEXT | AUTOMATIC]),
         (
             "factor",
             "3, 1, 0, automatic",

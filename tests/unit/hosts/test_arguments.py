@@ -9,7 +9,6 @@ import pytest
 
 from lib_todo import Settings, SettingsError
 from lib_todo.hosts.webui.arguments import (
-    END_OF_ARGS,
     OVERRIDES,
     choices_on_page,
     from_page,
@@ -18,7 +17,7 @@ from lib_todo.hosts.webui.arguments import (
 from lib_todo.settings import BY_NAME, FIELDS
 
 # what the tab sends, and what the host fills an API request up with
-DEFAULTS = [False, *(field.default for field in FIELDS[1:]), END_OF_ARGS]
+DEFAULTS = [False, *(field.default for field in FIELDS[1:])]
 DEFAULT_VALUES = {field.name: field.default for field in FIELDS[1:]}
 TICKED = [True, *DEFAULTS[1:]]
 
@@ -44,7 +43,7 @@ def test_the_values_as_they_are(make: Any) -> None:
     assert read_settings(make(), TICKED) == Settings()
     changed = {"factor": 2.5, "deep_factor": 3, "threshold": 32, "method": "max"}
     changed |= {"start": 0.25, "end": 0.75, "passes": "hires"}
-    values = [True, *({**DEFAULT_VALUES, **changed}[name] for name in DEFAULT_VALUES), END_OF_ARGS]
+    values = [True, *({**DEFAULT_VALUES, **changed}[name] for name in DEFAULT_VALUES)]
     assert read_settings(make(), values) == Settings(
         factor=2.5,
         deep_factor=3,
@@ -66,19 +65,6 @@ def test_one_object() -> None:
 def test_some_values() -> None:
     assert read_settings(api(), filled(True, 2)) == Settings(factor=2)
     assert read_settings(api(), filled(True)) == Settings()
-
-
-@pytest.mark.parametrize("surplus", [True, 0, None, "", "both", END_OF_ARGS + " "])
-def test_one_value_too_many_is_seen(surplus: Any) -> None:
-    eight = TICKED[:-1]
-    for first in (True, {"factor": 2}):
-        with pytest.raises(SettingsError, match=f"at most {len(FIELDS)} values"):
-            read_settings(api(), filled(first, *eight[1:], surplus))
-
-
-def test_several_values_too_many_are_seen() -> None:
-    with pytest.raises(SettingsError, match=f"at most {len(FIELDS)} values"):
-        read_settings(api(), [*TICKED, "more", "and more"])
 
 
 @pytest.mark.parametrize("bad", [0.5, "0.5", "two", None, True, [2]])
@@ -111,7 +97,7 @@ def test_every_step_of_a_factors_control_is_allowed() -> None:
 
 
 def test_an_unticked_box_of_the_page_is_not_looked_behind() -> None:
-    broken = [False, "broken", None, -1, "", 7, 8, "x", END_OF_ARGS]
+    broken = [False, "broken", None, -1, "", 7, 8, "x"]
     assert read_settings(page(), broken) == Settings(enabled=False)
     with pytest.raises(SettingsError):
         read_settings(page(**{OVERRIDES: {"factor": 2}}), broken)
@@ -158,5 +144,5 @@ def test_nothing_is_written_to_what_was_given() -> None:
 def test_axes_over_values_that_only_together_are_allowed() -> None:
     """Start and end each from an axis, beside a window of the tab's that they would not fit."""
     p = page(**{OVERRIDES: {"start": 0.6, "end": 0.9}})
-    values = [True, *(DEFAULT_VALUES | {"end": 0.5}).values(), END_OF_ARGS]
+    values = [True, *(DEFAULT_VALUES | {"end": 0.5}).values()]
     assert read_settings(p, values) == Settings(start=0.6, end=0.9)

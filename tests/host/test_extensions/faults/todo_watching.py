@@ -16,7 +16,7 @@ from modules import script_callbacks, script_loading, scripts
 TESTED = "sd_webui_todo"
 ATTENTION_MODULES = ("ldm.modules.attention", "sgm.modules.attention")
 INTERCEPTED = ("SpatialTransformer", "CrossAttention")
-SERIES, MOST_SERIES = f"{TESTED}.hosts.webui.series", 4
+SERIES, MOST_SERIES = f"{TESTED}.hosts.webui.result", 4
 # what caches hold, and the names of the page's own fields
 VALUES = ("Settings", "PasteKey")
 CONTAINERS = (dict, list, tuple, set, weakref.WeakKeyDictionary)

@@ -7,7 +7,6 @@ from typing import Any
 
 from fuzz_values import (
     BESIDE,
-    DEFAULTS,
     GOOD,
     MARKUP,
     NAMES,
@@ -68,13 +67,6 @@ def by_position(draw: random.Random) -> Asked:
     if at == 0 and isinstance(values[0], dict):
         values[0] = [values[0]]  # an object in the first place is one of names
     return Asked("by position", args(draw, values), bad=(NAMES[at],))
-
-
-def too_many(draw: random.Random) -> Asked:
-    values = list((DEFAULTS | {"enabled": True, "factor": 2, "threshold": THRESHOLD}).values())
-    surplus = [draw.choice((*NEVER, True, 2))] * draw.choice((1, 2, 5, 1000))
-    first: list[Any] = [{"factor": 2}, *values[1:]] if draw.random() < 0.3 else values
-    return Asked("too many", args(draw, [*first, *surplus]), bad=("args",))
 
 
 def unknown_name(draw: random.Random) -> Asked:

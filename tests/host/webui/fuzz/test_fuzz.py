@@ -31,7 +31,6 @@ from fuzz_arguments import (
     off,
     off_but_bad,
     start_after_end,
-    too_many,
     unknown_name,
     with_markup,
 )
@@ -46,7 +45,6 @@ LEAST_REQUESTS = 1000
 KINDS: tuple[tuple[Callable[[random.Random], Asked], int], ...] = (
     (by_name, 330),
     (by_position, 210),
-    (too_many, 60),
     (unknown_name, 90),
     (start_after_end, 15),
     (off_but_bad, 60),

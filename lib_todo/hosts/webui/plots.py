@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import os
-from typing import Any
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
 
 from ...settings import FIELDS, Field, SettingsError, preset_values
 from . import preset_choice
-from .arguments import OVERRIDES, typed
+from .arguments import OVERRIDES, on_page, read_settings, typed
 from .refusal import SettingsRefused
 
 PREFIX = "[ToDo] "
+# the attribute of the host's processing object in which the axes note all their values
+AXES = "todo_axes"
 _LABELS = {"deep_factor": "deep factor", "deep_scale": "deep scale", "passes": "pass"}
 
 
@@ -37,25 +42,32 @@ def _axis(xyz_grid: Any, field: Field) -> Any:
     # SD.Next's plot and those before 1.7 do not prepare values
     if not choices and "prepare" in inspect.signature(xyz_grid.AxisOption).parameters:
         more["prepare"] = _prepare(xyz_grid, field)
+
+    def format_value(p: Any, axis: Any, value: Any) -> str:
+        _check_cells(p)
+        return f"{axis.label}: {on_page(field, value)}"
+
     return xyz_grid.AxisOption(
         PREFIX + _LABELS.get(field.name, field.name),
         _boolean if field.kind is bool else field.kind,
         _apply(field.name),
-        confirm=_confirm(field),
+        format_value,
+        confirm=_confirm(field.name, field.check),
         **more,
     )
 
 
 def _preset_axis(xyz_grid: Any) -> Any:
-    def confirm(p: Any, values: list[Any]) -> None:
-        for value in values:
-            _refuse(p, preset_choice.PRESET, value, preset_values)
+    def format_value(p: Any, axis: Any, value: Any) -> str:
+        _check_cells(p)
+        return f"{axis.label}: {value}"
 
     return xyz_grid.AxisOption(
         PREFIX + preset_choice.PRESET,
         str,
         _apply(preset_choice.PRESET),
-        confirm=confirm,
+        format_value,
+        confirm=_confirm(preset_choice.PRESET, preset_values),
         choices=preset_choice.names,
     )
 
@@ -103,21 +115,51 @@ def _apply(name: str) -> Any:
     return apply
 
 
-def _confirm(field: Field) -> Any:
+def _confirm(name: str, check: Callable[[Any], Any]) -> Callable[[Any, list[Any]], None]:
+    """Checks an axis' values one by one, and notes them for `_check_cells`."""
+
     def confirm(p: Any, values: list[Any]) -> None:
+        if not [value for value in values if value != ""]:
+            _refuse(p, SettingsError(f"the axis {PREFIX}{name}", "", "given at least one value"))
         for value in values:
-            _refuse(p, field.name, value, field.check)
+            try:
+                check(value)
+            except SettingsError as error:
+                _refuse(p, error, {name: value})
+        setattr(p, AXES, {**getattr(p, AXES, {}), name: values})
 
     return confirm
 
 
-def _refuse(p: Any, name: str, value: Any, check: Any) -> None:
-    """Check a value before the first cell, so that the API answers with status 422.
+def _check_cells(p: Any) -> None:
+    """Check the settings of every cell before the first one, when all axes are known.
+
+    Values that are right by themselves may conflict with the tab's or with another axis'. The plot
+    would leave such a cell blank and go on.
+    """
+    axes: dict[str, list[Any]] = vars(p).pop(AXES, {})
+    asked = _asked(p)
+    for values in itertools.product(*axes.values()):
+        cell = types.SimpleNamespace(is_api=True, **{OVERRIDES: dict(zip(axes, values))})
+        try:
+            read_settings(cell, asked)
+        except SettingsError as error:
+            _refuse(p, error, getattr(cell, OVERRIDES))
+
+
+def _asked(p: Any) -> Sequence[Any]:
+    """The values of our controls in the tab or in the request."""
+    for script in getattr(getattr(p, "scripts", None), "alwayson_scripts", ()):
+        if script.title() == "ToDo":
+            return list(p.script_args[script.args_from : script.args_to])
+    return [False]
+
+
+def _refuse(p: Any, error: SettingsError, overrides: Mapping[str, Any] | None = None) -> NoReturn:
+    """Refuse the plot before its first cell, so that the API answers with status 422.
 
     SD.Next only logs the error, and its page then generates from `p`: there the value is refused.
     """
-    try:
-        check(value)
-    except SettingsError as error:
-        setattr(p, OVERRIDES, {name: value})
-        raise SettingsRefused(error) from None
+    if overrides:
+        setattr(p, OVERRIDES, dict(overrides))
+    raise SettingsRefused(error)
