@@ -1,4 +1,8 @@
-"""Where a sampler's noise levels leap, which multistep methods answer with large coefficients."""
+"""What a sampler's schedule of noise levels does at its end, where evaluations weigh the most.
+
+A schedule has one level more than steps, and mostly ends at 0. What is said of a step here is said
+of the way from its level to the next one.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +10,49 @@ import itertools
 import math
 from collections.abc import Sequence
 
-# how many times the last logarithmic step down the next one may be
-LEAP = 1.5
-# the evaluations that a multistep method of the third order extrapolates from, besides its last
-MEMORY = 2
+# a step that leaves less than this of the noise makes the picture nearly alone
+LEFT = 0.4
+# how many times the logarithmic step before it a leap is: Karras' schedule has 1.0 to 1.2, simple,
+# beta and SGM uniform up to 1.6, normal, uniform and DDIM's 3.5 and more
+LEAP = 2.0
+# from this level on a single step to 0 decides what the picture shows
+HIGH = 1.0
+# below it no noise is seen: some schedules end there instead of at 0
+NOTHING = 0.01
 
 
-def rest_from(sigmas: Sequence[float]) -> int | None:
-    """The step from which the phase has to rest for a multistep method; None: it need not.
+def falls(sigmas: Sequence[float]) -> bool:
+    """Whether the schedule makes a picture of noise, and not noise of a picture."""
+    return len(sigmas) > 1 and sigmas[-1] < sigmas[0]
+
+
+def closing_step(sigmas: Sequence[float]) -> int | None:
+    """The first step that takes most of the noise away; None: there is none (part of a schedule).
+
+    Its one evaluation is most of the picture: nothing averages over it.
+    """
+    for step, (level, after) in enumerate(itertools.pairwise(sigmas)):
+        if after <= LEFT * level:
+            return step
+    return None
+
+
+def leap(sigmas: Sequence[float]) -> int | None:
+    """The step that leaps to the last level above 0, where it is much larger than the one before.
 
     DPM++ 2M goes from a step's level to the next by 1 + 1 / 2r times its last evaluation, less
     1 / 2r times the one before, where r is the last step down over the next one, both logarithmic
     (arXiv 2211.01095, algorithm 2). Schedules that end at the model's own least level (A1111's
     Uniform, ComfyUI's normal) go the last piece in one leap, and multiply by that what changed from
-    one evaluation to the next. Karras' schedule does not leap.
-
-    Args:
-        sigmas: the sampler's schedule, one more than it has steps, mostly with 0 at the end.
+    one evaluation to the next.
     """
-    falling = [level for level in sigmas if level > 0]
-    steps = [math.log(high / low) for high, low in itertools.pairwise(falling)]
-    for step in range(1, len(steps)):
-        if 0 < steps[step - 1] * LEAP < steps[step]:
-            return max(0, step - MEMORY)
-    return None
+    levels = [level for level in sigmas if level > 0]
+    steps = [math.log(high / low) for high, low in itertools.pairwise(levels)]
+    if len(steps) < 2 or not 0 < steps[-2] * LEAP < steps[-1]:
+        return None
+    return len(steps) - 1
+
+
+def ends_high(sigmas: Sequence[float]) -> bool:
+    """Whether the last step goes from much noise to none."""
+    return sigmas[-1] < NOTHING and sigmas[-2] >= HIGH

@@ -90,7 +90,9 @@ def with_papers_factors(settings: Settings) -> Settings:
     return dataclasses.replace(settings, **changes) if changes else settings
 
 
-def settings_for_sampler(settings: Settings, sampler: str | None) -> Settings:
+def settings_for_sampler(
+    settings: Settings, sampler: str | None, sigmas: tuple[float, ...] = ()
+) -> Settings:
     """The settings that hold with this sampler, where a host knows its steps.
 
     Some samplers need the paper's factors, see samplers.py.
@@ -98,8 +100,9 @@ def settings_for_sampler(settings: Settings, sampler: str | None) -> Settings:
     Args:
         settings: what was asked for.
         sampler: its name as hosts have it; None where it is not known.
+        sigmas: the noise levels of its schedule; empty where they are not known.
     """
-    careful = rule_for(sampler, reported=True).careful
+    careful = rule_for(sampler, reported=True, sigmas=sigmas).careful
     return with_papers_factors(settings) if careful else settings
 
 

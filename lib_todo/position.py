@@ -29,7 +29,7 @@ class Moment:
         reported: whether a host or a callback reported the position.
         scheduled: whether it follows from a scheduler's timesteps. Where neither holds, it was
             guessed from the timesteps of the model's calls.
-        rest_from: the step from which the phase rests for a multistep sampler, see noise_levels.py.
+        sigmas: the noise levels of the sampler's schedule; empty where they are not known.
     """
 
     pass_name: str = "first"
@@ -41,7 +41,7 @@ class Moment:
     foreign: bool = False
     reported: bool = False
     scheduled: bool = False
-    rest_from: int | None = None
+    sigmas: tuple[float, ...] = ()
 
     @property
     def counts_steps(self) -> bool:
@@ -55,8 +55,8 @@ class Position:
     `step` of `total` evaluations of the pass `pass_name` are done; `evaluation` grows by one with
     each report; `foreign_evaluation` says that another generation calls the model just now.
     `current_step` is None until the first `advance` of a sampling. `announced` is the pass of the
-    next sampling that a callback reports on; None where there is no callback. `rest_from` is a
-    host's to set, see `Moment`.
+    next sampling that a callback reports on; None where there is no callback. `sampler` and
+    `sigmas` are a host's to set, see `Moment`.
 
     Args:
         samplings: the numbers of the samplings, drawn one by one.
@@ -69,7 +69,7 @@ class Position:
         self.evaluation = 0
         self.foreign_evaluation = False
         self.sampler: str | None = None
-        self.rest_from: int | None = None
+        self.sigmas: tuple[float, ...] = ()
         self.current_step: Step | None = None
         self.announced: str | None = None
         self._shown_steps = 1
@@ -140,5 +140,5 @@ class Position:
             self.sampler,
             self.foreign_evaluation,
             reported=True,
-            rest_from=self.rest_from,
+            sigmas=self.sigmas,
         )

@@ -1,106 +1,161 @@
-"""How the phase moves with each sampler: one table, with the figures behind it.
+"""How the phase moves, and which factors are used, with each sampler and schedule.
 
-Most samplers average over what changes from one evaluation to the next. An explicit multistep
-method instead extrapolates from its last evaluations, with large coefficients of alternating sign,
-and so amplifies changes. For such samplers the phase is held for some steps or stays fixed, and the
-automatic factors are the paper's. DPM adaptive mistakes the change for its own integration error
-and chooses other steps. Restart adds noise again and repeats steps. LCM does not average at all and
-DPM fast hardly, so they get the paper's factors too.
-
-Error of the final latents as a ratio to the paper's ToDo with the same sampler; factor 2, twice the
-native size, 16 steps, denoising strength 0.6 (docs/lattice.md has all samplers):
-
-    sampler               every step   held for 2   held for 3   held for 4
-    LMS (k-diffusion)     8.9          1.15         0.97         1.14
-    LMS (diffusers)       9.7          0.70         1.52         0.40
-    DEIS                  1.5          1.11         0.22         0.96
-    PNDM, PLMS            2.6          0.1 to 0.5   0.55         0.2 to 0.5
-    LCM                   0.3 to 0.6    (1.5 by 3 and 2, which balanced takes)
-    DPM2 a (diffusers)                  0.42        (1.7 by 3 and 2)
-    DPM fast              0.4 to 0.8    (2.0 to 3.4 by 3 and 2; through A1111)
-    DPM adaptive          18.5          (35 by 3 and 2; through A1111)
-    Restart               1.1           (1.4 by 3 and 2; through A1111)
-    all others            0.02 to 0.45
-
-One to three seeds each. How well holding works depends on where its boundaries fall among the last
-steps, so LMS, DEIS and the related IPNDM stay fixed: that is never worse than the paper's.
+A sampler's picture is a sum of its evaluations, each with a weight. A moving phase averages the
+error out where many of them have weights of like size, and amplifies it where weights have
+alternating signs: multistep methods extrapolate from their last evaluations, the more the higher
+their order is, and the more the last step is larger than the one before. Where one evaluation
+weighs most, as the last one does in short schedules, nothing averages over it, and a larger factor
+than the paper's shows. So the rule goes by the sampler's order and its schedule's end; how it was
+found, and its figures, are in docs/lattice.md. Names stand for what no such property tells.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Sequence
+
+from . import noise_levels
 
 
 @dataclasses.dataclass(frozen=True)
 class SamplerRule:
-    """How the phase moves and which factors are used with one sampler.
+    """How the phase moves and which factors are used in one sampling.
 
-    `hold`: for how many steps in a row a phase is kept; 0 keeps the first one for good. Where steps
-    are known by timesteps alone, each timestep counts as a step, so a sampler that evaluates at a
-    second timestep within each step holds for two. `careful`: the automatic factors are no greater
-    than the paper's.
+    Attributes:
+        hold: for how many steps in a row a phase is kept. Where steps are known by timesteps alone,
+            each timestep counts as a step, so a sampler that evaluates at a second timestep within
+            each step holds for two.
+        careful_from: the step from which the automatic factors are no greater than the paper's.
+        rest_from: the step from which the phase is the paper's too; 0: the sampling is the paper's
+            own.
     """
 
     hold: int = 1
-    careful: bool = False
+    careful_from: int | None = None
+    rest_from: int | None = None
+
+    @property
+    def careful(self) -> bool:
+        """Whether the factors are the paper's in all steps."""
+        return self.is_careful(None)
+
+    def is_careful(self, step: int | None) -> bool:
+        """Whether the factors are the paper's in that step (None: it is not known which)."""
+        return _has_begun(self.careful_from, step) or self.rests(step)
+
+    def rests(self, step: int | None) -> bool:
+        """Whether the phase is the paper's in that step (None: it is not known which)."""
+        return _has_begun(self.rest_from, step)
 
 
-_EVERY_STEP = SamplerRule()
-_CAREFUL = SamplerRule(careful=True)
-_FIXED = SamplerRule(hold=0, careful=True)
-_HELD_FOR_TWO = SamplerRule(hold=2, careful=True)
+def _has_begun(first: int | None, step: int | None) -> bool:
+    return first is not None and (step or 0) >= first
 
-# by the hosts' names for them, which differ in capitals and blanks: see `_spelled`
-BY_STEP: dict[str, SamplerRule] = {
-    "lms": _FIXED,
-    "lms_karras": _FIXED,
-    "lmsd": _FIXED,
-    "plms": _HELD_FOR_TWO,
-    "pndm": _HELD_FOR_TWO,
-    "ipndm": _FIXED,
-    "ipndm_v": _FIXED,
-    "deis": _FIXED,
+
+_PAPERS = SamplerRule(careful_from=0, rest_from=0)
+_CAREFUL = SamplerRule(careful_from=0)
+
+# By the hosts' names and diffusers' classes, see `_spelled`. DPM adaptive mistakes the change for
+# its own integration error and chooses other steps. Restart adds noise again and repeats steps. DPM
+# fast goes by levels of its own. LCM does not average at all. PNDM and PLMS extrapolate, but their
+# steps are counted by evaluations or timesteps: held for two, they erred 0.1 to 0.6 times as much
+# as the paper's.
+BY_NAME: dict[str, SamplerRule] = {
+    "plms": SamplerRule(hold=2, careful_from=0),
+    "pndm": SamplerRule(hold=2, careful_from=0),
+    "pndmscheduler": SamplerRule(hold=2, careful_from=0),
+    "dpm_fast": _PAPERS,
+    "dpm_adaptive": _PAPERS,
+    "restart": _PAPERS,
     "lcm": _CAREFUL,
-    "dpm_fast": _CAREFUL,
-    "dpm_adaptive": _FIXED,
-    "restart": _FIXED,
+    "lcmscheduler": _CAREFUL,
     "kdpm2_a": _CAREFUL,
+    "kdpm2ancestraldiscretescheduler": SamplerRule(hold=2, careful_from=0),
+    "kdpm2discretescheduler": SamplerRule(hold=2),
+    "dpmsolversdescheduler": SamplerRule(hold=2),
 }
-# by diffusers' classes, whose steps are known by timesteps
-BY_TIMESTEP: dict[str, SamplerRule] = {
-    "LMSDiscreteScheduler": _FIXED,
-    "PNDMScheduler": _HELD_FOR_TWO,
-    "IPNDMScheduler": _FIXED,
-    "DEISMultistepScheduler": _FIXED,
-    "LCMScheduler": _CAREFUL,
-    "KDPM2DiscreteScheduler": SamplerRule(hold=2),
-    "KDPM2AncestralDiscreteScheduler": SamplerRule(hold=2, careful=True),
-    "DPMSolverSDEScheduler": SamplerRule(hold=2),
+# parts of the names of samplers by their order: how many evaluations a step is computed from, each
+# of another step; the first that fits
+ORDERS: dict[int, tuple[str, ...]] = {
+    4: ("lms", "ipndm", "deis"),
+    3: ("3m", "uni_pc", "unipc", "sa_solver", "sa-solver", "sasolver"),
+    2: ("2m", "multistep", "er_sde", "gradient_estimation"),
+    1: (
+        "euler",
+        "heun",
+        "dpm_2",
+        "dpm2",
+        "2s",
+        "1s",
+        "dpmpp_sde",
+        "dpm++_sde",
+        "dpmsolversde",
+        "singlestep",
+        "seeds",
+        "ddpm",
+        "ddim",
+        "tcd",
+    ),
 }
-# parts of the names of multistep methods: they extrapolate from their last evaluations, and where
-# the noise level leaps amplify what changed between them (noise_levels.py)
-MULTISTEP = ("2m", "3m", "multistep", "er_sde", "sa_solver", "sa-solver", "gradient_estimation")
-# unknown sampler: two timesteps may be one step, and it may be one of those above
-UNKNOWN = SamplerRule(hold=2)
+HIGHEST = max(ORDERS)
+# that many steps for each order are too few to average over
+FEW = 3
+# the steps before a leap in which a method of the second order rests as well
+BEFORE_LEAP = 3
 
 
-def rule_for(sampler: str | None, reported: bool = False) -> SamplerRule:
-    """The rule of a sampler.
+@functools.lru_cache(maxsize=256)
+def rule_for(
+    sampler: str | None, reported: bool = False, sigmas: tuple[float, ...] = ()
+) -> SamplerRule:
+    """The rule of a sampling.
 
     Args:
         sampler: the host's name for it, or its diffusers class; None where it is not known.
         reported: whether a host or a callback reports the steps; else they are known by timesteps.
+        sigmas: the noise levels of its schedule, one more than it has steps; empty where they are
+            not known.
     """
-    if sampler is None:
-        return UNKNOWN
-    rule = BY_STEP.get(_spelled(sampler)) or BY_TIMESTEP.get(sampler, _EVERY_STEP)
+    name = _spelled(sampler or "")
+    named = BY_NAME.get(name)
+    if named is not None and named.careful:
+        return named
+    order = order_of(name)
+    if sigmas:
+        return _by_schedule(order or HIGHEST, sigmas)
+    if order is None:
+        # two timesteps may be one step
+        return SamplerRule(hold=1 if reported else 2, careful_from=0)
+    if order == HIGHEST:
+        # the known ones amplify what changes whatever the schedule is, but for Karras' and its like
+        return _PAPERS
     # reported steps are whole steps, however many timesteps they evaluate
-    return _EVERY_STEP if reported and not rule.careful else rule
+    return SamplerRule() if named is None or reported else named
 
 
-def is_multistep(sampler: str | None) -> bool:
-    """Whether a host's sampler extrapolates from its last evaluations."""
-    return sampler is not None and any(part in _spelled(sampler) for part in MULTISTEP)
+def _by_schedule(order: int, sigmas: Sequence[float]) -> SamplerRule:
+    if not noise_levels.falls(sigmas):
+        return _CAREFUL
+    if len(sigmas) - 1 <= FEW * order or noise_levels.ends_high(sigmas):
+        return _PAPERS
+    leap = noise_levels.leap(sigmas) if order > 1 else None
+    if leap is not None and order > 2:
+        return _PAPERS
+    closing = noise_levels.closing_step(sigmas)
+    return SamplerRule(
+        careful_from=None if closing is None else max(0, closing + 1 - order),
+        rest_from=None if leap is None else max(0, leap - BEFORE_LEAP),
+    )
+
+
+def order_of(sampler: str) -> int | None:
+    """The order of a sampler by its name; None: nobody has heard of it."""
+    name = _spelled(sampler)
+    for order, parts in ORDERS.items():
+        if any(part in name for part in parts):
+            return order
+    return None
 
 
 def _spelled(sampler: str) -> str:

@@ -12,7 +12,7 @@ from ..plan import Grid, decide, in_lead_in, with_papers_factors
 from ..position import Moment
 from ..reasons import Reason
 from ..report import Report
-from ..samplers import is_multistep, rule_for
+from ..samplers import rule_for
 from ..settings import Settings
 
 
@@ -34,8 +34,8 @@ class Evaluation:
     def __init__(self, settings: Settings, moment: Moment | None, model: Any = None) -> None:
         self.moment = moment or Moment()
         self.model = model
-        self.rule = rule_for(self.moment.sampler, self.moment.reported)
-        careful = self.rule.careful or in_lead_in(self.moment) or self.rests
+        self.rule = rule_for(self.moment.sampler, self.moment.reported, self.moment.sigmas)
+        careful = self.rule.is_careful(self.moment.step) or in_lead_in(self.moment)
         self.settings = with_papers_factors(settings) if careful else settings
         self.largest: Grid = (0, 0)
         self.reported_evaluation = 0
@@ -45,13 +45,6 @@ class Evaluation:
         self._decisions: dict[tuple[Grid, Grid], tuple[float, Reason | None]] = {}
         self._called: set[int] = set()
         self._places = 0
-
-    @functools.cached_property
-    def rests(self) -> bool:
-        """Whether the phase is the last one's and the factors the paper's, for the sampler."""
-        step, rest_from = self.moment.step, self.moment.rest_from
-        late = step is not None and rest_from is not None and step > rest_from
-        return late and is_multistep(self.moment.sampler)
 
     @functools.cached_property
     def plan(self) -> str:
@@ -84,19 +77,21 @@ class Evaluation:
 
     def phase(self, layer: Any, factor: float, phases: PhaseCounter, report: Report) -> Phase:
         """The phase of a layer that is pooled now; the report hears where it does not move on."""
-        moment, hold = self.moment, self.rule.hold
+        moment, rule = self.moment, self.rule
         if not self.settings.moves:
             return FIXED
         if moment.step is None:
             report.phase_held(None, 0)
             return FIXED
-        if hold != 1:
-            report.phase_held(moment.sampler, hold)
-        step = moment.step
-        if self.rests and moment.rest_from is not None:
+        if rule.rests(None):
+            report.phase_held(moment.sampler, 0)
+            return FIXED
+        if rule.rests(moment.step):
             report.phase_rests(moment.sampler)
-            step = moment.rest_from
-        return phases.phase(layer, moment.sampling, step, factor, hold)
+            return FIXED
+        if rule.hold != 1:
+            report.phase_held(moment.sampler, rule.hold)
+        return phases.phase(layer, moment.sampling, moment.step, factor, rule.hold)
 
     def leave(self) -> None:
         """Undo the last enter."""

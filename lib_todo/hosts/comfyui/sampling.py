@@ -7,7 +7,6 @@ from collections.abc import Hashable, Sequence, Set
 
 import torch
 
-from ...noise_levels import rest_from
 from ...phase import PhaseCounter
 from ...plan import Grid, settings_for_sampler
 from ...pooling import pool_tokens
@@ -31,11 +30,11 @@ class Sampling:
     def __init__(self, settings: Settings, sigmas: Sequence[float], sampler: str | None) -> None:
         self.settings = settings
         # what holds after the lead-in
-        self.sampler_settings = settings_for_sampler(settings, sampler)
+        self.sampler_settings = settings_for_sampler(settings, sampler, tuple(sigmas))
         self.sigmas = sigmas
         self.report = Report()
         self.report.position.sampler = sampler
-        self.report.position.rest_from = rest_from(sigmas)
+        self.report.position.sigmas = tuple(sigmas)
         self.phases = PhaseCounter()
         self.latent: Grid | None = None
         self.lock = threading.RLock()

@@ -10,10 +10,8 @@ from typing import Any
 
 from ...downsampling import token_downsampling
 from ...interception import active
-from ...noise_levels import rest_from
 from ...plan import PIXELS_PER_LATENT
 from ...report import Report
-from ...samplers import is_multistep
 from ...settings import Settings, SettingsError
 from . import host, machine, prediction, refusal, result, step_times
 from .arguments import read_settings
@@ -198,8 +196,8 @@ def on_denoiser_call(params: Any) -> None:
     sampler = prediction.sampler_of(p, _pass(p))
     position = generation.report.position
     if denoiser.step == 0:
-        levels = host.schedule_of(p, denoiser) if is_multistep(sampler) else None
-        position.rest_from = None if levels is None else rest_from(levels.tolist())
+        levels = host.schedule_of(p, denoiser)
+        position.sigmas = () if levels is None else tuple(levels.tolist())
         height, width = params.x.shape[-2:]
         generation.seen[_pass(p)] = width * PIXELS_PER_LATENT, height * PIXELS_PER_LATENT
     position.sampler = sampler

@@ -26,7 +26,9 @@ class SamplerSteps:
             sigma: the noise levels that it is called with, one for each latent.
             sampler: the sampler's name; one with a rule of its own (PLMS) is counted as it is.
         """
-        if denoiser.total_steps != denoiser.steps or rule_for(sampler, reported=True).careful:
+        rule = rule_for(sampler, reported=True)
+        of_its_own = rule.hold != 1 or rule.rests(None)
+        if denoiser.total_steps != denoiser.steps or of_its_own:
             return int(denoiser.step)
         level = float(sigma.max())
         if denoiser.step == 0:

@@ -58,7 +58,7 @@ def test_numbers_asked_for_stay(
     ],
 )
 def test_an_evaluation_of_the_lead_in(fraction: float | None, told: bool, first: bool) -> None:
-    moment = Moment(fraction=fraction, reported=told, step=0)
+    moment = Moment(sampler="Euler", fraction=fraction, reported=told, step=0)
     assert in_lead_in(moment) is first
     settings = Evaluation(Settings(), moment).settings
     assert settings == (with_papers_factors(Settings()) if first else Settings())
