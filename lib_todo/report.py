@@ -192,7 +192,7 @@ class Report(Counts):
 
     def line(
         self,
-        threshold: int | None = None,
+        threshold: float | None = None,
         where: str = "",
         heads: Mapping[str, str] = MappingProxyType({}),
     ) -> str:

@@ -99,7 +99,7 @@ _FIRST_TOLD = (
 def line(
     passes: Mapping[str, PassCounts],
     window: str,
-    threshold: int | None,
+    threshold: float | None,
     where: str,
     heads: Mapping[str, str],
 ) -> str:
@@ -250,12 +250,12 @@ def _held(sampler: str | None, steps: int) -> str:
     return f"phase held for {steps} steps {whose}"
 
 
-def _why_nothing(counts: Counts, threshold: int | None, where: str) -> str:
+def _why_nothing(counts: Counts, threshold: float | None, where: str) -> str:
     told = _reasons(counts)
     if not told:
         return REPLACED if counts.tallies else NO_LAYER
     if set(told) == {Reason.BELOW_THRESHOLD}:
-        limit = f"{threshold}×{threshold} tokens" if threshold else "the threshold"
+        limit = f"{threshold:g}×{threshold:g} tokens" if threshold else "the threshold"
         return " ".join(filter(None, [f"no layer has more than {limit}", where]))
     return ", ".join(
         f"{layers(count)} {WORDS[reason]}"

@@ -74,12 +74,11 @@ try:
 
     load_library()
     from sd_webui_todo.hosts.webui import (
-        accordion,
+        generation,
         host,
-        lifecycle,
         other_extensions,
+        page,
         plots,
-        refusal,
         routes,
         sdnext,
     )
@@ -105,7 +104,7 @@ except Exception as error:
 else:
     # only SD.Next has this callback
     on_after_process = getattr(script_callbacks, "on_after_process", None)
-    generations: Any = sdnext if on_after_process else lifecycle
+    generations: Any = sdnext if on_after_process else generation
 
     class ToDoScript(scripts.Script):
         def title(self) -> str:
@@ -115,7 +114,7 @@ else:
             return scripts.AlwaysVisible
 
         def ui(self, is_img2img: bool) -> list[Any]:
-            return accordion.build(self)
+            return page.build(self)
 
         def process(self, p: Any, *args: Any) -> None:
             generations.begin(p, args)
@@ -135,7 +134,7 @@ else:
 
     def app_started(demo: Any, app: Any) -> None:
         routes.add(app)
-        refusal.explain_object_as_args(app)
+        host.explain_object_as_args(app)
 
     # a host that reloads only the scripts' code keeps the callbacks of the earlier load
     remove_current_script_callbacks()
@@ -144,7 +143,7 @@ else:
     host.register_option()
     on_before_ui(add_axes)
     on_ui_settings(host.register_option)
-    on_cfg_denoiser(lifecycle.on_denoiser_call)
+    on_cfg_denoiser(generation.on_denoiser_call)
     on_app_started(app_started)
     on_script_unloaded(undo_all)
     if on_after_process:

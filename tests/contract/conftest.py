@@ -23,7 +23,7 @@ def host() -> Iterator[Any]:
 @pytest.fixture
 def lifecycle(host: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """No seconds are told, which differ from run to run."""
-    from lib_todo.hosts.webui import lifecycle
+    from lib_todo.hosts.webui import generation as lifecycle
 
     monkeypatch.setattr(lifecycle.result, "in_words", lambda *seconds: "")
     return lifecycle

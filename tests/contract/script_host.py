@@ -109,7 +109,7 @@ class ScriptHost:
         modules.scripts, modules.shared = scripts, types.ModuleType("modules.shared")
         modules.shared.opts = types.SimpleNamespace(add_option=lambda name, info: None)
         modules.shared.OptionInfo = lambda *args, **kwargs: types.SimpleNamespace()
-        yield from (gradio, modules, scripts, callbacks)
+        yield from (gradio, modules, scripts, callbacks, modules.shared)
         components = types.ModuleType("modules.ui_components")
         vars(components).update(dict.fromkeys(SURFACE[components.__name__], object()))
         yield components

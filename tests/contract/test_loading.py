@@ -24,7 +24,7 @@ def works(module: Any) -> bool:
 
 def library(module: Any) -> Path:
     """The folder of the library that a script calls."""
-    return Path(module.lifecycle.__file__).parents[3]
+    return Path(module.generation.__file__).parents[3]
 
 
 def change(folder: Path, source: str, file: str = "settings.py") -> None:
@@ -94,7 +94,7 @@ def test_a_reload_takes_up_an_update_whole(script_host: ScriptHost, copy: Path) 
     (after,) = script_host.load(copy)
     loaded = {name: module for name, module in sys.modules.items() if name.startswith(NAME)}
     assert loaded[f"{NAME}.settings"].UPDATED
-    assert after.lifecycle is loaded[f"{NAME}.hosts.webui.lifecycle"] is not before.lifecycle
+    assert after.generation is loaded[f"{NAME}.hosts.webui.generation"] is not before.generation
     assert_connected_once(script_host)
 
 
@@ -106,7 +106,7 @@ def test_bodies_reloaded_alone_go_on_with_what_is_loaded(
     change(copy, "\nUPDATED = True\n")
     for _ in range(2):
         (after,) = script_host.reload_bodies()
-        assert after.lifecycle is before.lifecycle
+        assert after.generation is before.generation
         assert_connected_once(script_host)
 
 

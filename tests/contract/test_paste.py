@@ -15,11 +15,13 @@ NAMES = ("enabled", "factor")
 
 @pytest.fixture
 def paste(host: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    from lib_todo.hosts.webui import paste
+    components = types.SimpleNamespace(FormHTML=None, InputAccordion=None)
+    monkeypatch.setitem(sys.modules, "modules.ui_components", components)
+    from lib_todo.hosts.webui import page
 
-    monkeypatch.setattr(paste, "told", [], raising=False)
-    monkeypatch.setattr(paste.gr, "Warning", paste.told.append)
-    return paste
+    monkeypatch.setattr(page, "told", [], raising=False)
+    monkeypatch.setattr(page.gr, "Warning", page.told.append, raising=False)
+    return page
 
 
 def keys(paste: Any) -> list[Any]:
@@ -38,7 +40,7 @@ def one_by_one(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 def test_a_bad_text_leaves_the_controls_and_is_told_once(paste: Any, one_by_one: bool) -> None:
     box, other = keys(paste)
     if one_by_one:
-        with pytest.raises(paste.SettingsRefused) as refused:
+        with pytest.raises(paste.host.SettingsRefused) as refused:
             box(BAD)
         assert (refused.value.status_code, "99" in refused.value.detail) == (422, True)
     else:

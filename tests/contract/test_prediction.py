@@ -12,7 +12,7 @@ from torch import nn
 
 from lib_todo import Settings, wording
 from lib_todo.cost.architectures import shape_of_weights
-from lib_todo.hosts.webui import checkpoint, prediction
+from lib_todo.hosts.webui import checkpoint, host, result
 from lib_todo.report import Report
 
 openaimodel = pytest.importorskip("ldm.modules.diffusionmodules.openaimodel")
@@ -48,19 +48,19 @@ SDXL = {"attention_resolutions": [4, 2], "channel_mult": [1, 2, 4]}
 
 @pytest.mark.parametrize(("shape", "scales"), [(SD15, [1, 2, 4, 8]), (SDXL, [2, 4])])
 def test_finds_where_the_attention_is(shape: dict[str, Any], scales: list[int]) -> None:
-    assert prediction.attention_downscales(unet(**shape)) == scales
+    assert result.attention_downscales(unet(**shape)) == scales
 
 
 @pytest.mark.parametrize("model", [None, object(), types.SimpleNamespace(joint_blocks=[])])
 def test_finds_none_in_other_models(model: Any) -> None:
-    assert prediction.attention_downscales(model) == []
-    assert prediction.planned(processing(model, 2048, 2048), Settings()) == {"first": {}}
+    assert result.attention_downscales(model) == []
+    assert result.planned(processing(model, 2048, 2048), Settings()) == {"first": {}}
 
 
 def test_finds_the_unet_of_forge() -> None:
     patcher = types.SimpleNamespace(model=types.SimpleNamespace(diffusion_model="the U-Net"))
     model = types.SimpleNamespace(forge_objects=types.SimpleNamespace(unet=patcher), model=None)
-    assert prediction.unet_of(model) == "the U-Net"
+    assert host.unet_of(model) == "the U-Net"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_says_what_will_be_pooled(
     settings: Settings,
     expected: dict[tuple[int, int], list[float]],
 ) -> None:
-    told = prediction.planned(processing(unet(**shape), side, side), settings)
+    told = result.planned(processing(unet(**shape), side, side), settings)
     assert told == {"first": expected}
 
 
@@ -100,9 +100,9 @@ def test_knows_the_size_of_each_pass() -> None:
         "truncate_y": 0,
     }
     both = processing(None, 512, 448, **hires)
-    assert prediction.sizes(both) == {"first": (512, 448), "hires": (1024, 1024)}
+    assert host.sizes(both) == {"first": (512, 448), "hires": (1024, 1024)}
     only_hires = processing(None, 512, 448, txt2img_upscale=True, **hires)
-    assert prediction.sizes(only_hires) == {"hires": (1024, 1024)}
+    assert host.sizes(only_hires) == {"hires": (1024, 1024)}
 
 
 @pytest.mark.parametrize(
@@ -125,15 +125,15 @@ def test_says_why_no_layer_was_called(
     stand_in = None if sd_unet is None else types.SimpleNamespace(**sd_unet)
     monkeypatch.setitem(sys.modules, "modules.sd_unet", stand_in)
     p = types.SimpleNamespace(sd_model=types.SimpleNamespace(**model))
-    assert prediction.why_no_layer(p, Report()).startswith(expected)
+    assert result.why_no_layer(p, Report()).startswith(expected)
 
 
 def test_a_graph_is_the_reason_where_the_model_has_layers() -> None:
     p = processing(unet(**SD15), 512, 512)
     done = Report()
-    assert prediction.why_no_layer(p, done) == wording.BYPASSED
+    assert result.why_no_layer(p, done) == wording.BYPASSED
     done.compiled = True
-    assert prediction.why_no_layer(p, done) == wording.COMPILED
+    assert result.why_no_layer(p, done) == wording.COMPILED
 
 
 @pytest.mark.parametrize(("shape", "depths"), [(SD15, (1, 1, 1, 0)), (SDXL, (0, 1, 1))])

@@ -88,7 +88,7 @@ def test_the_line_can_be_turned_off(
 
 
 def test_axes_override_and_cells_do_not_share_infotext(lifecycle: Any, model: Any) -> None:
-    from lib_todo.hosts.webui.arguments import OVERRIDES
+    from lib_todo.hosts.webui.request import OVERRIDES
 
     base = Processing(model, lifecycle)
     texts = []
@@ -130,7 +130,7 @@ def test_tiles_of_one_image_are_told_in_one_line(lifecycle: Any, model: Any) -> 
 
 
 def test_a_plots_first_result_tells_of_every_cell(lifecycle: Any, model: Any) -> None:
-    from lib_todo.hosts.webui.arguments import OVERRIDES
+    from lib_todo.hosts.webui.request import OVERRIDES
 
     base = Processing(model, lifecycle)
     results = []
@@ -185,7 +185,8 @@ def test_a_host_that_asks_values_has_the_report_outside_of_images(
 def test_seconds_a_step_and_the_gain_over_an_earlier_generation_without(
     host: Any, model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lib_todo.hosts.webui import lifecycle, step_times
+    from lib_todo.hosts.webui import generation as lifecycle
+    from lib_todo.hosts.webui import step_times
 
     now = [0.0]
     monkeypatch.setattr(step_times, "times", step_times.StepTimes(lambda: now[0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from typing import Any
 
@@ -57,3 +58,45 @@ def test_a_sampler_with_a_rule_of_its_own_is_counted_by_calls(lifecycle: Any, mo
     p.calls_at = (1, 2, 1, 1)
     data = report_of(process_images_inner(p, {"threshold": 8, **BY_TWO, "end": 0.5}))
     assert calls(data)[256, 64, None] == 2
+
+
+class Sampler:
+    """The host's, for a schedule of so many steps."""
+
+    def get_sigmas(self, p: Any, steps: int) -> torch.Tensor:
+        return torch.arange(steps, -1, -1.0)
+
+
+@pytest.mark.parametrize(
+    ("begins", "is_hires", "steps", "levels"),
+    [
+        (False, False, 4, [4, 3, 2, 1, 0]),
+        # img2img with a strength of 0.5: half of 4 steps and the next one
+        (True, False, 3, [3, 2, 1, 0]),
+        # hires fix: as many steps as were asked for, of a longer schedule
+        (True, True, 2, [2, 1, 0]),
+    ],
+)
+def test_the_schedule_is_the_samplers(
+    host: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    begins: bool,
+    is_hires: bool,
+    steps: int,
+    levels: list[float],
+) -> None:
+    from lib_todo.hosts.webui import host as known
+
+    def setup_img2img_steps(p: Any, steps: int | None) -> tuple[int, int]:
+        return (steps * 2, steps - 1) if steps else (p.steps, p.steps // 2)
+
+    common = types.SimpleNamespace(setup_img2img_steps=setup_img2img_steps)
+    monkeypatch.setitem(sys.modules, "modules.sd_samplers_common", common)
+    monkeypatch.setattr(sys.modules["modules"], "sd_samplers_common", common, raising=False)
+    denoiser = types.SimpleNamespace(steps=steps, init_latent=torch.zeros(1) if begins else None)
+    p = types.SimpleNamespace(
+        sampler=Sampler(), steps=4, hr_second_pass_steps=2, is_hr_pass=is_hires
+    )
+    assert known.schedule_of(p, denoiser).tolist() == levels
+    p.sampler = object()
+    assert known.schedule_of(p, denoiser) is None

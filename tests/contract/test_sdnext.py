@@ -87,11 +87,10 @@ def test_passes_by_the_hosts_flag(sdnext: Host, unet: Any, passes: str) -> None:
 
 
 def test_a_refiner_belongs_to_the_pass_that_it_goes_over(sdnext: Host, unet: Any) -> None:
-    from lib_todo.hosts.webui import sdnext_passes
 
     for enable_hr, name in ((False, "first"), (True, "hires")):
         sdnext.callbacks.p = Processing(unet, is_refiner_pass=True, enable_hr=enable_hr)
-        assert sdnext_passes.now() == name
+        assert sdnext.script.pass_now() == name
 
 
 def test_off_touches_nothing(sdnext: Host, unet: Any) -> None:

@@ -49,7 +49,7 @@ def test_copies_of_one_object(lifecycle: Any, model: Any) -> None:
 
 
 def test_each_settings_has_its_own_sizes(lifecycle: Any, model: Any) -> None:
-    from lib_todo.hosts.webui.arguments import OVERRIDES
+    from lib_todo.hosts.webui.request import OVERRIDES
 
     base = Processing(model, lifecycle)
     for width, factor in ((128, 2), (192, 4)):

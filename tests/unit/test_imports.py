@@ -33,7 +33,7 @@ ALONE = sorted(
     for path in (ROOT / "lib_todo").rglob("*.py")
     if path.stem not in ("__init__", "diffusers_progress") and "hosts" not in path.parts
 )
-PURE = ("lib_todo.hosts.webui.infotext", "lib_todo.hosts.webui.arguments")
+PURE = ("lib_todo.hosts.webui.infotext", "lib_todo.hosts.webui.request")
 
 
 def modules_after(statement: str) -> set[str]:

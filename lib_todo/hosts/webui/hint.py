@@ -20,9 +20,10 @@ from ...plan import (
 )
 from ...samplers import rule_for
 from ...settings import BY_NAME, FIELDS, Settings, SettingsError
-from . import arguments, preset_choice
+from . import request
+from .host import Size
 from .parts import Part
-from .prediction import NO_LAYERS, Size
+from .result import NO_LAYERS
 from .step_times import Seen
 
 NOT_KNOWN = "not known before the checkpoint is loaded"
@@ -60,7 +61,7 @@ def lines(
     try:
         settings = _settings(values)
     except SettingsError as error:
-        return [f"This will be refused. {arguments.in_words(error)}"]
+        return [f"This will be refused. {request.in_words(error)}"]
     if all(part.known and part.shape is None for part in parts):
         return [f"Nothing to gain: {NO_LAYERS}"]
     if settings.start == settings.end:
@@ -82,7 +83,7 @@ def _settings(values: Mapping[str, Any]) -> Settings:
             raise SettingsError("name of a setting", name, "one of " + ", ".join(BY_NAME))
     # the page sends every control, so a default there is not a choice of the user's
     shown = {field.name: field.default for field in FIELDS} | dict(values)
-    return Settings.from_args([arguments.from_page(BY_NAME[name], shown[name]) for name in BY_NAME])
+    return Settings.from_args([request.from_page(BY_NAME[name], shown[name]) for name in BY_NAME])
 
 
 def _stages(part: Part, settings: Settings) -> list[Stage]:
@@ -139,7 +140,7 @@ def _grids(shape: UNetShape, size: Size, settings: Settings) -> str:
 def _presets(part: Part, machines: Sequence[Rates], images: int) -> str:
     """How fast each preset would make the part, and how much it would change the picture."""
     assert part.shape is not None
-    latent, names = latent_grid(*part.size), preset_choice.names()
+    latent, names = latent_grid(*part.size), request.preset_names()
     gains = []
     for name in names:
         pooled = _stages(part, Settings.from_preset(name))

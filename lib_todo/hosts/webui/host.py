@@ -1,13 +1,27 @@
-"""What is known of the host that runs: its release, its model, its state, and our option in it."""
+"""What is known of the host that runs: its releases, its state, how it refuses, and our option."""
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import Any
 
-from modules import shared
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.responses import JSONResponse
+
+from ...plan import PIXELS_PER_LATENT
+from ...settings import SettingsError
+from .request import in_words
+
+# width and height in pixels
+Size = tuple[int, int]
 
 SHOW_LINE = "todo_show_line"
+
+
+def _shared() -> Any:
+    """The host's module of that name, which there is none of outside of a host."""
+    return sys.modules.get("modules.shared")
 
 
 def register_option() -> None:
@@ -16,24 +30,24 @@ def register_option() -> None:
     Called when the script is loaded, since with --nowebui `on_ui_settings` never comes. With a page
     it is called again then, which changes nothing.
     """
-    option = shared.OptionInfo(
+    option = _shared().OptionInfo(
         True,
         "Show what was pooled, or why nothing was, in a line under the image",
         section=("todo", "ToDo"),
     )
     # not an argument of 1.6, which has no categories
     option.category_id = "sd"
-    shared.opts.add_option(SHOW_LINE, option)
+    _shared().opts.add_option(SHOW_LINE, option)
 
 
 def show_line() -> bool:
     """Whether the line is wanted."""
-    return bool(shared.opts.data.get(SHOW_LINE, True))
+    return bool(_shared().opts.data.get(SHOW_LINE, True))
 
 
 def stopped() -> bool:
     """Whether the user interrupted the generation, or skipped the rest of this picture."""
-    state = getattr(shared, "state", None)
+    state = getattr(_shared(), "state", None)
     return any(getattr(state, name, False) for name in ("interrupted", "skipped"))
 
 
@@ -88,3 +102,115 @@ def schedule_of(p: Any, denoiser: Any) -> Any:
         asked = (p.hr_second_pass_steps or p.steps) if getattr(p, "is_hr_pass", False) else None
         steps, _ = setup_img2img_steps(p, asked)
     return levels(p, steps)[-(denoiser.steps + 1) :]
+
+
+def sampler_of(p: Any, pass_name: str) -> str | None:
+    """The name of the sampler of that pass."""
+    hires = getattr(p, "hr_sampler_name", None) if pass_name == "hires" else None
+    return hires or getattr(p, "sampler_name", None)
+
+
+def unet_of(model: Any) -> Any:
+    """The U-Net of the host's model, which every host keeps elsewhere; None if unknown."""
+    if hasattr(model, "unet"):
+        # SD.Next: a diffusers pipeline
+        return model.unet
+    patcher = getattr(getattr(model, "forge_objects", None), "unet", None)
+    inner = getattr(patcher if patcher is not None else model, "model", None)
+    return getattr(inner, "diffusion_model", None)
+
+
+def sizes(p: Any) -> dict[str, Size]:
+    """Width and height in pixels of each pass of `p`. The hires size is known after `p.init`.
+
+    In SD.Next only passes that have run are told of: an upscaler without "Force HiRes" has none of
+    its own, and a second pass need not enlarge.
+    """
+    first = (p.width, p.height)
+    if is_of_sdnext(p):
+        if not p.enable_hr or "hires" not in p.ops:
+            return {"first": first}
+        enlarged = p.hr_resize_mode > 0 and (p.hr_upscaler != "None" or p.hr_resize_mode == 5)
+        return {
+            "first": first,
+            "hires": (p.hr_upscale_to_x, p.hr_upscale_to_y) if enlarged else first,
+        }
+    found: dict[str, Size] = {} if getattr(p, "txt2img_upscale", False) else {"first": first}
+    if getattr(p, "enable_hr", False):
+        found["hires"] = (
+            p.hr_upscale_to_x - p.truncate_x * PIXELS_PER_LATENT,
+            p.hr_upscale_to_y - p.truncate_y * PIXELS_PER_LATENT,
+        )
+    return found
+
+
+def is_of_sdnext(p: Any) -> bool:
+    """Whether this is SD.Next's processing object: no other host has its resize modes."""
+    return hasattr(p, "hr_resize_mode")
+
+
+class SettingsRefused(HTTPException):
+    """A bad value in an API request. The host answers with its status, detail and text."""
+
+    def __init__(self, error: SettingsError) -> None:
+        super().__init__(status_code=422, detail=in_words(error))
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+def refuse(p: Any, error: SettingsError) -> None:
+    """Make the generation of `p` end before its first image.
+
+    The host only logs what a callback raises. But right after it calls `p.init` without catching
+    anything, so the error is raised there.
+    """
+    # SD.Next does not tell the two apart, and its page shows the text of either error
+    is_api = bool(getattr(p, "is_api", False)) or is_of_sdnext(p)
+    if not is_api and _page_loses_errors():
+        p.comment(in_words(error))
+        _shared().state.interrupt()
+    else:
+        p.init = functools.partial(_raise, error, is_api)
+
+
+def take_back(p: Any) -> None:
+    """Undo `refuse`."""
+    if getattr(p.__dict__.get("init"), "func", None) is _raise:
+        del p.__dict__["init"]
+
+
+def _raise(error: SettingsError, is_api: bool, *args: Any, **kwargs: Any) -> None:
+    if is_api:
+        raise SettingsRefused(error)
+    # the page shows the text
+    error.args = (in_words(error),)
+    raise error
+
+
+def _page_loses_errors() -> bool:
+    """Whether this is reForge, whose page shows a TypeError of its own instead of any exception.
+
+    It runs the page's requests in its main thread, which (unlike Forge's) does not pass exceptions
+    on. There the text is put where the line would be, and the generation ends as by Interrupt.
+    """
+    main_thread = sys.modules.get("modules_forge.main_thread")
+    return main_thread is not None and not hasattr(main_thread, "last_exception")
+
+
+def explain_object_as_args(app: FastAPI) -> None:
+    """Have the API say what is wrong where `args` is an object instead of a list.
+
+    The host looks for the first value by its number, and would answer with status 500.
+    """
+
+    async def answer(request: Request, error: KeyError) -> JSONResponse:
+        if error.args != (0,) or not request.url.path.startswith("/sdapi/"):
+            raise error
+        text = (
+            "alwayson_scripts: a script's args must be a list. ToDo takes one object in it: "
+            '{"ToDo": {"args": [{"preset": "fast"}]}}'
+        )
+        return JSONResponse(status_code=422, content={"detail": text, "errors": text})
+
+    app.add_exception_handler(KeyError, answer)

@@ -14,7 +14,7 @@ from ...counts import Counts
 from ...plan import Grid, pooled_grid
 from ...report import Report
 from ...settings import BY_NAME, FIELDS, Settings, SettingsError, preset_values
-from . import preset_choice
+from . import request
 
 FACTOR_KEY = BY_NAME["factor"].infotext
 PRESET_KEY = "ToDo preset"
@@ -44,7 +44,7 @@ class Written(str):
 
 def to_infotext(settings: Settings) -> dict[str, str]:
     """Infotext keys and values: preset and factor always, the others where not the preset's."""
-    preset = preset_choice.nearest(vars(settings))
+    preset = request.nearest_preset(vars(settings))
     texts = {PRESET_KEY: preset, FACTOR_KEY: _text("factor", settings.factor)}
     usual = {field.name: field.default for field in FIELDS} | _named(preset)
     for field in FIELDS:
@@ -95,7 +95,7 @@ def from_infotext(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def _named(preset: Any) -> dict[str, Any]:
     """The values of the preset; `custom` has none of its own."""
-    if preset == preset_choice.CUSTOM:
+    if preset == request.CUSTOM:
         return {}
     try:
         return preset_values(preset)
@@ -141,7 +141,7 @@ def used(planned: Mapping[str, Mapping[Grid, list[float]]], done: Report | None)
     """The factors of each pass, such as `hires pass 128×128 tokens by 2 then 3`.
 
     Args:
-        planned: see prediction.planned.
+        planned: see result.planned.
         done: what was pooled; factors that did not occur are left out. None: all that is planned.
     """
     told = []

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ...cost.architectures import UNetShape
-from .prediction import Size
+from .host import Size
 
 NAMES = {"first": "First pass", "hires": "Hires pass"}
 # in which passes the refiner is used, by the host's option

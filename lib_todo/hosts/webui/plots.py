@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from ...settings import FIELDS, Field, SettingsError, preset_values
-from . import preset_choice
-from .arguments import OVERRIDES, on_page, read_settings, typed
-from .refusal import SettingsRefused
+from .host import SettingsRefused
+from .request import OVERRIDES, PRESET, on_page, preset_names, read_settings, typed
 
 PREFIX = "[ToDo] "
 # the attribute of the host's processing object in which the axes note all their values
@@ -63,12 +62,12 @@ def _preset_axis(xyz_grid: Any) -> Any:
         return f"{axis.label}: {value}"
 
     return xyz_grid.AxisOption(
-        PREFIX + preset_choice.PRESET,
+        PREFIX + PRESET,
         str,
-        _apply(preset_choice.PRESET),
+        _apply(PRESET),
         format_value,
-        confirm=_confirm(preset_choice.PRESET, preset_values),
-        choices=preset_choice.names,
+        confirm=_confirm(PRESET, preset_values),
+        choices=preset_names,
     )
 
 

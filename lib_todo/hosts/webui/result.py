@@ -8,21 +8,33 @@ which share its dict of generation parameters, and combine the results themselve
 from __future__ import annotations
 
 import collections
+import sys
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from ...cost.architectures import shape_of_unet
 from ...counts import Counts
 from ...downsampling import token_downsampling
+from ...plan import (
+    Grid,
+    latent_grid,
+    layer_factor,
+    level_grid,
+    pass_wanted,
+    settings_for_sampler,
+    with_papers_factors,
+)
 from ...report import Report
 from ...settings import BY_NAME, FIELDS, Settings
-from ...wording import nothing_pooled
-from . import prediction
-from .arguments import on_page
+from ...wording import BYPASSED, COMPILED, nothing_pooled
+from . import host
+from .host import Size
 from .infotext import JSON_KEY, REPORT_KEY, USED_KEY, Written, to_infotext, used
+from .request import on_page
 from .step_times import in_words
 
-Size = tuple[int, int]
+NO_LAYERS = "this model has no self-attention layers that ToDo can pool"
 # makes the downsampling of these settings
 Downsampling = Callable[[Settings], token_downsampling]
 # seconds per step with ToDo, and of a similar pass without it; None where not measured
@@ -153,9 +165,43 @@ def write_infotext(p: Any, settings: Settings | None, done: Report | None = None
     for key in [key for key, value in params.items() if isinstance(value, (Written, InfoData))]:
         del params[key]
     if settings is not None:
-        texts = {**to_infotext(settings), USED_KEY: used(prediction.planned(p, settings), done)}
+        texts = {**to_infotext(settings), USED_KEY: used(planned(p, settings), done)}
         for key, text in texts.items():
             params.setdefault(key, Written(text))
+
+
+def attention_downscales(unet: Any) -> list[int]:
+    """The downscales at which a U-Net has spatial transformers: [1, 2, 4, 8] for SD 1.x.
+
+    Empty for a model of another shape (SD3, Flux).
+    """
+    shape = shape_of_unet(unet)
+    return [level.downscale for level in shape.levels] if shape else []
+
+
+def factors(downscales: list[int], size: Size, settings: Settings) -> dict[Grid, float]:
+    """The factor of each level's grid, the largest first, in a pass over an image of `size`."""
+    grids = [level_grid(latent_grid(*size), scale) for scale in downscales]
+    return {grid: layer_factor(grid, grids[0], settings) for grid in grids}
+
+
+def planned(p: Any, settings: Settings) -> dict[str, dict[Grid, list[float]]]:
+    """The grids that will be pooled in each pass, with their factors in the order of the steps.
+
+    Of two factors the first one applies in the lead-in, see plan.LEAD_IN.
+    """
+    downscales = attention_downscales(host.unet_of(p.sd_model))
+    found: dict[str, dict[Grid, list[float]]] = {}
+    for name, size in host.sizes(p).items():
+        found[name] = {}
+        allowed = settings_for_sampler(settings, host.sampler_of(p, name))
+        for stage in (with_papers_factors(allowed), allowed):
+            for grid, factor in factors(downscales, size, stage).items():
+                known = found[name].setdefault(grid, [])
+                if factor > 1 and factor not in known and pass_wanted(name, settings.passes):
+                    known.append(factor)
+        found[name] = {grid: known for grid, known in found[name].items() if known}
+    return found
 
 
 def line(p: Any, settings: Settings, done: Report, sizes: Sizes) -> str:
@@ -163,9 +209,22 @@ def line(p: Any, settings: Settings, done: Report, sizes: Sizes) -> str:
     if not done.tallies and not done.steps[1]:
         return nothing_pooled("no step was run")
     if not done.tallies:
-        return nothing_pooled(prediction.why_no_layer(p, done))
+        return nothing_pooled(why_no_layer(p, done))
     heads = {name: _head(found, done.passes.get(name)) for name, found in sizes.items()}
-    return done.line(round(settings.above * settings.threshold), heads=heads)
+    return done.line(settings.above * settings.threshold, heads=heads)
+
+
+def why_no_layer(p: Any, done: Report) -> str:
+    """Why no layer was called in a generation that `done` reports on."""
+    if done.compiled:
+        return COMPILED
+    # not imported, since not every host has it
+    sd_unet = sys.modules.get("modules.sd_unet")
+    if getattr(sd_unet, "current_unet", None) is not None:
+        return "an alternative U-Net (such as TensorRT) is in use, whose layers ToDo cannot reach"
+    if getattr(p.sd_model, "is_sd3", False):
+        return "SD3 has no layers that ToDo can pool"
+    return BYPASSED if attention_downscales(host.unet_of(p.sd_model)) else NO_LAYERS
 
 
 def _head(sizes: Mapping[Size, SecondsPerStep], counts: Counts | None) -> str:

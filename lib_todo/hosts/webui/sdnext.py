@@ -1,4 +1,4 @@
-"""One generation in SD.Next, callback by callback; what differs there from lifecycle.py.
+"""One generation in SD.Next, callback by callback; what differs there from generation.py.
 
 SD.Next runs diffusers' pipelines. It has no `p.sample` and reports no steps, so pooling is on from
 `process_batch` to `postprocess_batch`, and the steps follow from the U-Net's timesteps.
@@ -13,17 +13,29 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...downsampling import token_downsampling
-from . import host, lifecycle, sdnext_passes
+from . import generation as generations
+from . import host
+from .generation import Generation
 from .infotext import REPORT_KEY, Written
-from .lifecycle import Generation
 
 # what the host calls its scripts of the Control tab
 CONTROL = "control"
 
 
+def pass_now() -> str:
+    """The pass whose pipeline the host is calling.
+
+    Its refiner goes over the result of the last pass. "Reprocess" runs an earlier processing
+    object, so the flags are read from the one that the host's own callbacks use.
+    """
+    p = getattr(sys.modules.get("modules.processing_callbacks"), "p", None)
+    refined = getattr(p, "is_refiner_pass", False) and getattr(p, "enable_hr", False)
+    return "hires" if refined or getattr(p, "is_hr_pass", False) else "first"
+
+
 class _Downsampling(token_downsampling):
     def pass_now(self) -> str:
-        return sdnext_passes.now()
+        return pass_now()
 
 
 class _Here(threading.local):
@@ -50,25 +62,25 @@ def show_in_control(title: str) -> None:
 def begin(p: Any, args: Sequence[Any]) -> None:
     """Read and check the settings of `p` (the host's `process` callback)."""
     leave(p)
-    lifecycle.begin(p, args, _Downsampling)
+    generations.begin(p, args, _Downsampling)
 
 
 def before_sampling(p: Any) -> None:
     """Switch pooling on for a batch (the host's `process_batch` callback)."""
-    generation = lifecycle.generation_of(p)
+    generation = generations.generation_of(p)
     if generation is None:
         return
-    lifecycle.write_infotext(p, generation)
+    generations.write_infotext(p, generation)
     entered = contextlib.ExitStack()
-    entered.enter_context(lifecycle.sampling(p, generation))
+    entered.enter_context(generations.sampling(p, generation))
     _here.batches.append((generation, entered))
 
 
 def after_sampling(p: Any) -> None:
     """Switch pooling off after a batch and report on it (the host's `postprocess_batch`)."""
-    generation = lifecycle.generation_of(p)
+    generation = generations.generation_of(p)
     if generation is not None and leave(p):
-        lifecycle.report_on(p, generation)
+        generations.report_on(p, generation)
 
 
 def leave(p: Any) -> bool:
@@ -92,9 +104,9 @@ def finish(p: Any, processed: Any) -> None:
     Unlike the other hosts, this one does not show what `p.comment` was told. The Control tab shows
     no comments either, but the image's text, which it makes anew after this.
     """
-    generation = lifecycle.generation_of(p)
+    generation = generations.generation_of(p)
     if generation is not None and generation.shown and host.show_line():
         processed.comments += "".join(f"{line}\n" for line in generation.shown)
         if getattr(p.scripts, "name", None) == CONTROL:
             p.extra_generation_params[REPORT_KEY] = Written("; ".join(generation.shown))
-    lifecycle.finish(p, processed)
+    generations.finish(p, processed)

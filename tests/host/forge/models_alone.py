@@ -23,7 +23,7 @@ PACKAGES = ("packages_3rdparty", "repositories/huggingface_guess", "modules_forg
 sys.path[:0] = [os.getcwd(), *PACKAGES, REPOSITORY]
 
 from lib_todo import Settings, token_downsampling  # noqa: E402
-from lib_todo.hosts.webui.prediction import attention_downscales  # noqa: E402
+from lib_todo.hosts.webui.result import attention_downscales  # noqa: E402
 
 LATENT = torch.randn(1, 16, 16, 16)
 TEXT, POOLED_TEXT, TIME = torch.randn(1, 7, 48), torch.randn(1, 32), torch.tensor([0.5])

@@ -14,7 +14,7 @@ POOLING = Pooling(factor=2, threshold=8)
 SWITCHED_OFF = "is switched off"
 # an update that calls in the script what the library had not had before
 LIBRARY_ADDED = "\n\ndef version_of_the_update() -> str:\n    return 'the updated library'\n"
-SCRIPT_ADDED = "\nif 'ToDoScript' in globals():\n    print(lifecycle.version_of_the_update())\n"
+SCRIPT_ADDED = "\nif 'ToDoScript' in globals():\n    print(generation.version_of_the_update())\n"
 
 
 def it_pools(host: Host) -> None:
@@ -65,7 +65,7 @@ def test_an_update_is_taken_up_by_a_reload(start_host: HostFactory, tmp_path: Pa
     host.use("tiny15_a")
     it_pools(host)
     for part, added in (
-        ("lib_todo/hosts/webui/lifecycle.py", LIBRARY_ADDED),
+        ("lib_todo/hosts/webui/generation.py", LIBRARY_ADDED),
         ("scripts/todo.py", SCRIPT_ADDED),
     ):
         with (folder / part).open("a") as file:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lib_todo import Settings, SettingsError
-from lib_todo.hosts.webui.arguments import (
+from lib_todo.hosts.webui.request import (
     OVERRIDES,
     choices_on_page,
     from_page,

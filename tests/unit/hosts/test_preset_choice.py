@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from lib_todo import Settings, SettingsError
-from lib_todo.hosts.webui import preset_choice
-from lib_todo.hosts.webui.arguments import OVERRIDES, read_settings
 from lib_todo.hosts.webui.infotext import from_infotext, to_infotext
+from lib_todo.hosts.webui.request import OVERRIDES, preset_of, read_settings
 from lib_todo.settings import PRESETS
 
 
@@ -20,13 +19,13 @@ def made(name: str, **values: Any) -> Settings:
 
 @pytest.mark.parametrize("name", list(PRESETS))
 def test_a_preset_is_known_again_by_its_values(name: str) -> None:
-    found = preset_choice.name_of(vars(made(name)))
+    found = preset_of(vars(made(name)))
     assert made(found) == made(name)
-    assert preset_choice.name_of(vars(made(name, end=0.35))) == "custom"
+    assert preset_of(vars(made(name, end=0.35))) == "custom"
 
 
 def test_the_defaults_are_balanced() -> None:
-    assert preset_choice.name_of({}) == "balanced"
+    assert preset_of({}) == "balanced"
     assert made("balanced") == Settings()
 
 

@@ -18,7 +18,7 @@ from torch import nn
 from torch._dynamo.testing import CompileCounter
 
 from lib_todo import Settings, token_downsampling, wording
-from lib_todo.hosts.webui.prediction import why_no_layer
+from lib_todo.hosts.webui.result import why_no_layer
 from lib_todo.interception import compiled, pooling_in_graphs
 
 pytestmark = [

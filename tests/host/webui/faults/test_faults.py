@@ -124,7 +124,7 @@ def test_the_injector_stands_on_both_sides_and_sees_what_is_kept(faulty: Faulty)
     assert order.index("todo-faults before") < ours < order.index("todo-faults after")
     faulty.host.txt2img(**PLAIN, **ASKED["on"])
     seen = faulty.host.get("/todo-faults/in_sampling")
-    assert "sd_webui_todo.hosts.webui.lifecycle.Generation" in seen["kept"]
+    assert "sd_webui_todo.hosts.webui.generation.Generation" in seen["kept"]
     assert "ldm.modules.attention.CrossAttention.__call__" in seen["replaced"]
 
 

@@ -1,4 +1,4 @@
-"""The accordion in txt2img and img2img: its controls follow from the table of fields."""
+"""The accordion in txt2img and img2img, and pasting into it; controls follow from the fields."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import gradio as gr
 from modules.ui_components import FormHTML, InputAccordion
 
 from ... import __version__
-from ...settings import BY_NAME, FIELDS, Field, preset_values
-from . import machine, preset_choice
-from .arguments import choices_on_page, from_page, on_page
-from .paste import PasteKey
+from ...settings import BY_NAME, FIELDS, Field, SettingsError, preset_values
+from . import host, machine, request
+from .infotext import from_infotext
+from .request import choices_on_page, from_page, on_page
 from .routes import HINT
 
 # the settings with a control inside the accordion
@@ -37,10 +37,10 @@ def build(script: Any) -> list[Any]:
                 f"<small>{__version__}</small>", elem_id=script.elem_id("version"), min_width=0
             )
         preset = gr.Radio(
-            [*preset_choice.names(), preset_choice.CUSTOM],
+            [*request.preset_names(), request.CUSTOM],
             value=lambda: _preset_at_first(controls),
-            label=preset_choice.LABEL,
-            info=preset_choice.HELP,
+            label=request.PRESET_LABEL,
+            info=request.PRESET_HELP,
             elem_id=script.elem_id("preset"),
             elem_classes="todo-preset",
         )
@@ -57,8 +57,8 @@ def build(script: Any) -> list[Any]:
     preset.do_not_save_to_config = True
     _connect(preset, [controls[name] for name in NAMES])
     keys = {name: PasteKey(name, _shown(BY_NAME[name])) for name in controls}
-    keys[preset_choice.PRESET] = PasteKey(preset_choice.PRESET, _preset_pasted)
-    pasted = {**controls, preset_choice.PRESET: preset}
+    keys[request.PRESET] = PasteKey(request.PRESET, _preset_pasted)
+    pasted = {**controls, request.PRESET: preset}
     script.infotext_fields = [(pasted[name], keys[name]) for name in pasted]
     # the host's "Send to img2img" copies the controls with these names
     script.paste_field_names = list(keys.values())
@@ -79,7 +79,7 @@ def _preset_at_first(controls: dict[str, Any]) -> str:
     gradio also calls it once while the controls are still being created.
     """
     if not set(NAMES) <= set(controls):
-        return preset_choice.DEFAULT
+        return request.DEFAULT
     return _preset_shown(*(controls[name].value for name in NAMES))
 
 
@@ -89,7 +89,7 @@ def _fill(preset: str) -> list[Any]:
     What the preset does not name (the window, the passes) returns to its default, since any other
     value would make the settings `custom`.
     """
-    if preset not in preset_choice.names():
+    if preset not in request.preset_names():
         return [gr.update() for _ in NAMES]
     values = {name: BY_NAME[name].default for name in NAMES} | preset_values(preset)
     return [gr.update(value=on_page(BY_NAME[name], values[name])) for name in NAMES]
@@ -97,11 +97,11 @@ def _fill(preset: str) -> list[Any]:
 
 def _preset_shown(*shown: Any) -> str:
     values = {name: from_page(BY_NAME[name], value) for name, value in zip(NAMES, shown)}
-    return preset_choice.name_of(values)
+    return request.preset_of(values)
 
 
 def _preset_pasted(values: dict[str, Any]) -> str | None:
-    return preset_choice.name_of(values) if values["enabled"] else None
+    return request.preset_of(values) if values["enabled"] else None
 
 
 def _measure() -> Any:
@@ -152,3 +152,38 @@ def _shown(field: Field) -> Callable[[dict[str, Any]], Any]:
         return on_page(field, values[field.name]) if field.name in values else None
 
     return shown
+
+
+class PasteKey(str):
+    """The key of a paste field: called with a parsed infotext, it returns the control's value.
+
+    It is a text as well, by which the host matches the controls of two tabs for Send to.
+    """
+
+    __slots__ = ("_shown",)
+    _shown: Callable[[dict[str, Any]], Any]
+
+    def __new__(cls, name: str, shown: Callable[[dict[str, Any]], Any]) -> PasteKey:
+        """`shown` gets the values of all fields and returns the control's value."""
+        key = super().__new__(cls, f"ToDo {name}")
+        key._shown = shown
+        return key
+
+    def __call__(self, params: dict[str, Any]) -> Any:
+        """The control's value; None leaves it as it is.
+
+        A value that cannot be used leaves every control as it is, and the key of the box warns.
+
+        Raises:
+            SettingsRefused: such a value, by the key of the box, which the API answers. Not where
+                the page would end the whole paste.
+        """
+        try:
+            return self._shown(from_infotext(params))
+        except SettingsError as error:
+            if self != "ToDo enabled":
+                return None
+            gr.Warning(f"{error}. ToDo was left as it is.")
+            if host.pastes_one_by_one():
+                raise host.SettingsRefused(error) from None
+            return None

@@ -12,10 +12,10 @@ from ...downsampling import token_downsampling
 from ...interception import active
 from ...plan import PIXELS_PER_LATENT
 from ...report import Report
+from ...samplers import rule_for
 from ...settings import Settings, SettingsError
-from . import host, machine, prediction, refusal, result, step_times
-from .arguments import read_settings
-from .sampler_steps import SamplerSteps
+from . import host, machine, result, step_times
+from .request import read_settings
 
 # the attribute of the host's processing object that holds its Generation
 GENERATION = "todo_generation"
@@ -76,14 +76,14 @@ def begin(p: Any, args: Sequence[Any], make: result.Downsampling = token_downsam
     """
     _here.latest = weakref.ref(p)
     # undo what an earlier `begin` left on `p` or on objects that copies of it share
-    refusal.take_back(p)
+    host.take_back(p)
     if not is_inside_another(p):
         result.write_infotext(p, None)
         vars(p).pop(GENERATION, None)
     try:
         settings = read_settings(p, args)
     except SettingsError as error:
-        refusal.refuse(p, error)
+        host.refuse(p, error)
         return
     # inside another generation's sampling, off is entered too, to mask the outer settings
     if settings.enabled or active.entered_run() is not None:
@@ -171,7 +171,7 @@ def _expect_the_sampler(p: Any, generation: Generation) -> None:
     step; without a window they are pooled, by the sampler's rule.
     """
     settings, position = generation.settings, generation.report.position
-    position.sampler = prediction.sampler_of(p, _pass(p))
+    position.sampler = host.sampler_of(p, _pass(p))
     if (settings.start, settings.end) != (0, 1):
         position.pause()
 
@@ -193,7 +193,7 @@ def on_denoiser_call(params: Any) -> None:
     if denoiser.p is not p:
         generation.report.position.pause()
         return
-    sampler = prediction.sampler_of(p, _pass(p))
+    sampler = host.sampler_of(p, _pass(p))
     position = generation.report.position
     if denoiser.step == 0:
         levels = host.schedule_of(p, denoiser)
@@ -213,7 +213,7 @@ def _note_step_time(denoiser: Any, params: Any) -> None:
     """Time every generation's steps; those without ToDo are what others are compared with."""
     p = denoiser.p
     mine = _here.running[-1] if _here.running and _here.running[-1].owner() is p else None
-    sampler = prediction.sampler_of(p, _pass(p))
+    sampler = host.sampler_of(p, _pass(p))
     kind = step_times.kind_of(p, params, sampler, machine.attention())
     settings = mine.settings if mine is not None and mine.settings.enabled else None
     step_times.times.evaluation(p, denoiser.step, denoiser.total_steps, _pass(p), kind, settings)
@@ -229,7 +229,7 @@ def report_on(p: Any, generation: Generation) -> None:
     write_infotext(p, generation)
     for line in generation.shown:
         p.comments.pop(line, None)
-    for name, size in (generation.seen or prediction.sizes(p)).items():
+    for name, size in (generation.seen or host.sizes(p)).items():
         generation.sizes.setdefault(name, {})[size] = _seconds_of(p, generation, name)
     told = (
         result.line(p, settings, done, generation.sizes),
@@ -276,3 +276,35 @@ def finish(p: Any, processed: Any) -> None:
     series.results.append(processed.extra_generation_params)
     for params in series.results:
         series.write_info(params)
+
+
+class SamplerSteps:
+    """Counts a pass's steps, where the host counts the denoiser's calls.
+
+    The SMEA samplers and others that extensions add look at one noise level two or three times.
+    The host takes each such call for a step, so its count would end a window too early.
+    """
+
+    def __init__(self) -> None:
+        self._repeated = 0
+        self._level: float | None = None
+
+    def done(self, denoiser: Any, sigma: Any, sampler: str | None) -> int:
+        """How many evaluations are behind, of the denoiser's `total_steps`.
+
+        Args:
+            denoiser: the host's, which is about to be called.
+            sigma: the noise levels that it is called with, one for each latent.
+            sampler: the sampler's name; one with a rule of its own (PLMS) is counted as it is.
+        """
+        rule = rule_for(sampler, reported=True)
+        of_its_own = rule.hold != 1 or rule.rests(None)
+        if denoiser.total_steps != denoiser.steps or of_its_own:
+            return int(denoiser.step)
+        level = float(sigma.max())
+        if denoiser.step == 0:
+            self._repeated = 0
+        elif level == self._level:
+            self._repeated += 1
+        self._level = level
+        return int(denoiser.step) - self._repeated
