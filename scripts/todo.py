@@ -79,9 +79,9 @@ try:
         other_extensions,
         page,
         plots,
-        routes,
         sdnext,
     )
+    from sd_webui_todo.hosts.webui.hint import route
     from sd_webui_todo.interception.calls import undo_all
 except Exception as error:
     WHY_NOT = why_not(error)
@@ -133,7 +133,7 @@ else:
         plots.add_axes(scripts.scripts_data)
 
     def app_started(demo: Any, app: Any) -> None:
-        routes.add(app)
+        route.add(app)
         host.explain_object_as_args(app)
 
     # a host that reloads only the scripts' code keeps the callbacks of the earlier load

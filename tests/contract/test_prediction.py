@@ -12,7 +12,8 @@ from torch import nn
 
 from lib_todo import Settings, wording
 from lib_todo.cost.architectures import shape_of_weights
-from lib_todo.hosts.webui import checkpoint, host, result
+from lib_todo.hosts.webui import host, result
+from lib_todo.hosts.webui.hint import checkpoint
 from lib_todo.report import Report
 
 openaimodel = pytest.importorskip("ldm.modules.diffusionmodules.openaimodel")

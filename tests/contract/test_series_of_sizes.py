@@ -65,7 +65,7 @@ def test_each_size_has_its_own_seconds(
     lifecycle: Any, model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those of a small seam say nothing of a large tile, with ToDo and without."""
-    from lib_todo.hosts.webui import step_times
+    from lib_todo.hosts.webui.hint import step_times
 
     now = [0.0]
     monkeypatch.setattr(step_times, "times", step_times.StepTimes(lambda: now[0]))

@@ -14,7 +14,8 @@ from ...plan import PIXELS_PER_LATENT
 from ...report import Report
 from ...samplers import rule_for
 from ...settings import Settings, SettingsError
-from . import host, machine, result, step_times
+from . import host, result
+from .hint import machine, step_times
 from .request import read_settings
 
 # the attribute of the host's processing object that holds its Generation

@@ -10,10 +10,11 @@ from modules.ui_components import FormHTML, InputAccordion
 
 from ... import __version__
 from ...settings import BY_NAME, FIELDS, Field, SettingsError, preset_values
-from . import host, machine, request
+from . import host, request
+from .hint import machine
+from .hint.route import HINT
 from .infotext import from_infotext
 from .request import choices_on_page, from_page, on_page
-from .routes import HINT
 
 # the settings with a control inside the accordion
 NAMES = tuple(field.name for field in FIELDS[1:])

@@ -29,10 +29,10 @@ from ...report import Report
 from ...settings import BY_NAME, FIELDS, Settings
 from ...wording import BYPASSED, COMPILED, nothing_pooled
 from . import host
+from .hint.step_times import in_words
 from .host import Size
 from .infotext import JSON_KEY, REPORT_KEY, USED_KEY, Written, to_infotext, used
 from .request import on_page
-from .step_times import in_words
 
 NO_LAYERS = "this model has no self-attention layers that ToDo can pool"
 # makes the downsampling of these settings

@@ -131,7 +131,7 @@ def test_a_program_with_a_model_asks_the_same(
 
 
 def test_the_button_waits_for_no_picture(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from lib_todo.hosts.webui import machine as of_webui
+    from lib_todo.hosts.webui.hint import machine as of_webui
 
     class Lock:
         free = True

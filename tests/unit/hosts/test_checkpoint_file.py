@@ -14,8 +14,8 @@ from ldm_sizes import sizes_of
 from safetensors.torch import save_file
 
 from lib_todo.cost.architectures import SHAPES, UNetShape, shape_of_weights
-from lib_todo.hosts.webui import checkpoint
-from lib_todo.hosts.webui.checkpoint import UNET, shape_of_file
+from lib_todo.hosts.webui.hint import checkpoint
+from lib_todo.hosts.webui.hint.checkpoint import UNET, shape_of_file
 
 REFINER = UNetShape((384, 768, 1536, 1536), (0, 4, 4, 0), 4, context_width=1280, vector_width=2560)
 

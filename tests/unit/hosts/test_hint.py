@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from lib_todo.cost.architectures import SHAPES, UNetShape
 from lib_todo.cost.rates import Rates, typical
 from lib_todo.cost.speedup import in_words, of_pass, stages
-from lib_todo.hosts.webui import parts
-from lib_todo.hosts.webui.hint import WAITS, lines
-from lib_todo.hosts.webui.parts import Hires, Refiner
-from lib_todo.hosts.webui.step_times import Seen
+from lib_todo.hosts.webui.hint import parts
+from lib_todo.hosts.webui.hint.parts import Hires, Refiner
+from lib_todo.hosts.webui.hint.step_times import Seen
+from lib_todo.hosts.webui.hint.text import WAITS, lines
 from lib_todo.plan import latent_grid, layer_factor, level_grid, pooled_grid
 from lib_todo.settings import FIELDS, PRESETS, Settings
 
@@ -288,22 +288,22 @@ def test_the_route_answers_checks_and_is_silent_without_a_model(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fastapi, testing = pytest.importorskip("fastapi"), pytest.importorskip("fastapi.testclient")
-    from lib_todo.hosts.webui import checkpoint, machine, routes, step_times
+    from lib_todo.hosts.webui.hint import checkpoint, machine, route, step_times
 
     here = types.SimpleNamespace(candidates=lambda: CPU)
     monkeypatch.setattr(machine, "here", lambda: here)
     monkeypatch.setattr(step_times.times, "seen", lambda known, settings: None)
     app = fastapi.FastAPI()
-    routes.add(app)
+    route.add(app)
     client = testing.TestClient(app)
     asked = {"width": 1024, "height": 1024, "values": {"factor": "2"}}
     monkeypatch.setitem(sys.modules, "modules.sd_models", None)
-    assert client.post(routes.HINT, json=asked).json() == {"lines": []}
+    assert client.post(route.HINT, json=asked).json() == {"lines": []}
     monkeypatch.setattr(checkpoint, "loaded", types.SimpleNamespace)
     monkeypatch.setattr(checkpoint, "shape_named", lambda name: SDXL if name == "other" else SD15)
-    assert client.post(routes.HINT, json=asked).json() == {"lines": hint(1024, 1024, factor=2)}
+    assert client.post(route.HINT, json=asked).json() == {"lines": hint(1024, 1024, factor=2)}
     hires = {"enabled": True, "scale": 2, "checkpoint": "other"}
-    _, second, _ = client.post(routes.HINT, json=asked | {"hires": hires}).json()["lines"]
+    _, second, _ = client.post(route.HINT, json=asked | {"hires": hires}).json()["lines"]
     assert second.split(": ")[1] == hint(2048, 2048, shape=SDXL, factor=2)[0].split(": ")[1]
     for bad in (
         {"width": 0},
@@ -312,4 +312,4 @@ def test_the_route_answers_checks_and_is_silent_without_a_model(
         {"hires": {"scale": -1}},
         {"refiner": {"switch_at": 2}},
     ):
-        assert client.post(routes.HINT, json=asked | bad).status_code == 422
+        assert client.post(route.HINT, json=asked | bad).status_code == 422

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from lib_todo import Settings
-from lib_todo.hosts.webui.step_times import Seen, StepTimes, kind_of
+from lib_todo.hosts.webui.hint.step_times import Seen, StepTimes, kind_of
 
 SETTINGS = Settings()
 

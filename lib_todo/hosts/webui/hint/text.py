@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ...cost.architectures import UNetShape
-from ...cost.rates import Rates
-from ...cost.speedup import ONE, Stage, in_words, of_pass, of_step, stages, waits_for_python
-from ...cost.unet import pooled_levels
-from ...plan import (
+from ....cost.architectures import UNetShape
+from ....cost.rates import Rates
+from ....cost.speedup import ONE, Stage, in_words, of_pass, of_step, stages, waits_for_python
+from ....cost.unet import pooled_levels
+from ....plan import (
     PIXELS_PER_LATENT,
     latent_grid,
     level_grid,
@@ -18,12 +18,12 @@ from ...plan import (
     pooled_grid,
     settings_for_sampler,
 )
-from ...samplers import rule_for
-from ...settings import BY_NAME, FIELDS, Settings, SettingsError
-from . import request
-from .host import Size
+from ....samplers import rule_for
+from ....settings import BY_NAME, FIELDS, Settings, SettingsError
+from .. import request
+from ..host import Size
+from ..result import NO_LAYERS
 from .parts import Part
-from .result import NO_LAYERS
 from .step_times import Seen
 
 NOT_KNOWN = "not known before the checkpoint is loaded"

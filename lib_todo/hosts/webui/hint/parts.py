@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from ...cost.architectures import UNetShape
-from .host import Size
+from ....cost.architectures import UNetShape
+from ..host import Size
 
 NAMES = {"first": "First pass", "hires": "Hires pass"}
 # in which passes the refiner is used, by the host's option

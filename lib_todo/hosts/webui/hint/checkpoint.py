@@ -9,8 +9,8 @@ import struct
 import sys
 from typing import Any
 
-from ...cost.architectures import UNetShape, shape_of_unet, shape_of_weights
-from .host import unet_of
+from ....cost.architectures import UNetShape, shape_of_unet, shape_of_weights
+from ..host import unet_of
 
 UNET = "model.diffusion_model."
 # bytes; what claims to be a longer header is no safetensors file

@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...cost.machine import read, write
-from ...plan import LEAD_IN
-from ...settings import FIELDS, Settings
+from ....cost.machine import read, write
+from ....plan import LEAD_IN
+from ....settings import FIELDS, Settings
 from . import machine
 
 # settings of the host by which the time of a step differs

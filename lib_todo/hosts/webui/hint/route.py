@@ -9,10 +9,10 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
-from ...cost.architectures import UNetShape
-from ...plan import latent_grid
-from ...settings import Settings
-from . import checkpoint, hint, machine, parts, step_times
+from ....cost.architectures import UNetShape
+from ....plan import latent_grid
+from ....settings import Settings
+from . import checkpoint, machine, parts, step_times, text
 from .step_times import Seen
 
 HINT = "/todo/hint"
@@ -87,7 +87,7 @@ async def answer_hint(asked: HintAsked) -> dict[str, Any]:
         return step_times.times.seen(known, settings) if part.steps == (0, 1) else None
 
     candidates = machine.here().candidates()
-    return {"lines": hint.lines(found, asked.values, candidates, asked.images, seen)}
+    return {"lines": text.lines(found, asked.values, candidates, asked.images, seen)}
 
 
 def _shapes(names: dict[str, str]) -> dict[str, UNetShape | None]:
