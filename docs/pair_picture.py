@@ -19,8 +19,8 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.running.webui import WebUI  # noqa: E402  needs the path above
-from demo.comparison.pictures import side_by_side  # noqa: E402  needs the path above
+from benchmarks.parts.webui import WebUI  # noqa: E402  needs the path above
+from demo.output import side_by_side  # noqa: E402  needs the path above
 
 ROUNDS = 2
 

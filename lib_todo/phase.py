@@ -47,13 +47,9 @@ class PhaseCounter:
 
     The sampler's step number would not do: where an extension such as DeepCache skips the deep
     blocks in every second step, they would only ever see half of the phases.
-
-    Args:
-        before: how many steps of its schedule lie before each sampling.
     """
 
-    def __init__(self, before: int = 0) -> None:
-        self._before = before
+    def __init__(self) -> None:
         # for each layer: the sampling, the last pooled step, and how many came before it
         self._seen: weakref.WeakKeyDictionary[Any, tuple[int, int, int]] = (
             weakref.WeakKeyDictionary()
@@ -71,7 +67,7 @@ class PhaseCounter:
         """
         last_sampling, last_step, count = self._seen.get(layer, (None, None, -1))
         if last_sampling != sampling:
-            count = self._before - 1
+            count = -1
         if (last_sampling, last_step) != (sampling, step):
             count += 1
             self._seen[layer] = sampling, step, count

@@ -47,8 +47,18 @@ def usable(device: torch.device, dtype: torch.dtype) -> list[str]:
 def for_whole_models(device: torch.device, dtype: torch.dtype) -> list[str]:
     """AUTOMATIC, MATH, and the fused ones if several run: a single one is AUTOMATIC's choice."""
     found = usable(device, dtype)
-    fused = [name for name in found if name != MATH]
-    return [AUTOMATIC, *(name for name in found if name == MATH or len(fused) > 1)]
+    several = len(set(found) - {MATH}) > 1
+    return [AUTOMATIC, *(name for name in found if name == MATH or several)]
+
+
+def implementation(kind: str, attention: str) -> str:
+    """The U-Net's kind and its attention backend, as in the results' keys; AUTOMATIC is not named.
+
+    Args:
+        kind: "diffusers" or "ldm".
+        attention: of NAMES.
+    """
+    return kind if attention == AUTOMATIC else f"{kind}, {attention}"
 
 
 def fits(name: str, numbers: int, device: torch.device) -> bool:

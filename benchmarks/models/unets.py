@@ -48,22 +48,9 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }
 
 
-def head_widths(name: str) -> dict[int, int]:
-    """Channels a head by the attention's channels, in CONFIGS[name].
-
-    diffusers calls the number of heads `attention_head_dim`.
-    """
-    channels = CONFIGS[name]["block_out_channels"]
-    heads = CONFIGS[name]["attention_head_dim"]
-    heads = (heads,) * len(channels) if isinstance(heads, int) else heads
-    return {width: width // count for width, count in zip(channels, heads)}
-
-
 def heads_of_largest_grid(name: str) -> int:
-    """Heads of the self-attention whose grid is the largest, in CONFIGS[name].
-
-    diffusers calls the number of heads `attention_head_dim`.
-    """
+    """Heads of the self-attention whose grid is the largest, in CONFIGS[name]."""
+    # diffusers calls the number of heads by this name
     heads = CONFIGS[name]["attention_head_dim"]
     if isinstance(heads, int):
         return heads

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Collection
 
-from benchmarks.peers.names import CLOSE, DENSE, DIFFUSERS, PRESETS, TODO, TODO_BY
+from benchmarks.peers.names import CLOSE, DENSE, DIFFUSERS, TODO, TODO_BY
 from benchmarks.running.store import Store
 from benchmarks.running.timing import ratio
 
 # the U-Net whose speed goes with the checkpoint's errors, and the size it was trained at
 ARCHITECTURE, NATIVE = "SD 1.x", 512
-OURS = (TODO, *PRESETS, *TODO_BY)
 # the prefix of methods with a moving phase; the factor follows
 MOVING = "ToDo moving "
 # by method, error and speed-up
@@ -40,21 +38,19 @@ def errors(store: Store, times: int) -> dict[str, float]:
     return {name: statistics.fmean(values[:seeds]) for name, values in found.items()}
 
 
-def as_close(peer: str, error: dict[str, float], among: Collection[str]) -> str | None:
-    """Our method with the largest error that is no larger than the peer's; None without one.
-
-    Args:
-        error: by method; without the peer's none is as close.
-    """
-    close = [
-        name
-        for name in OURS
-        if name in among and name in error and error[name] <= error.get(peer, -1)
-    ]
-    return max(close, key=error.__getitem__, default=None)
+def both(store: Store, times: int) -> Trade:
+    """Error and speed-up of the methods for which both were measured."""
+    calls = store.groups("unet").get((DIFFUSERS, ARCHITECTURE, str(times * NATIVE)), {})
+    base = calls.get(DENSE, {}).get("seconds")
+    found = {}
+    for name, error in errors(store, times).items():
+        point = calls.get(name) or calls.get(_timed_as(name, times), {})
+        if base and point.get("seconds"):
+            found[name] = error, ratio(base, point["seconds"]).median
+    return found
 
 
-def timed_as(name: str, times: int) -> str:
+def _timed_as(name: str, times: int) -> str:
     """The method whose calls take equally long: a moving phase costs nothing."""
     if name == CLOSE:
         # the paper's factors
@@ -65,20 +61,7 @@ def timed_as(name: str, times: int) -> str:
     return TODO if factor == times else f"ToDo factor {factor}"
 
 
-def both(store: Store, times: int) -> Trade:
-    """Error and speed-up of the methods for which both were measured."""
-    calls = store.groups("unet").get((DIFFUSERS, ARCHITECTURE, str(times * NATIVE)), {})
-    base = calls.get(DENSE, {}).get("seconds")
-    found = {}
-    for name, error in errors(store, times).items():
-        point = calls.get(name) or calls.get(timed_as(name, times), {})
-        seconds = point.get("seconds")
-        if base and seconds:
-            found[name] = error, ratio(base, seconds).median
-    return found
-
-
-def curves(trade: Trade, times: int) -> dict[str, list[str]]:
+def curves(trade: Trade) -> dict[str, list[str]]:
     """The paper's ToDo with several factors, without and with a moving phase; the slowest first."""
     lines = {
         "the paper's, by factor": [TODO, *TODO_BY],

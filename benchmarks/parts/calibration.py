@@ -1,108 +1,33 @@
-"""The machine's rates, operations per second by kind, measured with a few real shapes."""
+"""The machine's rates, by which the cost model predicts what the benchmark measures."""
 
 from __future__ import annotations
 
-import contextlib
-import itertools
-import statistics
-from collections.abc import Callable
-from typing import Any
-
-import torch
+import dataclasses
 
 from benchmarks.models import attention_backends
 from benchmarks.models.attention_backends import AUTOMATIC
-from benchmarks.models.unets import head_widths
 from benchmarks.running.bench import Bench
 from benchmarks.running.store import Store
-from lib_todo.cost import unet as unet_cost
-from lib_todo.cost import workloads
-from lib_todo.cost.architectures import SHAPES
+from lib_todo.cost import rates as library
 from lib_todo.cost.rates import Rates
-from lib_todo.cost.workloads import Workload
-
-# channels per head of all architectures
-HEAD_WIDTHS = sorted({width for name in SHAPES for width in head_widths(name).values()})
 
 
-def _workloads(like: dict[str, Any]) -> dict[str, list[Workload]]:
-    """Calls by name, with their number of operations (of bytes for elementwise)."""
-    work = {
-        unet_cost.LINEAR: workloads.linear(**like),
-        unet_cost.CONVOLUTION: workloads.convolution(**like),
-        unet_cost.ELEMENTWISE: workloads.moves(**like),
-    }
-    for width, attention in itertools.product(
-        HEAD_WIDTHS, attention_backends.for_whole_models(**like)
-    ):
-        work[attention_workload(width, attention)] = [
-            (_by(attention, call), operations)
-            for call, operations in workloads.attention(width, **like)
-        ]
-    return work
+def measure(bench: Bench, attentions: list[str] | None = None) -> None:
+    """Measure the rates with each attention backend, unless they are there already.
 
-
-def _by(attention: str, call: Callable) -> Callable:
-    def run() -> None:
-        with attention_backends.using(attention):
-            call()
-
-    return run
-
-
-def measure(bench: Bench) -> None:
-    """Time the workloads of each kind; their operations or bytes are stored with the seconds."""
-    work = _workloads({"device": bench.device, "dtype": bench.dtype})
-
-    def run_all(calls: list[Workload]) -> Callable[[], None]:
-        def run() -> None:
-            for call, _ in calls:
-                call()
-
-        return run
-
-    methods = {}
-    for name, calls in work.items():
-        run_all(calls)()
-        bench.store.point("calibration", name)["work"] = sum(amount for _, amount in calls)
-        methods[name] = lambda calls=calls: contextlib.nullcontext(run_all(calls))
-    bench.interleave(("calibration",), methods)
+    Args:
+        attentions: of attention_backends.NAMES (default: all that whole models run with).
+    """
+    for attention in attentions or attention_backends.for_whole_models(bench.device, bench.dtype):
+        point = bench.store.point("calibration", attention)
+        if "rates" not in point and not bench.out_of_time:
+            with attention_backends.using(attention):
+                measured = library.measure(bench.device, bench.dtype)
+            point["rates"] = dataclasses.asdict(measured)
+            bench.store.save()
 
 
 def rates(store: Store, attention: str = AUTOMATIC) -> Rates | None:
-    """The calibration as the cost model has it; None without one.
-
-    Args:
-        store: the results.
-        attention: of attention_backends.NAMES.
-    """
-    work, seconds = {}, {}
-    for (name,), point in store.under("calibration").items():
-        if point.get("seconds"):
-            work[name] = point["work"]
-            seconds[name] = statistics.median(point["seconds"].values())
-
-    def rate(*names: str) -> float:
-        return sum(work[name] for name in names) / sum(seconds[name] for name in names)
-
-    by_width = {width: attention_workload(width, attention) for width in HEAD_WIDTHS}
-    try:
-        return Rates(
-            products=rate(unet_cost.LINEAR, unet_cost.CONVOLUTION),
-            attention={width: rate(name) for width, name in by_width.items() if name in work},
-            bytes=rate(unet_cost.ELEMENTWISE),
-            launch=0,
-            itemsize=getattr(torch, store.data["machine"]["precision"]).itemsize,
-        )
-    except KeyError:
-        return None
-
-
-def attention_workload(width: int, attention: str) -> str:
-    """The calibration's name for attention with that many channels per head.
-
-    Args:
-        attention: of attention_backends.NAMES.
-    """
-    name = f"{unet_cost.ATTENTION} {width}"
-    return name if attention == AUTOMATIC else f"{name}, {attention}"
+    """The calibration with that backend; None without one."""
+    found = store.data["points"].get(f"calibration | {attention}", {}).get("rates")
+    return Rates.from_dict(found) if found else None

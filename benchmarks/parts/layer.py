@@ -1,4 +1,4 @@
-"""One self-attention layer at real sizes: every pooling method, both bounds, and pooling alone."""
+"""One self-attention layer at real sizes: every pooling method, and both bounds."""
 
 from __future__ import annotations
 
@@ -10,40 +10,25 @@ from typing import Any
 import torch
 
 from benchmarks.models import attention_backends
-from benchmarks.running.bench import Bench
+from benchmarks.peers.names import DENSE, FLOOR, IDEAL
+from benchmarks.running.bench import Bench, Methods
 from lib_todo import Settings, token_downsampling
 from lib_todo.plan import layer_factor, pooled_grid
-from lib_todo.pooling import pool_tokens
 from lib_todo.settings import METHODS
 
 BATCH = 2
-
-
-@dataclasses.dataclass(frozen=True)
-class Layer:
-    """A layer's heads and channels a head."""
-
-    heads: int
-    head_channels: int
-
-    @property
-    def channels(self) -> int:
-        """The layer's width."""
-        return self.heads * self.head_channels
-
-
+# heads, and channels a head
 LAYERS = {
-    "SD 1.x, 8 heads of 40": Layer(8, 40),
-    "SD 1.x, 8 heads of 80": Layer(8, 80),
-    "SD 1.x, 8 heads of 160": Layer(8, 160),
-    "SDXL, 10 heads of 64": Layer(10, 64),
-    "SDXL, 20 heads of 64": Layer(20, 64),
+    "SD 1.x, 8 heads of 40": (8, 40),
+    "SD 1.x, 8 heads of 80": (8, 80),
+    "SD 1.x, 8 heads of 160": (8, 160),
+    "SDXL, 10 heads of 64": (10, 64),
+    "SDXL, 20 heads of 64": (20, 64),
 }
+METHOD_NAMES = (DENSE, *(f"ToDo {name}" for name in METHODS), IDEAL, FLOOR)
 
-METHOD_NAMES = ("dense", *(f"ToDo {name}" for name in METHODS), "ideal", "floor")
 
-
-def methods_for(layer: Any, tokens: torch.Tensor, side: int, settings: Settings) -> dict[str, Any]:
+def methods_for(layer: Any, tokens: torch.Tensor, side: int, settings: Settings) -> Methods:
     """By METHOD_NAMES, context managers; each yields the function that runs the layer.
 
     Args:
@@ -51,7 +36,7 @@ def methods_for(layer: Any, tokens: torch.Tensor, side: int, settings: Settings)
         tokens: its input, `[b, side·side, c]`.
     """
     grid = (side, side)
-    small = pooled_grid(grid, layer_factor(grid, grid, settings))
+    height, width = pooled_grid(grid, layer_factor(grid, grid, settings))
 
     def with_keys(count: int) -> Callable[[], Any]:
         keys = torch.randn_like(tokens[:, :count])
@@ -67,10 +52,10 @@ def methods_for(layer: Any, tokens: torch.Tensor, side: int, settings: Settings)
             run.leave_transformer()
 
     return {
-        "dense": lambda: contextlib.nullcontext(lambda: layer(tokens)),
+        DENSE: lambda: contextlib.nullcontext(lambda: layer(tokens)),
         **{f"ToDo {name}": lambda name=name: pooled(name) for name in METHODS},
-        "ideal": with_keys(small[0] * small[1]),
-        "floor": with_keys(1),
+        IDEAL: with_keys(height * width),
+        FLOOR: with_keys(1),
     }
 
 
@@ -81,54 +66,30 @@ def measure(
     settings: Settings,
     wanted: list[str] | None = None,
 ) -> None:
-    """Times and peaks of each layer at each side in tokens, and of pooling alone.
+    """Times and peaks of each layer at each side in tokens.
 
     Args:
         wanted: names of methods; all without it.
     """
     from diffusers.models.attention_processor import Attention
 
-    for part in ("layer", "pooling"):
-        bench.store.set_conditions(part, threshold=settings.threshold)
+    bench.store.set_conditions("layer", threshold=settings.threshold)
     for name in names:
-        shape = LAYERS[name]
+        heads, head_channels = LAYERS[name]
+        width = heads * head_channels
         with torch.device(bench.device):
-            layer = Attention(shape.channels, heads=shape.heads, dim_head=shape.head_channels)
+            layer = Attention(width, heads=heads, dim_head=head_channels)
         layer = layer.to(bench.dtype).eval().requires_grad_(False)
         for side in sides:
-            tokens = torch.randn(
-                BATCH, side * side, shape.channels, device=bench.device, dtype=bench.dtype
-            )
+            shape = (BATCH, side * side, width)
+            tokens = torch.randn(shape, device=bench.device, dtype=bench.dtype)
             for kernel in attention_backends.usable(bench.device, bench.dtype):
-                key = (name, kernel, str(side))
-                if not attention_backends.fits(kernel, BATCH * shape.heads * side**4, bench.device):
-                    bench.store.note(" | ".join(("layer", *key)), attention_backends.TOO_LARGE)
+                key = ("layer", name, kernel, str(side))
+                if not attention_backends.fits(kernel, BATCH * heads * side**4, bench.device):
+                    bench.store.note(" | ".join(key), attention_backends.TOO_LARGE)
                     continue
                 methods = methods_for(layer, tokens, side, settings)
-                if wanted:
-                    methods = {each: methods[each] for each in methods if each in wanted}
+                methods = {each: methods[each] for each in methods if each in (wanted or methods)}
                 with attention_backends.using(kernel):
-                    _measure_kernel(bench, key, methods)
-            _measure_pooling(bench, name, tokens, side, settings)
-
-
-def _measure_kernel(bench: Bench, key: tuple[str, ...], methods: dict[str, Any]) -> None:
-    bench.memory(("layer", *key), methods)
-    bench.warm_up(("layer", *key), methods)
-    bench.interleave(("layer", *key), methods)
-
-
-def _measure_pooling(
-    bench: Bench, name: str, tokens: torch.Tensor, side: int, settings: Settings
-) -> None:
-    grid = (side, side)
-    factor = layer_factor(grid, grid, settings)
-    if factor == 1:
-        return
-
-    def pool(method: str) -> Any:
-        return contextlib.nullcontext(lambda: pool_tokens(tokens, grid, factor, method))
-
-    methods = {method: lambda method=method: pool(method) for method in METHODS}
-    bench.warm_up(("pooling", name, str(side)), methods)
-    bench.interleave(("pooling", name, str(side)), methods, repeats=5)
+                    bench.memory(key, methods)
+                    bench.interleave(key, methods)

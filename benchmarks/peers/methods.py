@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from benchmarks.peers import hidiffusion, hypertile, older_extension, reference
-from benchmarks.peers.bounds import floor, ideal
+from benchmarks.peers import others
 from benchmarks.peers.case import Method
 from benchmarks.peers.names import (
     DENSE,
@@ -24,8 +24,7 @@ from benchmarks.peers.names import (
     TODO_BY,
     TOMES,
 )
-from benchmarks.peers.todo import preset, todo
-from benchmarks.peers.tome import tome
+from benchmarks.peers.ours import floor, ideal, preset, todo
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,19 +51,13 @@ def available(kind: str, architecture: str, folders: Folders) -> tuple[dict[str,
         IDEAL: ideal,
         FLOOR: floor,
     }
-    makers: dict[str, Callable[[], Method]] = {
-        name: lambda ratio=ratio: tome(ratio) for name, ratio in TOMES.items()
-    }
-    makers[HYPERTILE] = lambda: hypertile.method(hypertile.load(_named(folders.webui, "--webui")))
+    makers = {name: partial(others.tome, ratio) for name, ratio in TOMES.items()}
+    makers[HYPERTILE] = _from(folders, "webui", others.hypertile)
     if kind == DIFFUSERS:
-        makers[REFERENCE] = lambda: reference.method(
-            reference.load(_named(folders.reference, "--reference"))
-        )
-        makers[HIDIFFUSION] = lambda: hidiffusion.method(hidiffusion.load())
+        makers[REFERENCE] = _from(folders, "reference", others.reference)
+        makers[HIDIFFUSION] = others.hidiffusion_windows
     else:
-        makers[OLDER] = lambda: older_extension.method(
-            older_extension.load(_named(folders.older, "--older"))
-        )
+        makers[OLDER] = _from(folders, "older", others.older_extension)
     left_out = {}
     if architecture == "SDXL" and kind == DIFFUSERS:
         del makers[REFERENCE], makers[HYPERTILE]
@@ -78,7 +71,11 @@ def available(kind: str, architecture: str, folders: Folders) -> tuple[dict[str,
     return methods, left_out
 
 
-def _named(folder: Path | None, option: str) -> Path:
-    if folder is None:
-        raise ValueError(f"no folder named by {option}")
-    return folder
+def _from(folders: Folders, option: str, make: Callable[[Path], Method]) -> Callable[[], Method]:
+    def load() -> Method:
+        folder = getattr(folders, option)
+        if folder is None:
+            raise ValueError(f"no folder named by --{option}")
+        return make(folder)
+
+    return load

@@ -20,8 +20,6 @@ Call = Callable[[], Any]
 # returns a context manager that applies the method and yields the call to measure
 Method = Callable[[], AbstractContextManager[Call]]
 Methods = dict[str, Method]
-# if a call takes fewer seconds on a CPU, every method gets a call to warm up
-SHORT = 1.0
 
 
 @dataclasses.dataclass
@@ -44,16 +42,11 @@ class Bench:
         """Whether the time limit is reached."""
         return time.monotonic() > self.deadline
 
-    def interleave(
-        self,
-        key: tuple[str, ...],
-        methods: Methods,
-        repeats: int = 1,
-    ) -> None:
+    def interleave(self, key: tuple[str, ...], methods: Methods, repeats: int = 1) -> None:
         """Time each method's call, in rounds, until each has its rounds or time is up.
 
-        A method that joins later is measured in rounds of its own; one that fails, see `attempt`,
-        has had its rounds.
+        Each method that still has rounds is called once before them, to warm up. One that joins
+        later is measured in rounds of its own; one that fails, see `attempt`, has had its rounds.
 
         Args:
             key: the point's name without the method's.
@@ -62,22 +55,29 @@ class Bench:
         done = {name: len(self.store.seconds(*key, name)) for name in methods}
         total = self.rounds * len(methods)
         task = self.progress.add_task(" ".join(key), total=total, completed=sum(done.values()))
+
+        def run(name: str, measure: Callable[[Call], None]) -> bool:
+            worked = self.attempt((*key, name, "time"), name, methods[name], measure)
+            if not worked:
+                done[name] = self.rounds
+            return worked
+
+        for name in [name for name, count in done.items() if count < self.rounds]:
+            if not self.out_of_time:
+                run(name, lambda call: timed(call, self.device))
         while (names := next_round(done, self.rounds, seed=0)) and not self.out_of_time:
-            number = self._rounds_so_far(key) + 1
+            points = self.store.under(*key).values()
+            number = 1 + max((int(n) for p in points for n in p.get("seconds", {})), default=0)
             for name in names:
 
                 def measure(call: Call, name: str = name, number: int = number) -> None:
                     seconds = timed(_repeated(call, repeats), self.device, self.clock)
                     self.store.seconds(*key, name)[str(number)] = seconds / repeats
 
-                worked = self.attempt((*key, name, "time"), name, methods[name], measure)
-                done[name] = done[name] + 1 if worked else self.rounds
+                if run(name, measure):
+                    done[name] += 1
                 self.progress.advance(task)
             self.store.save()
-
-    def _rounds_so_far(self, key: tuple[str, ...]) -> int:
-        rounds = [r for point in self.store.under(*key).values() for r in point.get("seconds", {})]
-        return max(map(int, rounds), default=0)
 
     def attempt(
         self, note: tuple[str, ...], name: str, method: Method, measure: Callable[[Call], None]
@@ -96,32 +96,16 @@ class Bench:
             try:
                 measure(stack.enter_context(method()))
             except Exception as error:
-                if name not in THIRD_PARTY and not _is_out_of_memory(error):
+                # an error class of its own on GPUs, only a text on CPUs
+                no_memory = isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(
+                    error
+                )
+                if name not in THIRD_PARTY and not no_memory:
                     raise
                 self.store.note(" | ".join(note), f"{type(error).__name__}: {error}")
                 return False
         self.store.forget(" | ".join(note))
         return True
-
-    def warm_up(self, key: tuple[str, ...], methods: Methods) -> None:
-        """An untimed call of each method that still has runs; on a CPU of one, if calls are long.
-
-        On a GPU the first call of each shape chooses kernels, which takes seconds.
-        """
-        for name, method in methods.items():
-            if len(self.store.seconds(*key, name)) >= self.rounds:
-                continue
-            if self.out_of_time:
-                return
-            took: list[float] = []
-            self.attempt(
-                (*key, name, "time"),
-                name,
-                method,
-                lambda call, took=took: took.append(timed(call, self.device)),
-            )
-            if self.device.type == "cpu" and took and took[0] > SHORT:
-                return
 
     def memory(self, key: tuple[str, ...], methods: Methods) -> None:
         """Measure the peak memory of each method's call, unless it is measured already."""
@@ -137,10 +121,32 @@ class Bench:
                 self.store.save()
             self.progress.advance(task)
 
+    def each_seed(
+        self, key: tuple[str, ...], points: dict[str, dict], measures: tuple[str, ...], seeds: int
+    ) -> Iterator[tuple[int, Callable[[str, dict[str, float]], None]]]:
+        """The seeds that some point still lacks, until time is up.
 
-def _is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out: an error class of its own on GPUs, only a text on CPUs."""
-    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
+        Yields:
+            A seed, and a function that adds a method's numbers of it.
+
+        Args:
+            points: by method; each has a list of numbers, by seed, for each of `measures`.
+        """
+        done = min(len(p.setdefault(name, [])) for p in points.values() for name in measures)
+        task = self.progress.add_task(" ".join(key), total=seeds, completed=min(done, seeds))
+        for seed in range(done, seeds):
+            if self.out_of_time:
+                return
+
+            def add(method: str, numbers: dict[str, float], seed: int = seed) -> None:
+                for name, number in numbers.items():
+                    # what is there already stays
+                    if len(points[method][name]) == seed:
+                        points[method][name].append(number)
+
+            yield seed, add
+            self.store.save()
+            self.progress.advance(task)
 
 
 def _repeated(call: Call, times: int) -> Call:

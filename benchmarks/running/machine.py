@@ -8,6 +8,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
 PACKAGES = ("torch", "diffusers", "tomesd", "hidiffusion", "stable-diffusion-sdkit", "einops")
@@ -15,35 +16,28 @@ PACKAGES = ("torch", "diffusers", "tomesd", "hidiffusion", "stable-diffusion-sdk
 
 def describe(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
     """Hardware, versions, device and precision in types that JSON knows."""
+    installed = {}
+    for name in PACKAGES:
+        try:
+            installed[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
-        "memory_gib": round(_memory_bytes() / 2**30),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",
         "precision": str(dtype).removeprefix("torch."),
         "system": platform.system(),
         "python": platform.python_version(),
-        **{name: version for name in PACKAGES if (version := _version(name))},
+        **installed,
     }
 
 
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _memory_bytes() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())

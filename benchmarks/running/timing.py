@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from comparison.measuring import synchronize
+
 # seconds by round; the rounds of a group are numbered from "1"
 Times = dict[str, float]
 
@@ -57,12 +59,6 @@ def keep_freed_memory() -> bool:
     # from <malloc.h>; never give back memory at the top of the heap, and never use mmap
     trim_threshold, mmap_max = -1, -4
     return bool(mallopt(trim_threshold, -1) and mallopt(mmap_max, 0))
-
-
-def synchronize(device: torch.device) -> None:
-    """Wait for the device's work; a CPU has none waiting."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 # of a GPU alone: what a program takes that runs no Python between its kernels

@@ -7,8 +7,17 @@ import os
 import sys
 from collections.abc import Sequence
 
-from demo.comparison.loading import BUILT_IN, DTYPES, Source, choose_device, choose_dtype, load
-from demo.comparison.recipe import OptionError
+from comparison.loading import (
+    BUILT_IN,
+    Source,
+    choose_device,
+    choose_dtype,
+    load,
+    silence_libraries,
+)
+from comparison.recipe import OptionError
+from demo import defaults
+from demo.options import add_model
 
 PORT = 7860
 MOST_WAITING = 16
@@ -16,20 +25,22 @@ MOST_WAITING = 16
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Load the model and serve the app until it is stopped; returns the exit status."""
-    parser = _build_parser()
+    parser = argparse.ArgumentParser(prog="python -m demo.app", description=__doc__)
+    add_model(parser)
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
+    )
+    parser.add_argument("--port", type=int, default=PORT, help=f"default: {PORT}")
     args = parser.parse_args(argv)
     try:
         source, device = Source(args.model, args.config), choose_device(args.device)
     except OptionError as error:
         parser.error(str(error))
-    # gradio and diffusers take seconds to import, so check the options first
+    # gradio and diffusers take seconds to import, so the options are checked first
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    from demo.comparison.library_logging import silence_libraries
-
     silence_libraries()
+    from comparison.sampling import Sampler
     from demo.app.page import build_page
-    from demo.comparison import defaults
-    from demo.comparison.sampling import Sampler
 
     print(f"Loading {source.model} on {device}", flush=True)
     try:
@@ -42,21 +53,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     page.queue(max_size=MOST_WAITING)
     page.launch(server_name=args.host, server_port=args.port, share=False)
     return 0
-
-
-def _build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m demo.app", description=__doc__)
-    parser.add_argument("--model", default=BUILT_IN, help="as for python -m demo")
-    parser.add_argument("--config", default="", help="as for python -m demo")
-    parser.add_argument("--device", default="auto", help="as for python -m demo")
-    parser.add_argument(
-        "--dtype", default="auto", choices=["auto", *DTYPES], help="as for python -m demo"
-    )
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
-    )
-    parser.add_argument("--port", type=int, default=PORT, help=f"default: {PORT}")
-    return parser
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the app's Generate button runs; no gradio in here."""
+"""What the app's Generate button runs, and how it is cancelled; no gradio in here."""
 
 from __future__ import annotations
 
@@ -6,40 +6,57 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from demo.app.cancellation import Cancellation
-from demo.comparison import defaults
-from demo.comparison.compare import Comparison, OnProgress, compare
-from demo.comparison.loading import largest_grid, native_grid
-from demo.comparison.methods import (
-    PAPER_TITLE,
-    Baseline,
-    Method,
-    ToDo,
-    ToMe,
-    matching_ratio,
-)
-from demo.comparison.pictures import caption
-from demo.comparison.recipe import OptionError, Recipe
-from demo.comparison.sampling import Sampler
+from comparison.loading import largest_grid, native_grid
+from comparison.recipe import OptionError, Recipe
+from comparison.sampling import Sampler
+from demo.compare import OnProgress, Result, compare
+from demo.defaults import with_prefix
+from demo.methods import PAPER_TITLE, make_methods
+from demo.output import caption
 from lib_todo import Settings
-from lib_todo.settings import BY_NAME
 
 # the methods that can be compared with the baseline, and their names on the page
-METHODS = {"todo": "ToDo", "paper": PAPER_TITLE, "tome": "ToMe"}
-CUSTOM = "custom"
-# ToDo's settings that have a control; here only the final pass is pooled, so passes has none
-TODO_FIELDS = (
-    "factor",
-    "deep_factor",
-    "threshold",
-    "scale",
-    "deep_scale",
-    "method",
-    "phase",
-    "start",
-    "end",
+METHODS = {"paper": PAPER_TITLE, "todo": "ToDo", "tome": "ToMe"}
+RECIPE_FIELDS = (
+    "prompt",
+    "negative_prompt",
+    "seed",
+    "steps",
+    "guidance",
+    "width",
+    "height",
+    "strength",
 )
-RECIPE_FIELDS = ("prompt", "negative_prompt", "seed", "steps", "guidance", "width", "height")
+
+
+class CancelledError(Exception):
+    """The user has cancelled the generation."""
+
+
+class Cancellation:
+    """Whether the session's user has clicked Cancel since the last click on Generate.
+
+    gradio copies a state's value for each session; each copy starts as not cancelled.
+    """
+
+    def __init__(self) -> None:
+        self._cancelled = threading.Event()
+
+    def __deepcopy__(self, _: dict) -> Cancellation:
+        return Cancellation()
+
+    def reset(self) -> None:
+        """Forget an earlier click on Cancel: the user has clicked Generate."""
+        self._cancelled.clear()
+
+    def cancel(self) -> None:
+        """End the generation, whether it waits in the queue or runs."""
+        self._cancelled.set()
+
+    def check(self) -> None:
+        """Raise CancelledError if the user has cancelled."""
+        if self._cancelled.is_set():
+            raise CancelledError
 
 
 class Generator:
@@ -52,15 +69,22 @@ class Generator:
 
     def generate(
         self, cancellation: Cancellation, values: Mapping[str, Any], on_progress: OnProgress
-    ) -> Comparison:
+    ) -> list[Result]:
         """Compare the baseline with the methods chosen on the page.
 
         Raises:
             OptionError, SettingsError: a value that cannot be used.
             CancelledError: the user cancelled while it waited or ran.
         """
-        recipe = _recipe(values)
-        methods = self._methods(values, recipe)
+        wanted = values["methods"]
+        if not wanted or not set(wanted) <= METHODS.keys():
+            raise OptionError(f"methods must be one or more of {', '.join(METHODS)}, not {wanted}")
+        first = (values["first_width"], values["first_height"]) if values["first_width"] else None
+        recipe = Recipe(first=first, **{name: values[name] for name in RECIPE_FIELDS})
+        todo = Settings(**with_prefix("todo_", values))
+        tome = {name: value for name, value in with_prefix("tome_", values).items() if value}
+        largest = largest_grid(self._sampler.unet, recipe, self._sampler.pipe.vae_scale_factor)
+        methods = make_methods(["baseline", *wanted], todo, tome, self.native_grid, largest)
 
         def check_and_report(title: str, done: int, total: int) -> None:
             cancellation.check()
@@ -68,54 +92,11 @@ class Generator:
 
         with self._lock:
             cancellation.check()
-            return compare(self._sampler, recipe, [Baseline(), *methods], 1, check_and_report)
-
-    def _methods(self, values: Mapping[str, Any], recipe: Recipe) -> list[Method]:
-        wanted = values["methods"]
-        if not wanted or not set(wanted) <= METHODS.keys():
-            raise OptionError(f"methods must be one or more of {', '.join(METHODS)}, not {wanted}")
-        asked = defaults.with_prefix("todo_", values)
-        if asked.get("phase") == BY_NAME["phase"].default:
-            # the page sends every control, so the default there is not an explicit choice
-            del asked["phase"]
-        todo = Settings(**asked)
-        made = {
-            "todo": lambda: ToDo(todo),
-            "paper": lambda: ToDo(
-                Settings.from_preset("paper", threshold=todo.threshold), "paper", METHODS["paper"]
-            ),
-            "tome": lambda: self._tome(values, recipe, todo),
-        }
-        return [made[name]() for name in METHODS if name in wanted]
-
-    def _tome(self, values: Mapping[str, Any], recipe: Recipe, todo: Settings) -> ToMe:
-        given = defaults.with_prefix("tome_", values)
-        tome = {name: value for name, value in given.items() if value}
-        largest = largest_grid(self._sampler.unet, recipe, self._sampler.pipe.vae_scale_factor)
-        ratio = matching_ratio(largest, todo, tome.get("stride", 0))
-        return ToMe(**{"ratio": ratio, **tome})
+            return compare(self._sampler, recipe, methods, 1, check_and_report)
 
 
-def paper_size_values(side: int) -> dict[str, Any]:
-    """The values of the page's inputs for the paper's settings at a side in pixels."""
-    first = int(defaults.SD1["hires_from"])
-    return {**defaults.PAPER_SIZES[side], "first_width": first, "first_height": first}
-
-
-def figures(comparison: Comparison) -> str:
+def figures(results: list[Result]) -> str:
     """The figures of each method as Markdown, then ToDo's own report."""
-    paragraphs = [
-        f"**{result.method.title}**: " + " · ".join(caption(result))
-        for result in comparison.results
-    ]
-    paragraphs += [result.runs[0].report_line for result in comparison.results]
+    paragraphs = [f"**{each.method.title}**: " + " · ".join(caption(each)) for each in results]
+    paragraphs += [each.runs[0].report_line for each in results]
     return "\n\n".join(filter(None, paragraphs))
-
-
-def _recipe(values: Mapping[str, Any]) -> Recipe:
-    first = (values["first_width"], values["first_height"]) if values["first_width"] else None
-    return Recipe(
-        first=first,
-        strength=values["strength"],
-        **{name: values[name] for name in RECIPE_FIELDS},
-    )

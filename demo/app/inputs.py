@@ -6,11 +6,15 @@ from typing import Any
 
 import gradio as gr
 
-from demo.app.generator import CUSTOM, METHODS, TODO_FIELDS
-from demo.comparison import defaults
-from demo.comparison.methods import TOME_LEVELS
-from demo.comparison.recipe import LARGEST, SIZE_STEP, SMALLEST
-from lib_todo.settings import BY_NAME, PRESETS, Field, preset_values
+from comparison.recipe import LARGEST, SIZE_STEP, SMALLEST
+from demo import defaults
+from demo.app.generator import METHODS
+from demo.methods import TOME_LEVELS
+from lib_todo.settings import BY_NAME, PRESETS, preset_values
+
+CUSTOM = "custom"
+# ToDo's settings that have a control; only the final pass is pooled here, so `passes` has none
+TODO_FIELDS = tuple(name for name in BY_NAME if name not in ("enabled", "passes"))
 
 
 def picture_inputs(initial: dict[str, Any]) -> dict[str, Any]:
@@ -45,14 +49,12 @@ def picture_inputs(initial: dict[str, Any]) -> dict[str, Any]:
 
 def method_inputs(native_grid: int) -> dict[str, Any]:
     """The controls for the methods, by name. The ToDo preset fills in the single settings."""
-    inputs = {
-        "methods": gr.CheckboxGroup(
-            [(title, name) for name, title in METHODS.items()],
-            value=["todo"],
-            label="Compare with the baseline",
-            elem_id="methods",
-        )
-    }
+    methods = gr.CheckboxGroup(
+        [(title, name) for name, title in METHODS.items()],
+        value=["todo"],
+        label="Compare with the baseline",
+        elem_id="methods",
+    )
     preset = gr.Radio(
         [*PRESETS, CUSTOM],
         value="balanced",
@@ -62,30 +64,24 @@ def method_inputs(native_grid: int) -> dict[str, Any]:
     )
     with gr.Accordion("ToDo: single settings", open=False):
         single = {f"todo_{name}": _todo_input(name, native_grid) for name in TODO_FIELDS}
-    connect_preset(preset, single, native_grid)
+    _connect_preset(preset, single, native_grid)
     with gr.Accordion("ToMe (tomesd)", open=False):
-        inputs["tome_ratio"] = gr.Slider(
-            0,
-            0.99,
-            value=0,
-            step=0.0025,
-            label="Ratio of merged tokens (0: as many as ToDo leaves out)",
-        )
-        inputs["tome_stride"] = gr.Slider(0, 16, value=0, step=1, label="Stride (0: automatic)")
-        inputs["tome_max_downsample"] = gr.Radio(
-            list(TOME_LEVELS), value=1, label="Merge in levels down to 1/ of the latent's size"
-        )
-    return {"methods": inputs.pop("methods"), **single, **inputs}
+        ratio = "Ratio of merged tokens (0: as many as ToDo leaves out)"
+        levels = "Merge in levels down to 1/ of the latent's size"
+        tome = {
+            "tome_ratio": gr.Slider(0, 0.99, value=0, step=0.0025, label=ratio),
+            "tome_max_downsample": gr.Radio(list(TOME_LEVELS), value=1, label=levels),
+        }
+    return {"methods": methods, **single, **tome}
 
 
-def connect_preset(preset: Any, single: dict[str, Any], native_grid: int) -> None:
+def _connect_preset(preset: Any, single: dict[str, Any], native_grid: int) -> None:
     """Have the preset fill in the single settings, and a changed one update the preset's name."""
 
     def fill(name: str) -> list[Any]:
         if name == CUSTOM:
             return [gr.update() for _ in TODO_FIELDS]
-        usual = {field: BY_NAME[field].default for field in TODO_FIELDS}
-        return list({**usual, **preset_values(name, native_grid)}.values())
+        return list(_values_of(name, native_grid).values())
 
     def rename(*values: Any) -> str:
         return preset_of(dict(zip(TODO_FIELDS, values)), native_grid)
@@ -96,13 +92,15 @@ def connect_preset(preset: Any, single: dict[str, Any], native_grid: int) -> Non
         control.change(rename, controls, [preset], queue=False)
 
 
+def _values_of(preset: str, native_grid: int) -> dict[str, Any]:
+    usual = {field: BY_NAME[field].default for field in TODO_FIELDS}
+    return {**usual, **preset_values(preset, native_grid)}
+
+
 def preset_of(values: dict[str, Any], native_grid: int) -> str:
     """The preset that the page's single settings equal, or CUSTOM."""
-    usual = {field: BY_NAME[field].default for field in TODO_FIELDS}
-    for name in PRESETS:
-        if values == {**usual, **preset_values(name, native_grid)}:
-            return name
-    return CUSTOM
+    equal = (name for name in PRESETS if values == _values_of(name, native_grid))
+    return next(equal, CUSTOM)
 
 
 def _todo_input(name: str, native_grid: int) -> Any:
@@ -112,17 +110,9 @@ def _todo_input(name: str, native_grid: int) -> Any:
         return gr.Dropdown(list(field.choices), value=field.default, **about)
     if field.zero_means:
         # a slider from 0 would offer values between 0 and the minimum, which are refused
-        return gr.Dropdown(_with_zero(field), value=field.default, **about)
-    return gr.Slider(
-        field.minimum,
-        field.maximum,
-        value=native_grid if name == "threshold" else field.default,
-        step=field.step,
-        **about,
-    )
-
-
-def _with_zero(field: Field) -> list[tuple[str, float]]:
-    steps = round((field.maximum - field.minimum) / field.step)
-    values = [field.minimum + field.step * number for number in range(steps + 1)]
-    return [(field.zero_means, 0.0), *((f"{value:g}", float(value)) for value in values)]
+        steps = round((field.maximum - field.minimum) / field.step)
+        values = [float(field.minimum + field.step * number) for number in range(steps + 1)]
+        offered = [(field.zero_means, 0.0), *((f"{value:g}", value) for value in values)]
+        return gr.Dropdown(offered, value=field.default, **about)
+    value = native_grid if name == "threshold" else field.default
+    return gr.Slider(field.minimum, field.maximum, value=value, step=field.step, **about)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +13,22 @@ import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 
-from benchmarks.peers import hypertile
+pytest.importorskip("scipy", reason="needs requirements/bench.txt")
+
+from benchmarks.models import attention_backends, unets
+from benchmarks.models.attention_backends import AUTOMATIC, MATH, implementation
+from benchmarks.parts import unet
+from benchmarks.peers import others
+from benchmarks.peers.any_unet import smallest_divisor, tiled, windowed
+from benchmarks.peers.case import Case
 from benchmarks.peers.methods import Folders, available
-from benchmarks.peers.names import ALL, DIFFUSERS, LDM
-from benchmarks.peers.tiles import smallest_divisor, tiled
-from benchmarks.peers.windows import windowed
+from benchmarks.peers.names import ALL, DENSE, DIFFUSERS, LDM, TODO
+from benchmarks.peers.ours import pooled_sizes, ready_made_keys
+from benchmarks.running.bench import Bench
+from benchmarks.running.timing import peak_bytes
+from lib_todo import Settings
+
+CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (8, 16), (4, 12)])
@@ -56,19 +68,17 @@ def test_tiles_are_the_smallest_that_fill_the_grid(
     assert torch.equal(run(), whole)
 
 
-@pytest.mark.parametrize("length", [32, 64, 96, 128, 160, 192])
-@pytest.mark.parametrize("depth", [0, 1, 2])
-def test_tiles_are_the_webuis(length: int, depth: int) -> None:
+def test_tiles_are_the_webuis() -> None:
     """The number of tiles a side is what the host's own HyperTile takes with a swap size of 1."""
     if "SD_WEBUI_DIR" not in os.environ:
         pytest.skip("no SD_WEBUI_DIR: no HyperTile")
     try:
-        host = hypertile.load(Path(os.environ["SD_WEBUI_DIR"]))
+        host = others.load_hypertile(Path(os.environ["SD_WEBUI_DIR"]))
     except FileNotFoundError as error:
         pytest.skip(f"SD_WEBUI_DIR: {error}")
-    grid, tile = length >> depth, 32
-    side = smallest_divisor(grid, at_least=tile << depth)
-    assert grid // side == host.random_divisor(grid, tile << depth, 1)
+    for length, depth in itertools.product((32, 64, 96, 128, 160, 192), (0, 1, 2)):
+        grid, tile = length >> depth, 32 << depth
+        assert grid // smallest_divisor(grid, tile) == host.random_divisor(grid, tile, 1)
 
 
 def test_the_command_line_knows_every_method() -> None:
@@ -132,3 +142,92 @@ def _unet() -> tuple[UNet2DConditionModel, Callable[[], torch.Tensor]]:
     model.eval().requires_grad_(False)
     x, words = torch.randn(1, 4, 16, 16), torch.randn(1, 3, 8)
     return model, lambda: model(x, 500, encoder_hidden_states=words).sample
+
+
+class Attention(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.to_q = torch.nn.Linear(3, 3)
+
+    def forward(self, x: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
+        return x if context is None else context
+
+
+def test_bounds_hand_over_ready_made_keys() -> None:
+    block = torch.nn.ModuleDict({"attn1": Attention()})
+    paper = Settings.from_preset("paper", threshold=4)
+    case = Case(block, LDM, "SD 1.x", 64, 64, [(8, 8), (4, 4)], paper, batch=2)
+    attention, tokens, small = block["attn1"], torch.zeros(2, 64, 3), torch.zeros(2, 16, 3)
+    assert pooled_sizes(case) == {64: 16}
+    with ready_made_keys(case, pooled_sizes(case)):
+        assert attention(tokens).shape == (2, 16, 3)
+        assert attention(tokens) is attention(tokens)
+        assert attention(small) is small
+    assert attention(tokens) is tokens
+    assert "forward" not in attention.__dict__
+
+
+def test_math_writes_out_the_matrix_and_must_fit() -> None:
+    tokens = torch.randn(1, 1, 512, 64)
+
+    def attend() -> torch.Tensor:
+        return torch.nn.functional.scaled_dot_product_attention(tokens, tokens, tokens)
+
+    for name in attention_backends.for_whole_models(CPU, torch.float32):
+        with attention_backends.using(name):
+            assert (peak_bytes(attend, CPU) >= 4 * 512**2) == (name == MATH)
+    assert attention_backends.fits(MATH, 1, CPU)
+    assert not attention_backends.fits(MATH, 10**15, CPU)
+    assert attention_backends.fits("flash", 10**15, CPU)
+
+
+def test_no_backend_is_measured_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fused one that is alone is what PyTorch chooses."""
+    for usable, wanted in {
+        ("flash", MATH): [AUTOMATIC, MATH],
+        ("flash", "efficient", MATH): [AUTOMATIC, "flash", "efficient", MATH],
+    }.items():
+        monkeypatch.setattr(attention_backends, "usable", lambda *_, usable=usable: list(usable))
+        assert attention_backends.for_whole_models(CPU, torch.float32) == wanted
+
+
+@pytest.mark.parametrize("name", list(unets.CONFIGS))
+def test_heads_are_those_of_the_real_module(name: str) -> None:
+    model = unets.build_diffusers(name, torch.device("meta"))
+    layers = [part for path, part in model.named_modules() if path.endswith("attn1")]
+    assert unets.heads_of_largest_grid(name) == layers[0].heads
+
+
+def test_a_call_by_each_attention_is_a_point_of_its_own(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two sizes; what is written out fits at the smaller one only."""
+    limit = 8 * 16**4
+    monkeypatch.setattr(
+        attention_backends, "fits", lambda name, numbers, _: name != MATH or numbers <= limit
+    )
+    wanted = unet.Wanted(
+        kinds=[DIFFUSERS],
+        architectures=["narrow"],
+        sizes=[128, 192],
+        methods=[DENSE, TODO],
+        attentions=None,
+        batch=1,
+        settings=Settings(threshold=8),
+        folders=Folders(),
+        timed=True,
+        memory=True,
+    )
+    with torch.inference_mode():
+        unet.measure(bench, wanted)
+    groups = bench.store.groups("unet")
+    written_out = implementation(DIFFUSERS, MATH)
+    assert set(groups) == {
+        (DIFFUSERS, "narrow", "128"),
+        (DIFFUSERS, "narrow", "192"),
+        (written_out, "narrow", "128"),
+    }
+    assert all(set(group) == {DENSE, TODO} for group in groups.values())
+    small = groups[written_out, "narrow", "128"]
+    assert small[TODO]["peak_bytes"] < small[DENSE]["peak_bytes"]
+    assert f"unet | {written_out} | narrow | 192" in bench.store.left_out()

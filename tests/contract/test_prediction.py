@@ -38,8 +38,7 @@ def unet(**given: Any) -> Any:
 
 def processing(model: Any, width: int, height: int, **given: Any) -> Any:
     wrapped = types.SimpleNamespace(model=types.SimpleNamespace(diffusion_model=model))
-    asked = {"width": width, "height": height, "sampler_name": "Euler", **given}
-    return types.SimpleNamespace(sd_model=wrapped, **asked)
+    return types.SimpleNamespace(sd_model=wrapped, width=width, height=height, **given)
 
 
 PAPER = Settings.from_mapping({"preset": "paper"})

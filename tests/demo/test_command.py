@@ -1,76 +1,130 @@
-"""The command from end to end on a tiny random pipeline, and the files it writes."""
+"""The command: its options, an end-to-end run on a tiny random pipeline, the files it writes."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
-pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
+pytest.importorskip("rich", reason="needs requirements/demo.txt")
 
+from comparison.loading import Source, choose_dtype, load
+from demo import defaults, options
 from demo.__main__ import main
-from demo.comparison import loading
-from demo.comparison.loading import Source
-from demo.comparison.pictures import parameters, side_by_side
-from demo.comparison.recipe import OptionError, Recipe
+from demo.methods import Baseline, ToDo, ToMe
+from lib_todo import Settings
+from lib_todo.settings import PRESETS
 
-ROOT = Path(__file__).parents[2]
-SMALL = "--hires-from 64 --hires-to 128x96 --steps 4 --strength 0.5 --seed 7".split()
+SMALL = "--hires-from 64 --width 128 --height 96 --steps 4 --strength 0.5 --seed 7".split()
 
 
-def test_it_makes_and_compares_pictures(tiny_model: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "demo", "--model", str(tiny_model), *SMALL]
-    command += ["--prompt", "a “fox”", "--negative-prompt", "blur", "--output", str(tmp_path)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100", "NO_COLOR": "1"}
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "of 7 self-attention layers, 2 of 2 steps" in done.stdout
-    first_words = [line.split(maxsplit=1)[0] for line in done.stdout.splitlines() if line.strip()]
-    for method in ("Baseline", "ToDo", "ToMe"):
-        assert method in first_words
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "baseline.png",
-        "comparison.json",
-        "side-by-side.png",
-        "todo.png",
-        "tome.png",
+def parse(line: str = "") -> options.Options:
+    return options.parse(line.split())
+
+
+def test_defaults_go_with_the_model(tiny_model: Path) -> None:
+    recipe = parse().recipe
+    assert (recipe.size, recipe.first) == ((512, 512), (128, 128))
+    assert parse().method_names == ("baseline", "todo", "tome")
+    recipe = parse(f"--model {tiny_model}").recipe
+    assert (recipe.width, recipe.first, recipe.steps) == (1024, (512, 512), 20)
+    recipe = parse("--hires-from 128x64 --width 256 --height 128").recipe
+    assert (recipe.first, recipe.size) == ((128, 64), (256, 128))
+    assert parse("--hires-from none --width 256").recipe.first is None
+
+
+@pytest.mark.parametrize(
+    ("side", "factor", "ratio"), [(1024, 2, 0.75), (1536, 3, 0.89), (2048, 4, 0.9375)]
+)
+def test_the_papers_sizes(tiny_model: Path, side: int, factor: int, ratio: float) -> None:
+    line = f"--model {tiny_model} --paper-size {side}"
+    parsed = parse(line)
+    assert parsed.recipe.size == (side, side)
+    assert parsed.methods(64, (side // 8, side // 8)) == [
+        Baseline(),
+        ToDo(Settings(factor=factor, deep_factor=1, threshold=64, phase="fixed")),
+        ToMe(ratio),
     ]
+    given = parse(f"{line} --todo-factor 5 --width 512")
+    assert given.recipe.size == (512, side)
+    assert given.methods(64, (256, 128))[1].todo.factor == 5
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_a_base_for_the_models_own_grid(name: str) -> None:
+    todo = parse(f"--todo-preset {name} --todo-end 0.5").methods(16, (64, 64))[1]
+    assert todo.todo == Settings.from_preset(name, native_grid=16, end=0.5)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("--width 100", "multiple of 8"),
+        ("--height 8192", "from 64 to 4096"),
+        ("--hires-from 1024", "larger than the final"),
+        ("--hires-from big", "hires-from must be none, a side"),
+        ("--steps 0", "steps must be from 1"),
+        ("--steps 1", "no step"),
+        ("--guidance nan", "guidance must be from"),
+        ("--repeats 0", "repeats must be from 1"),
+        ("--todo-factor 0.5", "factor must be 0 (automatic) or a number from 1 to 8"),
+        ("--todo-start 0.6 --todo-end 0.4", "start"),
+        ("--tome-ratio 1", "tome-ratio must be from 0"),
+        ("--device toaster", "not available"),
+        ("--model nonsense", "neither"),
+        ("--model /nowhere/model.safetensors", "cannot be read"),
+        ("--model /tmp", "no model_index.json"),
+        ("--config /tmp", "only for a .safetensors"),
+        ("--output /etc/passwd", "not a folder"),
+    ],
+)
+def test_bad_options(line: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(line)
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_defaults_name_only_what_the_command_has() -> None:
+    known = vars(options.build_parser().parse_args([]))
+    for values in (defaults.BUILT_IN, defaults.SD1, *defaults.PAPER_SIZES.values()):
+        assert set(values) <= set(known)
+
+
+def test_it_makes_and_compares_pictures(
+    tiny_model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    words = ["--prompt", "a “fox”", "--negative-prompt", "blur", "--output", str(tmp_path)]
+    assert main(["--model", str(tiny_model), *SMALL, *words]) == 0
+    printed = capsys.readouterr().out
+    assert "of 7 self-attention layers" in printed
+    first_words = [line.split(maxsplit=1)[0] for line in printed.splitlines() if line.strip()]
+    assert {"Baseline", "ToDo", "ToMe"} <= set(first_words)
+    pictures = {f"{name}.png" for name in ("baseline", "side-by-side", "todo", "tome")}
+    assert {path.name for path in tmp_path.iterdir()} == pictures | {"comparison.json"}
     with Image.open(tmp_path / "todo.png") as picture:
         assert picture.size == (128, 96)
         text = picture.text["parameters"]
     assert text.startswith("a “fox”\nNegative prompt: blur\nSteps: 4, ")
-    assert "Seed: 7" in text
-    assert "First pass size: 64x64" in text
-    assert "ToDo threshold: 8" in text
+    for words in ("Seed: 7", "First pass size: 64x64", "ToDo threshold: 8"):
+        assert words in text
     figures = json.loads((tmp_path / "comparison.json").read_text("utf-8"))
     baseline, todo, tome = figures["results"]
     assert [result["method"] for result in figures["results"]] == ["baseline", "todo", "tome"]
-    # the first of the two steps leads in, with the paper's factor of 2; the second pools by 3
-    assert todo["keys"][0] == {"tokens": 192, "layers": 3, "keys": (48 + 24) / 2}
     assert todo["report"]["steps"] == {"pooled": 2, "seen": 2}
     assert tome["settings"]["ratio"] == 0.8889
     assert todo["speedup"]["step"] == baseline["seconds"]["step"] / todo["seconds"]["step"]
-    assert len(todo["seconds"]["steps_of_runs"][0]) == 2
     assert figures["machine"]["device"] == "cpu"
 
 
-def test_a_model_that_cannot_be_loaded(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
-    monkeypatch.setenv("COLUMNS", "200")
-    status = main(["--model", str(tmp_path), *SMALL, "--output", str(tmp_path / "out")])
-    assert status == 1
-    assert "cannot be loaded" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
-
-
-def test_interrupted_it_writes_nothing(
+def test_what_cannot_be_loaded_or_is_interrupted_writes_nothing(
     tiny_model: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -79,47 +133,19 @@ def test_interrupted_it_writes_nothing(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("demo.comparison.sampling.Sampler.last_pass", interrupted)
-    status = main(["--model", str(tiny_model), *SMALL, "--output", str(tmp_path / "out")])
-    assert status == 130
+    monkeypatch.setenv("COLUMNS", "200")
+    (tmp_path / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
+    rest = [*SMALL, "--output", str(tmp_path / "out")]
+    assert main(["--model", str(tmp_path), *rest]) == 1
+    assert "cannot be loaded" in capsys.readouterr().err
+    monkeypatch.setattr("comparison.sampling.Sampler.last_pass", interrupted)
+    assert main(["--model", str(tiny_model), *rest]) == 130
     assert "interrupted; nothing was written" in capsys.readouterr().out
     assert not (tmp_path / "out").exists()
 
 
 def test_the_dtype_asked_for(tiny_model: Path) -> None:
-    import torch
-
     for dtype in (torch.float32, torch.bfloat16):
-        assert loading.load(Source(str(tiny_model)), "cpu", dtype).dtype == dtype
-    assert loading.choose_dtype("auto", "cpu") == torch.float32
-    assert loading.choose_dtype("auto", "cuda:1") == torch.float16
-    assert loading.choose_dtype("bfloat16", "cuda") == torch.bfloat16
-
-
-def test_a_file_of_another_architecture_is_told(tmp_path: Path, tiny_model: Path) -> None:
-    import torch
-    from safetensors.torch import save_file
-
-    path = tmp_path / "other.safetensors"
-    save_file({"weight": torch.zeros(3)}, path)
-    with pytest.raises(OptionError, match="cannot be loaded"):
-        loading.load(Source(str(path), str(tiny_model)), "cpu", torch.float32)
-
-
-def test_side_by_side_shows_every_picture() -> None:
-    cells = [
-        (Image.new("RGB", size, colour), colour, ["a line", "another × → line"])
-        for size, colour in (((64, 64), "red"), ((1024, 512), "blue"))
-    ]
-    sheet = side_by_side(cells)
-    assert sheet.size[0] == 12 + 2 * (512 + 12)
-    assert sheet.getpixel((12 + 256, 12 + 256)) == (255, 0, 0)
-    assert sheet.getpixel((12 + 512 + 12 + 256, 12 + 100)) == (0, 0, 255)
-
-
-def test_parameters_of_a_picture_without_a_first_pass() -> None:
-    text = parameters(Recipe("a fox", steps=5), "Baseline", {}, "built-in")
-    assert text == (
-        "a fox\nSteps: 5, CFG scale: 7.5, Seed: 0, Size: 512x512, "
-        'Model: "built-in", Method: Baseline'
-    )
+        assert load(Source(str(tiny_model)), "cpu", dtype).dtype == dtype
+    assert choose_dtype("auto", "cpu") == torch.float32
+    assert choose_dtype("auto", "cuda:1") == torch.float16

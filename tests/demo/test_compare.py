@@ -1,37 +1,45 @@
-"""The comparison on a tiny random pipeline: what runs, in which order, and what is counted."""
+"""The comparison on a tiny random pipeline: turns, keys, figures; and the picture metrics."""
 
 from __future__ import annotations
 
+import cmath
 import dataclasses
+import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
+pytest.importorskip("rich", reason="needs requirements/demo.txt")
 
-from demo.comparison.compare import Comparison, compare
-from demo.comparison.loading import largest_grid, native_grid
-from demo.comparison.measure import KeyCounter, LevelKeys
-from demo.comparison.methods import Baseline, ToDo, ToMe, matching_ratio
-from demo.comparison.recipe import OptionError, Recipe
+from comparison import metrics
+from comparison.loading import largest_grid, native_grid
+from comparison.measuring import KeyCounter, LevelKeys
+from comparison.recipe import Recipe
+from demo.compare import Result, compare, measured
+from demo.methods import ToDo, ToMe, make_methods
 from lib_todo import Settings
 
-RECIPE = Recipe("a fox", seed=3, steps=4, width=128, height=96, first=(64, 64), strength=0.5)
-METHODS = [Baseline(), ToDo(Settings(threshold=8, factor=2)), ToMe(0.75)]
+RECIPE = Recipe(
+    "a fox", seed=1, steps=4, guidance=3, width=128, height=96, first=(64, 64), strength=0.5
+)
+SETTINGS = Settings(threshold=8)
+METHODS = make_methods(["baseline", "todo", "tome"], SETTINGS, {"ratio": 0.75}, 8, (12, 16))
 
 
 @pytest.fixture(scope="module")
-def told() -> list[tuple[str, int, int]]:
+def told() -> list:
     return []
 
 
 @pytest.fixture(scope="module")
-def comparison(sampler: Any, told: list) -> Comparison:
+def results(sampler: Any, told: list) -> list[Result]:
     return compare(sampler, RECIPE, METHODS, 2, lambda *args: told.append(args))
 
 
-def test_methods_take_turns_after_a_warm_up(comparison: Comparison, told: list) -> None:
+def test_methods_take_turns_after_a_warm_up(results: list[Result], told: list) -> None:
     titles = list(dict.fromkeys(title for title, _, _ in told))
     assert titles == [
         "First pass",
@@ -45,45 +53,32 @@ def test_methods_take_turns_after_a_warm_up(comparison: Comparison, told: list) 
     assert told[-1][1:] == (19, 19)
 
 
-def test_keys_are_those_of_the_largest_layers(comparison: Comparison) -> None:
-    assert [result.largest_level for result in comparison.results] == [
-        (192, 192),
-        (192, 48),
-        (192, 48),
+def test_keys_and_figures(results: list[Result]) -> None:
+    baseline, todo, tome = results
+    # the first of the two steps leads in with the paper's factors: 2, and the second level whole
+    assert todo.runs[0].levels == [
+        LevelKeys(192, 3, (48 + 24) / 2),
+        LevelKeys(48, 4, (48 + 12) / 2),
     ]
-    # the first of the two steps leads in: the paper's factors leave the second level whole
-    mean = (48 + 12) / 2
-    run = comparison.results[1].runs[0]
-    assert run.levels == [LevelKeys(192, 3, 48), LevelKeys(48, 4, mean)]
-    assert "192 → 48 keys in 3, 48 → 48 or 12 keys in 4 of 7" in run.report_line
-    assert "2 of 2 steps" in run.report_line
-
-
-def test_figures(comparison: Comparison) -> None:
-    baseline, todo, tome = comparison.results
-    for result in comparison.results:
+    assert todo.runs[0].report["steps"] == {"pooled": 2, "seen": 2}
+    assert todo.runs[0].report_line.startswith("ToDo: 192 → 24 keys")
+    assert [each.largest_level for each in (baseline, tome)] == [(192, 192), (192, 48)]
+    for result in results:
+        first, second = (run.image.tobytes() for run in result.runs)
+        assert first == second
         assert [len(run.step_seconds) for run in result.runs] == [2, 2]
         assert 0 < result.step_seconds < result.seconds
         assert result.peak_memory > 2**20
         assert result.image.size == RECIPE.size
     assert (baseline.step_speedup, baseline.mse) == (1, None)
     assert todo.step_speedup == baseline.step_seconds / todo.step_seconds
-    for result in (todo, tome):
-        assert result.mse > 0
-        assert result.psnr > 0
-        assert result.high_frequency_ratio > 0
-
-
-def test_every_turn_gives_the_same_picture(comparison: Comparison) -> None:
-    for result in comparison.results:
-        first, second = (run.image.tobytes() for run in result.runs)
-        assert first == second
+    assert all(r.mse > 0 and r.psnr > 0 and r.high_frequency_ratio > 0 for r in (todo, tome))
 
 
 def test_without_a_baseline_nothing_is_compared(sampler: Any) -> None:
     recipe = dataclasses.replace(RECIPE, first=None, steps=1)
-    (result,) = compare(sampler, recipe, [METHODS[1]], 1, lambda *_: None).results
-    assert (result.speedup, result.psnr) == (None, None)
+    (result,) = compare(sampler, recipe, [METHODS[1]], 1, lambda *_: None)
+    assert (result.to_dict()["speedup"], result.psnr) == ({"step": None, "total": None}, None)
 
 
 def test_the_pipeline_is_as_before_also_when_stopped(sampler: Any) -> None:
@@ -102,34 +97,63 @@ def test_the_pipeline_is_as_before_also_when_stopped(sampler: Any) -> None:
 
 def test_a_window_shows_in_the_mean_of_the_keys(sampler: Any) -> None:
     half = ToDo(Settings(threshold=8, factor=2, end=0.5))
-    run = sampler.last_pass(dataclasses.replace(RECIPE, first=None), half, None, lambda *_: None)
+    recipe = dataclasses.replace(RECIPE, first=None)
+    run = measured(sampler, recipe, half, None, lambda *_: None)
     assert run.levels[0] == LevelKeys(192, 3, (192 + 48) / 2)
 
 
 def test_grids(sampler: Any) -> None:
-    assert native_grid(sampler.unet) == 8
-    assert largest_grid(sampler.unet, RECIPE, 8) == (12, 16)
-    assert matching_ratio((12, 16), Settings(threshold=8, factor=2)) == 0.75
-
-
-def test_sdxls_grids() -> None:
     import diffusers_models
 
-    unet = diffusers_models.unet_sdxl(sample_size=128)
-    assert native_grid(unet) == 64
-    assert largest_grid(unet, Recipe("", width=1024, height=2048), 8) == (128, 64)
-    with torch.no_grad(), KeyCounter(unet).counting() as counter:
-        diffusers_models.run_unet(unet, 16, 12)
+    assert (native_grid(sampler.unet), largest_grid(sampler.unet, RECIPE, 8)) == (8, (12, 16))
+    sdxl = diffusers_models.unet_sdxl(sample_size=128)
+    assert native_grid(sdxl) == 64
+    assert largest_grid(sdxl, Recipe("", width=1024, height=2048), 8) == (128, 64)
+    with torch.no_grad(), KeyCounter(sdxl).counting() as counter:
+        diffusers_models.run_unet(sdxl, 16, 12)
     assert counter.levels() == [LevelKeys(48, 8, 48)]
 
 
-@pytest.mark.parametrize("ratio", [0, 0.5, 0.74, 0.89, 0.9375])
-def test_tomes_stride_reaches_its_ratio(ratio: float) -> None:
-    stride = ToMe(ratio).stride
-    assert 1 - 1 / stride**2 >= ratio - 0.005
-    assert stride == 2 or 1 - 1 / (stride - 1) ** 2 < ratio
+def test_tome_merges_what_todo_leaves_out_and_its_stride_reaches_the_ratio() -> None:
+    # balanced goes half as far again as the paper: 6 at four times the size
+    (tome,) = make_methods(["tome"], Settings(threshold=16), {}, 16, (64, 64))
+    assert (tome.ratio, tome.stride) == (0.9722, 6)
+    for ratio, stride in {0: 2, 0.74: 2, 0.75: 2, 0.76: 3, 0.89: 3, 0.9375: 4}.items():
+        assert ToMe(ratio).stride == stride
 
 
-def test_a_stride_that_falls_short_is_an_error() -> None:
-    with pytest.raises(OptionError, match=r"at most 0\.75"):
-        ToMe(0.8, stride=2)
+def picture(seed: int, width: int = 6, height: int = 5) -> Image.Image:
+    values = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(values)
+
+
+def energy_by_loops(image: Image.Image) -> float:
+    """The discrete Fourier transform written out."""
+    width, height = image.size
+    luma = {
+        (x, y): np.dot((0.299, 0.587, 0.114), image.getpixel((x, y))) / 255
+        for x in range(width)
+        for y in range(height)
+    }
+    energy = 0.0
+    for u in range(width):
+        for v in range(height):
+            # frequencies above a half stand for negative ones
+            fx, fy = (min(k, n - k) / n for k, n in ((u, width), (v, height)))
+            if math.hypot(fx, fy) > 0.25:
+                turns = {at: u * at[0] / width + v * at[1] / height for at in luma}
+                terms = (luma[at] * cmath.exp(-2j * cmath.pi * turns[at]) for at in luma)
+                energy += abs(sum(terms)) ** 2
+    return energy / (width * height)
+
+
+def test_metrics_by_loops() -> None:
+    a, b = picture(1), picture(2)
+    places = [(x, y, c) for x in range(6) for y in range(5) for c in range(3)]
+    errors = [((a.getpixel(at[:2])[at[2]] - b.getpixel(at[:2])[at[2]]) / 255) ** 2 for at in places]
+    wanted = sum(errors) / len(errors)
+    assert metrics.mean_squared_error(a, b) == pytest.approx(wanted)
+    assert metrics.psnr(a, b) == pytest.approx(10 * math.log10(1 / wanted))
+    wanted = energy_by_loops(a) / energy_by_loops(b)
+    assert metrics.high_frequency_ratio(a, b) == pytest.approx(wanted)
+    assert (metrics.psnr(a, a), metrics.high_frequency_ratio(a, a)) == (math.inf, 1)

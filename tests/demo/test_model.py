@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
-
+pytest.importorskip("rich", reason="needs requirements/demo.txt")
 from safetensors.torch import load_file
 
+from comparison.loading import Source, load
 from demo import convert
 from demo.convert import MODEL, PREFIXES
 
@@ -77,8 +77,6 @@ def test_the_converted_files_name_each_other_and_are_read_as_one_file(
     clip = Path(params["cond_stage_config"]["params"]["version"])
     assert params["parameterization"] == "v"
     assert {file.name for file in clip.iterdir()} >= {"vocab.json", "merges.txt", "config.json"}
-    from demo.comparison.loading import Source, load
-
     loaded = load(Source(str(checkpoint), str(MODEL)), "cpu", torch.float32)
     for part in PREFIXES:
         wanted, got = (getattr(each, part).state_dict() for each in (pipe, loaded))

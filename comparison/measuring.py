@@ -1,4 +1,4 @@
-"""Measure a run: seconds of each step, peak memory, and self-attention keys."""
+"""Measure a run: seconds, peak memory, and self-attention keys."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from typing import Any
 
 import psutil
 import torch
-from diffusers.callbacks import PipelineCallback
 
 from lib_todo.plan import Grid
 
 SAMPLING_SECONDS = 0.01
-
 OnStep = Callable[[int, int], None]
 
 
-class StepClock(PipelineCallback):
+def synchronize(device: torch.device) -> None:
+    """Wait for the device's work; a CPU has none waiting."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+class StepClock:
     """A `callback_on_step_end` that records the seconds of each step.
 
     `on_step(done, total)` is called after each step, outside of the timed part. An exception from
     it ends the sampling.
     """
 
-    tensor_inputs: list[str] = []  # noqa: RUF012  read by the pipeline, never changed
-
     def __init__(self, unet: torch.nn.Module, on_step: OnStep) -> None:
-        super().__init__()
         self.seconds: list[float] = []
-        self._on_step = on_step
+        self._on_step, self._unet = on_step, unet
         self._started: float | None = None
-        self._unet = unet
 
     @contextmanager
     def running(self) -> Iterator[StepClock]:
@@ -49,31 +49,18 @@ class StepClock(PipelineCallback):
         if self._started is None:
             self._started = time.perf_counter()
 
-    def callback_fn(
-        self, pipeline: Any, step_index: int, timesteps: Any, callback_kwargs: dict[str, Any]
-    ) -> dict[str, Any]:
+    def __call__(self, pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict:
         """Record a finished step."""
-        wait_for(self._unet)
+        synchronize(self._unet.device)
         self.seconds.append(time.perf_counter() - self._started)
-        self._on_step(step_index + 1, pipeline.num_timesteps)
+        self._on_step(step + 1, pipe.num_timesteps)
         self._started = time.perf_counter()
-        return callback_kwargs
-
-
-def wait_for(module: torch.nn.Module) -> None:
-    """Wait until the module's GPU has finished; a CPU has nothing pending."""
-    if _device(module).type == "cuda":
-        torch.cuda.synchronize(_device(module))
-
-
-def _device(module: torch.nn.Module) -> torch.device:
-    return next(module.parameters()).device
+        return tensors
 
 
 @contextmanager
-def peak_memory(module: torch.nn.Module) -> Iterator[Callable[[], int]]:
+def peak_memory(device: torch.device) -> Iterator[Callable[[], int]]:
     """Yields a function that returns the peak in bytes: of GPU tensors, else of the process."""
-    device = _device(module)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         yield lambda: torch.cuda.max_memory_allocated(device)
@@ -115,18 +102,16 @@ class KeyCounter:
     def counting(self) -> Iterator[KeyCounter]:
         """Count inside the `with`."""
         handles = []
-        for transformer in self._transformers():
-            handles.append(transformer.register_forward_pre_hook(self._enter))
-            for block in transformer.transformer_blocks:
-                handles.append(block.attn1.to_k.register_forward_pre_hook(self._count))
+        for transformer in self._unet.modules():
+            if hasattr(transformer, "transformer_blocks"):
+                handles.append(transformer.register_forward_pre_hook(self._enter))
+                for block in transformer.transformer_blocks:
+                    handles.append(block.attn1.to_k.register_forward_pre_hook(self._count))
         try:
             yield self
         finally:
             for handle in handles:
                 handle.remove()
-
-    def _transformers(self) -> list[torch.nn.Module]:
-        return [m for m in self._unet.modules() if hasattr(m, "transformer_blocks")]
 
     def _enter(self, _: torch.nn.Module, inputs: tuple) -> None:
         self._grid = tuple(inputs[0].shape[2:])

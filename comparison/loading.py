@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from demo.comparison.recipe import OptionError, Recipe
+from comparison.recipe import OptionError, Recipe
 from lib_todo.plan import Grid, level_grid
 
 BUILT_IN = "built-in"
-BUILT_IN_FOLDER = Path(__file__).parents[1] / "model"
+BUILT_IN_FOLDER = Path(__file__).parents[1] / "demo" / "model"
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 # the prefix of weights that only SDXL's checkpoints have
 SDXL_KEY = "conditioner.embedders.1."
+
+
+def silence_libraries() -> None:
+    """No warnings and progress bars of diffusers and transformers; call it before they are used."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+    # tomesd and single-file loading use features that newer libraries deprecate
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    diffusers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +55,8 @@ class Source:
                 "with a model_index.json"
             )
         if self.is_file:
-            _check_file(self.path)
-        elif self.path.exists() or self.model == BUILT_IN:
+            _weight_names(self.path)
+        elif self.path.exists():
             if not _is_pipeline_folder(self.path):
                 raise OptionError(f"model {str(self.path)!r} has no model_index.json")
         elif not HUB_NAME.fullmatch(self.model):
@@ -65,12 +80,12 @@ def _is_pipeline_folder(path: Path) -> bool:
     return (path / "model_index.json").is_file()
 
 
-def _check_file(path: Path) -> None:
+def _weight_names(path: Path) -> list[str]:
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt") as file:
-            file.keys()
+            return list(file.keys())
     except (OSError, SafetensorError) as error:
         raise OptionError(f"model {str(path)!r} cannot be read: {error}") from error
 
@@ -113,26 +128,24 @@ def _load_folder(source: Source, dtype: torch.dtype) -> Any:
 
 def _load_file(source: Source, dtype: torch.dtype) -> Any:
     from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
-    from safetensors import safe_open
 
-    with safe_open(source.path, framework="pt") as file:
-        is_sdxl = any(key.startswith(SDXL_KEY) for key in file.keys())  # noqa: SIM118
+    is_sdxl = any(name.startswith(SDXL_KEY) for name in _weight_names(source.path))
     cls = StableDiffusionXLPipeline if is_sdxl else StableDiffusionPipeline
     options = {"config": source.config} if source.config else {}
     return cls.from_single_file(str(source.path), torch_dtype=dtype, **options)
 
 
-def first_attention_level(unet: torch.nn.Module) -> int:
+def _first_attention_level(unet: torch.nn.Module) -> int:
     """How many times the latent is halved before the first self-attention."""
     return next(i for i, kind in enumerate(unet.config.down_block_types) if "CrossAttn" in kind)
 
 
 def native_grid(unet: torch.nn.Module) -> int:
     """The side, in tokens, of the largest self-attention grid at the size it was trained at."""
-    return max(1, unet.config.sample_size >> first_attention_level(unet))
+    return max(1, unet.config.sample_size >> _first_attention_level(unet))
 
 
 def largest_grid(unet: torch.nn.Module, recipe: Recipe, scale: int) -> Grid:
     """The largest self-attention grid of the final picture, with `scale` pixels per latent."""
     latent = recipe.height // scale, recipe.width // scale
-    return level_grid(latent, 1 << first_attention_level(unet))
+    return level_grid(latent, 1 << _first_attention_level(unet))

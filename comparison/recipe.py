@@ -33,19 +33,21 @@ class Recipe:
     strength: float = 0.6
 
     def __post_init__(self) -> None:
-        _check_size("size", (self.width, self.height))
-        if self.first is not None:
+        _check_size("size", self.size)
+        if self.first:
             _check_size("hires-from", self.first)
             if self.first[0] > self.width or self.first[1] > self.height:
                 raise OptionError(
                     f"hires-from {size_text(self.first)} is larger than the final "
                     f"{size_text(self.size)}"
                 )
-        _check_number("seed", self.seed, 0, 2**32 - 1)
-        _check_number("steps", self.steps, 1, 1000)
-        _check_number("guidance", self.guidance, 0, 100)
-        _check_number("strength", self.strength, 0.01, 1)
-        if self.first and not self.last_steps:
+        bounds = {"seed": (0, 2**32 - 1), "steps": (1, 1000), "guidance": (0, 100)}
+        for name, (low, high) in {**bounds, "strength": (0.01, 1)}.items():
+            value = getattr(self, name)
+            # written so that NaN fails too
+            if not low <= value <= high:
+                raise OptionError(f"{name} must be from {low:g} to {high:g}, not {value:g}")
+        if not self.last_steps:
             raise OptionError(
                 f"strength {self.strength:g} with {self.steps} steps leaves the hires pass no step"
             )
@@ -67,15 +69,8 @@ def size_text(size: tuple[int, int]) -> str:
 
 
 def _check_size(name: str, size: tuple[int, int]) -> None:
-    for side in size:
-        if side % SIZE_STEP or not SMALLEST <= side <= LARGEST:
-            raise OptionError(
-                f"{name} {size_text(size)}: each side must be a multiple of {SIZE_STEP} "
-                f"from {SMALLEST} to {LARGEST}"
-            )
-
-
-def _check_number(name: str, value: float, low: float, high: float) -> None:
-    # written so that NaN fails too
-    if not low <= value <= high:
-        raise OptionError(f"{name} must be from {low:g} to {high:g}, not {value:g}")
+    if any(side % SIZE_STEP or not SMALLEST <= side <= LARGEST for side in size):
+        raise OptionError(
+            f"{name} {size_text(size)}: each side must be a multiple of {SIZE_STEP} "
+            f"from {SMALLEST} to {LARGEST}"
+        )

@@ -1,4 +1,4 @@
-"""tomesd's patch as a context manager; the benchmark uses it too."""
+"""Token merging by tomesd, as a context manager."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HyperTile's arithmetic on any diffusers U-Net; the WebUI's own knows SD 1.x's layers by name."""
+"""HyperTile's and HiDiffusion's attention on any diffusers U-Net; their own patches know few."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from diffusers.models.attention import BasicTransformerBlock
 from diffusers.models.attention_processor import Attention
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from einops import rearrange
 
+from benchmarks.peers.others import hidiffusion
 from lib_todo.plan import Grid
+
+WHOLE = "b (rows h columns w) c"
+TILES = "(b rows columns) (h w) c"
 
 
 @contextlib.contextmanager
@@ -42,18 +47,12 @@ def tiled(unet: torch.nn.Module, latent: Grid, tile: int) -> Iterator[None]:
             hook.remove()
 
 
-def smallest_divisor(length: int, at_least: int) -> int:
-    """The least divisor of `length` from `at_least` on; the length itself where there is none."""
-    return next((n for n in range(at_least, length) if length % n == 0), length)
-
-
 class _Tiling:
     """The tiles of one spatial transformer's tokens."""
 
     def __init__(self, latent: Grid, tile: int) -> None:
         self.latent, self.tile = latent, tile
-        self.counts: Grid = (1, 1)
-        self.sides: Grid = latent
+        self.sizes: dict[str, int] = {}
 
     def see(self, module: Any, args: tuple[Any, ...]) -> None:
         """Work out the tiles from the grid, `[b, c, h, w]`."""
@@ -62,30 +61,47 @@ class _Tiling:
             smallest_divisor(length, at_least=self.tile * whole // length)
             for length, whole in zip(grid, self.latent)
         )
-        self.sides = height, width
-        self.counts = grid[0] // height, grid[1] // width
+        counts = {"rows": grid[0] // height, "columns": grid[1] // width}
+        self.sizes = {**counts, "h": height, "w": width}
 
     def cut(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Tokens `[b, h·w, c]` to `[b·tiles, tokens of a tile, c]`."""
-        (rows, columns), (h, w) = self.counts, self.sides
-        tokens = rearrange(
-            args[0],
-            "b (rows h columns w) c -> (b rows columns) (h w) c",
-            rows=rows,
-            columns=columns,
-            h=h,
-            w=w,
-        )
-        return (tokens, *args[1:]), kwargs
+        return (rearrange(args[0], f"{WHOLE} -> {TILES}", **self.sizes), *args[1:]), kwargs
 
     def join(self, module: Any, args: tuple[Any, ...], output: torch.Tensor) -> torch.Tensor:
-        """Outputs `[b·tiles, tokens of a tile, c]` back to `[b, h·w, c]`."""
-        (rows, columns), (h, w) = self.counts, self.sides
-        return rearrange(
-            output,
-            "(b rows columns) (h w) c -> b (rows h columns w) c",
-            rows=rows,
-            columns=columns,
-            h=h,
-            w=w,
-        )
+        return rearrange(output, f"{TILES} -> {WHOLE}", **self.sizes)
+
+
+def smallest_divisor(length: int, at_least: int) -> int:
+    """The least divisor of `length` from `at_least` on; the length itself where there is none."""
+    return next((n for n in range(at_least, length) if length % n == 0), length)
+
+
+@contextlib.contextmanager
+def windowed(unet: Any) -> Iterator[None]:
+    """The largest grid's self-attention inside the `with` sees a quarter of the picture at a time.
+
+    The blocks are HiDiffusion's own. The quarters are shifted at random, from the same seed in
+    every `with`; PyTorch's own generator stays as it was.
+
+    Args:
+        unet: whose first and last level have the largest grid.
+
+    Source: HiDiffusion (arXiv 2311.17528), MSW-MSA.
+    """
+    make = hidiffusion().hidiffusion.make_diffusers_transformer_block
+    levels = (unet.down_blocks[0], unet.up_blocks[-1])
+    blocks = [m for level in levels for m in level.modules() if type(m) is BasicTransformerBlock]
+    info: dict[str, Any] = {}
+    hook = unet.register_forward_pre_hook(lambda _, args: info.update(size=args[0].shape[-2:]))
+    for block in blocks:
+        block.__class__ = make(type(block))
+        block.info = info
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            yield
+    finally:
+        hook.remove()
+        for block in blocks:
+            block.__class__ = type(block)._parent
+            del block.info

@@ -1,0 +1,206 @@
+"""The comparison: the same picture by each method, after a warm-up, in turns, with medians."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from PIL import Image
+
+from comparison import metrics
+from comparison.measuring import (
+    KeyCounter,
+    LevelKeys,
+    OnStep,
+    StepClock,
+    peak_memory,
+    synchronize,
+)
+from comparison.recipe import Recipe
+from comparison.sampling import Sampler
+from demo.methods import Method
+
+OnProgress = Callable[[str, int, int], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A final picture and its measurements."""
+
+    image: Image.Image
+    seconds: float
+    step_seconds: list[float]
+    peak_memory: int
+    levels: list[LevelKeys]
+    report: dict[str, Any] | None
+    report_line: str
+
+
+def measured(
+    sampler: Sampler, recipe: Recipe, method: Method, enlarged: Image.Image | None, on_step: OnStep
+) -> Run:
+    """The final picture by `method`, from the enlarged first pass or from noise."""
+    clock, counter = StepClock(sampler.unet, on_step), KeyCounter(sampler.unet)
+    with (
+        method.applied(sampler.pipe) as report,
+        clock.running(),
+        counter.counting(),
+        peak_memory(sampler.unet.device) as peak,
+    ):
+        started = time.perf_counter()
+        image = sampler.last_pass(recipe, enlarged, clock)
+        synchronize(sampler.unet.device)
+        seconds, memory = time.perf_counter() - started, peak()
+    return Run(
+        image=image,
+        seconds=seconds,
+        step_seconds=clock.seconds,
+        peak_memory=memory,
+        levels=counter.levels(),
+        report=report.to_dict() if report else None,
+        report_line=report.line() if report else "",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """One method's picture and figures, beside the baseline's where that was made too."""
+
+    method: Method
+    runs: list[Run]
+    baseline: Result | None = None
+
+    @property
+    def image(self) -> Image.Image:
+        """The picture; every run makes the same one."""
+        return self.runs[0].image
+
+    @property
+    def step_seconds(self) -> float:
+        """The median over the steps of all runs."""
+        return statistics.median(second for run in self.runs for second in run.step_seconds)
+
+    @property
+    def seconds(self) -> float:
+        """The median over the runs, text encoder and autoencoder included."""
+        return statistics.median(run.seconds for run in self.runs)
+
+    @property
+    def peak_memory(self) -> int:
+        """In bytes, the largest of the runs."""
+        return max(run.peak_memory for run in self.runs)
+
+    @property
+    def largest_level(self) -> tuple[int, float]:
+        """Tokens and keys of the self-attention layers with the largest grid."""
+        level = self.runs[0].levels[0]
+        return level.tokens, level.keys
+
+    @property
+    def step_speedup(self) -> float | None:
+        """How many times as fast a step is as the baseline's."""
+        return self.baseline and self.baseline.step_seconds / self.step_seconds
+
+    def _difference(self, measure: Callable[[Image.Image, Image.Image], float]) -> float | None:
+        if self.baseline is None or self.method.name == "baseline":
+            return None
+        return measure(self.image, self.baseline.image)
+
+    @property
+    def mse(self) -> float | None:
+        """The mean squared difference from the baseline's picture, of values from 0 to 1."""
+        return self._difference(metrics.mean_squared_error)
+
+    @property
+    def psnr(self) -> float | None:
+        """The same as a peak signal-to-noise ratio in decibels; infinite for equal pictures."""
+        return self._difference(metrics.psnr)
+
+    @property
+    def high_frequency_ratio(self) -> float | None:
+        """The fine detail relative to the baseline's."""
+        return self._difference(metrics.high_frequency_ratio)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures in types that JSON knows. The PSNR of equal pictures is None."""
+        run, psnr = self.runs[0], self.psnr
+        return {
+            "method": self.method.name,
+            "settings": self.method.settings(),
+            "seconds": {
+                "step": self.step_seconds,
+                "total": self.seconds,
+                "steps_of_runs": [run.step_seconds for run in self.runs],
+                "total_of_runs": [run.seconds for run in self.runs],
+            },
+            "speedup": {
+                "step": self.step_speedup,
+                "total": self.baseline and self.baseline.seconds / self.seconds,
+            },
+            "peak_memory_bytes": self.peak_memory,
+            "keys": [dataclasses.asdict(level) for level in run.levels],
+            "mse": self.mse,
+            "psnr": None if psnr is None or math.isinf(psnr) else psnr,
+            "high_frequency_ratio": self.high_frequency_ratio,
+            "report": run.report,
+        }
+
+
+def compare(
+    sampler: Sampler,
+    recipe: Recipe,
+    methods: Sequence[Method],
+    repeats: int,
+    on_progress: OnProgress,
+) -> list[Result]:
+    """Make the recipe's picture by every method; returns the results in the methods' order.
+
+    The first pass of a hires recipe is sampled once and shared: at its size there is nothing to
+    pool. Each method is warmed up with one step at the final size, then all take turns
+    `repeats` times.
+
+    Args:
+        sampler: for the pipeline.
+        recipe: what picture to make.
+        methods: how to make it.
+        repeats: runs of each method.
+        on_progress: called with (what runs, steps done, total steps); an exception from it ends
+            the comparison.
+    """
+    first_steps = recipe.steps if recipe.first else 0
+    total = first_steps + len(methods) * (1 + repeats * recipe.last_steps)
+    done = 0
+
+    def stage(title: str, planned: int) -> OnStep:
+        on_progress(title, done, total)
+        before = done
+
+        def on_step(step: int, steps: int) -> None:
+            nonlocal done
+            # a second-order scheduler counts more steps than were set
+            done = before + planned * step // steps
+            on_progress(title, done, total)
+
+        return on_step
+
+    enlarged = None
+    if recipe.first:
+        clock = StepClock(sampler.unet, stage("First pass", first_steps))
+        with clock.running():
+            enlarged = sampler.first_pass(recipe, clock)
+    for method in methods:
+        one_step = dataclasses.replace(recipe, steps=1, strength=1.0)
+        measured(sampler, one_step, method, enlarged, stage(f"{method.title}, warm-up", 1))
+    runs: dict[str, list[Run]] = {method.name: [] for method in methods}
+    for turn in range(repeats):
+        for method in methods:
+            on_step = stage(f"{method.title}, {turn + 1} of {repeats}", recipe.last_steps)
+            runs[method.name].append(measured(sampler, recipe, method, enlarged, on_step))
+    on_progress("Done", total, total)
+    results = [Result(method, runs[method.name]) for method in methods]
+    baseline = next((each for each in results if each.method.name == "baseline"), None)
+    return [dataclasses.replace(result, baseline=baseline) for result in results]

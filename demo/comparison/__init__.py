@@ -1,1 +1,0 @@
-"""Shared by command, app and notebook: make one picture by each method, and measure it."""
