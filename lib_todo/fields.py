@@ -155,9 +155,9 @@ FIELDS = (
         "The automatic factor is the ratio of the picture's grid to the threshold, times this, "
         "rounded. 1 is the paper's.",
         infotext="ToDo scale",
-        minimum=0.125,
+        minimum=0.1,
         maximum=4,
-        step=0.125,
+        step=0.1,
     ),
     Field(
         "deep_scale",
@@ -167,9 +167,9 @@ FIELDS = (
         "Each level is compared with its own trained grid. 0 compares all of them with the "
         "threshold, as the paper does.",
         infotext="ToDo deep scale",
-        minimum=0.125,
+        minimum=0.1,
         maximum=4,
-        step=0.125,
+        step=0.1,
         zero_means="by the threshold, as in the paper",
     ),
     Field(
@@ -230,9 +230,9 @@ FIELDS = (
         "Above",
         "Only pictures larger than this many times the trained size are pooled, by their side.",
         infotext="ToDo above",
-        minimum=0.125,
+        minimum=0.1,
         maximum=8,
-        step=0.125,
+        step=0.1,
     ),
 )
 BY_NAME = {field.name: field for field in FIELDS}

@@ -173,9 +173,13 @@ def _some(which: str, steps: int) -> str:
 
 def _pooled(counts: PassCounts, notes: list[str]) -> str:
     """What was pooled and in which steps, with notes in brackets."""
-    keys = ", ".join(_keys(counts))
+    return f"{', '.join(_keys(counts))} in {layers_and_steps(counts, notes)}"
+
+
+def layers_and_steps(counts: PassCounts, notes: list[str]) -> str:
+    """In how many layers and in which steps something was pooled, with notes in brackets."""
     pooled = set().union(*(tally.layers for tally in counts.pooled.values()))
-    told = f"{keys} in {len(pooled)} of {counts.layers} self-attention layers"
+    told = f"{len(pooled)} of {counts.layers} self-attention layers"
     if counts.seen:
         told += f", {_in_steps(counts)}"
     unexpected = [

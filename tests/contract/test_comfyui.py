@@ -17,7 +17,7 @@ from lib_todo.cost.architectures import SHAPES
 from lib_todo.cost.rates import typical
 from lib_todo.cost.speedup import of_step
 from lib_todo.hosts.comfyui import patch
-from lib_todo.hosts.comfyui.node_text import line
+from lib_todo.hosts.comfyui.node_text import line, short_text
 from lib_todo.hosts.comfyui.sampling import Sampling
 from lib_todo.hosts.comfyui.schedule import step_of
 from lib_todo.phase import phase_order
@@ -178,17 +178,36 @@ def test_threads_share_the_phase_and_are_counted_whole() -> None:
     assert sum(tally.calls for tally in sampling.report.pooled.values()) == 16
 
 
-def test_no_grid_names_the_version_needed() -> None:
+@pytest.mark.parametrize("frames", [4, 64])
+def test_a_video_models_layer_over_time_is_neither_pooled_nor_counted(frames: int) -> None:
+    """It comes right after the layer over the picture, with one token for each frame.
+
+    As many frames as a picture has tokens make both layers' tokens alike in shape.
+    """
     sampling = Sampling(SETTINGS, SIGMAS, "euler")
-    options = {patch.EVALUATION: sampling.begin_evaluation(1.0, (8, 8), frozenset())}
-    tokens = torch.zeros(1, 64, 3)
-    with pytest.raises(RuntimeError, match=r"ComfyUI 0\.3\.28 or newer"):
-        patch.KeysPatch()(tokens, tokens, tokens, options)
+    shape = [frames, 3, 8, 8]
+    picture, time = torch.zeros(frames, 64, 3), torch.zeros(64, frames, 3)
+    options = {
+        patch.EVALUATION: sampling.begin_evaluation(14.6, (8, 8), frozenset()),
+        patch.GRID_KEY: shape,
+        "block": ("input", 1),
+    }
+    layer = patch.KeysPatch()
+    for index in range(2):
+        options["block_index"] = index
+        assert layer(picture, picture, picture, options)[1].shape[1] == 16
+        assert layer(time, time, time, options)[1] is time
+    options |= {patch.GRID_KEY: list(shape), "block": ("input", 2)}
+    assert layer(picture, picture, picture, options)[1].shape[1] == 16
+    assert sampling.report.layers == 3 and not sampling.report.left_alone
 
 
-def test_without_a_sampling_nothing_changes() -> None:
+def test_without_a_sampling_or_a_grid_nothing_changes() -> None:
     tokens = torch.zeros(1, 64, 3)
     assert all(out is tokens for out in patch.KeysPatch()(tokens, tokens, tokens, {}))
+    sampling = Sampling(SETTINGS, SIGMAS, "euler")
+    no_grid = {patch.EVALUATION: sampling.begin_evaluation(1.0, (8, 8), frozenset())}
+    assert all(out is tokens for out in patch.KeysPatch()(tokens, tokens, tokens, no_grid))
 
 
 def test_the_last_node_counts_and_others_stay() -> None:
@@ -234,10 +253,41 @@ def test_the_line_expects_what_the_cost_model_says(sampler: str) -> None:
     shape = SHAPES["SD 1.x"]
     sampling = Sampling(Settings(threshold=4), SIGMAS, sampler)
     call(sampling, side=16)
-    taken = (
-        Settings(threshold=4, scale=1, deep_scale=0) if sampler == "lms" else Settings(threshold=4)
-    )
+    papers = Settings(threshold=4, scale=1, deep_scale=0)
+    taken = papers if sampler == "lms" else Settings(threshold=4)
     least, most = of_step(shape, (16, 16), taken, typical("cpu"))
     assert 1 < least < most
-    assert f"{least:.2f} to {most:.2f} times as fast" in line(sampling, shape)
+    for said in (line(sampling, shape), short_text(sampling, shape)):
+        assert f"expected: {least:.2f} to {most:.2f} times as fast" in said
     assert "times as fast" not in line(sampling, None)
+
+
+def test_the_text_names_the_first_quarter_where_it_differs() -> None:
+    shape = SHAPES["SD 1.x"]
+    papers = Settings(threshold=4, scale=1, deep_scale=0)
+    least, most = of_step(shape, (16, 16), papers, typical("cpu"))
+    whole, early, late = (
+        Sampling(Settings(threshold=4, start=start, end=end), SIGMAS, "euler")
+        for start, end in ((0, 1), (0, 0.25), (0.25, 1))
+    )
+    for sampling, sigma in ((whole, 14.6), (early, 14.6), (late, 6.0)):
+        call(sampling, sigma, side=16)
+    quarter = f"{least:.2f} to {most:.2f}"
+    assert short_text(whole, shape).endswith(f" times as fast,\nin the first quarter {quarter}")
+    assert line(whole, shape).endswith(f" times as fast, in the first quarter {quarter}")
+    assert short_text(early, shape).endswith(f";\nexpected: {quarter} times as fast")
+    assert "quarter" not in short_text(late, shape)
+
+
+def test_the_text_says_what_was_left_alone_and_why_nothing_was_pooled() -> None:
+    left = Sampling(SETTINGS, SIGMAS, "euler")
+    call(left)
+    call(left, replaced=(("input", 1),))
+    assert short_text(left, None).startswith("64×64: 1 of 1 self-attention layers, in ")
+    assert "1 replaced by another node" in short_text(left, None)
+    small = Sampling(Settings(threshold=8), SIGMAS, "euler")
+    call(small)
+    assert short_text(small, SHAPES["SD 1.x"]).startswith(
+        "64×64: nothing was pooled: no layer has more than 8×8 tokens"
+    )
+    assert "times as fast" not in line(small, SHAPES["SD 1.x"])

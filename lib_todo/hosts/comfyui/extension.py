@@ -7,21 +7,17 @@ from comfyui_version import __version__ as comfyui
 NEEDED = "0.11.0"
 
 
-def require(version: str) -> None:
-    """Raise ImportError unless ComfyUI is at least that version."""
-    if _numbers(comfyui) < _numbers(version):
-        raise ImportError(f"ToDo: ComfyUI {version} or newer is needed; this is {comfyui}")
-
-
-def _numbers(version: str) -> list[int]:
+def numbers(version: str) -> list[int]:
+    """A version's numbers, to be compared."""
     return [int(part) for part in version.split(".") if part.isdigit()]
 
 
-require(NEEDED)
+if numbers(comfyui) < numbers(NEEDED):
+    raise ImportError(f"ToDo: ComfyUI {NEEDED} or newer is needed; this is {comfyui}")
 
 from comfy_api.latest import ComfyExtension, io  # noqa: E402  older versions lack this
 
-from .node import ToDo  # noqa: E402
+from .node import ToDo, ToDoSettings  # noqa: E402
 
 
 class ToDoExtension(ComfyExtension):
@@ -29,7 +25,7 @@ class ToDoExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """The node classes, for ComfyUI."""
-        return [ToDo]
+        return [ToDo, ToDoSettings]
 
 
 async def comfy_entrypoint() -> ToDoExtension:

@@ -1,18 +1,21 @@
-"""The node ToDo: a model goes in, one that is faster at high resolution comes out."""
+"""The node ToDo, which makes a model faster at high resolution, and the node for its settings."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from comfy_api.latest import io
 
 from ...cost.architectures import shape_of_unet
-from ...settings import SettingsError
-from ...wording import nothing_pooled
-from .inputs import inputs, settings_of
+from ...settings import Settings, SettingsError
+from .inputs import DEFAULT_PRESET, SETTINGS, preset_input, setting_inputs, settings_of
 from .node_text import NodeText
 from .patch import apply
+
+CATEGORY = "model/patch/unet"
+ALIASES = "token downsampling|token merging|speed up|faster|high resolution|hires fix|ToMe"
 
 
 class ToDo(io.ComfyNode):
@@ -24,24 +27,16 @@ class ToDo(io.ComfyNode):
         return io.Schema(
             node_id="ToDo",
             display_name="ToDo (Token Downsampling)",
-            category="model/patch/unet",
+            category=CATEGORY,
             description=(
                 "Makes images faster that are larger than the model was trained at, for SD 1.x, "
                 "SD 2.x and SDXL: self-attention looks at fewer keys and values. Put it between "
                 "the model and the sampler. Bypass it to switch it off."
             ),
-            search_aliases=[
-                "token downsampling",
-                "token merging",
-                "speed up",
-                "faster",
-                "high resolution",
-                "hires fix",
-                "ToMe",
-            ],
+            search_aliases=ALIASES.split("|"),
             inputs=[
                 io.Model.Input("model", tooltip="An SD 1.x, SD 2.x or SDXL model."),
-                *inputs(),
+                preset_input(),
             ],
             outputs=[
                 io.Model.Output(tooltip="The model with ToDo. The input model is not changed.")
@@ -50,29 +45,61 @@ class ToDo(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(
-        cls, factor: float = 0, deep_factor: float = 0, start: float = 0, end: float = 1
-    ) -> bool | str:
-        """Check what bounds of single inputs cannot: gaps in a range, and start against end.
-
-        ComfyUI shows the text at each input that is named here, so only those concerned are.
-        """
+    def validate_inputs(cls, preset: Any = DEFAULT_PRESET) -> bool | str:
+        """Whether there is such a preset. What is linked arrives as None, and is checked later."""
         try:
-            settings_of({"factor": factor, "deep_factor": deep_factor, "start": start, "end": end})
+            return preset is None or bool(Settings.from_preset(preset))
         except SettingsError as error:
             return str(error)
-        return True
 
     @classmethod
-    def execute(cls, model: Any, **values: Any) -> io.NodeOutput:
+    def execute(cls, model: Any, preset: Any = DEFAULT_PRESET) -> io.NodeOutput:
         """The model with ToDo. Raises SettingsError."""
-        settings = settings_of(values)
+        settings = preset if isinstance(preset, Settings) else Settings.from_preset(preset)
         unet = model.get_model_object("diffusion_model")
         if not isinstance(unet, UNetModel):
-            why = (
-                f"{type(unet).__name__} has no layers that ToDo can pool; SD 1.x, 2.x and SDXL have"
-            )
-            NodeText(cls.hidden.unique_id, None).say(nothing_pooled(why))
+            why = f"{name_of(model)} has no layers that ToDo can pool; SD 1.x, 2.x and SDXL have"
+            NodeText(cls.hidden.unique_id).say_nothing_pooled(why)
             return io.NodeOutput(model)
         text = NodeText(cls.hidden.unique_id, shape_of_unet(unet))
         return io.NodeOutput(apply(model, settings, text))
+
+
+class ToDoSettings(io.ComfyNode):
+    """All settings of token downsampling, to be used instead of a preset."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """The node's name, inputs and output, for ComfyUI."""
+        return io.Schema(
+            node_id="ToDoSettings",
+            display_name="ToDo Settings",
+            category=CATEGORY,
+            description=(
+                "Single settings for ToDo, instead of a preset: connect it to ToDo's input Preset. "
+                "The values it begins with are those of the preset balanced."
+            ),
+            search_aliases=["token downsampling settings", "ToDo advanced"],
+            inputs=setting_inputs(),
+            outputs=[SETTINGS.Output("settings", tooltip="For ToDo's input Preset.")],
+        )
+
+    @classmethod
+    def validate_inputs(cls, **values: Any) -> bool:
+        """Check all values that are not linked. Raises SettingsError.
+
+        ComfyUI would show a text that is returned at every input, and shows what is raised once.
+        """
+        settings_of({name: value for name, value in values.items() if value is not None})
+        return True
+
+    @classmethod
+    def execute(cls, **values: Any) -> io.NodeOutput:
+        """The settings. Raises SettingsError."""
+        return io.NodeOutput(settings_of(values))
+
+
+def name_of(model: Any) -> str:
+    """What kind of model it is, in ComfyUI's own words: `Z-Image`, `SD3`, `Flux`."""
+    kind = type(model.model.model_config).__name__.replace("_", "-")
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", kind)

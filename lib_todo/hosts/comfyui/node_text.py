@@ -1,14 +1,13 @@
-"""The text under the node and in the console: what was pooled, and the speed-up to expect."""
+"""What a sampling did: a short text under the node, and the whole line in the console."""
 
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from ...cost.architectures import UNetShape
-from ...cost.speedup import in_words, of_step
+from ...cost.speedup import in_words, of_step, stages
 from ...plan import PIXELS_PER_LATENT, Grid
-from ...settings import Settings
+from ...wording import layers_and_steps, nothing_pooled
 from . import machine
 from .sampling import Sampling
 
@@ -16,15 +15,21 @@ log = logging.getLogger(__name__)
 
 
 def line(sampling: Sampling, shape: UNetShape | None) -> str:
-    """The line on one sampling: its size, what was pooled or why nothing, the expected speed-up."""
-    where = size_in_words(sampling.latent)
-    told = sampling.report.line(sampling.settings.threshold, f"at {where}")
-    if not sampling.report.pooled or sampling.latent is None:
-        return told
-    told = told.replace("ToDo: ", f"ToDo at {where}: ", 1)
-    if shape is None:
-        return told
-    return f"{told}; {expected(shape, sampling.latent, sampling.sampler_settings)}"
+    """The line for the console: the keys and layers that were pooled, or why none was."""
+    heads = dict.fromkeys(sampling.report.passes, size_in_words(sampling.latent))
+    told = sampling.report.line(sampling.settings.threshold, heads=heads)
+    return "; ".join([told, *expected(sampling, shape)])
+
+
+def short_text(sampling: Sampling, shape: UNetShape | None) -> str:
+    """The text under the node, in short lines, since a node is narrow and breaks words anywhere."""
+    where, report = size_in_words(sampling.latent), sampling.report
+    if not report.pooled:
+        why = report.line(sampling.settings.threshold).removeprefix("ToDo: ")
+        return f"{where}: {why}"
+    (counts,) = report.passes.values()
+    faster = [text.replace(", ", ",\n") for text in expected(sampling, shape)]
+    return ";\n".join([f"{where}: {layers_and_steps(counts, [])}", *faster])
 
 
 def size_in_words(latent: Grid | None) -> str:
@@ -33,43 +38,48 @@ def size_in_words(latent: Grid | None) -> str:
     return f"{width * PIXELS_PER_LATENT}×{height * PIXELS_PER_LATENT}"
 
 
-def expected(shape: UNetShape, latent: Grid, settings: Settings) -> str:
-    """The speed-up of a pooled step by the cost model; a range where it was not measured."""
-    range_ = in_words(of_step(shape, latent, settings, machine.candidates()))
-    return f"a pooled step should be {range_} times as fast"
+def expected(sampling: Sampling, shape: UNetShape | None) -> list[str]:
+    """How much faster a pooled step is by the cost model: a range where that was not measured.
+
+    The first quarter of the steps is named where it differs. Nothing where nothing was pooled.
+    """
+    latent, settings = sampling.latent, sampling.settings
+    if shape is None or latent is None or not sampling.report.pooled:
+        return []
+    found = stages(shape, latent, settings, sampling.report.position.sampler)
+    speeds = [in_words(of_step(shape, latent, it.settings, machine.candidates())) for it in found]
+    if not speeds:
+        return []
+    text = f"expected: {speeds[-1]} times as fast"
+    return [text if speeds[0] == speeds[-1] else f"{text}, in the first quarter {speeds[0]}"]
 
 
 class NodeText:
-    """Writes a line on each sampling to the console, and all lines of a run under the node."""
+    """Writes a line on each sampling to the console, and a text on each of a run under the node."""
 
-    def __init__(self, node_id: str | None, shape: UNetShape | None) -> None:
+    def __init__(self, node_id: str | None, shape: UNetShape | None = None) -> None:
         self.node_id = node_id
         self.shape = shape
         self._run: str | None = None
-        self._lines: list[str] = []
+        self._texts: list[str] = []
 
     def __call__(self, sampling: Sampling) -> None:
-        self.say(line(sampling, self.shape))
+        self.say(line(sampling, self.shape), short_text(sampling, self.shape))
 
-    def say(self, text: str) -> None:
-        """Log the text, and show it under the node, below earlier lines of the same run."""
-        log.info(text)
-        run = _run_id()
+    def say_nothing_pooled(self, why: str) -> None:
+        """Say that nothing can be pooled in this model."""
+        self.say(nothing_pooled(why), why)
+
+    def say(self, line: str, text: str) -> None:
+        """Log the line; show the text, below those on earlier samplings of the same run."""
+        from comfy_execution.utils import get_executing_context
+        from server import PromptServer
+
+        log.info(line)
+        context = get_executing_context()
+        run = context.prompt_id if context else None
         if run != self._run:
-            self._run, self._lines = run, []
-        self._lines.append(text)
+            self._run, self._texts = run, []
+        self._texts.append(text)
         if self.node_id is not None:
-            _server().send_progress_text("\n".join(self._lines), self.node_id)
-
-
-def _run_id() -> str | None:
-    from comfy_execution.utils import get_executing_context
-
-    context = get_executing_context()
-    return context.prompt_id if context else None
-
-
-def _server() -> Any:
-    from server import PromptServer
-
-    return PromptServer.instance
+            PromptServer.instance.send_progress_text("\n\n".join(self._texts), self.node_id)

@@ -19,7 +19,6 @@ OUTER_SAMPLE, APPLY_MODEL = "outer_sample", "apply_model"
 TRANSFORMER_OPTIONS = "transformer_options"
 ATTN1_PATCH = "attn1_patch"
 GRID_KEY = "activations_shape"
-GRID_SINCE = "0.3.28"
 
 Tell = Callable[[Sampling], None]
 
@@ -36,16 +35,14 @@ class KeysPatch:
         self, n: torch.Tensor, context: torch.Tensor, value: torch.Tensor, options: dict[str, Any]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         call: ModelCall | None = options.get(EVALUATION)
-        if call is None:
+        shape: list[int] | None = options.get(GRID_KEY)
+        if call is None or shape is None:
             return n, context, value
-        if GRID_KEY not in options:
-            raise RuntimeError(
-                f"ToDo: ComfyUI {GRID_SINCE} or newer is needed: this one does not pass a layer's "
-                f"grid ({GRID_KEY})"
-            )
-        grid = tuple(options[GRID_KEY][-2:])
         place = (*options.get("block", ("", 0)), options.get("block_index", 0))
-        return n, *call.pool(place, grid, n, context, value)
+        if call.is_over_time(place, shape):
+            return n, context, value
+        height, width = shape[-2:]
+        return n, *call.pool(place, (height, width), n, context, value)
 
 
 def apply(model: Any, settings: Settings, tell: Tell) -> Any:

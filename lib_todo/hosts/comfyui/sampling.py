@@ -72,6 +72,17 @@ class ModelCall:
         self.sampling = sampling
         self.evaluation = evaluation
         self.replaced = replaced
+        # place and shape of the layer that was called last
+        self._last: tuple[tuple, list[int]] | None = None
+
+    def is_over_time(self, place: tuple, shape: list[int]) -> bool:
+        """Whether this layer of a video model (SVD) attends from frame to frame.
+
+        Its transformer calls it right after the layer over the picture at the same place, with the
+        same list of its own shape. Their numbers of tokens may be the same.
+        """
+        last, self._last = self._last, (place, shape)
+        return last is not None and last[0] == place and last[1] is shape
 
     def pool(
         self,

@@ -31,8 +31,8 @@ def chromium() -> str | None:
 
 
 @contextmanager
-def open_page(host: ComfyHost) -> Iterator[ComfyPage]:
-    """The page of a fresh user, its dialogs closed."""
+def open_page(host: ComfyHost, *, vue_nodes: bool = False) -> Iterator[ComfyPage]:
+    """The page of a fresh user, its dialogs closed; its nodes drawn by Vue or on the canvas."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
         page = browser.new_page(viewport={"width": 1500, "height": 850})
@@ -40,6 +40,9 @@ def open_page(host: ComfyHost) -> Iterator[ComfyPage]:
         page.wait_for_function("window.app?.graph && window.app.canvas", timeout=LOAD_MS)
         page.wait_for_timeout(2000)
         page.keyboard.press("Escape")
+        page.evaluate(
+            "on => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on)", vue_nodes
+        )
         yield ComfyPage(page)
         browser.close()
 
@@ -130,34 +133,46 @@ class ComfyPage:
             [kind, values],
         )
 
-    def show(self, kind: str) -> None:
-        """Arrange the graph around a node that shows all of its text, once the run has ended."""
-        self.page.get_by_text("0 active").wait_for(timeout=RUN_MS)
-        self.page.set_viewport_size({"width": 1700, "height": 940})
-        self.page.evaluate(
-            """kind => {
-                const node = app.graph._nodes.find(n => n.type === kind);
-                node.setSize([420, node.size[1]]);
-                const prompts = app.graph._nodes.filter(n => n.type === 'CLIPTextEncode');
-                prompts.forEach(n => n.setSize([420, 110]));
-                app.graph.arrange();
-                app.extensionManager.setting.set('Comfy.Minimap.Visible', false);
-                app.canvas.deselectAll();
-                app.canvas.ds.scale = 0.85;
-                app.canvas.ds.offset = [40, 130];
-                app.canvas.setDirty(true, true);
-            }""",
-            kind,
-        )
-        self.page.wait_for_timeout(1500)
-
     def run(self) -> None:
         """Queue the workflow."""
         self.page.evaluate("app.queuePrompt(0)")
 
-    def text_under(self, kind: str) -> str:
-        """What a run wrote under the node, once it is there."""
+    def text_under(self, kind: str) -> str | None:
+        """What a run wrote under the node; None where nothing stands there."""
         find = f"app.graph._nodes.find(n => n.type === '{kind}')?.widgets"
-        find += f".find(w => w.name === '{TEXT_WIDGET}')?.value"
-        self.page.wait_for_function(find, timeout=RUN_MS)
+        find += f".find(w => w.name === '{TEXT_WIDGET}')?.value ?? null"
         return self.page.evaluate(find)
+
+    def text_is_whole(self, text: str) -> bool:
+        """Whether all of a text under a node can be read without scrolling, inside its node."""
+        return self.page.evaluate(
+            """begin => {
+                const has = e => e.textContent.includes(begin);
+                const text = [...document.querySelectorAll('.dom-widget *, [data-node-id] *')]
+                    .find(e => has(e) && ![...e.children].some(has));
+                let box = text;
+                while (!box.matches('.dom-widget, [data-node-id]')) {
+                    const cut = getComputedStyle(box).overflowY !== 'visible';
+                    if (cut && box.scrollHeight > box.clientHeight + 1) return false;
+                    box = box.parentElement;
+                }
+                const end = e => e.getBoundingClientRect().bottom;
+                return end(text) <= end(box) + 1;
+            }""",
+            text.split("\n")[0],
+        )
+
+    def bypass(self, kind: str) -> None:
+        """Bypass a node, as Ctrl+B does."""
+        self.page.evaluate(f"app.graph._nodes.find(n => n.type === '{kind}').mode = 4")
+
+    def interrupt(self) -> None:
+        """Stop the run that is under way, and wait until it has ended."""
+        before = self._runs()
+        self.page.wait_for_timeout(1500)
+        self.page.evaluate("fetch('/interrupt', {method: 'POST'})")
+        self.page.wait_for_function(
+            "async n => Object.keys(await (await fetch('/history')).json()).length > n",
+            arg=before,
+            timeout=RUN_MS,
+        )

@@ -38,10 +38,17 @@ def text2image(
 
 
 def add_chain(graph: Graph, chain: Sequence[Step], name: str = LAST_MODEL) -> list:
-    """Lead the model through these nodes; the output of the last one."""
+    """Lead the model through these nodes; the output of the last one.
+
+    What is given for ToDo besides a preset comes from ToDo Settings, as `…-settings`.
+    """
     model = ["model", 0]
-    for index, (kind, inputs) in enumerate(chain):
-        graph[f"{name}-{index}"] = _node(kind, model=model, **copy.deepcopy(dict(inputs)))
+    for index, (kind, given) in enumerate(chain):
+        inputs = copy.deepcopy(dict(given))
+        if kind == "ToDo" and inputs and "preset" not in inputs:
+            graph[f"{name}-{index}-settings"] = _node("ToDoSettings", **inputs)
+            inputs = {"preset": [f"{name}-{index}-settings", 0]}
+        graph[f"{name}-{index}"] = _node(kind, model=model, **inputs)
         model = [f"{name}-{index}", 0]
     return model
 

@@ -34,7 +34,8 @@ def test_it_runs_and_its_second_pass_is_pooled(comfyui: ComfyHost) -> None:
     for side in ("width", "height"):
         of(graph, "EmptyLatentImage")["inputs"][side] //= SMALLER
     assert set(of(graph, "ToDo")["inputs"]) == {"model", "preset"}
-    of(graph, "ToDo")["inputs"]["threshold"] = 64 // SMALLER
+    graph["small"] = {"class_type": "ToDoSettings", "inputs": {"threshold": 64 // SMALLER}}
+    of(graph, "ToDo")["inputs"]["preset"] = ["small", 0]
     comfyui.run(graph)
     # 128 pixels as they are, then 384: by the paper's 3 and 2 in the first quarter, then by 5 and 3
     first = {(side * side, side * side) for side in (16, 8, 4)}

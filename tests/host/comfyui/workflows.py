@@ -9,12 +9,16 @@ from typing import Any
 from comfyui_host import REPOSITORY
 
 FOLDER = REPOSITORY / "example_workflows"
-NAMES = ("hires-fix-sd15", "sdxl-2048")
+HIRES, SDXL = "Hires fix with SD 1.5, 512 to 1536 pixels", "SDXL, 1024 to 2048 pixels"
+NAMES = (HIRES, SDXL)
 # what stands in for the checkpoint that a workflow asks for
-CHECKPOINTS = {"hires-fix-sd15": "DemoCheckpoint", "sdxl-2048": "SDXLCheckpoint"}
+CHECKPOINTS = {HIRES: "DemoCheckpoint", SDXL: "SDXLCheckpoint"}
 # the tests' models draw pictures of a quarter of the size
 SMALLER = 4
-TRAINED_GRID = 64
+# ToDo Settings' values: the preset balanced, for a quarter of the size
+SETTINGS = ["automatic", "automatic", 64 // SMALLER, 1.5, 1, "nearest", "moving", 0, 1, 1]
+# of the templates' pictures, in pixels
+CAPTION, WIDTH = 160, 1100
 Workflow = dict[str, Any]
 
 
@@ -31,9 +35,25 @@ def with_small_model(name: str) -> Workflow:
     )
     size = node_of(opened, "EmptyLatentImage")
     size["widgets_values"][:2] = [side // SMALLER for side in size["widgets_values"][:2]]
+    link = opened["last_link_id"] = opened["last_link_id"] + 1
+    opened["last_node_id"] += 1
     todo = node_of(opened, "ToDo")
-    widgets = [slot["name"] for slot in todo["inputs"] if "widget" in slot]
-    todo["widgets_values"][widgets.index("threshold")] = TRAINED_GRID // SMALLER
+    settings = {
+        "id": opened["last_node_id"],
+        "type": "ToDoSettings",
+        "pos": [350, 600],
+        "size": [300, 250],
+        "flags": {},
+        "order": 0,
+        "mode": 0,
+        "outputs": [{"name": "settings", "type": "TODO_SETTINGS", "links": [link]}],
+        "properties": {},
+        "widgets_values": SETTINGS,
+    }
+    opened["nodes"].append(settings)
+    slot = [given["name"] for given in todo["inputs"]].index("preset")
+    todo["inputs"][slot]["link"] = link
+    opened["links"].append([link, settings["id"], 0, todo["id"], slot, "TODO_SETTINGS"])
     return opened
 
 
@@ -43,9 +63,18 @@ def node_of(opened: Workflow, kind: str) -> dict[str, Any]:
     return node
 
 
-def save(name: str, picture: Path) -> None:
-    """Keep a picture of the graph, a PNG file, where ComfyUI's templates look for it."""
-    from PIL import Image
+def save(name: str, graph: Path) -> None:
+    """Keep a picture of the graph, a PNG file, where ComfyUI's templates look for it.
 
-    with Image.open(picture) as image:
-        image.convert("RGB").save(FOLDER / f"{name}.jpg", quality=88)
+    Above it stands what the workflow is for, large enough for the small cards of the templates.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    with Image.open(graph) as picture:
+        image = Image.new("RGB", (picture.width, picture.height + CAPTION), "#171718")
+        image.paste(picture, (0, CAPTION))
+    font = ImageFont.load_default(CAPTION * 0.55)
+    middle = (image.width / 2, CAPTION / 2)
+    ImageDraw.Draw(image).text(middle, name, "white", font, anchor="mm")
+    image.thumbnail((WIDTH, WIDTH))
+    image.save(FOLDER / f"{name}.jpg", quality=85)

@@ -120,7 +120,7 @@ def test_the_grids_line_names_what_differs_cell_by_cell(ui_host: Host) -> None:
         ("pass", "third", ("passes", "third", "both, first, hires")),
         ("end", "1.5", ("end", "1.5", "0 to 1")),
         ("preset", "fast, fastest", ("preset", "fastest", "balanced")),
-        ("deep scale", "-1", ("deep_scale", "-1", "0.125 to 4")),
+        ("deep scale", "-1", ("deep_scale", "-1", "0.1 to 4")),
         ("phase", "moved", ("phase", "moved", "fixed")),
     ],
 )

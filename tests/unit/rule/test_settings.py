@@ -44,20 +44,20 @@ ALLOWED = {
     "factor": "0 (automatic) or a number from 1 to 8",
     "deep_factor": "0 (automatic) or a number from 1 to 8",
     "threshold": "a whole number from 1 to 512",
-    "scale": "a number from 0.125 to 4",
-    "deep_scale": "0 (by the threshold, as in the paper) or a number from 0.125 to 4",
+    "scale": "a number from 0.1 to 4",
+    "deep_scale": "0 (by the threshold, as in the paper) or a number from 0.1 to 4",
     "phase": "one of moving, fixed",
     "method": "one of nearest, nearest-exact, average, max, bilinear",
     "start": "a number from 0 to 1",
     "end": "a number from 0 to 1",
     "passes": "one of both, first, hires",
-    "above": "a number from 0.125 to 8",
+    "above": "a number from 0.1 to 8",
 }
 
 ACCEPTED = [
     *[(name, value) for name in FACTORS for value in (0, 0.0, 1, 1.0, 1.25, 2, 7.999, 8, 8.0)],
     *[("threshold", value) for value in (1, 2, 64, 64.0, 511, 512, 512.0)],
-    *[(name, value) for name in SCALES for value in (0.125, 1, 1.5, 4, 4.0)],
+    *[(name, value) for name in SCALES for value in (0.1, 1, 1.5, 4, 4.0)],
     ("deep_scale", 0),
     *[("start", value) for value in (0, 0.0, 5e-324, 0.5, 1, 1.0)],
     *[("end", value) for value in (0, 0.0, 0.5, math.nextafter(1, 0), 1, 1.0)],
@@ -73,7 +73,7 @@ OUT_OF_BOUNDS = [
     ],
     *[("threshold", value) for value in (-64, -1, 0, 0.0, 0.5, 1.5, 63.999, 513, 512.5, 10**400)],
     ("scale", 0),
-    *[(name, value) for name in SCALES for value in (-1, 0.1, math.nextafter(4, 5), 5, 10**400)],
+    *[(name, value) for name in SCALES for value in (-1, 0.05, math.nextafter(4, 5), 5, 10**400)],
     *[
         (name, value)
         for name in FRACTIONS
@@ -205,7 +205,7 @@ def test_numbers_are_taken_exactly_when_the_issue_says_so(name: str, value: Any)
     if name in FACTORS:
         allowed = number and (value == 0 or 1 <= value <= 8)
     elif name in SCALES:
-        allowed = number and (0.125 <= value <= 4 or (name == "deep_scale" and value == 0))
+        allowed = number and (0.1 <= value <= 4 or (name == "deep_scale" and value == 0))
     elif name in FRACTIONS:
         allowed = number and 0 <= value <= 1
     else:
