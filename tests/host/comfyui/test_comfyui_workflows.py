@@ -39,7 +39,7 @@ def test_it_runs_and_the_hires_pass_is_pooled(comfyui: ComfyHost, name: str) -> 
         page.run_to_the_end()
     expected, side = EXPECTED[name]
     assert counts(comfyui.record()) == expected | LEAD_IN[name] | FIRST_PASS[name]
-    assert len([line for line in lines if "keys in" in line]) == 1
+    assert len([line for line in lines if " keys " in line]) == 1
     (picture,) = pictures(comfyui) - before
     with Image.open(picture) as image:
         assert image.size == (side, side)
