@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 
 from ...cost.architectures import UNetShape
-from ...cost.speedup import in_words, of_step, stages
-from ...plan import PIXELS_PER_LATENT, Grid
+from ...cost.speedup import in_words, of_step
+from ...plan import LEAD_IN, PIXELS_PER_LATENT, Grid, with_papers_factors
 from ...wording import layers_and_steps, nothing_pooled
 from . import machine
 from .sampling import Sampling
@@ -43,15 +43,19 @@ def expected(sampling: Sampling, shape: UNetShape | None) -> list[str]:
 
     The first quarter of the steps is named where it differs. Nothing where nothing was pooled.
     """
-    latent, settings = sampling.latent, sampling.settings
+    latent, settings = sampling.latent, sampling.sampler_settings
     if shape is None or latent is None or not sampling.report.pooled:
         return []
-    found = stages(shape, latent, settings, sampling.report.position.sampler)
-    speeds = [in_words(of_step(shape, latent, it.settings, machine.candidates())) for it in found]
-    if not speeds:
-        return []
-    text = f"expected: {speeds[-1]} times as fast"
-    return [text if speeds[0] == speeds[-1] else f"{text}, in the first quarter {speeds[0]}"]
+    rest, quarter = (
+        in_words(of_step(shape, latent, stage, machine.candidates()))
+        for stage in (settings, with_papers_factors(settings))
+    )
+    if settings.end <= LEAD_IN:
+        rest = quarter
+    text = f"expected: {rest} times as fast"
+    if settings.start >= LEAD_IN or rest == quarter:
+        return [text]
+    return [f"{text}, in the first quarter {quarter}"]
 
 
 class NodeText:
