@@ -84,7 +84,7 @@ def test_what_the_wheel_says_of_itself(wheel: Path) -> None:
     assert metadata["License-Expression"] == "MIT"
     assert metadata["Requires-Python"] == ">=3.10"
     needed = [text for text in metadata.get_all("Requires-Dist") if "extra ==" not in text]
-    assert needed == ["einops", "torch>=2.0"]
+    assert needed == ["einops", "torch>=2.1"]
 
 
 @pytest.fixture(scope="module")

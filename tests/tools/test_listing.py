@@ -1,8 +1,9 @@
-"""The draft of the extension index's entry, and the forms for issues."""
+"""The draft of the extension index's entry, the forms for issues, and what CI runs."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -41,5 +42,21 @@ def test_forms_ask_for_the_line_and_the_version_of_the_host(form: Path) -> None:
     assert any("version" in f["attributes"]["label"].casefold() for f in fields)
 
 
-def test_there_are_forms() -> None:
-    assert FORMS
+def test_ci_runs_targets_that_exist_on_every_python_that_is_named() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "tests.yml").read_text())
+    makefile = (ROOT / "Makefile").read_text()
+    pythons, targets = set(), set()
+    for job in workflow["jobs"].values():
+        pythons |= set(job.get("strategy", {}).get("matrix", {}).get("python-version", ()))
+        for step in job["steps"]:
+            pythons |= {step.get("with", {}).get("python-version", "3.11")} - {None}
+            targets |= set(re.findall(r"\bmake ([\w-]+)", step.get("run", "")))
+    assert all(f"\n{target}:" in makefile for target in targets)
+    named = re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text())
+    assert set(named) <= pythons
+
+
+def test_pre_commit_runs_the_pinned_ruff() -> None:
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    pinned = re.search(r"^ruff==(.*)", (ROOT / "requirements" / "test.txt").read_text(), re.M)[1]
+    assert config["repos"][0]["rev"] == f"v{pinned}"

@@ -1,0 +1,65 @@
+"""Run the tests that matter for a change: `make quick`, or with the names of files.
+
+Without names the change is what git sees as different from the last commit. For a module those
+are the test files named after it; without any, the tests that import it; for a test itself.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+# these start programs, or need another one
+SLOW = ("host", "gpu", "package")
+
+
+def changed() -> list[str]:
+    """Files that differ from the last commit, new ones too."""
+    command = ["git", "status", "--porcelain", "--no-renames", "--untracked-files=all"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return [line[3:].strip('"') for line in done.stdout.splitlines()]
+
+
+def tests_for(name: str, tests: list[Path]) -> list[Path]:
+    """The test files that matter for a file."""
+    path = ROOT / name
+    if path in tests:
+        return [path]
+    if path.suffix != ".py" or not path.exists():
+        return [path for path in tests if "docs" in path.parts] if path.suffix == ".md" else []
+    word = re.compile(rf"(^|_){path.stem}s?(_|$)")
+    named = [test for test in tests if word.search(test.stem)]
+    if named:
+        return named
+    # `import a.b.c`, `from a.b.c import`, `from a.b import c`
+    *package, module = path.relative_to(ROOT).with_suffix("").parts
+    dotted = re.escape(".".join(package))
+    importing = re.compile(
+        rf"\b{dotted}\.{module}\b|from {dotted} import [^\n]*\b{module}\b|^import {module}\b"
+        rf"|^from {module} import",
+        re.MULTILINE,
+    )
+    return [test for test in tests if importing.search(test.read_text("utf-8"))]
+
+
+def main() -> int:
+    """Run them; returns pytest's status."""
+    tests = [
+        path
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        if path.relative_to(ROOT / "tests").parts[0] not in SLOW
+    ]
+    names = sys.argv[1:] or changed()
+    found = sorted({test for name in names for test in tests_for(name, tests)})
+    if not found:
+        print("no test matters for", ", ".join(names) or "an unchanged folder")
+        return 0
+    command = [sys.executable, "-m", "pytest", "-q", *map(str, found)]
+    return subprocess.run(command, cwd=ROOT).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
