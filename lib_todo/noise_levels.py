@@ -12,9 +12,6 @@ from collections.abc import Sequence
 
 # a step that leaves less than this of the noise makes the picture nearly alone
 LEFT = 0.4
-# how many times the logarithmic step before it a leap is: Karras' schedule has 1.0 to 1.2, simple,
-# beta and SGM uniform up to 1.6, normal, uniform and DDIM's 3.5 and more
-LEAP = 2.0
 # from this level on a single step to 0 decides what the picture shows
 HIGH = 1.0
 # below it no noise is seen: some schedules end there instead of at 0
@@ -37,8 +34,12 @@ def closing_step(sigmas: Sequence[float]) -> int | None:
     return None
 
 
-def leap(sigmas: Sequence[float]) -> int | None:
-    """The step that leaps to the last level above 0, where it is much larger than the one before.
+def leap(sigmas: Sequence[float], times: float) -> int | None:
+    """The last step of the second half that is so many times as large as the one before.
+
+    Steps are measured by the logarithm of the level. Karras' schedule has ratios of 1.0 to 1.2,
+    simple, SGM uniform and ComfyUI's beta up to 1.6, Align Your Steps 1.9, normal, uniform and
+    DDIM's 3.5 and more.
 
     DPM++ 2M goes from a step's level to the next by 1 + 1 / 2r times its last evaluation, less
     1 / 2r times the one before, where r is the last step down over the next one, both logarithmic
@@ -48,9 +49,10 @@ def leap(sigmas: Sequence[float]) -> int | None:
     """
     levels = [level for level in sigmas if level > 0]
     steps = [math.log(high / low) for high, low in itertools.pairwise(levels)]
-    if len(steps) < 2 or not 0 < steps[-2] * LEAP < steps[-1]:
-        return None
-    return len(steps) - 1
+    for step in range(len(steps) - 1, max(1, len(steps) // 2) - 1, -1):
+        if 0 < steps[step - 1] * times < steps[step]:
+            return step
+    return None
 
 
 def ends_high(sigmas: Sequence[float]) -> bool:

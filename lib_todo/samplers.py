@@ -101,8 +101,10 @@ ORDERS: dict[int, tuple[str, ...]] = {
 HIGHEST = max(ORDERS)
 # that many steps for each order are too few to average over
 FEW = 3
-# the steps before a leap in which a method of the second order rests as well
-BEFORE_LEAP = 3
+# how many times the one before it a step is that leaps; for a method of the second order, for which
+# some steps before it rest as well, and for one of a higher order
+LEAP, BEFORE_LEAP = 2.0, 3
+LEAP_OF_HIGHER = 1.65
 
 
 @functools.lru_cache(maxsize=256)
@@ -139,9 +141,9 @@ def _by_schedule(order: int, sigmas: Sequence[float]) -> SamplerRule:
         return _CAREFUL
     if len(sigmas) - 1 <= FEW * order or noise_levels.ends_high(sigmas):
         return _PAPERS
-    leap = noise_levels.leap(sigmas) if order > 1 else None
-    if leap is not None and order > 2:
+    if order > 2 and noise_levels.leap(sigmas, LEAP_OF_HIGHER) is not None:
         return _PAPERS
+    leap = noise_levels.leap(sigmas, LEAP) if order == 2 else None
     closing = noise_levels.closing_step(sigmas)
     return SamplerRule(
         careful_from=None if closing is None else max(0, closing + 1 - order),

@@ -83,6 +83,26 @@ def hires(*chain: Step, scale: float = 2.0, **sampler: Any) -> Graph:
     return graph
 
 
+def in_halves(*chain: Step, steps: int = 8) -> Graph:
+    """Text to image by two samplers, the second of which goes on where the first one ends."""
+    graph = text2image(*chain)
+    whole = graph.pop(SAMPLER)["inputs"]
+    for name, first, latent in (("half", 0, ["empty", 0]), (SAMPLER, steps // 2, ["half", 0])):
+        graph[name] = _node(
+            "KSamplerAdvanced",
+            **{key: whole[key] for key in ("cfg", "sampler_name", "model", "positive", "negative")},
+            scheduler="karras",
+            noise_seed=1,
+            steps=steps,
+            add_noise="enable" if first == 0 else "disable",
+            start_at_step=first,
+            end_at_step=first + steps // 2,
+            return_with_leftover_noise="enable" if first == 0 else "disable",
+            latent_image=latent,
+        )
+    return graph
+
+
 def with_image(graph: Graph) -> Graph:
     """The same with its picture decoded and saved."""
     samples = graph[SAVED_LATENT]["inputs"]["samples"]

@@ -6,7 +6,7 @@ from itertools import groupby
 
 import pytest
 from comfyui_host import ComfyHost
-from graphs import SAMPLER, TODO, hires, text2image
+from graphs import SAMPLER, TODO, hires, in_halves, text2image
 from lattice import counts, grid_of, phase_of, pooled_calls
 
 LONG_PROMPT = "a fox on a beach " * 90
@@ -138,6 +138,21 @@ def test_a_multistep_samplers_phase_rests_where_the_noise_level_leaps(
     assert len(set(taken[6:])) == (1 if rests else 4)
     assert len(set(taken[:7])) == 4
     assert any(f"phase held in the last steps for {sampler}" in line for line in lines) is rests
+
+
+def test_two_halves_of_a_schedule_are_one_sampling(comfyui: ComfyHost) -> None:
+    """KSampler (Advanced) from step 0 to 4, and another one from there to 8."""
+    with comfyui.log_since() as lines:
+        comfyui.run(in_halves(TODO))
+    taken = [
+        {phase_of(c["positions"], (32, 32), 2) for c in calls}
+        for _, calls in groupby(pooled_calls(comfyui.record()), key=lambda c: c["evaluation"])
+    ]
+    phases = [phase for (phase,) in taken]
+    assert len(phases) == 8 and len(set(phases[:4])) == 4
+    assert phases[:4] == phases[4:]
+    assert any("steps from 1 to 4 of 8" in line for line in lines)
+    assert any("steps from 5 to 8 of 8" in line for line in lines)
 
 
 def test_window_in_steps(comfyui: ComfyHost) -> None:

@@ -16,6 +16,7 @@ from lib_todo.samplers import SamplerRule, order_of, rule_for
 NORMAL = (2.28, 1.807, 1.447, 1.163, 0.932, 0.739, 0.571, 0.418, 0.267, 0.029, 0.0)
 SIMPLE = (2.318, 1.878, 1.535, 1.264, 1.046, 0.862, 0.702, 0.555, 0.413, 0.256, 0.0)
 KARRAS = (2.2, 1.37, 0.94, 0.63, 0.42, 0.27, 0.17, 0.1, 0.06, 0.029, 0.0)
+ALIGN_YOUR_STEPS = (1.886, 1.543, 1.233, 0.963, 0.743, 0.554, 0.399, 0.21, 0.088, 0.029, 0.0)
 LINEAR_QUADRATIC = (14.31, 14.249, 13.906, 12.999, 11.528, 9.492, 6.892, 3.728, 0.0)
 PAPERS = SamplerRule(careful_from=0, rest_from=0)
 CAREFUL = SamplerRule(careful_from=0)
@@ -64,6 +65,8 @@ def test_by_the_name_alone(sampler: str | None, reported: bool, rule: SamplerRul
         ("DPM++ 2M", NORMAL, SamplerRule(careful_from=7, rest_from=5)),
         # of a higher one: the paper's own at a leap, and with few steps
         ("dpmpp_3m_sde", SIMPLE, SamplerRule(careful_from=7)),
+        ("DPM++ 3M SDE", ALIGN_YOUR_STEPS, PAPERS),
+        ("DPM++ 2M", ALIGN_YOUR_STEPS, SamplerRule(careful_from=7)),
         ("dpmpp_3m_sde", NORMAL, PAPERS),
         ("lms", SIMPLE, PAPERS),
         ("hyperion", SIMPLE, PAPERS),
