@@ -101,16 +101,16 @@ def test_a_text_that_cannot_be_used_does_not_end_the_paste(tab: SdNextTab) -> No
 def test_the_hint_follows_the_second_pass(tab: SdNextTab) -> None:
     page = tab.page
     tab.set(width=512, height=512)
-    assert "→" not in tab.hint_with("512×512", lines=2)
+    assert "→" not in tab.hint_with("512×512", lines=1)
     tab.unfold("refine_accordion")
     page.set_checked("#txt2img_enable_hr input", True)
     page.set_checked("#txt2img_hr_force input", True)
     tab.ui.choose("txt2img_resize_name", "Latent Nearest")
     tab.ui.fill("txt2img_scale", 2)
-    tab.hint_with("Hires pass, 1024×1024: 128×128", lines=2)
+    tab.hint_with("Hires pass, 1024×1024: 128×128", lines=3)
     page.set_checked("#txt2img_hr_force input", False)
     page.set_checked("#txt2img_enable_hr input", False)
-    assert "→" not in tab.hint_with("512×512", lines=2)
+    assert "→" not in tab.hint_with("512×512", lines=1)
 
 
 def test_the_control_tab_generates_and_tells(ui: SdNextUi, sdnext: SdNextHost) -> None:

@@ -211,6 +211,7 @@ def test_nothing_to_gain_is_one_line_with_what_would_help() -> None:
             "threshold": st.sampled_from([20, 64]),
             "scale": st.sampled_from([0.25, 1, 1.5, 4]),
             "deep_scale": st.sampled_from([0, 0.5, 1, 2]),
+            "above": st.sampled_from([0.5, 1, 1.25]),
         }
     ),
 )

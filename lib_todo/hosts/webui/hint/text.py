@@ -182,18 +182,17 @@ def _why_nothing(parts: list[Part], settings: Settings) -> str:
 def _takes_effect_from(part: Part, settings: Settings) -> Size | None:
     """The least size of the part's shape that these settings pool; None where factors are 1."""
     assert part.shape is not None
-    # an automatic factor is 2 from 1.5 up, see plan.scaled_factor; the picture has to be larger
-    # than the trained size in any case
-    ratios = [1.0] if settings.factor > 1 else []
+    # an automatic factor is 2 from 1.5 up, see plan.scaled_factor
+    ratios = [settings.above] if settings.factor > 1 else []
     if not settings.factor:
-        ratios.append(max(1.0, 1.5 / settings.scale))
+        ratios.append(max(settings.above, 1.5 / settings.scale))
     if len(part.shape.levels) > 1:
         # without a scale each level is compared with the threshold: the next one has half the side
         own_grid = 1 if settings.deep_scale else 2
         if settings.deep_factor > 1:
-            ratios.append(own_grid)
+            ratios.append(settings.above * own_grid)
         elif not settings.deep_factor:
-            ratios.append(max(1.0, 1.5 / (settings.deep_scale or 1)) * own_grid)
+            ratios.append(max(settings.above, 1.5 / (settings.deep_scale or 1)) * own_grid)
     if not ratios:
         return None
     times = min(ratios) / _ratio(part.shape, part.size, settings.threshold)
