@@ -14,12 +14,12 @@ PRESET = "preset"
 CUSTOM = "custom"
 DEFAULT = "balanced"
 PRESET_LABEL = "Preset"
-# how many times as fast a whole pass of SD 1.x is, 1024 and 2048 pixels a side; docs/performance.md
 PRESET_HELP = """\
-close: nearest to the picture without ToDo; 1.6 times as fast at 1024×1024, 3.8 at 2048×2048
-balanced: changes the picture less than paper, and is faster: 1.9 and 4.6 times
-fast: changes it about as much as paper; 2.0 and 4.7 times, and some at 512×512
-paper: the published method; 1.6 and 3.8 times
+The line below compares them for this picture.
+close: nearest to the picture without ToDo, at the paper's speed
+balanced: changes the picture less than paper, and is faster
+fast: pools most; changes it about as much as paper, and some at the trained size
+paper: the published method
 custom: a value in Advanced differs from all of these"""
 
 
