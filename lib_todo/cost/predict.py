@@ -29,9 +29,12 @@ def predict(
         width, height: in pixels.
         settings: what is pooled; the defaults without it.
         images: the batch; each with and without the prompt.
-        sampler: its name, or a scheduler's class name; some take the paper's factors.
+        sampler: its name or its scheduler's class's, some of which take the paper's factors; the
+            pipeline's own without it. Where it is not known, they are the paper's.
     """
     unet = getattr(model, "unet", model)
+    if sampler is None and hasattr(model, "scheduler"):
+        sampler = type(model.scheduler).__name__
     shape, latent = shape_of_unet(unet), latent_grid(width, height)
     pooled = stages(shape, latent, settings or Settings(), sampler) if shape else []
     if shape is None or not pooled:

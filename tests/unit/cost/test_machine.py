@@ -117,9 +117,12 @@ def test_a_program_with_a_model_asks_the_same(
     with torch.device("meta"):
         unet = diffusers.UNet2DConditionModel(cross_attention_dim=768)
     monkeypatch.setattr(type(unet), "parameters", lambda self: iter([torch.zeros(1)]))
-    pipe = types.SimpleNamespace(unet=unet)
+    pipe = types.SimpleNamespace(unet=unet, scheduler=diffusers.DDIMScheduler())
     least, most = predict(pipe, 1024, 1024)
     assert 1.3 < least < 2 < most
+    # the paper's factors where the sampler is not known
+    assert predict(unet, 1024, 1024) < (least, most)
+    assert predict(unet, 1024, 1024, sampler="Euler") == (least, most)
     assert predict(unet, 512, 512) == (1, 1)
     assert predict(types.SimpleNamespace(), 1024, 1024) == (1, 1)
     with monkeypatch.context() as patch:

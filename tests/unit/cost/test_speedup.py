@@ -74,7 +74,7 @@ def test_all_that_was_measured_lies_in_the_range_without_a_measurement(
 ) -> None:
     shape, latent = SHAPES[architecture], latent_grid(size, size)
     settings = Settings.from_preset(preset)
-    pooled = stages(shape, latent, settings)
+    pooled = stages(shape, latent, settings, "Euler")
     if not pooled:
         assert gain == pytest.approx(1, abs=NOISE)
     elif part == "unet":
@@ -133,7 +133,7 @@ def test_attention_is_weighed_by_the_nearest_head_width() -> None:
 def test_a_pass_by_its_stages() -> None:
     """The lead-in with the paper's factors, then the settings' own, each by its share."""
     settings, latent = Settings(), (128, 128)
-    first, second = stages(SD15, latent, settings)
+    first, second = stages(SD15, latent, settings, "Euler")
     assert first == Stage(with_papers_factors(settings), LEAD_IN)
     assert second == Stage(settings, 1 - LEAD_IN)
     gains = [of_step(SD15, latent, stage.settings, [rates()])[0] for stage in (first, second)]
@@ -143,15 +143,17 @@ def test_a_pass_by_its_stages() -> None:
 
 def test_the_share_of_a_stage_is_of_the_window_and_of_the_refiners_steps() -> None:
     paper = Settings.from_preset("paper")
-    assert [s.share for s in stages(SD15, (128, 128), paper)] == [1]
+    assert [s.share for s in stages(SD15, (128, 128), paper, "Euler")] == [1]
     half = Settings.from_preset("paper", start=0.5)
-    assert [s.share for s in stages(SD15, (128, 128), half)] == [0.5]
+    assert [s.share for s in stages(SD15, (128, 128), half, "Euler")] == [0.5]
     assert [s.share for s in stages(SD15, (128, 128), half, window=(0.0, 0.75))] == [
         pytest.approx(1 / 3)
     ]
     assert stages(SD15, (128, 128), half, window=(0.0, 0.5)) == []
     # after the first quarter only
-    assert [s.share for s in stages(SD15, latent_grid(640, 640), Settings())] == [1 - LEAD_IN]
+    assert [s.share for s in stages(SD15, latent_grid(640, 640), Settings(), "Euler")] == [
+        1 - LEAD_IN
+    ]
 
 
 @given(

@@ -22,6 +22,7 @@ from lib_todo.settings import FIELDS, PRESETS, Settings
 
 SD15, SDXL = SHAPES["SD 1.x"], SHAPES["SDXL"]
 CPU = typical("cpu")
+EULER = {"first": "Euler", "hires": "Euler"}
 SIZES = [(512, 512), (1024, 1024), (1024, 768), (520, 328), (1536, 2048), (4096, 4096)]
 
 
@@ -33,7 +34,7 @@ def hint(
     **values: Any,
 ) -> list[str]:
     shapes = {"first": shape, "hires": shape}
-    return lines(parts.of(shapes, width, height, hires), values, CPU)
+    return lines(parts.of(shapes, width, height, hires, samplers=EULER), values, CPU)
 
 
 def with_refiner(
@@ -43,7 +44,7 @@ def with_refiner(
     **values: Any,
 ) -> list[str]:
     """At 1024×1024, with a refiner from 0.75 of the steps on."""
-    found = parts.of(shapes, 1024, 1024, hires, Refiner(True, 0.75, passes))
+    found = parts.of(shapes, 1024, 1024, hires, Refiner(True, 0.75, passes), EULER)
     return lines(found, {"factor": 2, "deep_factor": 1, **values}, CPU)
 
 
@@ -74,7 +75,7 @@ def test_the_presets_are_compared_for_this_picture() -> None:
     told = hint(1024, 1024, factor=2)[-1]
     assert told == hint(1024, 1024)[-1]
     for preset in PRESETS:
-        found = stages(SD15, (128, 128), Settings.from_preset(preset))
+        found = stages(SD15, (128, 128), Settings.from_preset(preset), "Euler")
         assert f"{preset} {in_words(of_pass(SD15, (128, 128), found, CPU))}" in told
     assert told.endswith("close 0.05 · balanced 0.5 · fast 0.82 · paper 1")
     assert hint(2048, 2048)[-1].endswith("close 0.2 · balanced 0.41 · fast 0.56 · paper 1")
@@ -83,7 +84,7 @@ def test_the_presets_are_compared_for_this_picture() -> None:
 
 
 def test_a_measured_machine_has_one_figure_and_what_was_seen_goes_before_it() -> None:
-    found = parts.of({"first": SD15}, 1024, 1024)
+    found = parts.of({"first": SD15}, 1024, 1024, samplers=EULER)
     rates = Rates(3e11, {64: 1e11}, 1e10, 0, 4)
     told = lines(found, {"factor": 2}, [rates])
     assert " to " not in told[0] + told[1]
@@ -159,9 +160,9 @@ def test_a_sampler_that_takes_the_papers_factors_is_promised_no_more(sampler: st
         found = parts.of(shapes, 1024, 1024, Hires(True, 2), samplers=samplers)
         return [line.split(": ")[1] for line in lines(found, values, CPU)[:2]]
 
-    paper = told({}, scale=1, deep_scale="0")
+    paper = told(EULER, scale=1, deep_scale="0")
     assert told({"first": sampler, "hires": sampler}) == paper
-    assert told({"first": "Euler", "hires": sampler}) == [told({})[0], paper[1]]
+    assert told({"first": "Euler", "hires": sampler}) == [told(EULER)[0], paper[1]]
     by_hand = {"factor": "4", "deep_factor": "2"}
     assert "32×32 tokens (by 4)" in told({"first": sampler}, **by_hand)[0]
 
@@ -297,7 +298,7 @@ def test_the_route_answers_checks_and_is_silent_without_a_model(
     app = fastapi.FastAPI()
     route.add(app)
     client = testing.TestClient(app)
-    asked = {"width": 1024, "height": 1024, "values": {"factor": "2"}}
+    asked = {"width": 1024, "height": 1024, "sampler": "Euler", "values": {"factor": "2"}}
     monkeypatch.setitem(sys.modules, "modules.sd_models", None)
     assert client.post(route.HINT, json=asked).json() == {"lines": []}
     monkeypatch.setattr(checkpoint, "loaded", types.SimpleNamespace)
