@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # All that docs/performance-gpu.md needs, in eight minutes on one GPU: a pass of 20 steps of SD 1.x
 # and SDXL at three sizes, dense, by each preset and by ToMe; the calls' kernels; what the hint would
-# have promised beside it; tests/gpu. Run in the repository's root, with PYTHON naming a Python that
+# have promised beside both; tests/gpu. Run in the repository's root, with PYTHON naming a Python that
 # has torch for this GPU and requirements/demo.txt, bench.txt and test.txt.
 #
 #     benchmarks/gpu.sh [FOLDER FOR RESULTS]
@@ -14,12 +14,11 @@ began=$SECONDS
 # seconds that are left of eight minutes, but for those at the end that the next parts need
 left() { echo $((480 - (SECONDS - began) - $1)); }
 
-timeout "$(left 160)" "$python" -m benchmarks "${common[@]}" --parts passes report \
+timeout "$(left 160)" "$python" -m benchmarks "${common[@]}" --parts calibration passes report \
     --methods dense "ToDo paper" "ToDo close" "ToDo balanced" "ToDo fast" "ToMe 0.75" \
     --minutes 4.5 --out "$out/passes"
-timeout "$(left 100)" "$python" -m benchmarks "${common[@]}" --parts unet report --clock kernels \
+timeout "$(left 100)" "$python" -m benchmarks "${common[@]}" --parts calibration unet report --clock kernels \
     --kinds diffusers --attentions automatic --minutes 1 --out "$out/calls" \
     --methods dense "ToDo paper" "ToDo balanced" "ToDo fast"
-timeout 30 "$python" -m benchmarks.promised "$out/passes/results.json" | tee "$out/promised.txt"
 timeout "$(left 5)" "$python" -m pytest tests/gpu -q -p no:cacheprovider 2>&1 | tee "$out/tests.txt"
 echo "took $((SECONDS - began)) s"

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from benchmarks.output import cells
 from benchmarks.parts import calibration, overhead, quality, webui
-from benchmarks.peers.names import DENSE, IDEAL, TODO
+from benchmarks.peers.names import DENSE, IDEAL, PRESETS, TODO
 from benchmarks.running.store import Store
 from benchmarks.running.timing import Times, ratio
 from lib_todo import Settings
 from lib_todo.cost.architectures import SHAPES
-from lib_todo.cost.speedup import of_step
+from lib_todo.cost.speedup import Stage, of_pass
+from lib_todo.cost.speedup import stages as of_sampler
 from lib_todo.plan import latent_grid
 
 
@@ -112,28 +113,41 @@ def _memory(store: Store) -> str:
     return table(["U-Net", "pixels", "method", "peak MiB", "of dense"], rows)
 
 
-def predicted(store: Store) -> Iterator[tuple[str, str, float, float]]:
-    """U-Net, side in pixels, and how many times as fast ToDo is: predicted, and measured."""
-    settings = Settings.from_preset("paper")
-    for (implementation, architecture, size), methods in store.groups("unet").items():
+def predicted(store: Store) -> Iterator[tuple[str, str, str, float, float]]:
+    """What, side in pixels, preset, and how many times as fast it is: predicted, and measured.
+
+    First calls of U-Nets, then whole passes, which are of diffusers' with its own attention.
+    """
+    calls, passes = store.groups("unet"), store.groups("pass")
+    for (*implementation, architecture, size), methods in [*calls.items(), *passes.items()]:
         # without a name the backend is PyTorch's own choice
-        attention = implementation.partition(", ")[2]
+        attention = "".join(implementation).partition(", ")[2]
         rates = calibration.rates(store, *filter(None, [attention]))
-        times = [methods.get(name, {}).get("seconds") for name in (DENSE, TODO)]
-        if architecture in SHAPES and rates and all(times):
-            latent, batch = latent_grid(int(size), int(size)), store.conditions("unet")["batch"]
-            # the cost model counts pictures, of which each is in a call twice
-            gain, _ = of_step(SHAPES[architecture], latent, settings, [rates], batch // 2 or 1)
-            yield f"{architecture}, {implementation}", size, gain, ratio(*times).median
+        dense = methods.get(DENSE, {}).get("seconds")
+        if architecture not in SHAPES or not rates or not dense:
+            continue
+        part = "unet" if implementation else "pass"
+        # the cost model counts pictures, of which each is in a call twice
+        images = store.conditions(part)["batch"] // 2 or 1
+        shape, latent = SHAPES[architecture], latent_grid(int(size), int(size))
+        for method, preset in {TODO: "paper", **PRESETS}.items():
+            if times := methods.get(method, {}).get("seconds"):
+                settings = Settings.from_preset(preset)
+                stages = [Stage(settings, 1.0)]
+                if part == "pass":
+                    stages = of_sampler(shape, latent, settings, "Euler")
+                gain, _ = of_pass(shape, latent, stages, [rates], images)
+                what = ", ".join([architecture, *(implementation or ["a pass"])])
+                yield what, size, preset, gain, ratio(dense, times).median
 
 
 def _predictions(store: Store) -> str:
-    head = ["U-Net", "pixels", "predicted speed-up", "measured", "prediction / measured"]
     rows = [
-        [unet, f"{size}²", f"{gain:.3f}", f"{measured:.3f}", f"{gain / measured:.3f}"]
-        for unet, size, gain, measured in predicted(store)
+        [what, f"{size}²", preset, f"{gain:.3f}", f"{measured:.3f}", f"{gain / measured:.3f}"]
+        for what, size, preset, gain, measured in predicted(store)
     ]
-    return table(head, rows)
+    numbers = ["predicted speed-up", "measured", "prediction / measured"]
+    return table(["U-Net", "pixels", "preset", *numbers], rows)
 
 
 def _quality(store: Store) -> str:

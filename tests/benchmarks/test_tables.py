@@ -118,5 +118,5 @@ def test_what_is_predicted_was_measured() -> None:
     ]
     assert {row[0].split(",")[0] for row in found} >= {"SD 1.x", "SDXL"}
     assert {int(row[1]) for row in found} >= {512, 768, 1024, 1536, 2048}
-    for unet, size, promised, measured in found:
-        assert promised == pytest.approx(measured, rel=0.1), (unet, size)
+    for unet, size, preset, promised, measured in found:
+        assert promised == pytest.approx(measured, rel=0.1), (unet, size, preset)
