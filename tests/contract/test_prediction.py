@@ -38,7 +38,8 @@ def unet(**given: Any) -> Any:
 
 def processing(model: Any, width: int, height: int, **given: Any) -> Any:
     wrapped = types.SimpleNamespace(model=types.SimpleNamespace(diffusion_model=model))
-    return types.SimpleNamespace(sd_model=wrapped, width=width, height=height, **given)
+    asked = {"width": width, "height": height, "sampler_name": "Euler", **given}
+    return types.SimpleNamespace(sd_model=wrapped, **asked)
 
 
 PAPER = Settings.from_mapping({"preset": "paper"})
