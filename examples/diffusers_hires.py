@@ -71,7 +71,7 @@ def main() -> None:
         settings = Settings.from_preset(preset, threshold=asked.trained_grid)
         with token_downsampling(settings) as report:
             pictures.append(enlarge(image_pipe, picture, asked))
-        print(f"{preset}: {report.line(asked.trained_grid)}")
+        print(f"{preset}: {report.line()}")
 
     sheet = Image.new("RGB", (sum(p.width for p in pictures), pictures[0].height))
     for place, enlarged in enumerate(pictures):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from .counts import Counts, PassCounts, Tally
 from .reasons import UNEXPECTED, Reason
@@ -99,8 +99,6 @@ _FIRST_TOLD = (
 def line(
     passes: Mapping[str, PassCounts],
     window: str,
-    threshold: float | None,
-    where: str,
     heads: Mapping[str, str],
 ) -> str:
     """One line for people, pass by pass; where nothing was pooled, it ends with what to change.
@@ -108,8 +106,6 @@ def line(
     Args:
         passes: the counts of each pass.
         window: how start and end were followed, see `Report.note_window`.
-        threshold: a side in tokens, named where no layer was above it.
-        where: what was generated, such as "at 512×512".
         heads: by pass, what stands in brackets behind its name.
     """
     notes = [WINDOWS[window]] if window else []
@@ -119,7 +115,7 @@ def line(
         if counts.pooled:
             text = _pooled(counts, notes)
         else:
-            why = _why_nothing(counts, threshold, where)
+            why = _why_nothing(counts)
             text = f"nothing was pooled: {_with_notes(why, notes)}"
         told.append((PASSES[name], head, text))
     if not told:
@@ -173,11 +169,12 @@ def _some(which: str, steps: int) -> str:
 
 def _pooled(counts: PassCounts, notes: list[str]) -> str:
     """What was pooled and in which steps, with notes in brackets."""
-    return f"{', '.join(_keys(counts))} in {layers_and_steps(counts, notes)}"
+    keys, other_steps = _keys(counts)
+    return f"{keys} keys in {layers_and_steps(counts, [*other_steps, *notes])}"
 
 
 def layers_and_steps(counts: PassCounts, notes: list[str]) -> str:
-    """In how many layers and in which steps something was pooled, with notes in brackets."""
+    """In how many layers and in which steps something was pooled; in brackets `notes` and more."""
     pooled = set().union(*(tally.layers for tally in counts.pooled.values()))
     told = f"{len(pooled)} of {counts.layers} self-attention layers"
     if counts.seen:
@@ -189,40 +186,50 @@ def layers_and_steps(counts: PassCounts, notes: list[str]) -> str:
     ]
     held = [_held(sampler, count) for sampler, count in counts.held.items()]
     rested = [f"phase held in the last steps for {sampler}" for sampler in counts.rested]
-    return _with_notes(told, [*unexpected, *held, *rested, *notes])
+    return _with_notes(told, [*notes, *unexpected, *held, *rested])
 
 
 def _with_notes(told: str, notes: list[str]) -> str:
     return f"{told} ({'; '.join(notes)})" if notes else told
 
 
-def _keys(counts: PassCounts) -> Iterator[str]:
-    """The keys before and after, the most first; in brackets, other numbers in some steps."""
-    total = _steps_of_a_sampling(counts)
+def _keys(counts: PassCounts) -> tuple[str, list[str]]:
+    """The keys before and after, the most first; and notes on the steps in which they differ."""
     afters: dict[int, dict[int, Tally]] = {}
     for (before, after), tally in sorted(counts.pooled.items(), reverse=True):
         afters.setdefault(before, {})[after] = tally
+    told = []
+    # by steps: the levels' numbers there, without the ones that kept their keys, and with them
+    others: dict[str, tuple[list[str], list[str]]] = {}
     for before, tallies in afters.items():
         found = {after: _numbers(tally.steps) for after, tally in tallies.items()}
         whole = counts.left_whole(before)
         if any(whole.layers & tally.layers for tally in tallies.values()):
             kept = _numbers(whole.steps) - set().union(*found.values())
             found = {before: kept, **found}
-        # the number in most steps; of the lead-in's and the other, the fewer where they are even
-        main = max(reversed(found), key=lambda after: (after != before, len(found[after])))
-        others = [after for after in found if after != main]
         if not all(found.values()):
             # without known steps, all numbers stand beside each other
             named = [str(after) for after in tallies] + ["all"] * (before in found)
-            yield f"{before} → {' or '.join(named)} keys"
-        elif others:
-            some = [
-                f"{'all' if after == before else after} in {steps_in_words(found[after], total)}"
-                for after in others
-            ]
-            yield f"{before} → {main} keys ({', '.join(some)})"
+            told.append(f"{before} → {' or '.join(named)}")
+            continue
+        # the number in most steps; of the lead-in's and the other, the fewer where they are even
+        main = max(reversed(found), key=lambda after: (after != before, len(found[after])))
+        told.append(f"{before} → {main}")
+        for after in found:
+            if after != main:
+                steps = steps_in_words(found[after], _steps_of_a_sampling(counts))
+                fewer, named = others.setdefault(steps, ([], []))
+                if after != before:
+                    fewer.append(f"{before} → {after}")
+                named.append(f"{before} → {after}" if after != before else f"all {before}")
+    notes = []
+    for steps, (fewer, named) in others.items():
+        if len(named) == len(afters) > len(fewer):
+            few = f"only {', '.join(fewer)}" if fewer else "none"
+            notes.append(f"in {steps} {few}")
         else:
-            yield f"{before} → {main} keys"
+            notes.append(f"in {steps} {', '.join(named)}")
+    return ", ".join(told), notes
 
 
 def _numbers(steps: Iterable[tuple[int, str, int]]) -> set[int]:
@@ -254,13 +261,13 @@ def _held(sampler: str | None, steps: int) -> str:
     return f"phase held for {steps} steps {whose}"
 
 
-def _why_nothing(counts: Counts, threshold: float | None, where: str) -> str:
+def _why_nothing(counts: Counts) -> str:
     told = _reasons(counts)
     if not told:
         return REPLACED if counts.tallies else NO_LAYER
     if set(told) == {Reason.BELOW_THRESHOLD}:
-        limit = f"{threshold:g}×{threshold:g} tokens" if threshold else "the threshold"
-        return " ".join(filter(None, [f"no layer has more than {limit}", where]))
+        height, width = counts.largest_grid or (0, 0)
+        return f"no layer is above the threshold, the largest has {width}×{height} tokens"
     return ", ".join(
         f"{layers(count)} {WORDS[reason]}"
         for reason, count in told.items()

@@ -288,6 +288,6 @@ def test_the_text_says_what_was_left_alone_and_why_nothing_was_pooled() -> None:
     small = Sampling(Settings(threshold=8), SIGMAS, "euler")
     call(small)
     assert short_text(small, SHAPES["SD 1.x"]).startswith(
-        "64×64: nothing was pooled: no layer has more than 8×8 tokens"
+        "64×64: nothing was pooled: no layer is above the threshold, the largest has 8×8 tokens"
     )
     assert "times as fast" not in line(small, SHAPES["SD 1.x"])

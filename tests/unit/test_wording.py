@@ -69,7 +69,7 @@ def test_the_issues_own_line() -> None:
         report.progress(step, 20)
         count(report, range(10), *POOLED)
         count(report, range(10, 16), *BELOW)
-    assert report.line(64, "at 1024×1024") == (
+    assert report.line() == (
         "ToDo: 16384 → 4096 keys in 10 of 16 self-attention layers, in all 20 steps"
     )
 
@@ -80,7 +80,7 @@ def test_several_grids_largest_first() -> None:
     count(report, range(5), (256, 256), 65536, 4096, None)
     count(report, range(10, 16), *BELOW)
     assert report.line() == (
-        "ToDo: 65536 → 4096 keys, 16384 → 4096 keys in 10 of 16 self-attention layers"
+        "ToDo: 65536 → 4096, 16384 → 4096 keys in 10 of 16 self-attention layers"
     )
 
 
@@ -95,7 +95,7 @@ def test_a_level_that_a_lead_in_pools_less_or_not_at_all(reason: Reason) -> None
     count(report, range(6, 12), (64, 64), 4096, 484, None)
     count(report, range(12, 16), (64, 64), 4096, 4096, reason)
     assert report.line() == (
-        "ToDo: 16384 → 4096 or 1849 keys, 4096 → 484 or all keys in 12 of 16 self-attention layers"
+        "ToDo: 16384 → 4096 or 1849, 4096 → 484 or all keys in 12 of 16 self-attention layers"
     )
 
 
@@ -115,8 +115,8 @@ def test_which_keys_belong_to_the_first_quarter() -> None:
     report = Report()
     sampled(report, 20, 20, range(5))
     assert report.line() == (
-        "ToDo: 16384 → 1849 keys (4096 in the first quarter), 4096 → 484 keys (all in the first "
-        "quarter) in 10 of 10 self-attention layers, in all 20 steps"
+        "ToDo: 16384 → 1849, 4096 → 484 keys in 10 of 10 self-attention layers, in all 20 steps "
+        "(in the first quarter only 16384 → 4096)"
     )
 
 
@@ -125,8 +125,8 @@ def test_a_batch_has_as_many_steps_as_each_of_its_samplings() -> None:
     for _ in range(2):
         sampled(report, 4, 4, range(1))
     assert report.line().endswith(
-        "4096 → 484 keys (all in the first quarter) in 10 of 10 self-attention layers, "
-        "in all 4 steps"
+        "4096 → 484 keys in 10 of 10 self-attention layers, in all 4 steps "
+        "(in the first quarter only 16384 → 4096)"
     )
     assert report.steps == (8, 8)
 
@@ -136,7 +136,7 @@ def test_a_sampling_that_was_stopped(paper: range, keys: int) -> None:
     report = Report()
     sampled(report, 10, 40, paper)
     report.stopped()
-    assert f"16384 → {keys} keys" in report.line()
+    assert f"16384 → {keys}" in report.line()
     assert report.line().endswith(", in all 10 steps until it was stopped at 10 of 40")
 
 
@@ -150,6 +150,34 @@ def test_a_note_stands_behind_its_own_pass() -> None:
     first, hires = report.line().split("; hires pass: ")
     assert "phase" not in first
     assert hires.endswith("(phase fixed for LMS; phase held in the last steps for LMS)")
+
+
+@pytest.mark.parametrize(
+    ("levels", "words"),
+    [
+        # (keys before, in the first quarter, after it); None: all
+        ([(4096, 1024, 256), (1024, None, 256)], "in the first quarter only 4096 → 1024"),
+        ([(4096, 1024, 256), (1024, 512, 256)], "in the first quarter 4096 → 1024, 1024 → 512"),
+        ([(4096, None, 1024), (1024, None, 256)], "in the first quarter none"),
+        ([(4096, 1024, 1024), (1024, None, 256)], "in the first quarter all 1024"),
+        (
+            [(4096, 1024, 1024), (1024, None, 256), (512, 256, 128)],
+            "in the first quarter all 1024, 512 → 256",
+        ),
+    ],
+)
+def test_what_is_other_in_the_first_quarter(
+    levels: list[tuple[int, int | None, int]], words: str
+) -> None:
+    report = Report()
+    for step in range(8):
+        report.progress(step, 8)
+        for layer, (before, early, late) in enumerate(levels):
+            after = early if step < 2 else late
+            reason = Reason.LEAD_IN if after is None else None
+            grid = (before // 16, 16)
+            count(report, range(layer, layer + 1), grid, before, after or before, reason)
+    assert report.line().endswith(f" steps ({words})")
 
 
 @pytest.mark.parametrize(
@@ -180,7 +208,7 @@ def test_a_layer_left_alone_for_several_reasons_is_counted_once() -> None:
         count(report, range(5), LARGE, 16384, 16384, Reason.OTHER_PASS)
         deeper = Reason.LEAD_IN if step == 0 else Reason.OTHER_PASS
         count(report, range(5, 16), (64, 64), 4096, 4096, deeper)
-    assert report.line(64) == (
+    assert report.line() == (
         f"ToDo: nothing was pooled: 16 layers {WORDS[Reason.OTHER_PASS]}. "
         f"{REMEDIES[Reason.OTHER_PASS]}"
     )
@@ -206,20 +234,13 @@ def test_what_was_asked_for_is_not_noted(reason: Reason) -> None:
     assert report.line() == "ToDo: 16384 → 4096 keys in 10 of 13 self-attention layers"
 
 
-@pytest.mark.parametrize(
-    ("threshold", "where", "words"),
-    [
-        (64, "at 512×512", "no layer has more than 64×64 tokens at 512×512"),
-        (64, "", "no layer has more than 64×64 tokens"),
-        (None, "", "no layer has more than the threshold"),
-        (None, "at 512×512", "no layer has more than the threshold at 512×512"),
-    ],
-)
-def test_nothing_above_the_threshold(threshold: int | None, where: str, words: str) -> None:
+def test_nothing_above_the_threshold() -> None:
     report = Report()
-    count(report, range(16), *BELOW)
-    told = f"ToDo: nothing was pooled: {words}. {REMEDIES[Reason.BELOW_THRESHOLD]}"
-    assert report.line(threshold, where) == told
+    count(report, range(5), *BELOW)
+    count(report, range(5, 16), (32, 16), 512, 512, Reason.BELOW_THRESHOLD)
+    why = "no layer is above the threshold, the largest has 64×64 tokens"
+    remedy = REMEDIES[Reason.BELOW_THRESHOLD]
+    assert report.line() == f"ToDo: nothing was pooled: {why}. {remedy}"
 
 
 @pytest.mark.parametrize(
@@ -231,7 +252,7 @@ def test_nothing_pooled_for_another_reason(reason: Reason) -> None:
     count(report, range(6), LARGE, 16384, 16384, reason)
     remedy = REMEDIES.get(reason)
     told = f"ToDo: nothing was pooled: 6 layers {WORDS[reason]}"
-    assert report.line(64) == (f"{told}. {remedy}" if remedy else told)
+    assert report.line() == (f"{told}. {remedy}" if remedy else told)
 
 
 def test_nothing_pooled_for_two_reasons() -> None:
@@ -246,8 +267,9 @@ def test_nothing_pooled_for_two_reasons() -> None:
 
 def test_each_pass_by_its_name_and_size() -> None:
     heads = {"first": "512×512", "hires": "1024×1024, 0.83 s a step"}
-    assert two_passes().line(64, heads=heads) == (
-        "ToDo: first pass (512×512): nothing was pooled: no layer has more than 64×64 tokens; "
+    assert two_passes().line(heads) == (
+        "ToDo: first pass (512×512): nothing was pooled: no layer is above the threshold, "
+        "the largest has 64×64 tokens; "
         "hires pass (1024×1024, 0.83 s a step): 16384 → 4096 keys in 10 of 16 self-attention "
         "layers, in 5 of 10 steps"
     )
@@ -257,7 +279,7 @@ def test_one_pass_needs_no_name() -> None:
     report = Report()
     count(report, range(10), *POOLED)
     expected = "ToDo (1024×1024): 16384 → 4096 keys in 10 of 10 self-attention layers"
-    assert report.line(heads={"first": "1024×1024"}) == expected
+    assert report.line({"first": "1024×1024"}) == expected
 
 
 def test_every_reason_has_words_and_no_two_the_same() -> None:

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 def line(sampling: Sampling, shape: UNetShape | None) -> str:
     """The line for the console: the keys and layers that were pooled, or why none was."""
     heads = dict.fromkeys(sampling.report.passes, size_in_words(sampling.latent))
-    told = sampling.report.line(sampling.settings.threshold, heads=heads)
+    told = sampling.report.line(heads)
     return "; ".join([told, *expected(sampling, shape)])
 
 
@@ -25,7 +25,7 @@ def short_text(sampling: Sampling, shape: UNetShape | None) -> str:
     """The text under the node, in short lines, since a node is narrow and breaks words anywhere."""
     where, report = size_in_words(sampling.latent), sampling.report
     if not report.pooled:
-        why = report.line(sampling.settings.threshold).removeprefix("ToDo: ")
+        why = report.line().removeprefix("ToDo: ")
         return f"{where}: {why}"
     (counts,) = report.passes.values()
     faster = [text.replace(", ", ",\n") for text in expected(sampling, shape)]

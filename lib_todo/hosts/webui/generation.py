@@ -114,14 +114,13 @@ def is_inside_another(p: Any) -> bool:
     return any(o is not None and o is not p and o.extra_generation_params is shared for o in outer)
 
 
-def write_infotext(p: Any, generation: Generation) -> None:
-    """Write the settings, and what was pooled so far, to the infotext of `p`.
+def write_infotext(p: Any, generation: Generation, done: Report | None = None) -> None:
+    """Write the settings to the infotext of `p`, with what was done, or else with what is planned.
 
     A generation inside another one (ADetailer) shares the outer one's and writes nothing.
     """
     if generation.series is not None and generation.settings.enabled:
-        done = generation.report
-        result.write_infotext(p, generation.settings, done if done.tallies else None)
+        result.write_infotext(p, generation.settings, done)
 
 
 def before_sampling(p: Any) -> None:
@@ -227,13 +226,13 @@ def report_on(p: Any, generation: Generation) -> None:
     settings, done = generation.settings, generation.report
     if not settings.enabled:
         return
-    write_infotext(p, generation)
+    write_infotext(p, generation, done)
     for line in generation.shown:
         p.comments.pop(line, None)
     for name, size in (generation.seen or host.sizes(p)).items():
         generation.sizes.setdefault(name, {})[size] = _seconds_of(p, generation, name)
     told = (
-        result.line(p, settings, done, generation.sizes),
+        result.line(p, done, generation.sizes),
         result.data(generation.told_of, done, generation.sizes),
     )
     if generation.series is None:

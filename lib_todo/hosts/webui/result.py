@@ -204,14 +204,14 @@ def planned(p: Any, settings: Settings) -> dict[str, dict[Grid, list[float]]]:
     return found
 
 
-def line(p: Any, settings: Settings, done: Report, sizes: Sizes) -> str:
+def line(p: Any, done: Report, sizes: Sizes) -> str:
     """The line under the image."""
     if not done.tallies and not done.steps[1]:
         return nothing_pooled("no step was run")
     if not done.tallies:
         return nothing_pooled(why_no_layer(p, done))
     heads = {name: _head(found, done.passes.get(name)) for name, found in sizes.items()}
-    return done.line(settings.above * settings.threshold, heads=heads)
+    return done.line(heads)
 
 
 def why_no_layer(p: Any, done: Report) -> str:

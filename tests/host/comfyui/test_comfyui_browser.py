@@ -45,7 +45,7 @@ def test_the_text_is_whole_and_tells_two_samplings_apart(
         text = page.text_under("ToDo")
         assert text is not None
         first, second = text.split("\n\n")
-        assert first.startswith("128×128: nothing was pooled: no layer has more than 16×16 tokens")
+        assert first.startswith("128×128: nothing was pooled: no layer is above the threshold")
         assert second.startswith(POOLED)
         assert page.text_is_whole(text)
 

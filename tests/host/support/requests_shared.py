@@ -104,7 +104,7 @@ def reload(host: Host) -> None:
 
 AXES = (
     *("preset", "enabled", "factor", "deep factor", "threshold", "scale", "deep scale"),
-    *("method", "phase", "start", "end", "pass"),
+    *("method", "phase", "start", "end", "pass", "above"),
 )
 
 

@@ -93,9 +93,9 @@ def used(text: str) -> dict[str, dict[tuple[int, int], float]]:
 def numbers(line: str) -> tuple[set[tuple[int, int]], tuple[int, ...]]:
     """The keys before and after that a line of one pass names, and in how many of how many steps.
 
-    Of a lead-in's keys and those after it, the latter.
+    Of a lead-in's keys and those after it, the latter: the others stand in brackets.
     """
-    keys = re.findall(r"(\d+) → (\d+)(?: or \w+)* keys", line)
+    keys = re.findall(r"(\d+) → (\d+)", line.split(" keys in ")[0])
     shown = re.search(r", in (?:(\d+) of|all) (\d+) steps", line)
     counted = (int(shown[1] or shown[2]), int(shown[2])) if shown else ()
     return {(int(before), int(after)) for before, after in keys}, (
@@ -105,5 +105,5 @@ def numbers(line: str) -> tuple[set[tuple[int, int]], tuple[int, ...]]:
 
 def layers(line: str) -> tuple[int, ...]:
     """How many layers a line of one pass says were pooled, of how many."""
-    found = re.search(r" keys(?: \([^)]*\))? in (\d+) of (\d+) self-attention layers", line)
+    found = re.search(r" keys in (\d+) of (\d+) self-attention layers", line)
     return tuple(map(int, found.groups())) if found else ()

@@ -92,6 +92,8 @@ class HostWithOthers(Host):
     """A host with the neighbours and small files for them."""
 
     test_extensions = (*Host.test_extensions, HELP)
+    # some generate inside a generation, others call layers of their own
+    tells_all = False
 
     def _lay_out_data(self) -> None:
         # these hosts alone need safetensors on this side

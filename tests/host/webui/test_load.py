@@ -66,6 +66,7 @@ def expected(start_host: HostFactory) -> list[list[bytes]]:
 def loaded(start_host: HostFactory, expected: list[list[bytes]]) -> Iterator[Host]:
     """A host with the extension and the injector; the bare one has stopped by then."""
     host = start_host(extensions=(REPOSITORY, FAULTS))
+    host.tells_all = False
     yield host
     host.stop()
 

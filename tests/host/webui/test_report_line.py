@@ -72,6 +72,54 @@ def test_what_was_pooled_pass_by_pass(host: Host) -> None:
     assert ["128×128" in parts[0], "256×256" in parts[1]] == [True, True]
 
 
+@pytest.mark.parametrize(
+    ("settings", "reasons_told"),
+    [
+        ({"sampler_name": "LCM", "steps": 4}, {"sampler"}),
+        ({"sampler_name": "Euler", "steps": 1}, {"lead_in"}),
+    ],
+)
+def test_the_sampler_or_the_first_quarter_is_why_nothing(
+    host: Host, settings: dict[str, Any], reasons_told: set[str]
+) -> None:
+    """Where `fast` would pool, but the paper's factors apply, which are 1."""
+    host.use("tiny15_a")
+    answer = host.txt2img(**SQUARE | settings, **todo(preset="fast", threshold=16))
+    assert pooled(report_of(answer)) == {}
+    assert set(reasons(report_of(answer))) == reasons_told
+    assert "above the threshold" not in str(line(answer))
+
+
+def test_the_sizes_are_those_of_the_picture(host: Host) -> None:
+    """The host rounds what it is asked for down to whole latents; `Host` looks at the pictures."""
+    host.use("tiny15_a")
+    scaled = {"width": 200, "height": 136, "hr_scale": 1.56}
+    answer = host.txt2img(**HIRES | scaled, **todo(preset="paper", factor=2, threshold=8))
+    assert sizes(report_of(answer)) == {"first": [(200, 136)], "hires": [(312, 208)]}
+    answer = host.img2img(
+        picture(300, 205), steps=2, width=300, height=205, **todo(factor=2, threshold=8)
+    )
+    assert sizes(report_of(answer)) == {"first": [(296, 200)]}
+
+
+def test_a_note_stands_behind_the_pass_that_it_is_about(host: Host) -> None:
+    host.use("tiny15_a")
+    passes = {"steps": 4, "sampler_name": "Euler", "hr_sampler_name": "LMS"}
+    answer = host.txt2img(**HIRES | passes, **todo(threshold=8))
+    first, hires = str(line(answer)).split("; hires pass")
+    assert ("LMS" in first, hires.count("LMS")) == (False, 1)
+
+
+def test_a_generation_that_was_stopped(host: Host) -> None:
+    host.use("tiny15_a")
+    host.probe_fault("interrupt", unet_call=3)
+    answer = host.txt2img(**SQUARE | {"steps": 12}, **todo(factor=2, threshold=8))
+    (counts,) = report_of(answer)["passes"].values()
+    assert counts["stopped"]
+    assert counts["steps"]["seen"] < counts["steps"]["asked"] == 12
+    assert str(line(answer)).endswith(f"stopped at {counts['steps']['seen']} of 12")
+
+
 def test_seconds_a_step_and_the_gain_over_an_image_without(host: Host) -> None:
     """The gain is known after an image of the same shape without ToDo."""
     host.use("tiny15_a")

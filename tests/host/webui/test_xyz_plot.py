@@ -27,24 +27,25 @@ OURS = {
     "ToDo deep factor": "1",
     "ToDo threshold": "4",
 }
-AUTOMATIC = {"ToDo factor": "automatic"}
-FAST = {"ToDo threshold": "32", "ToDo scale": "1", "ToDo deep scale": "0.5", **AUTOMATIC}
+# three changes of a preset
+CUSTOM = OURS | {"ToDo preset": "custom"}
+AUTOMATIC = {"ToDo factor": "automatic", "ToDo threshold": "4"}
 
 
 @pytest.mark.parametrize(
     ("axis", "values", "expected"),
     [
-        ("preset", "fast, paper", [FAST | {"ToDo preset": "fast"}, PAPER_TEXT | AUTOMATIC]),
+        ("preset", "fast, paper", [AUTOMATIC | {"ToDo preset": "fast"}, PAPER_TEXT | AUTOMATIC]),
         (
             "factor",
             "3, 1, 0, automatic",
             [OURS | {"ToDo factor": text} for text in ("3", "1", "automatic", "automatic")],
         ),
         ("threshold", "8, 5", [OURS | {"ToDo threshold": text} for text in ("8", "5")]),
-        ("scale", "2, 0.5", [OURS | {"ToDo scale": text} for text in ("2", "0.5")]),
-        ("deep scale", "0, 2", [OURS | {"ToDo deep scale": text} for text in ("0", "2")]),
-        ("phase", "fixed, moving", [OURS | {"ToDo phase": "fixed"}, OURS]),
-        ("method", "max, nearest", [OURS | {"ToDo method": "max"}, OURS]),
+        ("scale", "2, 0.5", [CUSTOM | {"ToDo scale": text} for text in ("2", "0.5")]),
+        ("deep scale", "0, 2", [CUSTOM | {"ToDo deep scale": text} for text in ("0", "2")]),
+        ("phase", "fixed, moving", [CUSTOM | {"ToDo phase": "fixed"}, OURS]),
+        ("method", "max, nearest", [CUSTOM | {"ToDo method": "max"}, OURS]),
         ("start", "0.5, 0", [OURS | {"ToDo steps": "0.5-1"}, OURS]),
         ("end", "1, 0.5, 0", [OURS, *(OURS | {"ToDo steps": f"0-{end}"} for end in ("0.5", "0"))]),
         (
@@ -135,18 +136,48 @@ def test_a_bad_value_is_refused_before_the_first_cell(
     assert ui_host.probe_counts()["unet_calls"] == 0
 
 
-def test_a_cell_whose_values_do_not_fit_together(ui_host: Host) -> None:
-    """The host leaves such a cell empty and goes on; the others are right."""
+@pytest.mark.parametrize(
+    ("axes", "more"),
+    [
+        ([("[ToDo] start", "0, 0.8, 0.5")], {"end": 0.6}),
+        ([("[ToDo] start", "0, 0.8"), ("[ToDo] end", "1, 0.6")], {}),
+        ([("[ToDo] preset", "")], {}),
+    ],
+    ids=["the tab's", "another axis'", "nothing chosen"],
+)
+def test_values_that_do_not_fit_together_are_refused_before_the_first_cell(
+    ui_host: Host, axes: list[tuple[str, str]], more: dict[str, Any]
+) -> None:
+    body = ui_host.body(**TINY, **plot(ui_host, *axes), **todo(**BASE, **more))
+    response = ui_host.request("POST", "/sdapi/v1/txt2img", json=body)
+    assert response.status_code == 422
+    assert ui_host.probe_counts()["unet_calls"] == 0
+
+
+def test_axes_may_allow_together_what_the_tab_would_not(ui_host: Host) -> None:
     ui_host.use("tiny15_a")
-    axes = plot(ui_host, ("[ToDo] start", "0, 0.8, 0.5"))
-    with ui_host.log_since() as log:
-        answer = ui_host.txt2img(**TINY, **axes, **todo(**BASE, end=0.6))
-    first, failed, last = info(answer)["infotexts"][1:]
-    assert parameters(first)["ToDo steps"] == "0-0.6"
-    assert failed is None
-    assert parameters(last)["ToDo steps"] == "0.5-0.6"
-    assert "ToDo: start = 0.8" in "\n".join(log)
-    assert ui_host.probe_counts()["unet_calls"] == 4
+    axes = plot(ui_host, ("[ToDo] start", "0.6"), ("[ToDo] end", "0.9, 1"))
+    answer = ui_host.txt2img(**TINY, **axes, **todo(**BASE, end=0.5))
+    assert [told["ToDo steps"] for told in cells(answer)] == ["0.6-0.9", "0.6-1"]
+
+
+def test_a_preset_keeps_the_tabs_threshold(ui_host: Host) -> None:
+    ui_host.use("tiny15_a")
+    axes = plot(ui_host, ("[ToDo] preset", "fast, paper"))
+    answer = ui_host.txt2img(**TINY, **axes, **todo(threshold=4))
+    assert cells(answer) == [
+        {"ToDo preset": preset, "ToDo factor": "automatic", "ToDo threshold": "4"}
+        for preset in ("fast", "paper")
+    ]
+
+
+def test_checkpoints_that_come_back_count_as_the_same_layers(ui_host: Host) -> None:
+    ui_host.use("tiny15_a")
+    axes = plot(ui_host, ("Checkpoint name", "tiny15_a, tiny15_b, tiny15_a"), ("Seed", "1, 2"))
+    answer = ui_host.txt2img(**TINY, **axes, **todo(**BASE))
+    told = generations(info(answer))
+    assert [cell["checkpoint"] for cell in told] == ["tiny15_a", "tiny15_b"]
+    assert [(cell["layers"], pooled(cell)) for cell in told] == [(16, {(64, 16): 5})] * 2
 
 
 def test_a_cell_that_fails_inside_the_unet(ui_host: Host) -> None:

@@ -88,6 +88,7 @@ class Faulty:
 @pytest.fixture(scope="module")
 def faulty(start_host: HostFactory, bare_images: list[str]) -> Iterator[Faulty]:
     host = start_host(extensions=(REPOSITORY, FAULTS), with_ui=True)
+    host.tells_all = False
     yield Faulty(host, bare_images)
     host.stop()
 
