@@ -1,6 +1,6 @@
-"""Convert the diffusers folder to an A1111 (ldm) checkpoint, its .yaml and its text folder.
+"""Convert demo/model to an A1111 (ldm) checkpoint, its .yaml and its text folder.
 
-python -m demo.convert OUTPUT_FOLDER [--model demo/model]
+python -m demo.convert OUTPUT_FOLDER
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 MODEL = Path(__file__).parent / "model"
+SETTINGS = Path(__file__).parent / "a1111.yaml"
 NAME = "sd-webui-todo-demo"
 PREFIXES = {
     "unet": "model.diffusion_model.",
@@ -126,84 +127,6 @@ def to_ldm(model: Path) -> dict[str, torch.Tensor]:
     return state
 
 
-def yaml_of(model: Path, clip: Path) -> str:
-    """The A1111 configuration; JSON is YAML, so no YAML library is needed."""
-    unet, vae, schedule = (
-        json.loads((model / path).read_text("utf-8"))
-        for path in ("unet/config.json", "vae/config.json", "scheduler/scheduler_config.json")
-    )
-    v_prediction = schedule["prediction_type"] == "v_prediction"
-    params = {
-        "parameterization": "v" if v_prediction else "eps",
-        "linear_start": schedule["beta_start"],
-        "linear_end": schedule["beta_end"],
-        "timesteps": schedule["num_train_timesteps"],
-        "num_timesteps_cond": 1,
-        "log_every_t": 200,
-        "first_stage_key": "jpg",
-        "cond_stage_key": "txt",
-        "image_size": unet["sample_size"],
-        "channels": unet["in_channels"],
-        "cond_stage_trainable": False,
-        "conditioning_key": "crossattn",
-        "monitor": "val/loss_simple_ema",
-        "scale_factor": vae["scaling_factor"],
-        "use_ema": False,
-        "unet_config": _unet_yaml(unet),
-        "first_stage_config": _vae_yaml(vae),
-        "cond_stage_config": {
-            "target": "ldm.modules.encoders.modules.FrozenCLIPEmbedder",
-            "params": {"version": str(clip.resolve()), "device": "cpu"},
-        },
-    }
-    target = "ldm.models.diffusion.ddpm.LatentDiffusion"
-    return json.dumps({"model": {"target": target, "params": params}}, indent=2) + "\n"
-
-
-def _unet_yaml(config: dict) -> dict:
-    widths = config["block_out_channels"]
-    params = {
-        "image_size": config["sample_size"],
-        "in_channels": config["in_channels"],
-        "out_channels": config["out_channels"],
-        "model_channels": widths[0],
-        "channel_mult": [width // widths[0] for width in widths],
-        "attention_resolutions": [2**level for level in range(len(widths))],
-        "num_res_blocks": config["layers_per_block"],
-        # diffusers calls the number of heads by this name
-        "num_heads": config["attention_head_dim"],
-        "use_spatial_transformer": True,
-        "transformer_depth": 1,
-        "context_dim": config["cross_attention_dim"],
-        "use_checkpoint": False,
-        "legacy": False,
-    }
-    return {"target": "ldm.modules.diffusionmodules.openaimodel.UNetModel", "params": params}
-
-
-def _vae_yaml(config: dict) -> dict:
-    widths = config["block_out_channels"]
-    sizes = {
-        "double_z": True,
-        "z_channels": config["latent_channels"],
-        "resolution": config["sample_size"],
-        "in_channels": config["in_channels"],
-        "out_ch": config["out_channels"],
-        "ch": widths[0],
-        "ch_mult": [width // widths[0] for width in widths],
-        "num_res_blocks": config["layers_per_block"],
-        "attn_resolutions": [],
-        "dropout": 0.0,
-    }
-    params = {
-        "embed_dim": config["latent_channels"],
-        "monitor": "val/rec_loss",
-        "ddconfig": sizes,
-        "lossconfig": {"target": "torch.nn.Identity"},
-    }
-    return {"target": "ldm.models.autoencoder.AutoencoderKL", "params": params}
-
-
 def convert(model: Path, output: Path) -> Path:
     """Write checkpoint, yaml and text folder into output; returns the checkpoint."""
     clip = output / f"{NAME}-clip"
@@ -212,7 +135,8 @@ def convert(model: Path, output: Path) -> Path:
         shutil.copy(source, clip)
     checkpoint = output / f"{NAME}.safetensors"
     save_file(to_ldm(model), checkpoint, metadata={"format": "pt"})
-    checkpoint.with_suffix(".yaml").write_text(yaml_of(model, clip), "utf-8")
+    settings = SETTINGS.read_text("utf-8").replace("CLIP_FOLDER", json.dumps(str(clip.resolve())))
+    checkpoint.with_suffix(".yaml").write_text(settings, "utf-8")
     return checkpoint
 
 
@@ -220,9 +144,8 @@ def main() -> None:
     """Read the folders from the command line and convert."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("output", type=Path, help="such as the WebUI's models/Stable-diffusion")
-    parser.add_argument("--model", type=Path, default=MODEL, help="a diffusers pipeline folder")
     args = parser.parse_args()
-    print(convert(args.model, args.output))
+    print(convert(MODEL, args.output))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from diffusers.models.transformers.transformer_2d import Transformer2DModel
 pytest.importorskip("scipy", reason="needs requirements/bench.txt")
 
 from benchmarks.models import attention_backends, unets
-from benchmarks.models.attention_backends import AUTOMATIC, MATH, implementation
+from benchmarks.models.attention_backends import MATH, implementation
 from benchmarks.parts import unet
 from benchmarks.peers import others
 from benchmarks.peers.any_unet import smallest_divisor, tiled, windowed
@@ -98,31 +98,25 @@ def _transformer(height: int, width: int) -> tuple[Any, Any, Callable[[], torch.
     return model, model.transformer_blocks[0].attn1, lambda: model(x, words).sample
 
 
-def test_windows_are_quarters_of_the_largest_grid_alone() -> None:
-    """A quarter's tokens are a batch of their own; afterwards nothing is left on the model."""
+def test_windows_are_quarters_of_the_largest_grid_shifted_alike_every_time() -> None:
+    """A quarter's tokens are a batch of their own; nothing is left, nor drawn."""
     model, run = _unet()
     whole = run()
     seen: list[tuple[int, ...]] = []
     layers = [m for path, m in model.named_modules() if path.endswith("attn1")]
     for layer in layers:
         layer.register_forward_pre_hook(lambda _, args: seen.append(tuple(args[0].shape)))
-    with torch.inference_mode(), windowed(model):
-        windows = run()
-    assert set(seen) == {(4, 64, 16), (1, 64, 16)}
-    assert not torch.allclose(windows, whole)
-    assert torch.equal(run(), whole)
-    assert not any("info" in module.__dict__ for module in model.modules())
-
-
-def test_windows_are_shifted_alike_every_time_and_leave_the_generator() -> None:
-    model, run = _unet()
     torch.manual_seed(5)
     drawn = []
     for _ in range(2):
         with torch.inference_mode(), windowed(model):
             drawn.append(run())
-    assert torch.equal(*drawn)
     after = torch.rand(1)
+    assert set(seen) == {(4, 64, 16), (1, 64, 16)}
+    assert torch.equal(*drawn)
+    assert not torch.allclose(drawn[0], whole)
+    assert torch.equal(run(), whole)
+    assert not any("info" in module.__dict__ for module in model.modules())
     torch.manual_seed(5)
     assert torch.equal(after, torch.rand(1))
 
@@ -179,16 +173,6 @@ def test_math_writes_out_the_matrix_and_must_fit() -> None:
     assert attention_backends.fits(MATH, 1, CPU)
     assert not attention_backends.fits(MATH, 10**15, CPU)
     assert attention_backends.fits("flash", 10**15, CPU)
-
-
-def test_no_backend_is_measured_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fused one that is alone is what PyTorch chooses."""
-    for usable, wanted in {
-        ("flash", MATH): [AUTOMATIC, MATH],
-        ("flash", "efficient", MATH): [AUTOMATIC, "flash", "efficient", MATH],
-    }.items():
-        monkeypatch.setattr(attention_backends, "usable", lambda *_, usable=usable: list(usable))
-        assert attention_backends.for_whole_models(CPU, torch.float32) == wanted
 
 
 @pytest.mark.parametrize("name", list(unets.CONFIGS))

@@ -12,7 +12,7 @@ from PIL import Image
 pytest.importorskip("rich", reason="needs requirements/demo.txt")
 
 from comparison.loading import Source, choose_dtype, load
-from demo import defaults, options
+from demo import options
 from demo.__main__ import main
 from demo.methods import Baseline, ToDo, ToMe
 from lib_todo import Settings
@@ -86,12 +86,6 @@ def test_bad_options(line: str, message: str, capsys: pytest.CaptureFixture[str]
         parse(line)
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
-
-
-def test_defaults_name_only_what_the_command_has() -> None:
-    known = vars(options.build_parser().parse_args([]))
-    for values in (defaults.BUILT_IN, defaults.SD1, *defaults.PAPER_SIZES.values()):
-        assert set(values) <= set(known)
 
 
 def test_it_makes_and_compares_pictures(

@@ -18,7 +18,7 @@ from comparison import metrics
 from comparison.loading import largest_grid, native_grid
 from comparison.measuring import KeyCounter, LevelKeys
 from comparison.recipe import Recipe
-from demo.compare import Result, compare, measured
+from demo.compare import Result, compare
 from demo.methods import ToDo, ToMe, make_methods
 from lib_todo import Settings
 
@@ -75,12 +75,6 @@ def test_keys_and_figures(results: list[Result]) -> None:
     assert all(r.mse > 0 and r.psnr > 0 and r.high_frequency_ratio > 0 for r in (todo, tome))
 
 
-def test_without_a_baseline_nothing_is_compared(sampler: Any) -> None:
-    recipe = dataclasses.replace(RECIPE, first=None, steps=1)
-    (result,) = compare(sampler, recipe, [METHODS[1]], 1, lambda *_: None)
-    assert (result.to_dict()["speedup"], result.psnr) == ({"step": None, "total": None}, None)
-
-
 def test_the_pipeline_is_as_before_also_when_stopped(sampler: Any) -> None:
     def stop(title: str, done: int, total: int) -> None:
         if title == "ToMe, 1 of 1" and done == total - 1:
@@ -95,11 +89,14 @@ def test_the_pipeline_is_as_before_also_when_stopped(sampler: Any) -> None:
     assert hooks == []
 
 
-def test_a_window_shows_in_the_mean_of_the_keys(sampler: Any) -> None:
+def test_a_window_shows_in_the_keys_and_without_a_baseline_nothing_is_compared(
+    sampler: Any,
+) -> None:
     half = ToDo(Settings(threshold=8, factor=2, end=0.5))
     recipe = dataclasses.replace(RECIPE, first=None)
-    run = measured(sampler, recipe, half, None, lambda *_: None)
-    assert run.levels[0] == LevelKeys(192, 3, (192 + 48) / 2)
+    (result,) = compare(sampler, recipe, [half], 1, lambda *_: None)
+    assert result.runs[0].levels[0] == LevelKeys(192, 3, (192 + 48) / 2)
+    assert (result.to_dict()["speedup"], result.psnr) == ({"step": None, "total": None}, None)
 
 
 def test_grids(sampler: Any) -> None:

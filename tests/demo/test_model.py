@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
 pytest.importorskip("rich", reason="needs requirements/demo.txt")
 from safetensors.torch import load_file
@@ -73,7 +74,7 @@ def test_conversion_keeps_every_weight_under_a_name_of_its_own() -> None:
 def test_the_converted_files_name_each_other_and_are_read_as_one_file(
     pipe: Any, checkpoint: Path
 ) -> None:
-    params = json.loads(checkpoint.with_suffix(".yaml").read_text("utf-8"))["model"]["params"]
+    params = yaml.safe_load(checkpoint.with_suffix(".yaml").read_text("utf-8"))["model"]["params"]
     clip = Path(params["cond_stage_config"]["params"]["version"])
     assert params["parameterization"] == "v"
     assert {file.name for file in clip.iterdir()} >= {"vocab.json", "merges.txt", "config.json"}
@@ -88,7 +89,7 @@ def test_ldms_own_unet_computes_the_same(pipe: Any, checkpoint: Path) -> None:
     module = pytest.importorskip(
         "ldm.modules.diffusionmodules.openaimodel", reason="needs stable-diffusion-sdkit"
     )
-    config = json.loads(checkpoint.with_suffix(".yaml").read_text("utf-8"))
+    config = yaml.safe_load(checkpoint.with_suffix(".yaml").read_text("utf-8"))
     unet = module.UNetModel(**config["model"]["params"]["unet_config"]["params"]).eval()
     state, prefix = load_file(checkpoint), PREFIXES["unet"]
     unet.load_state_dict(

@@ -32,9 +32,3 @@ def test_the_script_enlarges_a_picture(tmp_path: Path) -> None:
     # six steps at a strength of 0.5, the first two led in; the largest level has 32 × 32 tokens
     told = dict(re.findall(r"^(\w+): ToDo: (1024 → [\w ]+) keys.*6 of 6 steps", done.stdout, re.M))
     assert told == {"paper": "1024 → 256", "balanced": "1024 → 256 or 121"}
-
-
-def test_the_page_shows_the_scripts_own_command() -> None:
-    page = (ROOT / "docs" / "diffusers.md").read_text()
-    assert f"python {SCRIPT} --out" in page
-    assert f"python {SCRIPT} --out" in (ROOT / SCRIPT).read_text()

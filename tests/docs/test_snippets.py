@@ -17,7 +17,7 @@ import diffusers_models as models
 import diffusers_stand_in
 from webui_stand_in import webui
 
-from lib_todo import Report, Settings, SettingsError
+from lib_todo import Report, Settings
 
 WEBUI = "127.0.0.1:7860"
 ALL = [block for page in PAGES for block in blocks(page)]
@@ -77,38 +77,3 @@ def test_the_blocks_of_readme_are_found() -> None:
     of_readme = [block.text for block in ALL if block.page.name == "README.md"]
     assert sum("token_downsampling(" in text for text in of_readme) >= 1
     assert sum("/sdapi/v1/" in text for text in of_readme) >= 1
-
-
-@pytest.mark.parametrize(
-    ("text", "error"),
-    [
-        ("unknown_name", NameError),
-        ("from lib_todo import Settings\nSettings(factor=99)", SettingsError),
-        (
-            "import requests\n"
-            f"post = lambda args: requests.post('http://{WEBUI}/sdapi/v1/txt2img', json="
-            "{'alwayson_scripts': {'ToDo': {'args': args}}}).json()['images']\n"
-            "post([{'factor': 2}])\n"
-            "post([{'factor': 99}])",
-            KeyError,
-        ),
-        (
-            "from lib_todo import Settings, token_downsampling\n"
-            "with token_downsampling(Settings()) as report:\n    pass",
-            AssertionError,
-        ),
-    ],
-    ids=["unknown name", "bad settings", "bad request", "nothing pooled"],
-)
-def test_a_wrong_block_fails(
-    text: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    with pytest.raises(error):
-        run_python(Block(ROOT / "README.md", 1, "python", text), monkeypatch, tmp_path)
-
-
-def test_an_open_fence_is_seen(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    page.write_text("```python\nprint(1)\n")
-    with pytest.raises(ValueError, match="fence"):
-        list(blocks(page))

@@ -58,10 +58,6 @@ def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(folder.iterdir())
 
 
-def test_the_library_is_typed() -> None:
-    assert "lib_todo/py.typed" in LIBRARY
-
-
 def test_the_source_archive_holds_the_library_and_its_papers(sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
         top = f"sd_webui_todo-{lib_todo.__version__}/"
@@ -73,6 +69,7 @@ def test_the_source_archive_holds_the_library_and_its_papers(sdist: Path) -> Non
 def test_the_wheel_holds_the_library_alone(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name for name in names if ".dist-info/" not in name} == LIBRARY
+    assert "lib_todo/py.typed" in names
 
 
 def test_what_the_wheel_says_of_itself(wheel: Path) -> None:

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import torch
+import yaml
 from comfy import model_base, model_patcher, sd, supported_models
 from comfy.model_detection import detect_unet_config
 from comfy.sd1_clip import SDTokenizer
@@ -104,4 +105,5 @@ def _at_clips_numbers(vectors: torch.Tensor) -> torch.Tensor:
 
 def _vae(convert: ModuleType, state: dict) -> sd.VAE:
     vae = {name.removeprefix(VAE): weight for name, weight in state.items() if name.startswith(VAE)}
-    return sd.VAE(sd=vae, config=convert._vae_yaml(_json("vae")))
+    settings = yaml.safe_load(convert.SETTINGS.read_text("utf-8"))["model"]["params"]
+    return sd.VAE(sd=vae, config=settings["first_stage_config"])
