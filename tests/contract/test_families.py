@@ -86,7 +86,11 @@ def test_several_families_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert calls(report) == 2
 
 
-@pytest.mark.parametrize("member", [None, lambda: None, "CrossAttention", LdmAttention()], ids=repr)
+@pytest.mark.parametrize(
+    "member",
+    [None, lambda: None, "CrossAttention", LdmAttention()],
+    ids=["None", "function", "name", "instance"],
+)
 def test_what_is_no_class_is_no_attention(member: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     only(monkeypatch, {LDM: {"SpatialTransformer": LdmTransformer, "CrossAttention": member}})
     with token_downsampling(BY_TWO):
