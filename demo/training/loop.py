@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
 import os
 import time
@@ -48,7 +47,7 @@ class Run:
     ) -> None:
         self.name, self.folder, self.module = name, folder, module
         self.lr, self.steps = lr, steps
-        self.step, self.seconds = 0, 0.0
+        self.step = 0
         self.losses: list[float] = []
         self.ema = Ema(module, decay)
         self.optimizer = torch.optim.AdamW(
@@ -68,34 +67,28 @@ class Run:
         self.module.load_state_dict(state["module"])
         self.ema.shadow.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.seconds = state["step"], state["seconds"]
-        self.losses = state["losses"]
+        self.step, self.losses = state["step"], state["losses"]
 
     def save(self) -> None:
-        """Write the checkpoint and the losses; a crash half-way leaves the former ones."""
+        """Write the checkpoint; a crash half-way leaves the former one."""
         state = {
             "module": self.module.state_dict(),
             "ema": self.ema.shadow.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
-            "seconds": self.seconds,
             "losses": self.losses,
         }
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = self.checkpoint.with_suffix(".partial")
         torch.save(state, partial)
         os.replace(partial, self.checkpoint)
-        record = {"steps": self.step, "seconds": self.seconds, "losses": self.losses}
-        self.checkpoint.with_suffix(".json").write_text(json.dumps(record))
 
     def go(self, minutes: float, loss_of: Callable[[int, torch.Generator], Any]) -> None:
         """Train until the last step or until the minutes are over, whichever is first."""
         started = saved = time.monotonic()
-        before = self.seconds
         with tqdm(total=self.steps, initial=self.step, desc=self.name, mininterval=10) as bar:
             while self.step < self.steps and time.monotonic() - started < minutes * 60:
                 self._one_step(loss_of)
-                self.seconds = before + time.monotonic() - started
                 bar.update()
                 bar.set_postfix(loss=f"{sum(self.losses[-100:]) / len(self.losses[-100:]):.4f}")
                 if time.monotonic() - saved > SAVE_EVERY_SECONDS:

@@ -119,11 +119,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--stage", required=True, choices=STAGES, help="run them in this order")
     parser.add_argument("--minutes", type=float, default=10.0, help="stop and save after this long")
-    parser.add_argument("--threads", type=int, default=0, help="PyTorch's threads; 0: its default")
     parser.add_argument("--output", type=Path, default=MODEL, help="where export writes")
     args = parser.parse_args()
-    if args.threads:
-        torch.set_num_threads(args.threads)
     STAGES[args.stage](args)
 
 
