@@ -1,7 +1,8 @@
 """Run the tests that matter for a change: `make quick`, or with the names of files.
 
-Without names the change is what git sees as different from the last commit. For a module those
-are the test files named after it; without any, the tests that import it; for a test itself.
+Without names the change is what git sees as different from the last commit. What matters for a
+module are the test files named after it; else those that import it; else those of the modules that
+import it. A changed test matters itself.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ def changed() -> list[str]:
     return [line[3:].strip('"') for line in done.stdout.splitlines()]
 
 
-def tests_for(name: str, tests: list[Path]) -> list[Path]:
-    """The test files that matter for a file."""
+def tests_for(name: str, tests: list[Path], last: bool = False) -> list[Path]:
+    """The test files that matter for a file; those of its importers not if it is the `last`."""
     path = ROOT / name
     if path in tests:
         return [path]
@@ -34,15 +35,17 @@ def tests_for(name: str, tests: list[Path]) -> list[Path]:
     named = [test for test in tests if word.search(test.stem)]
     if named:
         return named
-    # `import a.b.c`, `from a.b.c import`, `from a.b import c`
-    *package, module = path.relative_to(ROOT).with_suffix("").parts
-    dotted = re.escape(".".join(package))
+    # the last part of what is imported, from a package or relatively, is enough to tell modules
     importing = re.compile(
-        rf"\b{dotted}\.{module}\b|from {dotted} import [^\n]*\b{module}\b|^import {module}\b"
-        rf"|^from {module} import",
+        rf"^ *(from|import) [\w.]*\b{path.stem}\b|^ *from [\w.]+ import [^\n]*\b{path.stem}\b",
         re.MULTILINE,
     )
-    return [test for test in tests if importing.search(test.read_text("utf-8"))]
+    found = [test for test in tests if importing.search(test.read_text("utf-8"))]
+    if found or last:
+        return found
+    modules = sorted((ROOT / path.relative_to(ROOT).parts[0]).rglob("*.py"))
+    importers = [each for each in modules if importing.search(each.read_text("utf-8"))]
+    return [test for each in importers for test in tests_for(str(each), tests, last=True)]
 
 
 def main() -> int:
