@@ -104,10 +104,12 @@ def test_the_text_is_whole_in_an_example(
 ) -> None:
     """At the size that it ships; on the canvas its picture is the one of the page in docs."""
     folder = Path(os.environ.get("TODO_SCREENSHOTS", tmp_path))
-    opened = workflows.with_small_model(workflows.HIRES)
-    for kind in ("KSampler",):
-        for node in [node for node in opened["nodes"] if node["type"] == kind]:
+    opened = workflows.on_small_model(workflows.HIRES, 2)
+    for node in opened["nodes"]:
+        if node["type"] == "KSampler":
             node["widgets_values"][0] = random.randrange(2**32)
+        if node.get("title") == "Prompt":
+            node["widgets_values"] = ["a fox on a beach"]
     with open_page(comfyui, vue_nodes=vue_nodes) as page:
         page.open(opened)
         page.run_to_the_end()

@@ -27,14 +27,20 @@ def workflow(name: str) -> Workflow:
     return json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
 
 
-def with_small_model(name: str) -> Workflow:
-    """The same on a model of the tests, its sizes and the threshold a quarter of what they are."""
+def on_small_model(name: str, smaller: int) -> Workflow:
+    """The same on a model of the tests, its sizes divided by `smaller`."""
     opened = workflow(name)
     node_of(opened, "CheckpointLoaderSimple").update(
         type=CHECKPOINTS[name], inputs=[], widgets_values=[]
     )
     size = node_of(opened, "EmptyLatentImage")
-    size["widgets_values"][:2] = [side // SMALLER for side in size["widgets_values"][:2]]
+    size["widgets_values"][:2] = [side // smaller for side in size["widgets_values"][:2]]
+    return opened
+
+
+def with_small_model(name: str) -> Workflow:
+    """The same at the model's own sizes, with ToDo Settings that know them."""
+    opened = on_small_model(name, SMALLER)
     link = opened["last_link_id"] = opened["last_link_id"] + 1
     opened["last_node_id"] += 1
     todo = node_of(opened, "ToDo")
