@@ -21,8 +21,8 @@ def sdxl(*chain: Step, **more: object) -> Graph:
     [
         ({}, {(256, 64), (64, 64)}),
         ({"deep_factor": 2}, {(256, 64), (64, 16)}),
-        # the preset balanced at twice the trained size: by the paper's 2 in the first quarter of the
-        # steps, then by 3 on the largest level and by 2 below it
+        # the preset balanced at twice the trained size: by the paper's 2 in the first quarter of
+        # the steps, then by 3 on the largest level and by 2 below it
         ({"factor": 0, "deep_factor": 0}, {(256, 64), (64, 64), (256, 36), (64, 16)}),
         ({"threshold": 16}, {(256, 256), (64, 64)}),
     ],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import checkpoint, image_prompt, neighbours, sdxl, watch
+from . import checkpoint, image_prompt, neighbours, sdxl, video, watch
 
 
 class DemoCheckpoint(io.ComfyNode):
@@ -31,7 +31,8 @@ class DemoCheckpoint(io.ComfyNode):
 
 class TestNodes(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [DemoCheckpoint, *sdxl.NODES, *image_prompt.NODES, *neighbours.NODES]
+        nodes = (sdxl, video, image_prompt, neighbours)
+        return [DemoCheckpoint, *(node for module in nodes for node in module.NODES)]
 
 
 async def comfy_entrypoint() -> TestNodes:

@@ -67,13 +67,14 @@ class SDXLCheckpoint(io.ComfyNode):
 
     @classmethod
     def execute(cls) -> io.NodeOutput:
-        model = patcher()
+        model = patcher(TinySDXL, UNET)
         watch.watch(model.model.diffusion_model)
         return io.NodeOutput(model, Prompt(), checkpoint.load()[2])
 
 
-def patcher() -> model_patcher.ModelPatcher:
-    config = TinySDXL(dict(UNET))
+def patcher(kind: Any, unet: dict[str, Any]) -> model_patcher.ModelPatcher:
+    """A model of that kind with a U-Net of that configuration, its weights random."""
+    config = kind(dict(unet))
     config.set_inference_dtype(torch.float32, None)
     model = config.get_model({}, "", device="cpu")
     torch.manual_seed(0)
