@@ -17,7 +17,7 @@ AUTOMATIC = "automatic"
 DEFAULT_PRESET = "balanced"
 PRESET_HELP = (
     "balanced: faster than the paper's ToDo, with no more error. fast: faster still, for a quick "
-    "look. close: the paper's speed at a tenth of its error. paper: as published. For other "
+    "look. close: the paper's speed at a fraction of its error. paper: as published. For other "
     "settings, connect ToDo Settings here."
 )
 

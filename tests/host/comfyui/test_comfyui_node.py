@@ -72,7 +72,7 @@ def test_areas_of_other_sizes_do_not_count_a_layer_twice(comfyui: ComfyHost) -> 
     with comfyui.log_since() as lines:
         comfyui.run(graph)
     (said,) = [line for line in lines if "ToDo" in line]
-    assert "1024 → 256 keys, 576 → 144 keys in 3 of 10 self-attention layers" in said
+    assert "1024 → 256, 576 → 144 keys in 3 of 10 self-attention layers" in said
 
 
 @pytest.mark.parametrize("name", ["ToDo", "ToDoSettings"])
