@@ -283,7 +283,7 @@ def test_the_text_says_what_was_left_alone_and_why_nothing_was_pooled() -> None:
     left = Sampling(SETTINGS, SIGMAS, "euler")
     call(left)
     call(left, replaced=(("input", 1),))
-    assert short_text(left, None).startswith("64×64: 1 of 1 self-attention layers, in ")
+    assert short_text(left, None).startswith("64×64: 1 of 1 self-attention layers,\nin ")
     assert "1 replaced by another node" in short_text(left, None)
     small = Sampling(Settings(threshold=8), SIGMAS, "euler")
     call(small)

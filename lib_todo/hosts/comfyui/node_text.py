@@ -28,8 +28,8 @@ def short_text(sampling: Sampling, shape: UNetShape | None) -> str:
         why = report.line().removeprefix("ToDo: ")
         return f"{where}: {why}"
     (counts,) = report.passes.values()
-    faster = [text.replace(", ", ",\n") for text in expected(sampling, shape)]
-    return ";\n".join([f"{where}: {layers_and_steps(counts, [])}", *faster])
+    told = [f"{where}: {layers_and_steps(counts, [])}", *expected(sampling, shape)]
+    return ";\n".join(told).replace(", ", ",\n")
 
 
 def size_in_words(latent: Grid | None) -> str:

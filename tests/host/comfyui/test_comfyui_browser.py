@@ -13,7 +13,7 @@ from comfyui_page import chromium, open_page
 from graphs import SAVED_LATENT, TODO, hires, text2image, with_image
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no chromium here")
-POOLED = "256×256: 3 of 10 self-attention layers, in all 4 steps;\nexpected: "
+POOLED = "256×256: 3 of 10 self-attention layers,\nin all 4 steps;\nexpected: "
 
 
 def on_canvas(graph: Graph) -> Graph:
