@@ -87,33 +87,31 @@ def _rate(work: Sequence[Workload], device: torch.device) -> float:
             call()
 
     run()
-    return sum(amount for _, amount in work) / statistics.median(
-        _seconds(run, device) for _ in range(ROUNDS)
-    )
-
-
-def _seconds(call: Callable[[], None], device: torch.device) -> float:
-    # on a CPU only this process's time: other processes slow all kinds of work alike
-    clock = time.process_time if device.type == "cpu" else time.perf_counter
-    _wait(device)
-    start = clock()
-    call()
-    _wait(device)
-    return clock() - start
+    return sum(amount for _, amount in work) / _seconds(run, device, ROUNDS)
 
 
 def _launch(**like: Any) -> float:
     """Seconds of Python for one operation as the cost model counts them."""
-    call, operations = workloads.block(**like)
+    call, operations = workloads.launching(**like)
     call()
+    return _seconds(call, like["device"], 10 * ROUNDS, waits=False) / operations
+
+
+def _seconds(
+    call: Callable[[], Any], device: torch.device, rounds: int, waits: bool = True
+) -> float:
+    """The median; `waits`: until a GPU is done, not only until it has been told what to do."""
+    # on a CPU only this process's time: other processes slow all kinds of work alike
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
     times = []
-    for _ in range(10 * ROUNDS):
-        _wait(like["device"])
-        start = time.perf_counter()
+    for _ in range(rounds):
+        _wait(device)
+        start = clock()
         call()
-        # without waiting for the GPU
-        times.append(time.perf_counter() - start)
-    return statistics.median(times) / operations
+        if waits:
+            _wait(device)
+        times.append(clock() - start)
+    return statistics.median(times)
 
 
 def _wait(device: torch.device) -> None:

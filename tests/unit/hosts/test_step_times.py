@@ -69,8 +69,13 @@ def test_the_gain_is_of_pictures_like_this_one_also_after_a_restart(
         assert anew.seen({"latent": [128, 128], "sampler": "Euler"}, SETTINGS) == Seen(2, 3)
         assert anew.seen({"latent": [64, 64]}, SETTINGS) is None
         assert anew.seen(kind(), Settings.from_preset("paper")) is None
-    file.write_text("[")
-    assert started().seen(kind(), SETTINGS) is None
+    for broken in ("[", '{"a": 1}'):
+        file.write_text(broken)
+        assert started().seen(kind(), SETTINGS) is None
+    file.unlink()
+    file.mkdir()
+    # nothing can be written there: the picture is made all the same
+    make(started(), now, None, [1.0] * 10, kind())
 
 
 def different() -> dict[str, Any]:

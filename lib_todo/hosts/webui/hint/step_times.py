@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -93,10 +94,9 @@ class StepTimes:
 
     def seen(self, known: Kind, settings: Settings) -> Seen | None:
         """What was seen of the latest pictures with these settings that agree in what is known."""
-        wanted = json.loads(json.dumps(dict(known)))
         for entry in reversed(self._all().values()):
             ours, without = (entry["seconds"].get(s) for s in (_name(settings), ""))
-            if ours and without and wanted.items() <= entry["kind"].items():
+            if ours and without and known.items() <= entry["kind"].items():
                 times = statistics.median(without) / statistics.median(ours)
                 return Seen(times, len(ours) + len(without))
         return None
@@ -104,7 +104,13 @@ class StepTimes:
     def _all(self) -> dict[str, Any]:
         if self._kept is None:
             file = self._file()
-            self._kept = read(file) if file else {}
+            found = read(file) if file else {}
+            # a file that somebody changed must not end a generation
+            self._kept = {
+                key: entry
+                for key, entry in found.items()
+                if isinstance(entry, dict) and entry.keys() >= {"kind", "seconds"}
+            }
         return self._kept
 
     def _keep(self, kind: Kind, key: str, settings: Settings | None, found: float | None) -> None:
@@ -118,7 +124,8 @@ class StepTimes:
         self._kept = dict(list(kept.items())[-KINDS:])
         file = self._file()
         if file:
-            write(file, self._kept)
+            with contextlib.suppress(OSError):
+                write(file, self._kept)
 
 
 times = StepTimes(file=functools.partial(machine.file, "todo-steps.json"))
@@ -159,19 +166,15 @@ def kind_of(p: Any, params: Any, sampler: str | None, attention: str) -> Kind:
     others = sorted((k, str(v)) for k, v in written.items() if not k.startswith("ToDo "))
     lengths = [_length(getattr(params, name, None)) for name in ("text_cond", "text_uncond")]
     checkpoint = getattr(getattr(p, "sd_model", None), "sd_checkpoint_info", None)
+    grid = tuple(latent.shape[-2:]) if latent is not None else None
+    file, images = getattr(checkpoint, "filename", None), getattr(p, "batch_size", 1)
     return {
-        **known_before(
-            getattr(checkpoint, "filename", None),
-            tuple(latent.shape[-2:]) if latent is not None else None,
-            getattr(p, "batch_size", 1),
-            sampler,
-            attention,
-        ),
+        **known_before(file, grid, images, sampler, attention),
         "guidance": getattr(p, "cfg_scale", None) != 1,
         # more of them with AND in the prompt; in calls of their own where the lengths differ
         "conditions": latent.shape[0] if latent is not None else None,
         "one length": lengths[0] == lengths[1],
-        "early": getattr(p, "s_min_uncond", None),
+        "early": str(getattr(p, "s_min_uncond", None)),
         "others": hashlib.sha256(repr(others).encode()).hexdigest()[:16],
     }
 
@@ -192,7 +195,7 @@ def known_before(
         "images": images,
         "sampler": sampler,
         "attention": attention,
-        "options": [data.get(name) for name in OPTIONS],
+        "options": [str(data.get(name)) for name in OPTIONS],
     }
 
 
