@@ -10,13 +10,12 @@ from __future__ import annotations
 import functools
 
 import torch
-from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 
 def maximum(image: torch.Tensor, small: tuple[int, int]) -> torch.Tensor:
     """The largest value of each cell: `[b, h, w, c]` to `[b, *small, c]`."""
     for axis, cells in enumerate(small, 1):
-        places, _ = _cells(image.shape[axis], cells, image.device)
+        places, _ = _cells(image, axis, cells)
         image = _members(image, axis, cells, places).amax(axis + 1)
     return image
 
@@ -25,7 +24,7 @@ def mean(image: torch.Tensor, small: tuple[int, int]) -> torch.Tensor:
     """The mean of each cell, computed in float32: `[b, h, w, c]` to `[b, *small, c]`."""
     pooled = image.float()
     for axis, cells in enumerate(small, 1):
-        places, weights = _cells(image.shape[axis], cells, image.device)
+        places, weights = _cells(image, axis, cells)
         shape = [1] * (image.ndim + 1)
         shape[axis], shape[axis + 1] = weights.shape
         members = _members(pooled, axis, cells, places) * weights.reshape(shape)
@@ -37,11 +36,10 @@ def _members(image: torch.Tensor, axis: int, small: int, places: torch.Tensor) -
     return image.index_select(axis, places).unflatten(axis, (small, -1))
 
 
-def _cells(side: int, small: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    if _get_current_dispatch_mode() is not None:
-        # a tensor made while the model is traced or exported belongs to that trace: do not cache it
-        return _tensors(side, small, device)
-    return _kept(side, small, device)
+def _cells(image: torch.Tensor, axis: int, cells: int) -> tuple[torch.Tensor, torch.Tensor]:
+    # tensors made for one of torch.export's own class belong to its trace: do not keep them
+    make = _kept if type(image) is torch.Tensor else _tensors
+    return make(image.shape[axis], cells, image.device)
 
 
 @functools.lru_cache(maxsize=128)

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from .interception import bound, calls
-from .interception.families import import_what_loads_later, model_classes
+from .interception import active, calls
+from .interception.families import import_what_loads_later, is_model
 from .runs.run import Run
 from .settings import Settings
 
@@ -48,12 +48,12 @@ class Binding(Run):
         if self.enabled:
             calls.install(self)
         itself = weakref.ref(self)
-        for other in bound.bind(models, self, on_end=lambda: _end_without_models(itself())):
+        for other in active.bind(models, self, on_end=lambda: _end_without_models(itself())):
             calls.uninstall(other)
 
     def remove(self) -> None:
         """Stop pooling these models' calls. Calling it again does nothing."""
-        bound.unbind(self)
+        active.unbind(self)
         calls.uninstall(self)
 
     def __enter__(self) -> Binding:
@@ -64,18 +64,17 @@ class Binding(Run):
 
 
 def _end_without_models(binding: Binding | None) -> None:
-    if binding is not None and binding not in bound.runs():
+    if binding is not None and binding not in active.bound_runs():
         calls.uninstall(binding)
 
 
 def _models_of(target: Any) -> list[nn.Module]:
     """The models in a pipeline or module, each once."""
     import_what_loads_later()
-    classes = model_classes()
     components = getattr(target, "components", None)
     parts = components.values() if isinstance(components, dict) else [target]
     modules = [m for part in parts if isinstance(part, nn.Module) for m in part.modules()]
-    found = list(dict.fromkeys(module for module in modules if isinstance(module, classes)))
+    found = list(dict.fromkeys(module for module in modules if is_model(module)))
     if not found:
         raise TypeError(
             f"ToDo: bind: no U-Net in {type(target).__name__}: target must be a diffusers pipeline "

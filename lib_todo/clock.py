@@ -62,6 +62,8 @@ class TimestepClock:
         # places in the schedule: of the sampling's first call, and of the last one
         self._begin: int | None = None
         self._place: int | None = None
+        # whether the schedule is gone through backwards, as inversion does
+        self._rises = False
 
     def expect_sampling(self, schedule: Schedule | None = None) -> None:
         """Say that the next call begins a sampling of its own, whatever its timestep."""
@@ -74,7 +76,7 @@ class TimestepClock:
         if self._last is None or self._goes_back(timestep, place):
             self.sampling = self._samplings.draw()
             self.step = 0
-            self._first, self._begin = timestep, place
+            self._first, self._begin, self._rises = timestep, place, False
         elif timestep != self._last:
             self.step += 1
         self._last, self._place = timestep, place
@@ -87,9 +89,22 @@ class TimestepClock:
         return places.index(timestep) if timestep in places else None
 
     def _goes_back(self, timestep: float, place: int | None) -> bool:
-        if place is not None and self._place is not None:
-            return place < self._place
-        return self._last is not None and timestep > self._last
+        if place is None or self._place is None or self.schedule is None:
+            return self._last is not None and timestep > self._last
+        if place == self._place:
+            return False
+        if self.step == 0 and self._place == len(self.schedule.places) - 1 == place + 1:
+            # from the last timestep to the one before it: DDIM inversion, by hand
+            self._rises = True
+        return (place < self._place) != self._rises
+
+    def _done_of(self) -> tuple[int, int] | None:
+        """How many of the sampling's timesteps are behind, of how many; None without a schedule."""
+        if not self.schedule or self._begin is None or self._place is None:
+            return None
+        if self._rises:
+            return self._begin - self._place, self._begin + 1
+        return self._place - self._begin, len(self.schedule.places) - self._begin
 
     @property
     def fraction(self) -> float | None:
@@ -98,8 +113,9 @@ class TimestepClock:
         Of the schedule's timesteps; without one, of the way from the sampling's first timestep to
         0. None where neither is known.
         """
-        if self.schedule and self._begin is not None and self._place is not None:
-            return (self._place - self._begin) / (len(self.schedule.places) - self._begin)
+        known = self._done_of()
+        if known:
+            return known[0] / known[1]
         if self._last is None or self._first <= 0:
             return None
         return min(max(1 - self._last / self._first, 0.0), 1.0)
@@ -110,11 +126,11 @@ class TimestepClock:
         if self._last is None:
             return None
         shown = None
-        if self.schedule and self._begin is not None and self._place is not None:
-            total = len(self.schedule.places) - self._begin
+        known = self._done_of()
+        if self.schedule and known:
+            done, total = known
             steps = -(-total // self.schedule.a_step)
-            step = (self._place - self._begin) * steps // total
-            shown = (self.sampling, self.pass_name, step)
+            shown = (self.sampling, self.pass_name, done * steps // total)
         return Moment(
             self.pass_name,
             sampling=self.sampling,

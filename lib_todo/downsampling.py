@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .callers import caller
-from .interception import active, calls, compiled
-from .interception.pooling_in_graphs import plan_text
+from .interception import active, calls
 from .report import Report
 from .runs.run import Run
 from .settings import Settings
@@ -40,7 +39,6 @@ class token_downsampling(Run):  # noqa: N801  a context manager, named as one is
         super().__init__(settings)
         self._entries: list[active.Entry] = []
         self._owner: Callable[[], Any] = lambda: None
-        self._outer_plans: list[str] = []
 
     def __enter__(self) -> Report:
         if self._entries and self._owner() is not caller():
@@ -48,18 +46,16 @@ class token_downsampling(Run):  # noqa: N801  a context manager, named as one is
                 "ToDo: this token_downsampling is in use in another thread or task; give each one "
                 "of its own: they can share the Settings"
             )
-        if self.enabled:
-            calls.install(self)
         self._owner = weakref.ref(caller())
-        self._entries.append(active.enter(self))
-        self._outer_plans.append(compiled.here.plan)
-        compiled.here.plan = plan_text(self.settings, None) if self.enabled else ""
         self._lanes.forget()
         self.report.enter()
+        if self.enabled:
+            calls.install(self)
+        # last: nothing after it may fail
+        self._entries.append(active.enter(self))
         return self.report
 
     def __exit__(self, *exc_info: object) -> None:
         active.leave(self._entries.pop())
-        compiled.here.plan = self._outer_plans.pop()
         if self.enabled:
             calls.uninstall(self)

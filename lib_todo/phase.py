@@ -43,33 +43,39 @@ def phase_order(factor: float) -> tuple[Phase, ...]:
 
 
 class PhaseCounter:
-    """Counts, for each layer, the steps in which it was pooled: its phase follows from that.
+    """Counts the steps in which a transformer was pooled: the phase of its layers follows from that.
 
     The sampler's step number would not do: where an extension such as DeepCache skips the deep
     blocks in every second step, they would only ever see half of the phases.
     """
 
     def __init__(self) -> None:
-        # for each layer: the sampling, the last pooled step, and how many came before it
-        self._seen: weakref.WeakKeyDictionary[Any, tuple[int, int, int]] = (
+        # by owner and key: the sampling, the last pooled step, and how many came before it
+        self._seen: weakref.WeakKeyDictionary[Any, dict[str, tuple[int, int, int]]] = (
             weakref.WeakKeyDictionary()
         )
 
-    def phase(self, layer: Any, sampling: int, step: int, factor: float, hold: int) -> Phase:
-        """The layer's phase in this step, the same for every call within it.
+    def phase(
+        self, owner: Any, sampling: int, step: int, factor: float, hold: int, key: str = ""
+    ) -> Phase:
+        """The phase in this step, the same for every call within it.
 
         Args:
-            layer: the attention module.
+            owner: the transformer, or the model of a graph.
             sampling: its number; another one restarts the count.
             step: any number that differs from one step to the next.
             factor: per axis.
             hold: for how many steps in a row a phase is kept; 0 keeps the first one for good.
+            key: tells an owner's counts apart.
         """
-        last_sampling, last_step, count = self._seen.get(layer, (None, None, -1))
+        seen = self._seen.get(owner)
+        if seen is None:
+            seen = self._seen[owner] = {}
+        last_sampling, last_step, count = seen.get(key, (None, None, -1))
         if last_sampling != sampling:
             count = -1
         if (last_sampling, last_step) != (sampling, step):
             count += 1
-            self._seen[layer] = sampling, step, count
+            seen[key] = sampling, step, count
         order = phase_order(factor)
         return order[count // hold % len(order)] if hold else order[0]

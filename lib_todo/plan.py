@@ -129,25 +129,19 @@ def pass_wanted(pass_name: str, passes: str) -> bool:
     return passes in ("both", pass_name)
 
 
-def decide(
-    grid: Grid, largest: Grid, settings: Settings, moment: Moment
-) -> tuple[float, Reason | None]:
-    """The factor for a self-attention layer, and why it is left alone (None: it is pooled).
+def decide(grid: Grid, largest: Grid, settings: Settings) -> tuple[float, Reason | None]:
+    """The factor of a self-attention layer, and why the rule leaves it alone (None: it does not).
 
     Args:
         grid: the layer's (height, width) in tokens.
-        largest: the largest grid of the evaluation that is under way.
-        settings: what was asked for.
-        moment: where the evaluation stands in its sampling. A step whose position is not known
-            counts as inside the window.
+        largest: the largest grid of the model's call that is under way.
+        settings: what holds in this step.
     """
     if not takes_part(grid, largest, settings):
         return 1, Reason.BELOW_THRESHOLD
     factor = layer_factor(grid, largest, settings)
-    if factor == 1:
-        return 1, Reason.FACTOR_ONE
-    reason = why_none_pooled(settings, moment)
-    return (factor, None) if reason is None else (1, reason)
+    unchanged = pooled_grid(grid, factor) == grid
+    return (1, Reason.FACTOR_ONE) if unchanged else (factor, None)
 
 
 def why_none_pooled(settings: Settings, moment: Moment) -> Reason | None:

@@ -8,7 +8,6 @@ import math
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from . import adaptive_pooling
 from .fields import METHODS, PHASED_METHODS, SettingsError
@@ -17,6 +16,61 @@ from .plan import Grid, pooled_grid
 
 # where PyTorch's adaptive pooling fails for sizes that do not divide: max is wrong, average missing
 WITHOUT_ADAPTIVE_POOLING = {"mps"}
+
+
+class Pooling:
+    """How the tokens of one grid become fewer: by which factor and method, and which are taken.
+
+    The tokens that `nearest` and `nearest-exact` take are an index, `[h'·w']`, so that a phase is
+    data: one gather takes them whatever the factor, and a graph of torch.compile has the index as an
+    input of constant shape.
+
+    Args:
+        grid: `(h, w)` in tokens.
+        factor: per axis, see `pool_tokens`.
+        method: see `pool_tokens`.
+        phase: see `pool_tokens`.
+        device: where the tokens are.
+
+    Attributes:
+        tokens: h·w.
+        kept: h'·w'.
+        text: tells it from others but for the phase.
+    """
+
+    def __init__(
+        self, grid: Grid, factor: float, method: str, phase: Phase, device: torch.device
+    ) -> None:
+        _check(factor, method, phase)
+        small = pooled_grid(grid, factor)
+        self.grid, self.factor, self.method, self.phase = grid, factor, method, phase
+        self.tokens, self.kept = grid[0] * grid[1], small[0] * small[1]
+        self.text = f"{self.tokens} {self.kept} {method}"
+        self.index = None
+        if method in PHASED_METHODS:
+            rows, columns = (
+                token_places(side, cells, factor, method, place)
+                for side, cells, place in zip(grid, small, phase)
+            )
+            taken = [row * grid[1] + column for row in rows for column in columns]
+            self.index = _as_index(taken, device)
+
+    def take(self, tokens: torch.Tensor) -> torch.Tensor:
+        """The pooled tokens of one or several grids: `[b, n·h·w, c]` to `[b, n·h'·w', c]`."""
+        if tokens.shape[1] != self.tokens:
+            batch, _, width = tokens.shape
+            return self.take(tokens.reshape(-1, self.tokens, width)).reshape(batch, -1, width)
+        # torch.export hands over tensors of a class of its own, which must not meet a real index
+        if self.index is None or type(tokens) is not torch.Tensor:
+            return pool_tokens(tokens, self.grid, self.factor, self.method, self.phase)
+        return tokens.index_select(1, self.index)
+
+
+# 64 phases at most for a grid; SD 1.x has four grids a picture
+@functools.lru_cache(maxsize=512)
+def pooling(grid: Grid, factor: float, method: str, phase: Phase, device: torch.device) -> Pooling:
+    """The same Pooling each time: its index is made once, not in every step."""
+    return Pooling(grid, factor, method, phase, device)
 
 
 def pool_tokens(
@@ -95,7 +149,7 @@ def _take(
             # a strided view: the rearrange afterwards makes the only copy
             return image[:, phase[0] :: whole, phase[1] :: whole]
     rows, columns = (
-        _index(side, n, factor, method, place, image.device)
+        _as_index(token_places(side, n, factor, method, place), image.device)
         for side, n, place in zip(sides, small, phase)
     )
     return image.index_select(1, rows).index_select(2, columns)
@@ -126,23 +180,11 @@ def token_places(side: int, small: int, factor: float, method: str, place: int) 
     return [min(start + (cells // 2 + place) % cells, side - 1) for start in starts]
 
 
-def _index(
-    side: int, small: int, factor: float, method: str, place: int, device: torch.device
-) -> torch.Tensor:
-    if _get_current_dispatch_mode() is not None:
-        # a tensor made while the model is traced or exported belongs to that trace
-        return torch.tensor(token_places(side, small, factor, method, place), device=device)
-    return _kept_index(side, small, factor, method, place, device)
-
-
-@functools.lru_cache(maxsize=512)
-def _kept_index(
-    side: int, small: int, factor: float, method: str, place: int, device: torch.device
-) -> torch.Tensor:
-    """Cached: made once, not for every layer in every step. Nothing waits for a GPU meanwhile."""
+def _as_index(places: list[int], device: torch.device) -> torch.Tensor:
     with torch.inference_mode(False):
-        places = torch.tensor(token_places(side, small, factor, method, place), device="cpu")
-        return places.to(device, non_blocking=device.type == "cuda")
+        # nothing waits for a GPU meanwhile
+        index = torch.tensor(places, device="cpu")
+        return index.to(device, non_blocking=device.type == "cuda")
 
 
 def _average(image: torch.Tensor, small: Grid, factor: float) -> torch.Tensor:

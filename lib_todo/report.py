@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -52,9 +52,9 @@ class Report(Counts):
         # numbers for samplings, shared by everything that tells one from the next
         self.samplings = Numbers(1)
         self._position = Position(self.samplings)
-        self._layer_numbers = Numbers()
+        self._drawn = 0
         self._positions: weakref.WeakKeyDictionary[Any, Position] = weakref.WeakKeyDictionary()
-        self._numbers: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        self._numbers: weakref.WeakKeyDictionary[Any, range] = weakref.WeakKeyDictionary()
         self._home: weakref.ref[Any] | None = None
         # the tallies of a call by its pass and key, since a call of a U-Net has a hundred layers
         self._both: dict[tuple[str, Key], tuple[Tally, Tally]] = {}
@@ -125,33 +125,41 @@ class Report(Counts):
             known = moment.fraction is not None and moment.step
             self.window = "timesteps" if known or self.window == "timesteps" else "unknown"
 
+    def numbers(self, owner: object, layers: int = 0) -> range:
+        """The numbers of a transformer's self-attention layers, drawn when it is first seen."""
+        numbers = self._numbers.get(owner)
+        if numbers is None:
+            with self._lock:
+                numbers = range(self._drawn, self._drawn + layers)
+                self._numbers[owner], self._drawn = numbers, numbers.stop
+        return numbers
+
     def count(
         self,
-        layer: object,
+        layers: Sequence[int],
         grid: Grid,
         before: int,
         after: int,
         reason: Reason | None,
         step: Step | None = None,
     ) -> None:
-        """Count one call of `layer`.
+        """Count one call of each of the `layers`.
 
         Args:
-            layer: the attention module.
-            grid: its (height, width) in tokens.
-            before: its keys without pooling.
-            after: the keys it computed.
-            reason: why it was left alone; None: it was pooled.
+            layers: their numbers, see `numbers`.
+            grid: their (height, width) in tokens.
+            before: their keys without pooling.
+            after: the keys they computed.
+            reason: why they were left alone; None: they were pooled.
             step: as the user counts steps; None where that is not known.
         """
         # numbers of a traced call are tensors
         key = (grid, int(before), int(after), reason)
         pass_name = step[1] if step is not None else self.position.pass_name
         with self._lock:
-            number = self._number(layer)
             for tally in self._both.get((pass_name, key)) or self._tallies_of(pass_name, key):
-                tally.layers.add(number)
-                tally.calls += 1
+                tally.layers.update(layers)
+                tally.calls += len(layers)
                 if step is not None:
                     tally.steps.add(step)
 
@@ -159,13 +167,7 @@ class Report(Counts):
         """Say that a model was loaded anew: its layers count as those of the one before."""
         with self._lock:
             self._numbers.clear()
-            self._layer_numbers = Numbers()
-
-    def _number(self, layer: object) -> int:
-        number = self._numbers.get(layer)
-        if number is None:
-            number = self._numbers[layer] = self._layer_numbers.draw()
-        return number
+            self._drawn = 0
 
     def _tallies_of(self, pass_name: str, key: Key) -> tuple[Tally, Tally]:
         """The tallies of all passes and of that one."""

@@ -1,15 +1,16 @@
-"""Who else has a diffusers attention layer in use: vetoes that look, and import nothing.
+"""Which attention layers of diffusers take pooled tokens: signs that look, and import nothing.
 
 Pooled tokens are handed over as context, and the layer's processor decides what that means. So a
-layer is pooled only where its processor is known to compute its keys from what it is given.
+layer is pooled only where its code is diffusers' own, which computes the keys from what it is given.
 """
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import Any
 
-from ..interception import vetoes
+from ..interception import signs
 from ..reasons import Reason
 
 _ATTENTION = "diffusers.models.attention_processor"
@@ -35,58 +36,78 @@ _MOVING_HOOKS = {"GroupOffloadingHook", "LazyPrefetchGroupOffloadingHook", "Laye
 
 
 def register() -> None:
-    """Have every self-attention call asked about; doing it again does nothing."""
-    for veto in (another_token_reduction, other_processor, output_hooked, forward_replaced):
-        vetoes.register(veto)
+    """Have these signs looked for; doing it again does nothing."""
+    signs.register("forward", forward_replaced)
+    signs.register("seg_enable", guided_by_its_hook)
+    # what every attention of diffusers has
+    signs.register("fused_projections", other_code)
 
 
-def another_token_reduction(layer: Any) -> Reason | None:
-    """SD.Next's own ToDo marks the processor; pooling twice would be wrong."""
-    marked = "_tome_info" in getattr(_processor(layer), "__dict__", {})
-    return Reason.OTHER_REDUCTION if marked else None
+def other_code(layer: Any) -> Reason | None:
+    """Code in place of diffusers' own: the processor's, the class's, a hook on the values."""
+    parts = vars(layer)["_modules"]
+    processor: Any = vars(layer).get("processor") or parts.get("processor")
+    cls = type(processor)
+    if not _is_stock(cls, cls.__call__) or processor.__dict__:
+        reason = _why_not_stock(processor)
+        if reason is not None:
+            return reason
+    if not _is_own_code(type(layer).forward, _ATTENTION):
+        return Reason.FORWARD_REPLACED
+    # a forward hook on the values may count on as many as ever
+    values = parts.get("to_v")
+    return Reason.HOOKED if values is not None and values._forward_hooks else None
 
 
-def other_processor(layer: Any) -> Reason | None:
-    """A processor that may not compute keys from the context it is given.
+@functools.lru_cache(maxsize=256)
+def _is_stock(cls: type, call: Any) -> bool:
+    """Whether the processor's class is diffusers' own, and its `call` too."""
+    return (cls.__module__, cls.__qualname__) in _PROCESSORS and _is_own_code(call, cls.__module__)
+
+
+@functools.lru_cache(maxsize=256)
+def _is_own_code(function: Any, module: str) -> bool:
+    """Whether a function was written in that module, by the file that its code names."""
+    code = getattr(function, "__code__", None)
+    return code is not None and code.co_filename == getattr(sys.modules[module], "__file__", None)
+
+
+def _why_not_stock(processor: Any) -> Reason | None:
+    """Why a processor may not compute keys from the context it is given; None where it does.
 
     Its author can say that it does: the attribute `accepts_downsampled_keys = True`.
     """
-    if not _is_attention(layer):
-        return None
-    processor = _processor(layer)
     declared = getattr(processor, "accepts_downsampled_keys", None)
     if declared is not None:
         return None if declared is True else Reason.OTHER_PROCESSOR
+    if "_tome_info" in processor.__dict__:
+        # SD.Next's own ToDo marks the processor; pooling twice would be wrong
+        return Reason.OTHER_REDUCTION
     cls = type(processor)
     place = (cls.__module__, cls.__qualname__)
     if place == (_ATTENTION, "FusedAttnProcessor2_0"):
         return Reason.FUSED
-    if "__call__" in getattr(processor, "__dict__", {}):
+    if "__call__" in processor.__dict__:
         return Reason.OTHER_PROCESSOR
-    stock = place in _PROCESSORS or (place in _TRAINED and not processor.train_kv)
-    return None if stock else Reason.OTHER_PROCESSOR
+    trained = (
+        place in _TRAINED and not processor.train_kv and _is_own_code(cls.__call__, _ATTENTION)
+    )
+    return None if trained or _is_stock(cls, cls.__call__) else Reason.OTHER_PROCESSOR
 
 
-def output_hooked(layer: Any) -> Reason | None:
-    """A forward hook on the values, which then have to be as many as ever.
-
-    What hooks the layer's own output gets as many tokens as without pooling.
-    """
-    if getattr(layer, "seg_enable", False) is True:
-        return Reason.HOOKED
-    if not _is_attention(layer):
-        return None
-    to_v = getattr(layer, "to_v", None)
-    return Reason.HOOKED if getattr(to_v, "_forward_hooks", None) else None
+def guided_by_its_hook(layer: Any) -> Reason | None:
+    """Smoothed energy guidance, in the calls in which its hook is on."""
+    return Reason.HOOKED if layer.seg_enable is True else None
 
 
 def forward_replaced(layer: Any) -> Reason | None:
-    """A `forward` set on this very layer, unless it only moves or casts weights.
+    """A `forward` set on this very layer of diffusers, unless it only moves or casts weights.
 
     SD.Next's HyperTile keeps the original beside it while it is on. When it ends, it sets the
     class's own on the layer, for good.
     """
-    if not _is_attention(layer) or "forward" not in vars(layer):
+    cls = getattr(sys.modules.get(_ATTENTION), "Attention", None)
+    if cls is None or not isinstance(layer, cls):
         return None
     if "_original_forward" in vars(layer):
         return Reason.HYPERTILE
@@ -99,12 +120,3 @@ def forward_replaced(layer: Any) -> Reason | None:
     hooks = getattr(registry, "hooks", {}).values()
     moving = hooks and all(type(hook).__name__ in _MOVING_HOOKS for hook in hooks)
     return None if moving else Reason.FORWARD_REPLACED
-
-
-def _processor(layer: Any) -> Any:
-    return getattr(layer, "processor", None)
-
-
-def _is_attention(layer: Any) -> bool:
-    cls = getattr(sys.modules.get(_ATTENTION), "Attention", None)
-    return cls is not None and isinstance(layer, cls)

@@ -1,1 +1,1 @@
-"""How a model's calls are intercepted: which classes, which run applies, who else uses a layer."""
+"""How calls are intercepted: which classes, which run applies, what a layer takes."""

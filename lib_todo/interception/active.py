@@ -1,54 +1,75 @@
 """Which run applies to a call: one that this context has entered, or one the model is bound to.
 
 A context is Python's (`contextvars`): each thread and each asyncio task has its own, and
-`asyncio.to_thread` passes it on. An entered run goes before a binding.
+`asyncio.to_thread` passes it on. An entered run goes before a binding. Within a model's call nothing
+waits for another task, so what happens in it is kept by thread, in `here`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 import threading
 import weakref
-from collections.abc import Iterator
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..clock import Schedule
-from ..plan import Grid
-from .arrived import Arrival
-from .families import Family
+
+if TYPE_CHECKING:
+    from ..pooling import Pooling
+    from .cut import Cut
+    from .families import Family
+
+
+class Call(Protocol):
+    """A model's call that is under way."""
+
+    def cut(self, transformer: Any, x: Any, family: Family) -> Cut | None:
+        """What the layers of a transformer over `x` take; None where they take all tokens."""
+
+    def count(self, cut: Cut) -> None:
+        """The transformer's call has ended."""
+
+    def end(self) -> None:
+        """The model's call has ended."""
 
 
 class Run(Protocol):
-    """What the intercepted calls report to a run, and ask of it."""
+    """What intercepted calls tell a run, and ask of it."""
 
     enabled: bool
 
-    def enter_model(self, model: Any, timestep: Any, in_graph: bool) -> None:
-        """Note that a whole model is called at `timestep`, a number or a tensor of them.
+    def call(self, model: Any, timestep: Any, latent: Any, in_graph: bool) -> Call:
+        """A model is called; `in_graph`: through what `torch.compile(model)` returned."""
 
-        `in_graph`: through what `torch.compile(model)` returned.
-        """
+    def loose_call(self, transformer: Any) -> Call:
+        """The call that a transformer belongs to where no model's call was seen."""
 
-    def leave_model(self) -> None:
-        """Undo the last enter_model."""
+    def see_timestep(self, timestep: Any) -> None:
+        """A model's time embedding was asked outside of any call (`unet.forward`)."""
 
     def model_missed(self) -> None:
-        """Note that a model was called in a context in which no run applies."""
+        """A model was called in a context in which no run applies."""
 
     def begin_sampling(self, schedule: Schedule) -> None:
-        """Note that a scheduler was set to new timesteps."""
+        """A scheduler was set to new timesteps."""
 
-    def enter_transformer(self, transformer: Any, grid: Grid | None) -> None:
-        """Note that a spatial transformer over `grid` is called (None: its grid is unknown)."""
 
-    def leave_transformer(self) -> None:
-        """Undo the last enter_transformer."""
+class _Here(threading.local):
+    """What this thread is in. Set on the instance, where Dynamo's guards look for the names."""
 
-    def arguments_for(
-        self, family: Family, layer: Any, args: tuple, kwargs: dict
-    ) -> tuple[tuple, dict, Arrival | None]:
-        """The arguments to call `layer` with, and a context manager around the call, or None."""
+    def __init__(self) -> None:
+        self.call: Any = None  # the innermost model's call to which a run applies
+        self.cut: Cut | None = None  # what the layers of the transformer being called take
+        # the rest is for graphs of torch.compile, see graphs.py
+        self.plans: dict[str, Pooling | None] | None = None
+        self.largest = ""
+        self.refused = ""
+        self.pooling: Pooling | None = None
+        self.export = ""
+
+
+here = _Here()
 
 
 class Entry:
@@ -60,17 +81,20 @@ class Entry:
 
 
 _entries: contextvars.ContextVar[tuple[Entry, ...]] = contextvars.ContextVar("todo", default=())
-# the run that the model being called is bound to
-_bound: contextvars.ContextVar[Run | None] = contextvars.ContextVar("todo_bound", default=None)
 _everywhere: weakref.WeakSet[Entry] = weakref.WeakSet()
-_lock = threading.Lock()
+# reentrant: a bound model may be deleted at any allocation, and that ends its run
+lock = threading.RLock()
+# by model: its run, and the finalizer for when the model is deleted
+_bindings: weakref.WeakKeyDictionary[Any, tuple[Run, weakref.finalize]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 def enter(run: Run) -> Entry:
     """Make `run` the innermost one of this context."""
     entry = Entry(run)
     _entries.set((*_living(), entry))
-    with _lock:
+    with lock:
         _everywhere.add(entry)
     return entry
 
@@ -79,8 +103,12 @@ def leave(entry: Entry) -> None:
     """End the entry; another context may do it (a generator that another thread closes)."""
     entry.alive = False
     _entries.set(_living())
-    with _lock:
+    with lock:
         _everywhere.discard(entry)
+
+
+def _living() -> tuple[Entry, ...]:
+    return tuple(entry for entry in _entries.get() if entry.alive)
 
 
 def entered_run() -> Run | None:
@@ -91,32 +119,58 @@ def entered_run() -> Run | None:
     return None
 
 
-def effective_run() -> Run | None:
-    """The run that applies to the current call; None where none does."""
+def run_of(model: Any) -> Run | None:
+    """The run that applies to a call of `model`; None where none does, or a disabled one."""
     run = entered_run()
-    return _bound.get() if run is None else run
+    if run is None:
+        binding = _bindings.get(model) if _bindings else None
+        if binding is not None:
+            run = binding[0]
+        else:
+            # the run of another context may have been meant for it
+            for entry in list(_everywhere):
+                entry.run.model_missed()
+    return run if run is not None and run.enabled else None
 
 
-@contextlib.contextmanager
-def bound_to(run: Run | None) -> Iterator[None]:
-    """Around the call of a model that is bound to `run` (None: not bound).
+def bound_runs() -> list[Run]:
+    """All runs that models are bound to, each once."""
+    if not _bindings:
+        return []
+    with lock:
+        return list(dict.fromkeys(run for run, _ in _bindings.values()))
 
-    A run that this context has entered still goes first.
+
+def bind(models: Iterable[Any], run: Run, on_end: Callable[[], None]) -> list[Run]:
+    """Bind each model to `run`, instead of an earlier run. No model is kept alive.
+
+    Args:
+        models: whole models.
+        run: what their calls follow from now on.
+        on_end: called when one of the models has been deleted.
+
+    Returns:
+        The earlier runs that have no model left.
     """
-    token = _bound.set(run)
-    try:
-        yield
-    finally:
-        _bound.reset(token)
+    with lock:
+        before = bound_runs()
+        for model in models:
+            _release(model)
+            ending = weakref.finalize(model, on_end)
+            ending.atexit = False
+            _bindings[model] = run, ending
+        left = bound_runs()
+        return [other for other in before if other not in left]
 
 
-def note_missed_model() -> None:
-    """Tell the runs of other contexts that a model was called in a context without a run."""
-    with _lock:
-        entries = list(_everywhere)
-    for entry in entries:
-        entry.run.model_missed()
+def unbind(run: Run) -> None:
+    """Unbind every model that is still bound to `run`."""
+    with lock:
+        for model in [model for model, (bound, _) in _bindings.items() if bound is run]:
+            _release(model)
 
 
-def _living() -> tuple[Entry, ...]:
-    return tuple(entry for entry in _entries.get() if entry.alive)
+def _release(model: Any) -> None:
+    if model in _bindings:
+        _, ending = _bindings.pop(model)
+        ending.detach()

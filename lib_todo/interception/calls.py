@@ -1,106 +1,117 @@
-"""Intercepting calls: methods of classes are replaced while at least one run uses them.
+"""The calls that are intercepted: a model's, a spatial transformer's, an attention's.
 
-`__call__` is replaced, never `forward`: hosts and other extensions replace `forward` on classes and
-on instances at any time, while PyTorch always finds `__call__` on the class. To undo it, the
-attribute is deleted again; no model object is changed.
+A model's call tells the step. A transformer's tells the grid, and decides for all its layers. An
+attention's is met only from the first transformer on that pools: a layer that takes all tokens costs
+nothing.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import sys
-import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import torch
-
-from . import active, bound, compiled, traced
-from .families import FAMILIES, Family, import_what_loads_later
+from . import active, graphs
+from .active import here
+from .classes import in_use, replace, restore_all, restore_stale
+from .families import (
+    FAMILIES,
+    Family,
+    Place,
+    classes,
+    import_what_loads_later,
+    timestep_place,
+)
 from .schedulers import schedule_of, scheduler_classes
 
-_lock = bound.lock
-# what a wrapper of ours replaced: the class, the method's name, and its own attribute before
-_Replaced = tuple[type, str, Any]
-_installed: dict[Callable, _Replaced] = {}
-# disused wrappers of ours that another extension has wrapped in turn; mostly empty
-_stale_calls: weakref.WeakKeyDictionary[Callable, _Replaced] = weakref.WeakKeyDictionary()
 _users: list[object] = []
 # how many modules were imported when classes were last searched
 _modules = 0
-_ABSENT = object()
-_NOTHING_TO_WATCH = contextlib.nullcontext()
+_attention_is_met = False
 
 
 def install(user: object) -> None:
     """Intercept the calls of every family that is imported, until `user` uninstalls."""
-    with _lock:
+    with active.lock:
         _users.append(user)
         try:
-            _restore_stale_calls()
+            restore_stale()
             import_what_loads_later()
-            _intercept_all()
+            _replace_all()
         except BaseException:
-            _remove_user(user)
+            uninstall(user)
             raise
-
-
-def _intercept_all() -> None:
-    global _modules
-    _modules = len(sys.modules)
-    for scheduler in scheduler_classes():
-        _set(scheduler, "set_timesteps", _intercept_schedule, None)
-    for wrapper in compiled.wrapper_classes():
-        _set(wrapper, "__call__", _intercept_compiled, None)
-    for family in FAMILIES:
-        for cls in family.model_classes():
-            _set_call(cls, _intercept_model, family)
-        for cls in family.transformer_classes():
-            _set_call(cls, _intercept_transformer, family)
-        for cls in family.attention_classes():
-            _set_call(cls, _intercept_attention, family)
-
-
-def _intercept_what_came_since() -> None:
-    """Intercept classes imported since, such as a scheduler that a bound pipeline gets later."""
-    if len(sys.modules) != _modules:
-        with _lock:
-            if _users:
-                _intercept_all()
 
 
 def uninstall(user: object) -> None:
     """Say that `user` is done; with the last user the classes are restored."""
-    with _lock:
-        _remove_user(user)
+    with active.lock:
+        # it is not there any more after undo_all
+        if user in _users:
+            _users.remove(user)
+        if not _users:
+            undo_all()
 
 
 def undo_all() -> None:
     """Restore every class at once, even during a generation, which goes on unpooled."""
-    with _lock:
+    global _attention_is_met
+    with active.lock:
         _users.clear()
-        _restore_calls()
+        _attention_is_met = False
+        restore_all()
 
 
-def _serving(run: active.Run | None, call: Callable) -> active.Run | None:
-    """`run`, if it is enabled and this wrapper of ours is in use; else None.
+def meet_attention() -> None:
+    """Intercept the attention's calls too, since a transformer pools now."""
+    global _attention_is_met
+    if not _attention_is_met:
+        with active.lock:
+            if _users:
+                for family in FAMILIES:
+                    _replace_calls(family.attentions, _attention, family)
+                # last: another thread that sees it goes on at once
+                _attention_is_met = True
 
-    Another extension may have wrapped a wrapper of ours that is no longer in use, and still call
-    it. A new one of ours may surround both, and no layer may be pooled and counted twice.
-    """
-    return run if run is not None and run.enabled and call in _installed else None
+
+def _replace_all() -> None:
+    global _modules
+    _modules = len(sys.modules)
+    for scheduler in scheduler_classes():
+        replace(scheduler, "set_timesteps", _schedule)
+    for wrapper in graphs.wrapper_classes():
+        replace(wrapper, "__call__", _compiled)
+    for family in FAMILIES:
+        _replace_calls(family.models, _model, family)
+        _replace_calls(family.time_embedding, _time_embedding, family)
+        _replace_calls(family.transformers, _transformer, family)
+        if _attention_is_met:
+            _replace_calls(family.attentions, _attention, family)
 
 
-def _intercept_schedule(original: Callable, _: None) -> Callable:
+def _replace_calls(places: tuple[Place, ...], wrap: Callable, family: Family) -> None:
+    for cls in classes(places):
+        replace(cls, "__call__", functools.partial(wrap, family=family))
+
+
+def _replace_what_came_since() -> None:
+    """Intercept classes imported since, such as a scheduler that a bound pipeline gets later."""
+    if len(sys.modules) != _modules:
+        with active.lock:
+            if _users:
+                _replace_all()
+
+
+def _schedule(original: Callable) -> Callable:
     @functools.wraps(original)
     def set_timesteps(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
-        if compiled.is_tracing() or set_timesteps not in _installed:
+        if graphs.is_tracing() or set_timesteps not in in_use:
             return result
         entered = active.entered_run()
         # a scheduler belongs to no model: it applies to the bound ones that this thread calls next
-        for run in bound.runs() if entered is None else [entered]:
+        for run in active.bound_runs() if entered is None else [entered]:
             if run.enabled:
                 run.begin_sampling(schedule_of(self))
         return result
@@ -108,136 +119,112 @@ def _intercept_schedule(original: Callable, _: None) -> Callable:
     return set_timesteps
 
 
-def _intercept_model(original: Callable, family: Family) -> Callable:
+def _model(original: Callable, family: Family) -> Callable:
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
-        if compiled.is_tracing():
+        place = timestep_place(type(self), family.timestep)
+        if place is None or graphs.is_tracing() or __call__ not in in_use:
             return original(self, *args, **kwargs)
-        timestep = args[1] if len(args) > 1 else kwargs.get(family.timestep)
-        with _evaluation(__call__, self, timestep):
-            return original(self, *args, **kwargs)
+        timestep = args[place] if len(args) > place else kwargs.get(family.timestep)
+        latent = args[0] if args else next(iter(kwargs.values()), None)
+        return _in_call(self, timestep, latent, original, self, args, kwargs)
 
     return __call__
 
 
-@contextlib.contextmanager
-def _evaluation(
-    call: Callable, model: Any, timestep: Any, in_graph: bool = False
-) -> Iterator[None]:
-    """Around a call of a whole model: tells the run that applies, if any."""
-    _intercept_what_came_since()
-    entered = active.entered_run()
-    its_own = bound.run_of(model) if entered is None else None
-    run = _serving(entered or its_own, call)
-    if entered is None and its_own is None and call in _installed:
-        active.note_missed_model()
-    with active.bound_to(its_own), compiled.without_plan():
-        if run is None:
-            yield
-            return
-        run.enter_model(model, timestep, in_graph)
-        try:
-            with compiled.own_graphs():
-                yield
-        finally:
-            run.leave_model()
-
-
-def _intercept_compiled(original: Callable, _: None) -> Callable:
+def _compiled(original: Callable) -> Callable:
     """For what `torch.compile(model)` returns: inside its graph our Python code does not run."""
 
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
         model = self._orig_mod
-        family = next((f for f in FAMILIES if isinstance(model, tuple(f.model_classes()))), None)
-        if family is None or compiled.is_tracing():
+        family = next((f for f in FAMILIES if isinstance(model, tuple(classes(f.models)))), None)
+        place = family and timestep_place(type(model), family.timestep)
+        if family is None or place is None or graphs.is_tracing() or __call__ not in in_use:
             return original(self, *args, **kwargs)
-        timestep = args[1] if len(args) > 1 else kwargs.get(family.timestep)
-        with _evaluation(__call__, model, timestep, in_graph=True):
-            return original(self, *args, **kwargs)
+        timestep = args[place] if len(args) > place else kwargs.get(family.timestep)
+        latent = args[0] if args else next(iter(kwargs.values()), None)
+        return _in_call(model, timestep, latent, original, self, args, kwargs, in_graph=True)
 
     return __call__
 
 
-def _intercept_transformer(original: Callable, family: Family) -> Callable:
+def _in_call(
+    model: Any,
+    timestep: Any,
+    latent: Any,
+    original: Callable,
+    called: Any,
+    args: tuple,
+    kwargs: dict,
+    in_graph: bool = False,
+) -> Any:
+    """Call a whole model, as a call of the run that applies, if any."""
+    _replace_what_came_since()
+    run = active.run_of(model)
+    outer = here.call, here.cut, here.plans, here.largest, here.refused, here.pooling
+    here.call = here.cut = here.plans = here.pooling = None
+    if run is None:
+        try:
+            return original(called, *args, **kwargs)
+        finally:
+            here.call, here.cut, here.plans, here.largest, here.refused, here.pooling = outer
+    call = here.call = run.call(model, timestep, latent, in_graph)
+    own = graphs.enter_own()
+    try:
+        result = original(called, *args, **kwargs)
+        call.end()
+        return result
+    finally:
+        graphs.leave_own(own)
+        here.call, here.cut, here.plans, here.largest, here.refused, here.pooling = outer
+
+
+def _time_embedding(original: Callable, family: Family) -> Callable:
+    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
+        # inside a model's call the timestep is known
+        if here.call is None and args and not graphs.is_tracing() and __call__ in in_use:
+            run = active.entered_run()
+            if run is not None and run.enabled:
+                run.see_timestep(args[0])
+        return original(self, *args, **kwargs)
+
+    return __call__
+
+
+def _transformer(original: Callable, family: Family) -> Callable:
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
         x: Any = args[0] if args else kwargs.get(family.parameters[0])
-        if compiled.is_tracing():
-            return traced.call_transformer(original, self, x, args, kwargs)
-        run = _serving(active.effective_run(), __call__)
-        if run is None:
-            with compiled.without_plan():
+        if graphs.is_tracing():
+            return graphs.call_transformer(original, self, x, args, kwargs)
+        call = here.call
+        if call is None or __call__ not in in_use:
+            run = active.entered_run() if __call__ in in_use else None
+            if run is None or not run.enabled:
                 return original(self, *args, **kwargs)
-        is_image = isinstance(x, torch.Tensor) and x.ndim == 4
-        # under jit.trace a side is a tensor
-        run.enter_transformer(self, (int(x.shape[2]), int(x.shape[3])) if is_image else None)
+            call = run.loose_call(self)
+        outer = here.cut
+        cut = here.cut = call.cut(self, x, family)
         try:
-            with compiled.own_graphs():
-                return original(self, *args, **kwargs)
+            return original(self, *args, **kwargs)
         finally:
-            run.leave_transformer()
+            here.cut = outer
+            if cut is not None:
+                call.count(cut)
 
     return __call__
 
 
-def _intercept_attention(original: Callable, family: Family) -> Callable:
+def _attention(original: Callable, family: Family) -> Callable:
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
-        if compiled.is_tracing():
-            args, kwargs = traced.arguments_for(family, self, args, kwargs)
+        if graphs.is_tracing():
+            args, kwargs = graphs.take(family, self, args, kwargs)
             return original(self, *args, **kwargs)
-        run = _serving(active.effective_run(), __call__)
-        if run is None:
+        cut = here.cut
+        if cut is None or __call__ not in in_use:
             return original(self, *args, **kwargs)
-        args, kwargs, arrival = run.arguments_for(family, self, args, kwargs)
-        with arrival or _NOTHING_TO_WATCH:
+        args, kwargs, watch = cut.take(self, args, kwargs)
+        if watch is None:
+            return original(self, *args, **kwargs)
+        with watch:
             return original(self, *args, **kwargs)
 
     return __call__
-
-
-def _set_call(cls: type, intercept: Callable[[Callable, Family], Callable], family: Family) -> None:
-    _set(cls, "__call__", intercept, family)
-
-
-def _set(
-    cls: type, name: str, intercept: Callable[[Callable, Any], Callable], family: Family | None
-) -> None:
-    """Replace the method, unless it is ours already, by another family or an outer `with`."""
-    original = getattr(cls, name)
-    if any(
-        original is call or (known is cls and method == name)
-        for call, (known, method, _) in _installed.items()
-    ):
-        return
-    call = intercept(original, family)
-    _installed[call] = cls, name, cls.__dict__.get(name, _ABSENT)
-    setattr(cls, name, call)
-
-
-def _remove_user(user: object) -> None:
-    # it is not there any more after undo_all
-    if user in _users:
-        _users.remove(user)
-    if not _users:
-        _restore_calls()
-
-
-def _restore_calls() -> None:
-    while _installed:
-        call, state = _installed.popitem()
-        _stale_calls[call] = state
-    _restore_stale_calls()
-
-
-def _restore_stale_calls() -> None:
-    """Remove disused wrappers of ours, the newest first, where nothing covers them any more.
-
-    One that another extension had wrapped reappears when that extension restores the class. Without
-    this it would stay for good, and one more with each generation.
-    """
-    for call, (cls, name, before) in reversed(list(_stale_calls.items())):
-        if cls.__dict__.get(name) is not call:
-            continue
-        del _stale_calls[call]
-        if before is _ABSENT:
-            delattr(cls, name)
-        else:
-            setattr(cls, name, before)

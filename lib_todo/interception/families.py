@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import importlib
+import inspect
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 LDM_PARAMETERS = ("x", "context", "mask")
 SGM_PARAMETERS = (*LDM_PARAMETERS, "additional_tokens", "n_times_crossframe_attn_in_self")
@@ -27,15 +30,16 @@ class Family:
 
     Attributes:
         name: what the program is called here.
-        models: whole models: the U-Net, and ControlNet's where that is another class. Their first
-            two arguments are the noisy latents and the timestep.
-        timestep: the name of that second argument.
+        models: whole models: the U-Net, and ControlNet's where that is another class.
+        timestep: the name of the argument with the timestep; a model without one is not looked at.
         transformers: the spatial transformers in them, which get `[b, c, h, w]`.
         attentions: the attention in those.
         parameters: the names of the attention's arguments in order: the tokens, then the context
             from which keys and values are computed.
         must_be_unset: arguments with which keys depend on more than the context; a call with one
             of them is left alone.
+        time_embedding: what a model asks with its timesteps before its first transformer, also
+            where its `forward` is called by name.
     """
 
     name: str
@@ -45,24 +49,20 @@ class Family:
     attentions: tuple[Place, ...]
     parameters: tuple[str, ...]
     must_be_unset: tuple[str, ...] = ("mask",)
-
-    def model_classes(self) -> Iterator[type]:
-        """The classes of whole models that are imported."""
-        return _classes(self.models)
-
-    def transformer_classes(self) -> Iterator[type]:
-        """The classes of spatial transformers that are imported."""
-        return _classes(self.transformers)
-
-    def attention_classes(self) -> Iterator[type]:
-        """The classes of attention layers that are imported."""
-        return _classes(self.attentions)
+    time_embedding: tuple[Place, ...] = ()
 
 
-def _classes(places: tuple[Place, ...]) -> Iterator[type]:
+def classes(places: tuple[Place, ...]) -> Iterator[type]:
     """The classes at those places, each once; only of modules that are imported."""
     found = {getattr(sys.modules.get(module), name, None): None for module, name in places}
     return (cls for cls in found if isinstance(cls, type))
+
+
+@functools.lru_cache(maxsize=256)
+def timestep_place(model: type, name: str) -> int | None:
+    """Where the timestep stands among the arguments of the model's call; None without one."""
+    names = list(inspect.signature(model.forward).parameters)[1:]
+    return names.index(name) if name in names else None
 
 
 def _ldm_like(
@@ -81,19 +81,6 @@ def _ldm_like(
         attentions=tuple((module, attention) for attention in attentions),
         parameters=parameters,
         **rest,
-    )
-
-
-def _diffusers_models() -> tuple[Place, ...]:
-    unets, controlnets = "diffusers.models.unets", "diffusers.models.controlnets"
-    return (
-        (f"{unets}.unet_2d_condition", "UNet2DConditionModel"),
-        (f"{unets}.unet_motion_model", "UNetMotionModel"),
-        (f"{unets}.unet_spatio_temporal_condition", "UNetSpatioTemporalConditionModel"),
-        (f"{unets}.unet_3d_condition", "UNet3DConditionModel"),
-        (f"{controlnets}.controlnet", "ControlNetModel"),
-        (f"{controlnets}.controlnet_union", "ControlNetUnionModel"),
-        (f"{controlnets}.controlnet_xs", "UNetControlNetXSModel"),
     )
 
 
@@ -126,7 +113,8 @@ FAMILIES = (
     ),
     Family(
         "diffusers",
-        models=_diffusers_models(),
+        # of every model; those without a timestep or without spatial transformers are passed over
+        models=(("diffusers.models.modeling_utils", "ModelMixin"),),
         timestep="timestep",
         transformers=(
             ("diffusers.models.transformers.transformer_2d", "Transformer2DModel"),
@@ -138,13 +126,19 @@ FAMILIES = (
         attentions=(("diffusers.models.attention_processor", "Attention"),),
         parameters=DIFFUSERS_PARAMETERS,
         must_be_unset=("attention_mask",),
+        time_embedding=(("diffusers.models.embeddings", "Timesteps"),),
     ),
 )
 
 
-def model_classes() -> tuple[type, ...]:
-    """The classes of whole models of all programs that are imported."""
-    return tuple(cls for family in FAMILIES for cls in family.model_classes())
+def is_model(module: Any) -> bool:
+    """Whether the module is a whole model with spatial transformers, of any imported program."""
+    return any(
+        isinstance(module, tuple(classes(family.models)))
+        and timestep_place(type(module), family.timestep) is not None
+        and any(isinstance(part, tuple(classes(family.transformers))) for part in module.modules())
+        for family in FAMILIES
+    )
 
 
 def import_what_loads_later() -> None:
@@ -153,10 +147,7 @@ def import_what_loads_later() -> None:
     `import diffusers` imports no models, so one loaded inside the `with` would be missed.
     """
     if "diffusers" in sys.modules:
-        for place in (
-            *_diffusers_models()[:1],
-            *FAMILIES[-1].transformers,
-            *FAMILIES[-1].attentions,
-        ):
+        family = FAMILIES[-1]
+        for module, _ in (*family.models, *family.transformers, *family.attentions):
             with contextlib.suppress(ImportError):
-                importlib.import_module(place[0])
+                importlib.import_module(module)

@@ -5,17 +5,30 @@ from __future__ import annotations
 import dataclasses
 import threading
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ..callers import Numbers, caller
 from ..clock import TimestepClock
-from ..interception import compiled
+from ..interception import graphs
 from ..phase import PhaseCounter
 from ..position import Moment
 from ..report import Report
-from .evaluation import Evaluation
+
+if TYPE_CHECKING:
+    from .model_call import ModelCall
+
+
+@dataclasses.dataclass
+class Known:
+    """The places in a transformer of layers that were watched.
+
+    `checked` computed their keys from what they were handed, `ignoring` from all tokens.
+    """
+
+    checked: set[int] = dataclasses.field(default_factory=set)
+    ignoring: set[int] = dataclasses.field(default_factory=set)
 
 
 class Lane:
@@ -24,42 +37,72 @@ class Lane:
     def __init__(self, samplings: Numbers) -> None:
         self.clock = TimestepClock(samplings)
         self.phases = PhaseCounter()
-        self._loose: Evaluation | None = None
-        # transformers of the last whole evaluation, where no model's call tells
-        self._known: frozenset[int] = frozenset()
+        # the call under way outside of any model's
+        self.loose: ModelCall | None = None
+        # whether its model's forward was called by name, and no transformer since
+        self.is_fresh = False
+        self.reported_evaluation = 0
+        # the transformers of the loose call before
+        self._before: frozenset[int] = frozenset()
+        self._known: weakref.WeakKeyDictionary[Any, Known] = weakref.WeakKeyDictionary()
+        self._compiled: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
+        self._transformers: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
         # when a callback was heard last, and the clock's sampling and step at that call
         self._heard = -1
         self._at: tuple[int, int] | None = None
 
-    def going_on(self, transformer: Any, reported_evaluation: int) -> Evaluation | None:
-        """The evaluation under way outside of any model's call; None where another one begins.
+    def known(self, transformer: Any) -> Known:
+        """What is known of a transformer's layers."""
+        known = self._known.get(transformer)
+        if known is None:
+            known = self._known[transformer] = Known()
+        return known
+
+    def is_compiled(self, module: Any) -> bool:
+        """Whether the module or a part of it was a graph of torch.compile when first called here."""
+        found = self._compiled.get(module)
+        if found is None:
+            found = self._compiled[module] = graphs.is_any_compiled(module)
+        return found
+
+    def transformers(self, model: Any) -> dict[int, Any]:
+        """The spatial transformers of a model that was compiled, by id."""
+        found = self._transformers.get(model)
+        if found is None:
+            found = self._transformers[model] = weakref.WeakValueDictionary(
+                graphs.transformers_of(model)
+            )
+        return dict(found)
+
+    def goes_on(self, transformer: Any, reported_evaluation: int) -> bool:
+        """Whether a transformer belongs to the loose call under way.
 
         Args:
-            transformer: what is called; None where one of its layers asks, which begins none.
             reported_evaluation: the number of the evaluation that a host reported last.
         """
-        loose = self._loose
-        if loose is None or transformer is None:
-            return loose
-        return None if loose.is_over(transformer, reported_evaluation, self._known) else loose
+        if self.loose is None:
+            return False
+        if self.is_fresh:
+            return True
+        called = self.loose.called
+        # once all transformers of the call before were called again, one that was not among them
+        # belongs to another model
+        newcomer = called == self._before and id(transformer) not in self._before
+        reported = self.reported_evaluation != reported_evaluation
+        return not (newcomer or reported or id(transformer) in called)
 
-    @property
-    def is_in_transformer(self) -> bool:
-        """Whether a transformer is being called outside of any model's call."""
-        return self._loose is not None and self._loose.calling is not None
-
-    def begin_loose(self, evaluation: Evaluation, reported_evaluation: int) -> Evaluation:
-        """Begin an evaluation outside of any model's call."""
-        if self._loose is not None:
-            self._known = self._loose.transformers
-        self._loose, evaluation.reported_evaluation = evaluation, reported_evaluation
-        return evaluation
+    def begin_loose(self, call: ModelCall, is_fresh: bool = False) -> ModelCall:
+        """Begin a call outside of any model's."""
+        if self.loose is not None:
+            self._before = frozenset(self.loose.called)
+        self.loose, self.is_fresh = call, is_fresh
+        return call
 
     def moment(self, report: Report, timestep: Any, pass_name: str = "first") -> Moment | None:
-        """Where a call of the model at `timestep` stands, by whoever knows it best.
+        """Where a call of the model at `timestep` stands, by what knows it best.
 
-        A host knows. A callback is believed for the calls between two of its words; where the clock
-        goes on without one, it was not given to that pipeline, or the sampling was broken off.
+        A host knows. A callback's word holds for the calls until its next one; where the clock goes
+        on without one, it was not given to that pipeline, or the sampling was broken off.
 
         Args:
             report: the run's, in which a host or a callback reports the position.
@@ -69,7 +112,9 @@ class Lane:
         position = report.position
         announced = position.announced
         if announced is None and (reported := position.moment) is not None:
-            return dataclasses.replace(reported, sampler=reported.sampler or self._sampler)
+            if reported.sampler or not self.clock.schedule:
+                return reported
+            return dataclasses.replace(reported, sampler=self.clock.schedule.sampler)
         self.clock.pass_name = pass_name
         if announced is None:
             position.pass_name = pass_name
@@ -103,32 +148,17 @@ class Lane:
             self._heard, self._at = position.evaluation, now
         elif now != self._at:
             return self.clock.moment
+        sampler = self.clock.schedule.sampler if self.clock.schedule else None
         reported = position.moment
-        return dataclasses.replace(reported, sampler=self._sampler) if reported else None
-
-    @property
-    def _sampler(self) -> str | None:
-        return self.clock.schedule.sampler if self.clock.schedule else None
-
-
-class _Calls(threading.local):
-    """The models' calls that this thread is in, and the lane of the innermost."""
-
-    def __init__(self) -> None:
-        self.evaluations: list[Evaluation] = []
-        self.lane: Lane
+        return dataclasses.replace(reported, sampler=sampler) if reported else None
 
 
 class Lanes:
-    """The lanes of a run, one for each thread or asyncio task that calls a model in it.
-
-    A call of a model never waits for another task, so within a call the lane is always the same.
-    """
+    """The lanes of a run, one for each thread or asyncio task that calls a model in it."""
 
     def __init__(self, samplings: Numbers) -> None:
         self._samplings = samplings
         self._lanes: weakref.WeakKeyDictionary[Any, Lane] = weakref.WeakKeyDictionary()
-        self._calls = _Calls()
         self._lock = threading.Lock()
 
     def forget(self) -> None:
@@ -136,31 +166,20 @@ class Lanes:
         with self._lock:
             self._lanes.clear()
 
-    @property
-    def evaluations(self) -> list[Evaluation]:
-        """The models' calls that this thread is in, the innermost last."""
-        return self._calls.evaluations
-
     def open(self) -> Lane:
-        """The lane of whoever runs now."""
+        """The lane of the thread or task that asks."""
         owner = caller()
         with self._lock:
             lane = self._lanes.get(owner)
             if lane is None:
                 lane = self._lanes[owner] = Lane(self._samplings)
-        self._calls.lane = lane
         return lane
-
-    @property
-    def now(self) -> Lane:
-        """The lane of the call that this thread is in."""
-        return self._calls.lane if self.evaluations else self.open()
 
 
 def as_number(timestep: Any) -> float | None:
     """A timestep as one number, of a batch its largest; None where it is none."""
     if isinstance(timestep, torch.Tensor):
-        if timestep.numel() == 0 or timestep.is_meta or compiled.is_exporting():
+        if timestep.numel() == 0 or timestep.is_meta or graphs.is_exporting():
             return None
         if timestep.is_cuda and torch.cuda.is_current_stream_capturing():
             # a CUDA graph is being recorded, and then nothing may be read back

@@ -1,4 +1,4 @@
-"""Vetoes: signs on a self-attention layer that another WebUI extension is using it.
+"""Signs on a self-attention layer that another WebUI extension is using it.
 
 Extensions are recognised by what they leave on the layer; none is imported.
 """
@@ -8,16 +8,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ...interception import vetoes
+from ...interception import signs
 from ...reasons import Reason
 
 
 def register() -> None:
     """Have every self-attention layer checked."""
-    vetoes.register(older_extension, before_the_rule=True)
-    vetoes.register(hypertile)
-    vetoes.register(self_attention_guidance)
-    vetoes.register(perturbed_attention_guidance)
+    signs.register("_todo_info", older_extension)
+    signs.register("__webui_hypertile_params", hypertile)
+    signs.register("forward", self_attention_guidance)
+    signs.register("pag_enable", perturbed_attention_guidance)
 
 
 def older_extension(layer: Any) -> Reason | None:

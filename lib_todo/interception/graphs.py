@@ -1,0 +1,193 @@
+"""torch.compile: what traced calls read, and how calls in a graph are counted.
+
+A graph has a layer's factor and every shape for good. Which tokens are taken is data: the index that
+`here.plans` or `here.pooling` holds is an input of the graph, so one graph serves every phase, also
+as a CUDA graph. What else traced code reads are texts, since Dynamo turns a number that changes into
+a variable and cannot read a `ContextVar`.
+
+No Python of ours runs in a graph, so its layers are counted when the model's call ends, by what was
+noted while the graph was traced. `own_graphs` keeps graphs that were compiled without ToDo apart:
+Dynamo does not guard `__call__`, and would use them again.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from ..plan import Grid, level_grid
+from ..pooling import Pooling, pool_tokens
+from .active import entered_run, here
+from .cut import why_not, with_changed
+from .families import FAMILIES, Family, classes
+
+# a device whose autocast no program switches on: PyTorch runs on no IPU any more. Which devices have
+# it on is among the guards of every graph. Before PyTorch 2.4 autocast takes no device
+_UNUSED_DEVICE = "ipu"
+AVAILABLE = hasattr(torch, "get_autocast_dtype")
+# by model and latent: the "largest grid, own grid" of each transformer, by its id, as traced
+_traced: weakref.WeakKeyDictionary[Any, dict[Grid, dict[int, str]]] = weakref.WeakKeyDictionary()
+# what layers in graphs of single blocks were seen to do
+_traced_layers: set[str] = set()
+
+
+def _never() -> bool:
+    return False
+
+
+# PyTorch 2.1 has one function for both kinds of tracing. Whether Dynamo is tracing the caller's
+# code is a constant in its graph
+is_tracing: Callable[[], bool] = getattr(
+    torch.compiler, "is_dynamo_compiling", getattr(torch.compiler, "is_compiling", _never)
+)
+_is_exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", _never)
+
+
+def is_exporting() -> bool:
+    """Whether torch.export is tracing: its tensors have no values."""
+    return bool(_is_exporting())
+
+
+def enter_own() -> bool | None:
+    """Before a call to which a run applies: Dynamo ignores graphs that were compiled without one."""
+    if not AVAILABLE or "torch._dynamo" not in sys.modules:
+        return None
+    before = torch.is_autocast_enabled(_UNUSED_DEVICE)
+    torch.set_autocast_enabled(_UNUSED_DEVICE, True)
+    return before
+
+
+def leave_own(before: bool | None) -> None:
+    """Undo `enter_own`."""
+    if before is not None:
+        torch.set_autocast_enabled(_UNUSED_DEVICE, before)
+
+
+def wrapper_classes() -> list[type]:
+    """The class of what `torch.compile(model)` returns; empty if nothing was compiled yet."""
+    wrapper = getattr(sys.modules.get("torch._dynamo.eval_frame"), "OptimizedModule", None)
+    return [wrapper] if wrapper is not None else []
+
+
+def is_compiled(module: Any) -> bool:
+    """Whether calling `module` itself runs a graph instead of the class's code."""
+    return (
+        getattr(module, "_compiled_call_impl", None) is not None
+        or hasattr(vars(module).get("forward"), "_torchdynamo_orig_callable")
+        or isinstance(module, tuple(wrapper_classes()))
+    )
+
+
+def is_any_compiled(module: Any) -> bool:
+    """Whether calling a module in it does. It looks at each of them."""
+    return any(is_compiled(part) for part in module.modules())
+
+
+def key_of(largest: Grid, grid: Grid) -> str:
+    """The key in `here.plans` of a transformer over `grid`."""
+    return f"{largest[0]} {largest[1]} {grid[0]} {grid[1]}"
+
+
+def pairs_of(latent: Grid) -> list[tuple[Grid, Grid]]:
+    """Every (largest grid, grid) that transformers of a model over `latent` may have."""
+    levels = list(dict.fromkeys(level_grid(latent, down) for down in (1, 2, 4, 8, 16)))
+    return [(largest, grid) for i, largest in enumerate(levels) for grid in levels[i:]]
+
+
+def transformers_of(model: Any) -> dict[int, Any]:
+    """The spatial transformers in a model, by id."""
+    kinds = tuple(cls for family in FAMILIES for cls in classes(family.transformers))
+    return {id(part): part for part in model.modules() if isinstance(part, kinds)}
+
+
+def traced(model: Any, latent: Grid) -> dict[int, str]:
+    """What was noted of the model's graphs for such a latent: by a transformer's id, its key."""
+    return _traced.setdefault(model, {}).setdefault(latent, {})
+
+
+def was_traced(pooling: Pooling) -> bool:
+    """Whether a layer in a graph of a block was seen to take its tokens so."""
+    return pooling.text in _traced_layers
+
+
+def _as_constant(function: Callable) -> Callable:
+    """Have Dynamo call it while tracing, with constants, and keep the answer in the graph.
+
+    As torch.compiler.assume_constant_result would, which imports all of Dynamo.
+    """
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
+
+
+@_as_constant
+def _see_transformer(transformer: int, grid: str, largest: str) -> str:
+    """Note a transformer in the graph that is being traced; the largest grid so far with it."""
+    return here.call.see_in_graph(transformer, grid, largest) if here.call else largest
+
+
+@_as_constant
+def _see_layer(what: str) -> str:
+    _traced_layers.add(what)
+    return what
+
+
+@_as_constant
+def _plan_export(transformer: int, layers: int, grid: str, largest: str) -> str:
+    """Count a transformer in a program that is being exported: "largest;height width factor"."""
+    run: Any = entered_run()
+    return run.plan_export(transformer, layers, grid, largest) if run and run.enabled else ""
+
+
+def call_transformer(original: Callable, self: Any, x: Any, args: tuple, kwargs: dict) -> Any:
+    """Call a spatial transformer over `x` as a part of the graph."""
+    plans, before, export = here.plans, here.pooling, here.export
+    if isinstance(x, torch.Tensor) and x.ndim == 4:
+        grid = f"{x.shape[2]} {x.shape[3]}"
+        if plans is not None:
+            here.largest = _see_transformer(id(self), grid, here.largest)
+            is_refused = f" {id(self)} " in here.refused
+            here.pooling = None if is_refused else plans.get(f"{here.largest} {grid}")
+        elif is_exporting():
+            blocks = len(self.transformer_blocks)
+            here.export = _plan_export(id(self), blocks, grid, here.largest)
+            here.largest = here.export.partition(";")[0]
+    try:
+        return original(self, *args, **kwargs)
+    finally:
+        here.pooling, here.export = before, export
+
+
+def take(family: Family, layer: Any, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    """The arguments to call the attention `layer` with, as a part of the graph."""
+    pooling, export = here.pooling, here.export
+    if pooling is None and not export:
+        return args, kwargs
+    given = dict(zip(family.parameters, args), **kwargs)
+    x, context = given.get(family.parameters[0]), given.get(family.parameters[1])
+    if not isinstance(x, torch.Tensor) or x.ndim != 3 or not (context is None or context is x):
+        return args, kwargs
+    if why_not(family, layer, given) is not None:
+        return args, kwargs
+    if pooling is None:
+        pooled = _pool_as_text_says(x, export)
+    elif x.shape[1] == pooling.tokens:
+        pooled = pooling.take(x)
+        _see_layer(pooling.text)
+    else:
+        return args, kwargs
+    changed = {family.parameters[1]: pooled}
+    if given.get("value") is not None:
+        changed["value"] = pooled
+    return with_changed(family, args, kwargs, changed)
+
+
+def _pool_as_text_says(x: torch.Tensor, export: str) -> torch.Tensor:
+    how = export.partition(";")[2].split()
+    if not how:
+        return x
+    height, width, factor, method = int(how[0]), int(how[1]), float(how[2]), how[3]
+    return pool_tokens(x, (height, width), factor, method) if x.shape[1] == height * width else x

@@ -1,0 +1,39 @@
+"""Signs that other code uses a self-attention layer: attributes that stand on it.
+
+Hosts fill the table, since they know what their extensions leave. A layer on which none of the names
+stands is free, and that is found out with one look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..reasons import Reason
+
+# gets a layer; returns why it must not be pooled now, or None
+Check = Callable[[Any], "Reason | None"]
+
+_checks: dict[str, list[Check]] = {}
+
+
+def register(name: str, check: Check) -> None:
+    """Have `check(layer)` asked where the layer itself has an attribute `name`.
+
+    Registering it again does nothing. `check` must not change the layer.
+    """
+    known = _checks.setdefault(name, [])
+    if check not in known:
+        known.append(check)
+
+
+def reason(layer: Any) -> Reason | None:
+    """Why other code's use of the layer forbids pooling it; None where nothing does."""
+    on_layer = vars(layer)
+    for name in _checks:
+        if name in on_layer:
+            for check in _checks[name]:
+                found = check(layer)
+                if found is not None:
+                    return found
+    return None

@@ -1,0 +1,177 @@
+"""One call of a whole model: its place in the sampling, and what its transformers' layers take."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from ..interception import calls
+from ..interception.active import here
+from ..interception.cut import Cut, self_attention_of
+from ..interception.families import Family
+from ..phase import FIXED, Phase
+from ..plan import Grid, decide, in_lead_in, why_none_pooled, with_papers_factors
+from ..pooling import pooling
+from ..position import Moment
+from ..reasons import Reason
+from ..samplers import is_multistep, rule_for
+from ..settings import Settings
+
+if TYPE_CHECKING:
+    from .lane import Lane
+    from .model_graph import ModelGraph
+    from .run import Run
+
+
+class Rule:
+    """What holds in one call of a model, whatever its layers.
+
+    Args:
+        settings: what was asked for.
+        moment: where the call stands in its sampling; None where nothing is known of it.
+    """
+
+    def __init__(self, settings: Settings, moment: Moment | None) -> None:
+        self.asked, self.moment = settings, moment or Moment()
+        moment = self.moment
+        sampler = rule_for(moment.sampler, moment.reported)
+        self.hold = sampler.hold
+        step, rest_from = moment.step, moment.rest_from
+        late = step is not None and rest_from is not None and step > rest_from
+        # whether the phase is the last one's and the factors the paper's, for a multistep sampler
+        self.rests = late and is_multistep(moment.sampler)
+        # why the automatic factors are no greater than the paper's; None where they may be
+        self.careful = None
+        if sampler.careful or self.rests:
+            self.careful = Reason.SAMPLER
+        elif in_lead_in(moment):
+            self.careful = Reason.LEAD_IN
+        # why no layer of any grid is pooled
+        self.closed = why_none_pooled(settings, moment)
+
+    def decide(self, grid: Grid, largest: Grid) -> tuple[float, Reason | None]:
+        """The factor of a layer, and why it is left alone (None: it is not)."""
+        factor, reason = _decide(grid, largest, self.asked, self.careful)
+        return (factor, None) if reason is self.closed is None else (1, reason or self.closed)
+
+
+@functools.lru_cache(maxsize=1024)
+def _decide(
+    grid: Grid, largest: Grid, settings: Settings, careful: Reason | None
+) -> tuple[float, Reason | None]:
+    if careful is None:
+        return decide(grid, largest, settings)
+    factor, reason = decide(grid, largest, with_papers_factors(settings))
+    if reason is not None and decide(grid, largest, settings)[1] is None:
+        # the paper's factors leave it alone, not the settings
+        reason = careful
+    return factor, reason
+
+
+class ModelCall:
+    """A call of a whole model that is under way.
+
+    Where no such call was seen (a model of a class that the table does not know), transformers
+    called one after another are taken for one call, until one of them is called again.
+
+    Args:
+        run: whose settings hold.
+        lane: of the thread or task that calls.
+        moment: where the call stands in its sampling; None where nothing is known of it.
+    """
+
+    def __init__(self, run: Run, lane: Lane, moment: Moment | None) -> None:
+        self.run, self.lane = run, lane
+        self.rule = Rule(run.settings, moment)
+        self.moment = self.rule.moment
+        # the largest grid with self-attention so far: that of the first level
+        self.largest: Grid = (0, 0)
+        # the ids of the transformers called, where no model's call tells
+        self.called: set[int] = set()
+        self._has_begun = False
+        # where the model or a part of it runs as a graph of torch.compile
+        self.graph: ModelGraph | None = None
+
+    def cut(self, transformer: Any, x: Any, family: Family) -> Cut | None:
+        """What the layers of a transformer over `x` take; None where they take all tokens.
+
+        The layers of a transformer that takes all tokens are counted at once.
+        """
+        layers, shape = self_attention_of(transformer), x.shape
+        self.begin()
+        if len(shape) != 4 or not layers:
+            return None
+        # under jit.trace a side is a tensor
+        grid = int(shape[2]), int(shape[3])
+        self._see(grid)
+        numbers = self.run.report.numbers(transformer, len(layers))
+        factor, reason = self.rule.decide(grid, self.largest)
+        if self.graph:
+            reason = self.graph.enter(transformer, layers, reason)
+        if reason is not None:
+            keys = grid[0] * grid[1]
+            self.run.report.count(numbers, grid, keys, keys, reason, self.moment.shown_step)
+            return None
+        calls.meet_attention()
+        phase = self.phase(transformer, factor)
+        self.note_phase()
+        taken = pooling(grid, factor, self.rule.asked.method, phase, x.device)
+        if self.graph:
+            here.pooling = taken
+        known = self.lane.known(transformer)
+        return Cut(family, transformer, layers, taken, known.checked, known.ignoring)
+
+    def begin(self) -> None:
+        """The first transformer is called, so this is a model with such layers."""
+        if not self._has_begun:
+            self._has_begun = True
+            self.run.report.see_step(self.moment.shown_step)
+            if self.run.has_window:
+                self.run.report.note_window(self.moment)
+
+    def _see(self, grid: Grid) -> None:
+        if grid[0] * grid[1] > self.largest[0] * self.largest[1]:
+            self.largest = grid
+
+    def phase(self, owner: Any, factor: float, key: str = "") -> Phase:
+        """The phase in this step: of a transformer, or of a model's graph for the grids of `key`."""
+        rule, moment = self.rule, self.moment
+        if not rule.asked.moves or moment.step is None:
+            return FIXED
+        rests = rule.rests and moment.rest_from is not None
+        step = moment.rest_from if rests else moment.step
+        return self.lane.phases.phase(owner, moment.sampling, step, factor, rule.hold, key)
+
+    def note_phase(self) -> None:
+        """Tell the report where a phase that is used does not move on with each step."""
+        rule, moment, report = self.rule, self.moment, self.run.report
+        if not rule.asked.moves:
+            return
+        if moment.step is None:
+            report.phase_held(None, 0)
+        elif rule.hold != 1:
+            report.phase_held(moment.sampler, rule.hold)
+        if moment.step is not None and rule.rests:
+            report.phase_rests(moment.sampler)
+
+    def count(self, cut: Cut) -> None:
+        """Count what the layers of a transformer did in the call that has ended."""
+        report, step = self.run.report, self.moment.shown_step
+        grid, pooled = cut.pooling.grid, cut.pooling
+        first = report.numbers(cut.transformer).start
+        for grids, places in cut.taken.items():
+            numbers = [first + place for place in places]
+            report.count(numbers, grid, grids * pooled.tokens, grids * pooled.kept, None, step)
+        for place, keys, reason in cut.left:
+            report.count([first + place], grid, keys, keys, reason, step)
+        if self.graph:
+            self.graph.leave(cut)
+
+    def end(self) -> None:
+        """Count what ran as a graph of the whole model."""
+        if self.graph:
+            self.graph.count()
+
+    def see_in_graph(self, transformer: int, grid: str, largest: str) -> str:
+        """A transformer is traced; see graphs.py."""
+        return self.graph.see(transformer, grid, largest) if self.graph else largest

@@ -1,0 +1,146 @@
+"""A model that torch.compile has made a graph of, whole or in parts: its plans and its counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..interception import calls, graphs, signs
+from ..interception.active import here
+from ..interception.cut import Cut, self_attention_of
+from ..plan import Grid
+from ..pooling import Pooling, pooling
+from ..reasons import Reason
+from .model_call import ModelCall, Rule
+
+if TYPE_CHECKING:
+    from .run import Run
+
+
+class ModelGraph:
+    """What a model's call means for the transformers in its graphs.
+
+    In a graph, all layers of a transformer are pooled or none: if other code uses one of them, all
+    are left to it.
+
+    Args:
+        call: the model's.
+        transformers: the model's spatial transformers, by id.
+        model: the model; None where only single transformers were seen.
+        latent: what it is called with.
+    """
+
+    def __init__(
+        self, call: ModelCall, transformers: dict[int, Any], model: Any = None, latent: Any = None
+    ) -> None:
+        self._call, self._transformers = call, transformers
+        self._traced: dict[int, str] = {}
+        # the transformers whose call ran as Python
+        self._eager: set[int] = set()
+        self._refused = {id_: _refusal(module) for id_, module in transformers.items()}
+        call.run.report.compiled = True
+        calls.meet_attention()
+        here.largest = ""
+        here.refused = "".join(f" {id_} " for id_, reason in self._refused.items() if reason)
+        here.plans = None
+        if isinstance(latent, torch.Tensor) and latent.ndim >= 4:
+            grid = int(latent.shape[-2]), int(latent.shape[-1])
+            self._traced = graphs.traced(model, grid)
+            here.plans = {
+                graphs.key_of(*pair): self._plan(model, *pair, latent.device)
+                for pair in graphs.pairs_of(grid)
+            }
+        self._plans = here.plans
+
+    def _plan(self, model: Any, largest: Grid, grid: Grid, device: torch.device) -> Pooling | None:
+        factor, reason = self._call.rule.decide(grid, largest)
+        if reason is not None:
+            return None
+        phase = self._call.phase(model, factor, graphs.key_of(largest, grid))
+        return pooling(grid, factor, self._call.rule.asked.method, phase, device)
+
+    def see(self, transformer: int, grid: str, largest: str) -> str:
+        """Note a transformer in the graph that is being traced; the largest grid so far with it."""
+        module = self._transformers.get(transformer)
+        if module is None or not self_attention_of(module):
+            return largest
+        if not largest or _size(grid) > _size(largest):
+            largest = grid
+        self._traced[transformer] = f"{largest} {grid}"
+        return largest
+
+    def enter(self, transformer: Any, layers: list[Any], reason: Reason | None) -> Reason | None:
+        """A transformer is called by Python, maybe with graphs of its blocks: why none is pooled."""
+        self._eager.add(id(transformer))
+        largest = self._call.largest
+        here.largest, here.pooling = f"{largest[0]} {largest[1]}", None
+        return reason or self._refused.get(id(transformer)) or None
+
+    def leave(self, cut: Cut) -> None:
+        """Count the layers of a transformer that ran in graphs of its blocks."""
+        here.pooling = None
+        grids_taken = [place for places in cut.taken.values() for place in places]
+        seen = {*grids_taken, *(place for place, _, _ in cut.left)}
+        numbers = self._call.run.report.numbers(cut.transformer)
+        unseen = [number for place, number in enumerate(numbers) if place not in seen]
+        if unseen and graphs.was_traced(cut.pooling):
+            pooled, step = cut.pooling, self._call.moment.shown_step
+            self._call.run.report.count(unseen, pooled.grid, pooled.tokens, pooled.kept, None, step)
+
+    def count(self) -> None:
+        """Count the transformers that ran in a graph of the model or of a part of it."""
+        call, report = self._call, self._call.run.report
+        for id_, key in self._traced.items():
+            module = self._transformers.get(id_)
+            if module is None or id_ in self._eager:
+                continue
+            call.begin()
+            sides = list(map(int, key.split()))
+            largest, grid = (sides[0], sides[1]), (sides[2], sides[3])
+            numbers = report.numbers(module, len(self_attention_of(module)))
+            _, reason = call.rule.decide(grid, largest)
+            reason = reason or self._refused[id_]
+            keys = after = grid[0] * grid[1]
+            plan = self._plans.get(key) if self._plans and reason is None else None
+            if plan is not None:
+                call.note_phase()
+                after = plan.kept
+            report.count(numbers, grid, keys, after, reason, call.moment.shown_step)
+
+
+def plan_export(run: Run, transformer: int, layers: int, grid: str, largest: str) -> str:
+    """What torch.export's strict tracing puts into the program; counted as one call.
+
+    Returns:
+        "largest grid;height width factor method", without the second part where nothing is pooled.
+    """
+    if not largest or _size(grid) > _size(largest):
+        largest = grid
+    height, width = map(int, grid.split())
+    above, beside = map(int, largest.split())
+    factor, reason = Rule(run.settings, None).decide((height, width), (above, beside))
+    keys = after = height * width
+    plan = ""
+    if reason is None:
+        method = run.settings.method
+        after = Pooling((height, width), factor, method, (0, 0), torch.device("cpu")).kept
+        plan = f"{height} {width} {factor} {method}"
+    numbers = run.report.numbers(run.exported.setdefault(transformer, Exported()), layers)
+    run.report.count(numbers, (height, width), keys, after, reason, None)
+    return f"{largest};{plan}"
+
+
+class Exported:
+    """Stands for a transformer in an exported program."""
+
+
+def _refusal(transformer: Any) -> Reason | None:
+    """Why other code's use of one of its layers forbids pooling a transformer in a graph."""
+    found = (signs.reason(layer) for layer in self_attention_of(transformer))
+    return next((reason for reason in found if reason is not None), None)
+
+
+def _size(grid: str) -> int:
+    height, width = map(int, grid.split())
+    return height * width
