@@ -1,13 +1,10 @@
-"""Layers to count in a report, and the arguments that most tests count them with."""
+"""What most tests count in a report."""
 
 from __future__ import annotations
-
-from torch import nn
 
 from lib_todo import Report
 from lib_todo.reasons import Reason
 
-LAYERS = [nn.Identity() for _ in range(16)]
 LARGE, SMALL = (128, 128), (64, 64)
 POOLED = (LARGE, 16384, 4096, None)
 BELOW = (SMALL, 4096, 4096, Reason.BELOW_THRESHOLD)
@@ -15,10 +12,9 @@ OUTSIDE = (LARGE, 16384, 16384, Reason.OUTSIDE_WINDOW)
 
 
 def count(report: Report, layers: range, *what: object, calls: int = 1) -> None:
-    """Count these LAYERS `calls` times each in the step that the report was told."""
+    """Count the layers of these numbers `calls` times each in the step that the report was told."""
     for _ in range(calls):
-        for index in layers:
-            report.count(LAYERS[index], *what, step=report.position.current_step)
+        report.count(layers, *what, step=report.position.current_step)
 
 
 def two_passes() -> Report:

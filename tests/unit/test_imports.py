@@ -31,7 +31,7 @@ FILES = [
 ALONE = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
     for path in (ROOT / "lib_todo").rglob("*.py")
-    if path.stem not in ("__init__", "diffusers_progress") and "hosts" not in path.parts
+    if path.stem != "__init__" and "hosts" not in path.parts
 )
 PURE = ("lib_todo.hosts.webui.infotext", "lib_todo.hosts.webui.request")
 
@@ -73,7 +73,6 @@ ARROWS = {
     "binding": ("rule", "interception", "runs"),
     "cost": ("rule",),
     "hosts": ("rule", "interception", "runs", "downsampling", "binding", "cost"),
-    "diffusers_progress": ("hosts",),
 }
 
 

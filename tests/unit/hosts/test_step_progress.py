@@ -237,9 +237,3 @@ def test_an_interrupted_call_counts_the_steps_that_ran(pipe: Any) -> None:
                 callback_on_step_end=progress,
             )
     assert report.steps == (4, 4)
-
-
-def test_the_earlier_name_of_its_module() -> None:
-    from lib_todo import diffusers_progress
-
-    assert diffusers_progress.StepProgress is StepProgress

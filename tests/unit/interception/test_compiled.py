@@ -19,7 +19,7 @@ from torch import nn
 from torch._dynamo.testing import CompileCounter
 
 from lib_todo import Settings, bind, token_downsampling, wording
-from lib_todo.interception import compiled
+from lib_todo.interception import graphs
 
 pytestmark = pytest.mark.usefixtures("fresh_graphs")
 # (settings, latent's height and width); None: no with at all
@@ -112,7 +112,7 @@ def test_a_graph_that_does_not_know_of_todo_is_named_as_the_cause(
 ) -> None:
     model, _ = compile_as(in_place)
     sample(model, OFF, 1)
-    monkeypatch.setattr(compiled, "own_graphs", contextlib.nullcontext)
+    monkeypatch.setattr(graphs, "enter_own", lambda: None)
     with token_downsampling(FIXED[0]) as report:
         sample(model, OFF, 1)
     assert report.line() == wording.nothing_pooled(wording.COMPILED)

@@ -19,12 +19,12 @@ from torch._dynamo.testing import CompileCounter
 
 from lib_todo import Settings, token_downsampling, wording
 from lib_todo.hosts.webui.result import why_no_layer
-from lib_todo.interception import compiled, pooling_in_graphs
+from lib_todo.interception import graphs
 
 pytestmark = [
     pytest.mark.usefixtures("fresh_graphs"),
     pytest.mark.skipif(
-        not pooling_in_graphs.AVAILABLE, reason="nothing is pooled in a graph before PyTorch 2.4"
+        not graphs.AVAILABLE, reason="nothing is pooled in a graph before PyTorch 2.4"
     ),
 ]
 STEPS = 3
@@ -100,7 +100,7 @@ def test_as_uncompiled_in_every_order(way: Callable[..., Call], order: tuple[Cas
 def test_a_graph_made_without_todo_is_named_where_it_runs_nevertheless(
     way: Callable[..., Call], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiled, "own_graphs", contextlib.nullcontext)
+    monkeypatch.setattr(graphs, "enter_own", lambda: None)
     model = model_of_the_test()
     call = way(model, backend="eager", dynamic=False)
     sample(call, OFF)
@@ -110,7 +110,15 @@ def test_a_graph_made_without_todo_is_named_where_it_runs_nevertheless(
 
 
 def test_nothing_of_ours_is_left_in_the_thread() -> None:
-    with pytest.raises(RuntimeError, match="inside"), compiled.own_graphs():
-        assert torch.is_autocast_enabled("ipu")
+    model, seen = model_of_the_test(), []
+
+    def fail(*_: object) -> None:
+        seen.append(torch.is_autocast_enabled("ipu"))
         raise RuntimeError("inside")
+
+    model.middle_block.register_forward_pre_hook(fail)
+    torch.compile(lambda x: x + 1, backend="eager")(torch.zeros(1))
+    with pytest.raises(RuntimeError, match="inside"):
+        sample(model, ON)
+    assert seen == [True]
     assert not torch.is_autocast_enabled("ipu")

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from lib_todo import Settings
 from lib_todo.plan import LEAD_IN, Grid, in_lead_in, layer_factor, with_papers_factors
 from lib_todo.position import Moment
-from lib_todo.runs.evaluation import Evaluation
+from lib_todo.reasons import Reason
+from lib_todo.runs.model_call import Rule
 from lib_todo.settings import PRESETS
 
 PAPER = Settings.from_preset("paper")
@@ -19,7 +20,7 @@ GRIDS = st.tuples(st.integers(1, 300), st.integers(1, 300))
 @pytest.mark.parametrize("name", PRESETS)
 @given(largest=GRIDS, deep=st.sampled_from([1, 2, 4, 8]))
 def test_a_presets_factors_are_the_papers(name: str, largest: Grid, deep: int) -> None:
-    """Also those of `fast`, whose threshold is half of the model's own grid."""
+    """Also those of `fast`, which pools at the trained size too."""
     careful = with_papers_factors(Settings.from_preset(name))
     grid = -(-largest[0] // deep), -(-largest[1] // deep)
     assert layer_factor(grid, largest, careful) == layer_factor(grid, largest, PAPER)
@@ -38,11 +39,8 @@ def test_numbers_asked_for_stay(
     asked = Settings(True, factor, deep_factor, threshold, scale, deep_scale)
     careful = with_papers_factors(asked)
     assert (careful.factor, careful.deep_factor) == (factor, deep_factor)
-    assert careful.threshold >= threshold
-    if factor:
-        assert (careful.threshold, careful.scale) == (threshold, scale)
-    else:
-        assert careful.scale <= 1
+    assert careful.threshold == threshold
+    assert careful.scale == (scale if factor else min(scale, 1))
     assert careful.deep_scale == (deep_scale if deep_factor else 0)
 
 
@@ -60,16 +58,30 @@ def test_numbers_asked_for_stay(
 def test_an_evaluation_of_the_lead_in(fraction: float | None, told: bool, first: bool) -> None:
     moment = Moment(sampler="Euler", fraction=fraction, reported=told, step=0)
     assert in_lead_in(moment) is first
-    settings = Evaluation(Settings(), moment).settings
-    assert settings == (with_papers_factors(Settings()) if first else Settings())
-
-
-def test_it_is_a_quarter() -> None:
-    """As the hint and the documents say."""
-    assert LEAD_IN == 1 / 4
+    assert Rule(Settings(), moment).careful is (Reason.LEAD_IN if first else None)
 
 
 @pytest.mark.parametrize("sampler", ["LMS", "PLMS", "LCM", "DEISMultistepScheduler"])
 def test_a_careful_sampler_has_them_throughout(sampler: str) -> None:
     moment = Moment(fraction=0.9, reported=True, step=8, sampler=sampler)
-    assert Evaluation(Settings(), moment).settings == with_papers_factors(Settings())
+    assert Rule(Settings(), moment).careful is Reason.SAMPLER
+
+
+@pytest.mark.parametrize("deep_scale", [0.125, 0.5, 1.0, 2.0])
+def test_a_scale_for_deeper_layers_leaves_the_lead_in_of_the_largest_as_it_is(
+    deep_scale: float,
+) -> None:
+    """128×128 tokens are twice the trained 64×64: the paper's factor is 2 from the first step."""
+    rule = Rule(Settings(deep_scale=deep_scale), Moment(fraction=0.0, reported=True, step=0))
+    assert rule.decide((128, 128), (128, 128)) == (2, None)
+
+
+def test_what_the_papers_factors_leave_alone_is_their_doing() -> None:
+    first = Moment(fraction=0.0, reported=True, step=0, sampler="Euler")
+    late = Moment(fraction=0.9, reported=True, step=9, sampler="Euler")
+    fast, grid = Settings.from_preset("fast"), (48, 48)
+    assert Rule(fast, first).decide(grid, grid) == (1, Reason.LEAD_IN)
+    assert Rule(fast, late).decide(grid, grid) == (2, None)
+    lcm = Moment(fraction=0.9, reported=True, step=9, sampler="LCM")
+    assert Rule(fast, lcm).decide(grid, grid) == (1, Reason.SAMPLER)
+    assert Rule(fast, first).decide((16, 16), (16, 16)) == (1, Reason.BELOW_THRESHOLD)

@@ -10,7 +10,6 @@ import pytest
 from counted_layers import BELOW, LARGE, POOLED, count, two_passes
 from ldm_models import image, run, spatial_transformer, text
 from settings_of import paper
-from torch import nn
 
 from lib_todo import Report, token_downsampling
 from lib_todo.reasons import Reason
@@ -192,10 +191,3 @@ def test_no_module_is_kept_alive_by_one_that_broke_off() -> None:
         gc.collect()
         assert dead() is None
     assert report.layers == 1
-
-
-def test_a_new_layer_is_a_new_one_even_in_the_memory_of_a_dead_one() -> None:
-    report = Report()
-    for _ in range(50):
-        report.count(nn.Identity(), *POOLED)
-    assert report.layers == 50
