@@ -43,7 +43,7 @@ def phase_order(factor: float) -> tuple[Phase, ...]:
 
 
 class PhaseCounter:
-    """Counts the steps in which a transformer was pooled: the phase of its layers follows from that.
+    """Counts the steps in which a transformer was pooled, from which its layers' phase follows.
 
     The sampler's step number would not do: where an extension such as DeepCache skips the deep
     blocks in every second step, they would only ever see half of the phases.

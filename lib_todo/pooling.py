@@ -21,9 +21,8 @@ WITHOUT_ADAPTIVE_POOLING = {"mps"}
 class Pooling:
     """How the tokens of one grid become fewer: by which factor and method, and which are taken.
 
-    The tokens that `nearest` and `nearest-exact` take are an index, `[h'·w']`, so that a phase is
-    data: one gather takes them whatever the factor, and a graph of torch.compile has the index as an
-    input of constant shape.
+    For `nearest` and `nearest-exact`, the tokens taken are an index, `[h'·w']`: a phase is data.
+    One gather takes them whatever the factor, and a graph of torch.compile has it as an input.
 
     Args:
         grid: `(h, w)` in tokens.

@@ -26,7 +26,7 @@ WORDS = {
     Reason.FUSED: "with fused projections",
     Reason.OTHER_VALUES: "called with values that do not match the keys",
     Reason.KEYS_IGNORED: "that ignore the pooled keys they are given",
-    Reason.REPLACED: "replaced by another node",
+    Reason.REPLACED: "whose self-attention other code replaces",
     Reason.OTHER_REDUCTION: "left to another program's token reduction",
     Reason.OTHER_PROCESSOR: "with an attention processor that may not take pooled keys",
     Reason.HOOKED: "with a hook that reads their output or values",

@@ -1,7 +1,7 @@
 """Which attention layers of diffusers take pooled tokens: signs that look, and import nothing.
 
-Pooled tokens are handed over as context, and the layer's processor decides what that means. So a
-layer is pooled only where its code is diffusers' own, which computes the keys from what it is given.
+Pooled tokens are handed over as context, and the layer's processor decides what that means. So only
+layers whose code is diffusers' own are pooled: it computes the keys from what it is given.
 """
 
 from __future__ import annotations

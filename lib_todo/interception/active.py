@@ -1,8 +1,8 @@
 """Which run applies to a call: one that this context has entered, or one the model is bound to.
 
 A context is Python's (`contextvars`): each thread and each asyncio task has its own, and
-`asyncio.to_thread` passes it on. An entered run goes before a binding. Within a model's call nothing
-waits for another task, so what happens in it is kept by thread, in `here`.
+`asyncio.to_thread` passes it on. An entered run goes before a binding. In a model's call nothing
+waits for another task, so `here` is kept by thread.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Call(Protocol):
     def cut(self, transformer: Any, x: Any, family: Family) -> Cut | None:
         """What the layers of a transformer over `x` take; None where they take all tokens."""
 
-    def count(self, cut: Cut) -> None:
-        """The transformer's call has ended."""
+    def count(self, cut: Cut, ended: bool) -> None:
+        """The transformer's call is over; it did not end where an exception was raised."""
 
     def end(self) -> None:
         """The model's call has ended."""

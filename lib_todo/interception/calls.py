@@ -1,8 +1,7 @@
 """The calls that are intercepted: a model's, a spatial transformer's, an attention's.
 
 A model's call tells the step. A transformer's tells the grid, and decides for all its layers. An
-attention's is met only from the first transformer on that pools: a layer that takes all tokens costs
-nothing.
+attention's is met only once a transformer has pooled: until then, layers cost nothing.
 """
 
 from __future__ import annotations
@@ -203,12 +202,15 @@ def _transformer(original: Callable, family: Family) -> Callable:
             call = run.loose_call(self)
         outer = here.cut
         cut = here.cut = call.cut(self, x, family)
+        ended = False
         try:
-            return original(self, *args, **kwargs)
+            result = original(self, *args, **kwargs)
+            ended = True
+            return result
         finally:
             here.cut = outer
             if cut is not None:
-                call.count(cut)
+                call.count(cut, ended)
 
     return __call__
 

@@ -23,15 +23,23 @@ def self_attention_of(transformer: Any) -> list[Any]:
     where it has no prompt (`double_self_attention`). Not those over the frames of a video.
     """
     layers = []
-    for block in getattr(transformer, "transformer_blocks", ()):
-        of_prompt = vars(block).get("only_cross_attention") or vars(block).get("disable_self_attn")
-        first = getattr(block, "attn1", None)
-        if first is not None and not of_prompt:
-            layers.append(first)
-        second = getattr(block, "attn2", None)
-        if second is not None and vars(second).get("is_cross_attention") is False:
+    for block in _part(transformer, "transformer_blocks") or ():
+        given = block.__dict__
+        if not (given.get("only_cross_attention") or given.get("disable_self_attn")):
+            first = _part(block, "attn1")
+            if first is not None:
+                layers.append(first)
+        second = _part(block, "attn2")
+        if second is not None and second.__dict__.get("is_cross_attention") is False:
             layers.append(second)
     return layers
+
+
+def _part(module: Any, name: str) -> Any:
+    """A module's part of that name; None without one."""
+    # what PyTorch's own __getattr__ does last, which is slow
+    parts = module.__dict__.get("_modules", {})
+    return parts[name] if name in parts else getattr(module, name, None)
 
 
 class Cut:
@@ -46,17 +54,6 @@ class Cut:
             this call adds to them.
         ignoring: the places of those that were seen to compute keys of their own.
     """
-
-    __slots__ = (
-        "_places",
-        "checked",
-        "family",
-        "ignoring",
-        "left",
-        "pooling",
-        "taken",
-        "transformer",
-    )
 
     def __init__(
         self,
@@ -74,6 +71,15 @@ class Cut:
         self.taken: dict[int, list[int]] = {}
         # those left alone: the place, the keys and why
         self.left: list[tuple[int, int, Reason]] = []
+        # those whose call was no self-attention over the grid
+        self.others: set[int] = set()
+
+    @property
+    def not_called(self) -> list[int]:
+        """The places of the layers that were not called as Python."""
+        seen = {place for places in self.taken.values() for place in places} | self.others
+        seen.update(place for place, _, _ in self.left)
+        return [place for place in self._places.values() if place not in seen]
 
     def take(
         self, layer: Any, args: tuple, kwargs: dict
@@ -86,12 +92,16 @@ class Cut:
         tokens_name, context_name = family.parameters[:2]
         given = dict(zip(family.parameters, args), **kwargs)
         x, context = given[tokens_name], given.get(context_name)
-        grids = 1 if context is None or context is x else _grids(x, context, pooling.tokens)
-        if x.ndim != 3 or x.shape[1] != pooling.tokens:
+        if not isinstance(x, torch.Tensor) or x.ndim != 3:
+            self.others.add(place)
+            return args, kwargs, None
+        if x.shape[1] != pooling.tokens:
             self.left.append((place, int(x.shape[1]), self._why_not_this_grid(layer)))
             return args, kwargs, None
+        grids = 1 if context is None or context is x else _grids(x, context, pooling.tokens)
         if not grids:
             # it attends to something else in this call
+            self.others.add(place)
             return args, kwargs, None
         reason = why_not(family, layer, given)
         if reason is None and place in self.ignoring:
@@ -100,10 +110,11 @@ class Cut:
             self.left.append((place, grids * pooling.tokens, reason))
             return args, kwargs, None
         source = x if context is None else context
-        changed = {context_name: pooling.take(source)}
+        pooled = pooling.take(source)
+        changed = {context_name: pooled}
         value = given.get("value")
         if value is not None:
-            changed["value"] = changed[context_name] if value is source else pooling.take(value)
+            changed["value"] = pooled if value is source else pooling.take(value)
         new_args, new_kwargs = with_changed(family, args, kwargs, changed)
         if place in self.checked or not _can_be_watched(layer):
             self.taken.setdefault(grids, []).append(place)

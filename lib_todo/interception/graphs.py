@@ -1,9 +1,9 @@
 """torch.compile: what traced calls read, and how calls in a graph are counted.
 
-A graph has a layer's factor and every shape for good. Which tokens are taken is data: the index that
-`here.plans` or `here.pooling` holds is an input of the graph, so one graph serves every phase, also
-as a CUDA graph. What else traced code reads are texts, since Dynamo turns a number that changes into
-a variable and cannot read a `ContextVar`.
+In a graph, a layer's factor and every shape are fixed. Which tokens are taken is data: the index
+that `here.plans` or `here.pooling` holds is an input of the graph, so one graph serves every phase.
+What else traced code reads are texts, since Dynamo turns a number that changes into a variable and
+cannot read a `ContextVar`.
 
 No Python of ours runs in a graph, so its layers are counted when the model's call ends, by what was
 noted while the graph was traced. `own_graphs` keeps graphs that were compiled without ToDo apart:
@@ -25,8 +25,8 @@ from .active import entered_run, here
 from .cut import why_not, with_changed
 from .families import FAMILIES, Family, classes
 
-# a device whose autocast no program switches on: PyTorch runs on no IPU any more. Which devices have
-# it on is among the guards of every graph. Before PyTorch 2.4 autocast takes no device
+# a device whose autocast no program switches on: PyTorch runs on no IPU any more. Which devices
+# have it on is among the guards of every graph. Before PyTorch 2.4 autocast takes no device
 _UNUSED_DEVICE = "ipu"
 AVAILABLE = hasattr(torch, "get_autocast_dtype")
 # by model and latent: the "largest grid, own grid" of each transformer, by its id, as traced
@@ -53,7 +53,7 @@ def is_exporting() -> bool:
 
 
 def enter_own() -> bool | None:
-    """Before a call to which a run applies: Dynamo ignores graphs that were compiled without one."""
+    """Before a call to which a run applies: have Dynamo ignore graphs compiled without one."""
     if not AVAILABLE or "torch._dynamo" not in sys.modules:
         return None
     before = torch.is_autocast_enabled(_UNUSED_DEVICE)

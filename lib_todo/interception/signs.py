@@ -1,7 +1,7 @@
 """Signs that other code uses a self-attention layer: attributes that stand on it.
 
-Hosts fill the table, since they know what their extensions leave. A layer on which none of the names
-stands is free, and that is found out with one look.
+Hosts fill the table, since they know what their extensions leave. One look tells that a layer has
+none of the names.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class Lane:
         return known
 
     def is_compiled(self, module: Any) -> bool:
-        """Whether the module or a part of it was a graph of torch.compile when first called here."""
+        """Whether a part of the module was a graph of torch.compile when first called here."""
         found = self._compiled.get(module)
         if found is None:
             found = self._compiled[module] = graphs.is_any_compiled(module)

@@ -9,12 +9,13 @@ from ..interception import calls
 from ..interception.active import here
 from ..interception.cut import Cut, self_attention_of
 from ..interception.families import Family
-from ..phase import FIXED, Phase
+from ..phase import FIXED, Phase, PhaseCounter
 from ..plan import Grid, decide, in_lead_in, why_none_pooled, with_papers_factors
 from ..pooling import pooling
 from ..position import Moment
 from ..reasons import Reason
-from ..samplers import is_multistep, rule_for
+from ..report import Report
+from ..samplers import rule_for
 from ..settings import Settings
 
 if TYPE_CHECKING:
@@ -34,15 +35,10 @@ class Rule:
     def __init__(self, settings: Settings, moment: Moment | None) -> None:
         self.asked, self.moment = settings, moment or Moment()
         moment = self.moment
-        sampler = rule_for(moment.sampler, moment.reported)
-        self.hold = sampler.hold
-        step, rest_from = moment.step, moment.rest_from
-        late = step is not None and rest_from is not None and step > rest_from
-        # whether the phase is the last one's and the factors the paper's, for a multistep sampler
-        self.rests = late and is_multistep(moment.sampler)
+        self.sampler = rule_for(moment.sampler, moment.reported, moment.sigmas)
         # why the automatic factors are no greater than the paper's; None where they may be
         self.careful = None
-        if sampler.careful or self.rests:
+        if self.sampler.is_careful(moment.step):
             self.careful = Reason.SAMPLER
         elif in_lead_in(moment):
             self.careful = Reason.LEAD_IN
@@ -53,6 +49,25 @@ class Rule:
         """The factor of a layer, and why it is left alone (None: it is not)."""
         factor, reason = _decide(grid, largest, self.asked, self.careful)
         return (factor, None) if reason is self.closed is None else (1, reason or self.closed)
+
+    def phase(self, phases: PhaseCounter, owner: Any, factor: float, key: str = "") -> Phase:
+        """The phase in this step of what `owner` and `key` name; see phase.PhaseCounter."""
+        moment, sampler = self.moment, self.sampler
+        if not self.asked.moves or moment.step is None or sampler.rests(moment.step):
+            return FIXED
+        return phases.phase(owner, moment.sampling, moment.step, factor, sampler.hold, key)
+
+    def note_phase(self, report: Report) -> None:
+        """Tell the report where a phase that is used does not move on with each step."""
+        moment, sampler = self.moment, self.sampler
+        if not self.asked.moves:
+            return
+        if moment.step is None or sampler.rests(None):
+            report.phase_held(None if moment.step is None else moment.sampler, 0)
+        elif sampler.rests(moment.step):
+            report.phase_rests(moment.sampler)
+        elif sampler.hold != 1:
+            report.phase_held(moment.sampler, sampler.hold)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -113,8 +128,8 @@ class ModelCall:
             self.run.report.count(numbers, grid, keys, keys, reason, self.moment.shown_step)
             return None
         calls.meet_attention()
-        phase = self.phase(transformer, factor)
-        self.note_phase()
+        phase = self.rule.phase(self.lane.phases, transformer, factor)
+        self.rule.note_phase(self.run.report)
         taken = pooling(grid, factor, self.rule.asked.method, phase, x.device)
         if self.graph:
             here.pooling = taken
@@ -133,29 +148,8 @@ class ModelCall:
         if grid[0] * grid[1] > self.largest[0] * self.largest[1]:
             self.largest = grid
 
-    def phase(self, owner: Any, factor: float, key: str = "") -> Phase:
-        """The phase in this step: of a transformer, or of a model's graph for the grids of `key`."""
-        rule, moment = self.rule, self.moment
-        if not rule.asked.moves or moment.step is None:
-            return FIXED
-        rests = rule.rests and moment.rest_from is not None
-        step = moment.rest_from if rests else moment.step
-        return self.lane.phases.phase(owner, moment.sampling, step, factor, rule.hold, key)
-
-    def note_phase(self) -> None:
-        """Tell the report where a phase that is used does not move on with each step."""
-        rule, moment, report = self.rule, self.moment, self.run.report
-        if not rule.asked.moves:
-            return
-        if moment.step is None:
-            report.phase_held(None, 0)
-        elif rule.hold != 1:
-            report.phase_held(moment.sampler, rule.hold)
-        if moment.step is not None and rule.rests:
-            report.phase_rests(moment.sampler)
-
-    def count(self, cut: Cut) -> None:
-        """Count what the layers of a transformer did in the call that has ended."""
+    def count(self, cut: Cut, ended: bool) -> None:
+        """Count what the layers of a transformer did in its call."""
         report, step = self.run.report, self.moment.shown_step
         grid, pooled = cut.pooling.grid, cut.pooling
         first = report.numbers(cut.transformer).start
@@ -164,8 +158,13 @@ class ModelCall:
             report.count(numbers, grid, grids * pooled.tokens, grids * pooled.kept, None, step)
         for place, keys, reason in cut.left:
             report.count([first + place], grid, keys, keys, reason, step)
-        if self.graph:
-            self.graph.leave(cut)
+        not_called = [first + place for place in cut.not_called] if ended else []
+        if not_called and self.graph:
+            self.graph.count_blocks(cut.pooling, not_called)
+        elif not_called:
+            # other code computes the attention in their place
+            keys = pooled.tokens
+            report.count(not_called, grid, keys, keys, Reason.REPLACED, step)
 
     def end(self) -> None:
         """Count what ran as a graph of the whole model."""

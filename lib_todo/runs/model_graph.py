@@ -8,7 +8,7 @@ import torch
 
 from ..interception import calls, graphs, signs
 from ..interception.active import here
-from ..interception.cut import Cut, self_attention_of
+from ..interception.cut import self_attention_of
 from ..plan import Grid
 from ..pooling import Pooling, pooling
 from ..reasons import Reason
@@ -57,7 +57,8 @@ class ModelGraph:
         factor, reason = self._call.rule.decide(grid, largest)
         if reason is not None:
             return None
-        phase = self._call.phase(model, factor, graphs.key_of(largest, grid))
+        key = graphs.key_of(largest, grid)
+        phase = self._call.rule.phase(self._call.lane.phases, model, factor, key)
         return pooling(grid, factor, self._call.rule.asked.method, phase, device)
 
     def see(self, transformer: int, grid: str, largest: str) -> str:
@@ -71,22 +72,17 @@ class ModelGraph:
         return largest
 
     def enter(self, transformer: Any, layers: list[Any], reason: Reason | None) -> Reason | None:
-        """A transformer is called by Python, maybe with graphs of its blocks: why none is pooled."""
+        """A transformer is called, maybe with graphs of its blocks: why it is left alone."""
         self._eager.add(id(transformer))
         largest = self._call.largest
         here.largest, here.pooling = f"{largest[0]} {largest[1]}", None
         return reason or self._refused.get(id(transformer)) or None
 
-    def leave(self, cut: Cut) -> None:
+    def count_blocks(self, pooled: Pooling, layers: list[int]) -> None:
         """Count the layers of a transformer that ran in graphs of its blocks."""
-        here.pooling = None
-        grids_taken = [place for places in cut.taken.values() for place in places]
-        seen = {*grids_taken, *(place for place, _, _ in cut.left)}
-        numbers = self._call.run.report.numbers(cut.transformer)
-        unseen = [number for place, number in enumerate(numbers) if place not in seen]
-        if unseen and graphs.was_traced(cut.pooling):
-            pooled, step = cut.pooling, self._call.moment.shown_step
-            self._call.run.report.count(unseen, pooled.grid, pooled.tokens, pooled.kept, None, step)
+        if graphs.was_traced(pooled):
+            report, step = self._call.run.report, self._call.moment.shown_step
+            report.count(layers, pooled.grid, pooled.tokens, pooled.kept, None, step)
 
     def count(self) -> None:
         """Count the transformers that ran in a graph of the model or of a part of it."""
@@ -104,7 +100,7 @@ class ModelGraph:
             keys = after = grid[0] * grid[1]
             plan = self._plans.get(key) if self._plans and reason is None else None
             if plan is not None:
-                call.note_phase()
+                call.rule.note_phase(report)
                 after = plan.kept
             report.count(numbers, grid, keys, after, reason, call.moment.shown_step)
 

@@ -69,7 +69,7 @@ class Run:
         """A model's time embedding was asked outside of any call: its forward is called by name."""
         lane = self._lanes.open()
         if not lane.is_fresh:
-            # later embeddings of the same call (SDXL's sizes) come before the first transformer, too
+            # SDXL embeds its sizes too, before the first transformer
             lane.begin_loose(self._begin(lane, timestep), is_fresh=True)
             lane.reported_evaluation = self.report.position.evaluation
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from ...interception.graphs import is_tracing
 from ...settings import Settings
 from .sampling import ModelCall, Sampling
 
@@ -29,20 +30,33 @@ class KeysPatch:
     It has no state, since clones share it. The state is the sampling's, in transformer_options.
     """
 
-    # it reads values that change with each call, and compiled, each change would need a new graph
-    @torch.compiler.disable
     def __call__(
         self, n: torch.Tensor, context: torch.Tensor, value: torch.Tensor, options: dict[str, Any]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        call: ModelCall | None = options.get(EVALUATION)
-        shape: list[int] | None = options.get(GRID_KEY)
-        if call is None or shape is None:
-            return n, context, value
-        place = (*options.get("block", ("", 0)), options.get("block_index", 0))
-        if call.is_over_time(place, shape):
-            return n, context, value
-        height, width = shape[-2:]
-        return n, *call.pool(place, (height, width), n, context, value)
+        if is_tracing():
+            return _outside_of_graphs(n, context, value, options)
+        return _take(n, context, value, options)
+
+
+def _take(
+    n: torch.Tensor, context: torch.Tensor, value: torch.Tensor, options: dict[str, Any]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    call: ModelCall | None = options.get(EVALUATION)
+    shape: list[int] | None = options.get(GRID_KEY)
+    if call is None or shape is None:
+        return n, context, value
+    place = (*options.get("block", ("", 0)), options.get("block_index", 0))
+    if call.is_over_time(place, shape):
+        return n, context, value
+    return n, *call.take(place, (shape[-2], shape[-1]), n, context, value)
+
+
+@torch.compiler.disable
+def _outside_of_graphs(
+    n: torch.Tensor, context: torch.Tensor, value: torch.Tensor, options: dict[str, Any]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """It reads what changes with each call: compiled, each change would need a new graph."""
+    return _take(n, context, value, options)
 
 
 def apply(model: Any, settings: Settings, tell: Tell) -> Any:
@@ -122,9 +136,13 @@ def prepare_evaluation(
     if sampling is not None:
         replaced = frozenset(options.get("patches_replace", {}).get("attn1", {}))
         sigma = float(options["sigmas"].max())
-        options[EVALUATION] = sampling.begin_evaluation(sigma, tuple(x.shape[-2:]), replaced)
+        call = sampling.begin_evaluation(sigma, tuple(x.shape[-2:]), replaced)
+        options[EVALUATION] = call
         options["patches"] = with_ours_last(options.get("patches", {}))
-    return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+    result = executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+    if sampling is not None:
+        call.end()
+    return result
 
 
 def with_ours_last(patches: dict[str, list]) -> dict[str, list]:

@@ -8,17 +8,14 @@ from collections.abc import Hashable, Sequence, Set
 import torch
 
 from ...phase import PhaseCounter
-from ...plan import Grid, settings_for_sampler
-from ...pooling import pool_tokens
+from ...plan import Grid
+from ...pooling import Pooling, pooling
+from ...position import Moment
 from ...reasons import Reason
 from ...report import Report
-from ...runs.evaluation import Evaluation
+from ...runs.model_call import Rule
 from ...settings import Settings
 from .schedule import step_begun, step_of
-
-
-class Layer:
-    """Stands for one self-attention layer: ComfyUI passes its place, not the module."""
 
 
 class Sampling:
@@ -29,8 +26,6 @@ class Sampling:
 
     def __init__(self, settings: Settings, sigmas: Sequence[float], sampler: str | None) -> None:
         self.settings = settings
-        # what holds after the lead-in
-        self.sampler_settings = settings_for_sampler(settings, sampler, tuple(sigmas))
         self.sigmas = sigmas
         self.report = Report()
         self.report.position.sampler = sampler
@@ -38,11 +33,12 @@ class Sampling:
         self.phases = PhaseCounter()
         self.latent: Grid | None = None
         self.lock = threading.RLock()
-        self._layers: dict[Hashable, Layer] = {}
+        self._numbers: dict[Hashable, int] = {}
 
-    def layer(self, place: Hashable) -> Layer:
-        """The layer at that place of the U-Net, the same object each time."""
-        return self._layers.setdefault(place, Layer())
+    def numbers(self, places: Sequence[Hashable]) -> list[int]:
+        """The numbers of the layers at those places of the U-Net: ComfyUI passes no modules."""
+        with self.lock:
+            return [self._numbers.setdefault(place, len(self._numbers)) for place in places]
 
     def begin_evaluation(self, sigma: float, latent: Grid, replaced: Set[Hashable]) -> ModelCall:
         """Note that the U-Net is called on a latent of that size.
@@ -59,19 +55,37 @@ class Sampling:
             # step's sigma, which is not an earlier step
             step = max(step, self.report.position.step)
             self.report.progress(step, max(1, len(self.sigmas) - 1))
-            evaluation = Evaluation(self.settings, self.report.position.moment)
+            moment = self.report.position.moment
             if self.latent is None or latent[0] * latent[1] > self.latent[0] * self.latent[1]:
                 self.latent = latent
-        return ModelCall(self, evaluation, replaced)
+        return ModelCall(self, moment, replaced)
+
+
+class Level:
+    """The layers of one grid in a call: how their tokens become fewer, or why they do not."""
+
+    def __init__(self, how: Pooling | None, reason: Reason | None) -> None:
+        self.how, self.reason = how, reason
+        # the places of the layers called
+        self.places: list[tuple] = []
 
 
 class ModelCall:
-    """One call of the U-Net: its evaluation, and the layers whose attention other nodes replace."""
+    """One call of the U-Net: what holds in it, and what its layers take.
 
-    def __init__(self, sampling: Sampling, evaluation: Evaluation, replaced: Set[Hashable]) -> None:
-        self.sampling = sampling
-        self.evaluation = evaluation
-        self.replaced = replaced
+    Args:
+        sampling: the one that it belongs to.
+        moment: where it stands there.
+        replaced: the places whose self-attention other nodes replace.
+    """
+
+    def __init__(self, sampling: Sampling, moment: Moment | None, replaced: Set[Hashable]) -> None:
+        self._sampling, self._replaced = sampling, replaced
+        self._rule = Rule(sampling.settings, moment)
+        self._largest: Grid = (0, 0)
+        self._levels: dict[Grid, Level] = {}
+        # layers left alone for a reason of their own: place, grid, keys and why
+        self._left: list[tuple[tuple, Grid, int, Reason]] = []
         # place and shape of the layer that was called last
         self._last: tuple[tuple, list[int]] | None = None
 
@@ -84,7 +98,7 @@ class ModelCall:
         last, self._last = self._last, (place, shape)
         return last is not None and last[0] == place and last[1] is shape
 
-    def pool(
+    def take(
         self,
         place: tuple,
         grid: Grid,
@@ -101,38 +115,48 @@ class ModelCall:
             context: `[b, h·w, c]`, from which the keys would be computed.
             value: the same for the values.
         """
-        evaluation, sampling = self.evaluation, self.sampling
-        evaluation.see_self_attention(grid)
-        with sampling.lock:
-            layer = sampling.layer(place)
-            factor, reason = self._decide(place, grid, queries, context, value)
-            keys = context
-            if reason is None:
-                phase = evaluation.phase(layer, factor, sampling.phases, sampling.report)
-                method = evaluation.settings.method
-                keys = pool_tokens(context, grid, factor, method, phase)
-                if keys is context:
-                    reason = Reason.FACTOR_ONE
-            before, shown = context.shape[1], evaluation.moment.shown_step
-            sampling.report.count(layer, grid, before, keys.shape[1], reason, shown)
-        if reason is not None:
+        level = self._levels.get(grid) or self._begin(grid, context.device)
+        if level.how is None:
+            level.places.append(place)
             return context, value
-        if value is context:
-            return keys, keys
-        return keys, pool_tokens(value, grid, factor, method, phase)
-
-    def _decide(
-        self,
-        place: tuple,
-        grid: Grid,
-        queries: torch.Tensor,
-        context: torch.Tensor,
-        value: torch.Tensor,
-    ) -> tuple[float, Reason | None]:
         reason = why_not_ours(grid, queries, context, value)
-        if reason is None and not self.replaced.isdisjoint((place, place[:2])):
+        if reason is None and not self._replaced.isdisjoint((place, place[:2])):
             reason = Reason.REPLACED
-        return (1, reason) if reason is not None else self.evaluation.decide(grid)
+        if reason is not None:
+            self._left.append((place, grid, int(context.shape[1]), reason))
+            return context, value
+        level.places.append(place)
+        keys = level.how.take(context)
+        return keys, keys if value is context else level.how.take(value)
+
+    def _begin(self, grid: Grid, device: torch.device) -> Level:
+        if grid[0] * grid[1] > self._largest[0] * self._largest[1]:
+            self.end()
+            self._largest = grid
+        rule, sampling = self._rule, self._sampling
+        factor, reason = rule.decide(grid, self._largest)
+        how = None
+        if reason is None:
+            with sampling.lock:
+                phase = rule.phase(sampling.phases, sampling, factor, f"{grid}")
+                rule.note_phase(sampling.report)
+            how = pooling(grid, factor, rule.asked.method, phase, device)
+        level = self._levels[grid] = Level(how, reason)
+        return level
+
+    def end(self) -> None:
+        """Count what the layers did."""
+        sampling, step = self._sampling, self._rule.moment.shown_step
+        for grid, level in self._levels.items():
+            keys = grid[0] * grid[1]
+            after = level.how.kept if level.how else keys
+            numbers = sampling.numbers(level.places)
+            sampling.report.count(numbers, grid, keys, after, level.reason, step)
+        for place, grid, keys, reason in self._left:
+            if reason is not Reason.NOT_SELF_ATTENTION:
+                sampling.report.count(sampling.numbers([place]), grid, keys, keys, reason, step)
+        self._levels.clear()
+        self._left.clear()
 
 
 def why_not_ours(

@@ -70,7 +70,7 @@ def by_loops(given_tokens: torch.Tensor, factor: float, method: str = "nearest")
 BY_TWO = paper(factor=2, threshold=4)
 
 
-@pytest.mark.parametrize("name", ["attn1", "attn2"])
+@pytest.mark.parametrize("name", ["attn1"])
 @pytest.mark.parametrize("how", ["none", "no argument", "x itself", "positional x", "keywords"])
 def test_self_attention_is_pooled_however_it_is_written(how: str, name: str) -> None:
     case, x = Given(name), tokens()
@@ -130,7 +130,7 @@ def test_other_contexts_pass(name: str, context: torch.Tensor) -> None:
         case.layer.forward = lambda x, context=None: x + context.sum()
     got = case.call(BY_TWO, x, context=context)
     case.assert_untouched(got, x, context=context)
-    assert case.reasons() == [Reason.NOT_SELF_ATTENTION]
+    assert case.reasons() == []
     assert case.report.layers == 0
 
 
@@ -138,7 +138,7 @@ def test_other_contexts_pass(name: str, context: torch.Tensor) -> None:
 def test_a_text_prompt_of_as_many_tokens_as_grids_passes(copies: int) -> None:
     case, x, prompt = Given("attn2"), tokens(), text(copies * TOKENS, width=WIDTH)
     case.assert_untouched(case.call(BY_TWO, x, context=prompt), x, context=prompt)
-    assert case.reasons() == [Reason.NOT_SELF_ATTENTION]
+    assert case.reasons() == []
 
 
 def test_grids_of_another_batch_pass() -> None:
@@ -146,7 +146,7 @@ def test_grids_of_another_batch_pass() -> None:
     context = tokens(2 * TOKENS, batch=1)
     case.layer.forward = lambda x, context=None: x + context.mean()
     case.assert_untouched(case.call(BY_TWO, x, context=context), x, context=context)
-    assert case.reasons() == [Reason.NOT_SELF_ATTENTION]
+    assert case.reasons() == []
 
 
 def test_grids_of_another_width_pass() -> None:
@@ -154,7 +154,7 @@ def test_grids_of_another_width_pass() -> None:
     context = tokens(2 * TOKENS, width=WIDTH // 2)
     case.layer.forward = lambda x, context=None: x + context.mean()
     case.assert_untouched(case.call(BY_TWO, x, context=context), x, context=context)
-    assert case.reasons() == [Reason.NOT_SELF_ATTENTION]
+    assert case.reasons() == []
 
 
 @pytest.mark.parametrize("context", [["a list"], {"a": "dict"}, "text"], ids=repr)
@@ -167,24 +167,13 @@ def test_a_context_that_is_no_tensor_is_none_of_our_business(context: Any) -> No
 
 @pytest.mark.parametrize("count", [TOKENS // 2, TOKENS - 1, 2 * TOKENS, 1])
 @pytest.mark.parametrize("is_given", [False, True])
-@pytest.mark.parametrize("name", ["attn1", "attn2"])
-def test_tokens_that_others_merged_or_folded_pass(name: str, is_given: bool, count: int) -> None:
+def test_tokens_that_others_merged_or_folded_pass(is_given: bool, count: int) -> None:
     """ToMe merges them; style-align folds the batch into them."""
-    case, x = Given(name), tokens(count)
+    case, x = Given(), tokens(count)
     kwargs = {"context": x} if is_given else {}
     case.assert_untouched(case.call(BY_TWO, x, **kwargs), x, **kwargs)
     assert list(case.report.tallies) == [(GRID, count, count, Reason.OTHER_GRID)]
     assert case.report.layers == 1
-
-
-@pytest.mark.parametrize(
-    ("name", "reason"), [("attn1", Reason.OTHER_GRID), ("attn2", Reason.NOT_SELF_ATTENTION)]
-)
-def test_merged_queries_are_told_by_what_their_layer_is_for(name: str, reason: str) -> None:
-    """Of a context of its own, only a first attention's is not a prompt."""
-    case, x, context = Given(name), tokens(TOKENS // 2), tokens()
-    case.assert_untouched(case.call(BY_TWO, x, context=context), x, context=context)
-    assert case.reasons() == [reason]
 
 
 @pytest.mark.parametrize("how", ["keyword", "positional"])
@@ -225,7 +214,7 @@ def test_an_attention_that_is_no_blocks_own_is_no_such_layer() -> None:
     case, x = Given(), tokens(TOKENS + 3)
     case.layer = copy.deepcopy(case.layer)
     case.assert_untouched(case.call(BY_TWO, x), x)
-    assert (case.reasons(), case.report.layers) == ([Reason.NOT_SELF_ATTENTION], 0)
+    assert case.report.pooled == {}
 
 
 def test_attention_outside_of_any_transformer_passes_uncounted() -> None:

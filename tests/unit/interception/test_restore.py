@@ -43,8 +43,8 @@ def _untouched() -> Iterator[None]:
 def test_inside_only_the_call_of_three_classes_is_another() -> None:
     before = state()
     with token_downsampling(BY_TWO):
-        inside = state()
         keys()
+        inside = state()
     changed = {
         cls: {name for name in now if now[name] is not was.get(name)} | (was.keys() - now.keys())
         for cls, was, now in zip(CLASSES, before, inside)
@@ -110,7 +110,7 @@ def test_an_exception_in_the_pooling_itself(monkeypatch: pytest.MonkeyPatch) -> 
     def fail(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("lib_todo.runs.run.pool_tokens", fail)
+    monkeypatch.setattr("lib_todo.pooling.Pooling.take", fail)
     with pytest.raises(MemoryError), token_downsampling(BY_TWO):
         keys()
 

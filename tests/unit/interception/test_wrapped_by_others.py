@@ -62,6 +62,7 @@ def test_others_wrapped_the_call_before(cls: type) -> None:
 
 def test_others_wrap_and_unwrap_inside(cls: type) -> None:
     with token_downsampling(BY_TWO):
+        keys()
         ours = vars(cls)["__call__"]
         cls.__call__, called = counting(ours)
         assert keys() == HALF
@@ -72,6 +73,7 @@ def test_others_wrap_and_unwrap_inside(cls: type) -> None:
 
 def test_others_wrap_inside_and_stay(cls: type) -> None:
     with token_downsampling(BY_TWO):
+        keys()
         wrapper, called = counting(cls.__call__)
         cls.__call__ = wrapper
         assert keys() == HALF
@@ -88,25 +90,26 @@ def test_others_wrap_inside_and_stay(cls: type) -> None:
     assert {why: tally.calls for why, tally in report.left_alone.items()} == {
         Reason.BELOW_THRESHOLD: 1
     }
-    assert sum(tally.calls for tally in report.tallies.values()) == 4  # attn1 and attn2, twice
     assert vars(cls)["__call__"] is wrapper
     assert keys() == DENSE
 
 
 def test_an_inner_entry_where_others_wrapped_the_outers_call(cls: type) -> None:
     with token_downsampling(BY_TWO):
+        keys()
         wrapper = counting(cls.__call__)[0]
         cls.__call__ = wrapper
         with token_downsampling(BY_TWO) as inner:
             assert keys() == HALF
         assert keys() == HALF
-    assert sum(tally.calls for tally in inner.tallies.values()) == 2
+    assert sum(tally.calls for tally in inner.tallies.values()) == 1
     assert vars(cls)["__call__"] is wrapper
 
 
 def test_deeper_layers_stay_deeper_where_others_wrapped_and_stayed(cls: type) -> None:
     large, small = spatial_transformer(), spatial_transformer()
     with token_downsampling(BY_TWO):
+        keys()
         cls.__call__ = counting(cls.__call__)[0]
     with (
         token_downsampling(paper(factor=2, deep_factor=4, threshold=4)),
@@ -121,19 +124,21 @@ def test_deeper_layers_stay_deeper_where_others_wrapped_and_stayed(cls: type) ->
 def test_others_unwrap_too_late(cls: type) -> None:
     """They put back what they had found, which was ours: it must be dead, and gone by the next."""
     with token_downsampling(BY_TWO):
+        keys()
         ours = vars(cls)["__call__"]
         cls.__call__ = counting(ours)[0]
     cls.__call__ = ours
     assert keys() == DENSE
     with token_downsampling(BY_TWO) as report:
         assert keys() == HALF
-    assert sum(tally.calls for tally in report.tallies.values()) == 2
+    assert sum(tally.calls for tally in report.tallies.values()) == 1
     assert "__call__" not in vars(cls)
     assert keys() == DENSE
 
 
 def test_others_delete_the_call_inside(cls: type) -> None:
     with token_downsampling(BY_TWO):
+        keys()
         del cls.__call__
         assert keys() == DENSE
     assert "__call__" not in vars(cls)

@@ -6,10 +6,9 @@ import pytest
 
 from lib_todo import Settings
 from lib_todo.phase import FIXED, PhaseCounter
-from lib_todo.plan import with_papers_factors
 from lib_todo.position import Moment
 from lib_todo.report import Report
-from lib_todo.runs.evaluation import Evaluation
+from lib_todo.runs.model_call import Rule
 from lib_todo.samplers import SamplerRule, order_of, rule_for
 
 # by ComfyUI's functions for SD 1.x: ten steps at a denoising strength of 0.6, and eight from noise
@@ -118,15 +117,15 @@ def test_the_order_of_a_sampler(name: str, order: int | None) -> None:
 @pytest.mark.parametrize("sampler", ["dpmpp_2m", "euler", "dpmpp_3m_sde"])
 def test_steps_by_their_rule(sampler: str) -> None:
     """Which phases and settings ten steps get, and what the report says."""
-    layer, phases, report = type("Layer", (), {})(), PhaseCounter(), Report()
+    transformer, phases, report = type("Transformer", (), {})(), PhaseCounter(), Report()
     taken = []
     for step in range(10):
         moment = Moment(
             step=step, fraction=step / 10, sampler=sampler, reported=True, sigmas=NORMAL
         )
-        now = Evaluation(Settings(), moment)
-        careful = now.settings == with_papers_factors(Settings())
-        taken.append((now.phase(layer, 2, phases, report), careful))
+        rule = Rule(Settings(), moment)
+        rule.note_phase(report)
+        taken.append((rule.phase(phases, transformer, 2), rule.careful is not None))
     moving = {"dpmpp_2m": 5, "euler": 10, "dpmpp_3m_sde": 0}[sampler]
     own_factors = {"dpmpp_2m": range(3, 5), "euler": range(3, 8), "dpmpp_3m_sde": ()}[sampler]
     assert all(phase == FIXED for phase, _ in taken[moving:])
