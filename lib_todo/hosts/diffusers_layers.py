@@ -39,8 +39,8 @@ def register() -> None:
     """Have these signs looked for; doing it again does nothing."""
     signs.register("forward", forward_replaced)
     signs.register("seg_enable", guided_by_its_hook)
-    # what every attention of diffusers has
-    signs.register("fused_projections", other_code)
+    # what every attention of diffusers has, and nobody else's
+    signs.register("residual_connection", other_code)
 
 
 def other_code(layer: Any) -> Reason | None:

@@ -27,6 +27,8 @@ from .schedulers import schedule_of, scheduler_classes
 _users: list[object] = []
 # how many modules were imported when classes were last searched
 _modules = 0
+# the classes of attention found, which are met once a transformer pools
+_attentions: dict[type, Family] = {}
 _attention_is_met = False
 
 
@@ -59,6 +61,7 @@ def undo_all() -> None:
     with active.lock:
         _users.clear()
         _attention_is_met = False
+        _attentions.clear()
         restore_all()
 
 
@@ -68,8 +71,7 @@ def meet_attention() -> None:
     if not _attention_is_met:
         with active.lock:
             if _users:
-                for family in FAMILIES:
-                    _replace_calls(family.attentions, _attention, family)
+                _replace_attention()
                 # last: another thread that sees it goes on at once
                 _attention_is_met = True
 
@@ -85,8 +87,15 @@ def _replace_all() -> None:
         _replace_calls(family.models, _model, family)
         _replace_calls(family.time_embedding, _time_embedding, family)
         _replace_calls(family.transformers, _transformer, family)
-        if _attention_is_met:
-            _replace_calls(family.attentions, _attention, family)
+        for cls in classes(family.attentions):
+            _attentions.setdefault(cls, family)
+    if _attention_is_met:
+        _replace_attention()
+
+
+def _replace_attention() -> None:
+    for cls, family in _attentions.items():
+        replace(cls, "__call__", functools.partial(_attention, family=family))
 
 
 def _replace_calls(places: tuple[Place, ...], wrap: Callable, family: Family) -> None:

@@ -124,7 +124,8 @@ class Cut:
     def _why_not_this_grid(self, layer: Any) -> Reason:
         """Why a layer's tokens are not those of its grid: agent attention's blocks are ToMe's."""
         blocks = self.transformer.transformer_blocks
-        block = next(block for block in blocks if layer in (block.attn1, block.attn2))
+        names = ("attn1", "attn2")
+        block = next(b for b in blocks if any(_part(b, name) is layer for name in names))
         if type(block).__name__ != "ToMeBlock":
             return Reason.OTHER_GRID
         is_agent = type(layer).__name__ == "AgentAttention"

@@ -110,16 +110,17 @@ MASK = [
     same("x", context="two", mask="mask"),
     same(mask="mask", x="x"),
 ]
-UNTOUCHED: dict[str, list[tuple[Call, str]]] = {
+# without a reason: no self-attention
+UNTOUCHED: dict[str, list[tuple[Call, Reason | None]]] = {
     "ldm": [
-        *[(call, Reason.NOT_SELF_ATTENTION) for call in PROMPT],
+        *[(call, None) for call in PROMPT],
         *[
             (call, Reason.MASKED)
             for call in [*MASK, same("x", "none", "mask"), same("x", "x", "mask")]
         ],
     ],
     "sgm": [
-        *[(call, Reason.NOT_SELF_ATTENTION) for call in PROMPT],
+        *[(call, None) for call in PROMPT],
         *[(call, Reason.MASKED) for call in [*MASK, same("x", "none", "mask")]],
         (same("x", "none", "none", "text", "zero"), Reason.MASKED),
         (same("x", additional_tokens="text"), Reason.MASKED),
@@ -128,10 +129,10 @@ UNTOUCHED: dict[str, list[tuple[Call, str]]] = {
     ],
     **{
         name: [
-            *[(call, Reason.NOT_SELF_ATTENTION) for call in PROMPT],
+            *[(call, None) for call in PROMPT],
             *[(call, Reason.MASKED) for call in [*MASK, same("x", "none", "none", "mask")]],
-            (same("x", context="text", value="text"), Reason.NOT_SELF_ATTENTION),
-            (same("x", "text", "text", "none", "options"), Reason.NOT_SELF_ATTENTION),
+            (same("x", context="text", value="text"), None),
+            (same("x", "text", "text", "none", "options"), None),
             (same("x", context="x", value="value", mask="mask"), Reason.MASKED),
             (same("x", context="x", value="text"), Reason.OTHER_VALUES),
             # Forge's token merging merges the queries' tokens alone, reForge's HyperTile tiles them
@@ -140,9 +141,9 @@ UNTOUCHED: dict[str, list[tuple[Call, str]]] = {
         for name in ("forge", "ldm_patched", "comfy")
     },
     "diffusers": [
-        (same("x", "text"), Reason.NOT_SELF_ATTENTION),
-        (same("x", encoder_hidden_states="text", attention_mask="none"), Reason.NOT_SELF_ATTENTION),
-        (same("x", encoder_hidden_states="text", attention_mask="mask"), Reason.NOT_SELF_ATTENTION),
+        (same("x", "text"), None),
+        (same("x", encoder_hidden_states="text", attention_mask="none"), None),
+        (same("x", encoder_hidden_states="text", attention_mask="mask"), None),
         (same("x", "none", "mask"), Reason.MASKED),
         (same("x", encoder_hidden_states="none", attention_mask="mask"), Reason.MASKED),
     ],

@@ -187,8 +187,9 @@ def test_a_video_models_layer_over_time_is_neither_pooled_nor_counted(frames: in
     sampling = Sampling(SETTINGS, SIGMAS, "euler")
     shape = [frames, 3, 8, 8]
     picture, time = torch.zeros(frames, 64, 3), torch.zeros(64, frames, 3)
+    call = sampling.begin_evaluation(14.6, (8, 8), frozenset())
     options = {
-        patch.EVALUATION: sampling.begin_evaluation(14.6, (8, 8), frozenset()),
+        patch.EVALUATION: call,
         patch.GRID_KEY: shape,
         "block": ("input", 1),
     }
@@ -199,6 +200,7 @@ def test_a_video_models_layer_over_time_is_neither_pooled_nor_counted(frames: in
         assert layer(time, time, time, options)[1] is time
     options |= {patch.GRID_KEY: list(shape), "block": ("input", 2)}
     assert layer(picture, picture, picture, options)[1].shape[1] == 16
+    call.end()
     assert sampling.report.layers == 3 and not sampling.report.left_alone
 
 

@@ -39,7 +39,8 @@ def run(transformer: Transformer) -> int:
     layer.calls.clear()
     transformer(image())
     ((args, kwargs),) = layer.calls
-    return kwargs.get("context", args[0]).shape[1]
+    context = kwargs.get("context", kwargs.get("encoder_hidden_states", args[0]))
+    return context.shape[1]
 
 
 def calls(report: Report) -> int:
@@ -73,6 +74,7 @@ def test_only_the_imported_family_is_touched(name: str, monkeypatch: pytest.Monk
     only(monkeypatch, classes)
     every = {cls for t, a, _ in HOSTS.values() for cls in (t, a)}
     with token_downsampling(BY_TWO):
+        assert run(transformer(attention())) == 6
         assert set(changed(*every, Attention, Transformer)) == {transformer, attention}
     assert changed(*every) == []
 

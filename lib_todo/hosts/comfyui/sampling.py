@@ -8,7 +8,7 @@ from collections.abc import Hashable, Sequence, Set
 import torch
 
 from ...phase import PhaseCounter
-from ...plan import Grid
+from ...plan import Grid, settings_for_sampler
 from ...pooling import Pooling, pooling
 from ...position import Moment
 from ...reasons import Reason
@@ -26,6 +26,8 @@ class Sampling:
 
     def __init__(self, settings: Settings, sigmas: Sequence[float], sampler: str | None) -> None:
         self.settings = settings
+        # what holds after the lead-in
+        self.sampler_settings = settings_for_sampler(settings, sampler, tuple(sigmas))
         self.sigmas = sigmas
         self.report = Report()
         self.report.position.sampler = sampler

@@ -18,9 +18,9 @@ from diffusers_pipelines import Kind
 
 from lib_todo import Settings, token_downsampling
 from lib_todo.hosts.diffusers import StepProgress
-from lib_todo.pooling import pool_tokens
+from lib_todo.pooling import pooling
 from lib_todo.reasons import Reason
-from lib_todo.runs import run
+from lib_todo.runs import model_call
 
 BY_TWO = Settings(factor=2, deep_factor=2, threshold=4)
 
@@ -32,14 +32,14 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture
 def phases(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The phase of each pooled call."""
+    """The phase of each pooled transformer's call."""
     seen: list[Any] = []
 
-    def pool(tokens: torch.Tensor, grid: Any, factor: float, method: str, phase: Any) -> Any:
+    def pool(grid: Any, factor: float, method: str, phase: Any, device: Any) -> Any:
         seen.append(phase)
-        return pool_tokens(tokens, grid, factor, method, phase)
+        return pooling(grid, factor, method, phase, device)
 
-    monkeypatch.setattr(run, "pool_tokens", pool)
+    monkeypatch.setattr(model_call, "pooling", pool)
     return seen
 
 
