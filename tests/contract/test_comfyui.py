@@ -286,7 +286,7 @@ def test_the_text_says_what_was_left_alone_and_why_nothing_was_pooled() -> None:
     call(left)
     call(left, replaced=(("input", 1),))
     assert short_text(left, None).startswith("64×64: 1 of 1 self-attention layers,\nin ")
-    assert "1 replaced by another node" in short_text(left, None)
+    assert "1 whose self-attention other code replaces" in short_text(left, None)
     small = Sampling(Settings(threshold=8), SIGMAS, "euler")
     call(small)
     assert short_text(small, SHAPES["SD 1.x"]).startswith(

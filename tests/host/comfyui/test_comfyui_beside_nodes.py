@@ -76,7 +76,7 @@ def test_hypertile_keeps_its_layers(comfyui: ComfyHost, ours_first: bool) -> Non
 def test_the_line_names_the_block_that_pag_has(comfyui: ComfyHost) -> None:
     before = len(comfyui.log())
     latent(comfyui, text2image(("ToDo", {**TODO[1], "deep_factor": 2}), PAG))
-    assert "1 replaced by another node" in comfyui.log()[before:]
+    assert "1 whose self-attention other code replaces" in comfyui.log()[before:]
 
 
 def test_controlnet_keeps_its_own_layers(comfyui: ComfyHost) -> None:
