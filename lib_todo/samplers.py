@@ -99,8 +99,13 @@ ORDERS: dict[int, tuple[str, ...]] = {
     ),
 }
 HIGHEST = max(ORDERS)
+# parts and the end of the names of samplers that add noise in each step: so later steps, too,
+# decide what the picture shows, and with few of them larger factors are seen
+ADD_NOISE = ("ancestral", "sde", "seeds", "ddpm")
+ADD_NOISE_END = "_a"
 # that many steps for each order are too few to average over
 FEW = 3
+FEW_WITH_NOISE = 12
 # how many times the one before it a step is that leaps; for a method of the second order, for which
 # some steps before it rest as well, and for one of a higher order
 LEAP, BEFORE_LEAP = 2.0, 3
@@ -125,7 +130,9 @@ def rule_for(
         return named
     order = order_of(name)
     if sigmas:
-        return _by_schedule(order or HIGHEST, sigmas)
+        rule = _by_schedule(order or HIGHEST, sigmas)
+        few = adds_noise(name) and len(sigmas) - 1 <= FEW_WITH_NOISE
+        return dataclasses.replace(rule, careful_from=0) if few else rule
     if order is None:
         # two timesteps may be one step
         return SamplerRule(hold=1 if reported else 2, careful_from=0)
@@ -158,6 +165,12 @@ def order_of(sampler: str) -> int | None:
         if any(part in name for part in parts):
             return order
     return None
+
+
+def adds_noise(sampler: str) -> bool:
+    """Whether a sampler adds noise in each step, by its name."""
+    name = _spelled(sampler)
+    return name.endswith(ADD_NOISE_END) or any(part in name for part in ADD_NOISE)
 
 
 def _spelled(sampler: str) -> str:

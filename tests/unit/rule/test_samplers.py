@@ -17,6 +17,7 @@ SIMPLE = (2.318, 1.878, 1.535, 1.264, 1.046, 0.862, 0.702, 0.555, 0.413, 0.256, 
 KARRAS = (2.2, 1.37, 0.94, 0.63, 0.42, 0.27, 0.17, 0.1, 0.06, 0.029, 0.0)
 ALIGN_YOUR_STEPS = (1.886, 1.543, 1.233, 0.963, 0.743, 0.554, 0.399, 0.21, 0.088, 0.029, 0.0)
 LINEAR_QUADRATIC = (14.31, 14.249, 13.906, 12.999, 11.528, 9.492, 6.892, 3.728, 0.0)
+LAST_ONE = SamplerRule(careful_from=19)
 PAPERS = SamplerRule(careful_from=0, rest_from=0)
 CAREFUL = SamplerRule(careful_from=0)
 
@@ -63,7 +64,12 @@ def test_by_the_name_alone(sampler: str | None, reported: bool, rule: SamplerRul
         ("dpmpp_2m", SIMPLE, SamplerRule(careful_from=8)),
         ("DPM++ 2M", NORMAL, SamplerRule(careful_from=7, rest_from=5)),
         # of a higher one: the paper's own at a leap, and with few steps
-        ("dpmpp_3m_sde", SIMPLE, SamplerRule(careful_from=7)),
+        ("dpmpp_3m_sde", SIMPLE, CAREFUL),
+        # of those that add noise, ten steps are few
+        ("seeds_2", SIMPLE, CAREFUL),
+        ("DPM2 a", SIMPLE, CAREFUL),
+        ("dpmpp_2m_sde", NORMAL, SamplerRule(careful_from=0, rest_from=5)),
+        ("euler_ancestral", (*(0.8**step for step in range(20)), 0.0), LAST_ONE),
         ("DPM++ 3M SDE", ALIGN_YOUR_STEPS, PAPERS),
         ("DPM++ 2M", ALIGN_YOUR_STEPS, SamplerRule(careful_from=7)),
         ("dpmpp_3m_sde", NORMAL, PAPERS),
