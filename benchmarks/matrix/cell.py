@@ -1,0 +1,37 @@
+"""A cell of the matrix: how a picture is sampled."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Protocol
+
+import torch
+
+from lib_todo import Settings
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """A sampler with a schedule, by a number of steps, from a denoising strength."""
+
+    sampler: str
+    schedule: str
+    steps: int
+    strength: float
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """The parts of its name in the results."""
+        return self.sampler, self.schedule, str(self.steps), f"{self.strength:g}"
+
+
+class Host(Protocol):
+    """A program's samplers in this process."""
+
+    name: str
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """(sampler, schedule) of all its cells."""
+
+    def sample(self, cell: Cell, seed: int, settings: Settings | None) -> torch.Tensor:
+        """The latents of a cell; dense without settings."""

@@ -1,0 +1,97 @@
+"""The matrix of samplers and schedules, on a stand-in for a host."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from rich.progress import Progress
+
+from benchmarks.matrix import measure as measuring
+from benchmarks.matrix.__main__ import parse, wanted
+from benchmarks.matrix.cell import Cell
+from benchmarks.matrix.measure import PART, measure
+from benchmarks.matrix.output import above, draw, ratios, summary, whole
+from benchmarks.matrix.picture import settings_of
+from benchmarks.running.bench import Bench
+from benchmarks.running.store import Store
+
+CELL = Cell("euler", "simple", 8, 0.6)
+BROKEN = Cell("broken", "simple", 8, 0.6)
+
+
+class Host:
+    """Its latents are off by as much as the preset's scale says."""
+
+    name = "Stand-in"
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def pairs(self) -> list[tuple[str, str]]:
+        return [("euler", "simple"), ("euler", "karras"), ("heun", "simple")]
+
+    def sample(self, cell: Cell, seed: int, settings: object) -> torch.Tensor:
+        self.calls += 1
+        if cell == BROKEN:
+            raise ValueError("no such sampler")
+        return torch.full((4,), 0.0 if settings is None else settings.scale)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    store = Store(tmp_path / "results.json")
+    deadline = time.monotonic() + 60
+    return Bench(store, torch.device("cpu"), torch.float32, "cpu", 1, deadline, Progress())
+
+
+def test_a_run_is_resumed_and_a_broken_cell_noted(bench: Bench, tmp_path: Path) -> None:
+    host = Host()
+    measure(bench, host, [CELL, BROKEN], ["balanced"], 1, tmp_path)
+    assert host.calls == 4, "dense and two presets, and the broken one's dense"
+    measure(bench, host, [CELL, BROKEN], ["balanced"], 2, tmp_path)
+    assert host.calls == 7, "the second seed alone, and nothing of the broken one"
+    measure(bench, host, [CELL], ["balanced", "fast"], 2, tmp_path)
+    assert host.calls == 9, "dense latents are kept"
+    (note,) = bench.store.data["notes"].values()
+    assert note == "ValueError: no such sampler"
+
+
+def test_the_table_the_list_and_the_map(bench: Bench, tmp_path: Path) -> None:
+    measure(bench, Host(), [CELL], ["close", "balanced"], 2, tmp_path)
+    found = ratios(bench.store, PART)
+    table = whole(found)
+    assert "| Stand-in | euler | simple | 1.00 (1.00 to 1.00) | 2.25 (2.25 to 2.25) |" in table
+    assert "balanced, 8 steps, 0.6 | 2.25 (2.25 to 2.25) | 2 |" in above(found)
+    assert "close" not in above(found)
+    assert "| Stand-in | balanced, 8 steps, 0.6 | 1 | 2.25 | 2.25 | 1 |" in summary(found)
+    (drawn,) = draw(found, tmp_path, PART)
+    assert drawn.read_bytes().startswith(b"\x89PNG")
+
+
+def test_not_a_number_is_no_error(bench: Bench, tmp_path: Path) -> None:
+    class Diverges(Host):
+        def sample(self, cell: Cell, seed: int, settings: object) -> torch.Tensor:
+            return torch.full((4,), float("nan"))
+
+    measure(bench, Diverges(), [CELL], ["close"], 1, tmp_path)
+    assert "not finite" in next(iter(bench.store.data["notes"].values()))
+    assert not ratios(bench.store, PART)
+
+
+def test_the_cells_that_are_asked_for() -> None:
+    args = parse(["--samplers", "euler", "--steps", "8", "20", "--strengths", "0.6"])
+    found = wanted(Host(), args)
+    assert [(cell.schedule, cell.steps) for cell in found] == [
+        ("simple", 8),
+        ("karras", 8),
+        ("simple", 20),
+        ("karras", 20),
+    ]
+
+
+def test_presets_go_with_the_embedded_models_grid() -> None:
+    assert settings_of("balanced").threshold == 16
+    assert measuring.FORETOLD != PART
