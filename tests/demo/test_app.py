@@ -26,7 +26,6 @@ from demo.output import difference
 from lib_todo.settings import BY_NAME, PRESETS, preset_values
 
 CHROMIUM = shutil.which("chromium")
-SCREENSHOTS = os.environ.get("TODO_SCREENSHOTS")
 # no step is given up, however long the machine is busy with something else
 PATIENCE = 120
 VALUES = {
@@ -41,16 +40,8 @@ VALUES = {
     "guidance": 3,
     "seed": 1,
     "methods": ["todo"],
-    "todo_factor": 0,
-    "todo_deep_factor": 0,
+    **{f"todo_{name}": BY_NAME[name].default for name in TODO_FIELDS},
     "todo_threshold": 8,
-    "todo_scale": 1,
-    "todo_deep_scale": 0,
-    "todo_method": "nearest",
-    "todo_phase": "moving",
-    "todo_start": 0,
-    "todo_end": 1,
-    "todo_above": 1,
     "tome_ratio": 0,
     "tome_max_downsample": 1,
 }
@@ -193,41 +184,26 @@ def test_the_server_binds_to_this_machine_and_does_not_share(
     assert seen == {"server_name": "127.0.0.1", "server_port": 7860, "share": False}
 
 
-@pytest.fixture
-def browser_page(tmp_path: Path) -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api", reason="needs requirements/demo-tests.txt")
+def test_in_a_browser(url: str, tmp_path: Path) -> None:
+    api = pytest.importorskip("playwright.sync_api", reason="needs requirements/all.txt")
     if CHROMIUM is None:
         pytest.skip("needs Debian's chromium")
-    options = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-    options += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
     with api.sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            str(tmp_path / "profile"),
-            executable_path=CHROMIUM,
-            args=options,
-            viewport={"width": 1400, "height": 1100},
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
         )
-        context.set_default_timeout(PATIENCE * 1000)
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE * 1000)
         # nothing here but the app itself can be reached
-        context.route(lambda url: "127.0.0.1" not in url, lambda route: route.abort())
-        yield context.pages[0]
-        context.close()
-
-
-def test_in_a_browser(url: str, browser_page: Any, tmp_path: Path) -> None:
-    page = browser_page
-    page.goto(url)
-    page.locator("#prompt textarea").fill("a frog in the snow")
-    page.locator("#preset").get_by_text("fast", exact=True).click()
-    expect = pytest.importorskip("playwright.sync_api").expect
-    expect(page.get_by_label("Above").first).to_have_value("0.5")
-    page.locator("#generate").click()
-    page.get_by_text("of 7 self-attention layers").first.wait_for()
-    pictures = page.locator("img[src*='file'], img[src^='data:image']")
-    assert pictures.count() >= 2
-    for index in range(2):
-        assert pictures.nth(index).evaluate("image => image.naturalWidth") == 128
-    shot = Path(SCREENSHOTS or tmp_path) / "demo-app.png"
-    page.screenshot(path=shot)
-    with Image.open(shot) as picture:
-        assert picture.size == (1400, 1100)
+        page.route(lambda url: "127.0.0.1" not in url, lambda route: route.abort())
+        page.goto(url)
+        page.locator("#prompt textarea").fill("a frog in the snow")
+        page.locator("#preset").get_by_text("fast", exact=True).click()
+        api.expect(page.get_by_label("Above").first).to_have_value("0.5")
+        page.locator("#generate").click()
+        page.get_by_text("of 7 self-attention layers").first.wait_for()
+        pictures = page.locator("img[src*='file'], img[src^='data:image']")
+        assert pictures.count() >= 2
+        for index in range(2):
+            assert pictures.nth(index).evaluate("image => image.naturalWidth") == 128
+        browser.close()

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("rich", reason="needs requirements/demo.txt")
 
-pytest.importorskip("nbclient", reason="needs requirements/demo-tests.txt")
+pytest.importorskip("nbclient", reason="needs requirements/all.txt")
 pytest.importorskip("ipykernel", reason="needs requirements/demo.txt")
 
 import nbclient
