@@ -55,7 +55,9 @@ def test_there_and_back(
     host.use("tiny15_a")
     made = images(host.txt2img(**size, **todo(**settings)))[0]
     text = text_of(host, made)
-    assert parameters(text) == {"ToDo preset": "custom"} | told
+    # three values of the preset are changed, or fewer
+    preset = "custom" if "ToDo deep factor" in told else "balanced"
+    assert parameters(text) == {"ToDo preset": preset} | told
     first = host.probe_counts()["rows"]
     host.probe_reset()
     again = host.post("/sdapi/v1/txt2img", {"infotext": text, **QUIET, **SAME_IN_HIRES})
