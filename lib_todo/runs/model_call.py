@@ -77,9 +77,9 @@ def _decide(
     if careful is None:
         return decide(grid, largest, settings)
     factor, reason = decide(grid, largest, with_papers_factors(settings))
-    if reason is not None and decide(grid, largest, settings)[1] is None:
-        # the paper's factors leave it alone, not the settings
-        reason = careful
+    if reason is not None:
+        # by the settings themselves, or else by the paper's factors
+        reason = decide(grid, largest, settings)[1] or careful
     return factor, reason
 
 
