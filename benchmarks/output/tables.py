@@ -50,13 +50,13 @@ def _machine(store: Store) -> str:
 
 
 def _overhead(store: Store) -> str:
-    added = overhead.added(store)
-    if added is None:
-        return ""
-    row = "{:.1f} ({:.1f} to {:.1f})".format(
-        *(1e6 * seconds for seconds in (added.median, added.low, added.high))
-    )
-    return table(["a layer that passes through", "µs"], [["median (least to greatest)", row]])
+    layers = 140
+    rows = [
+        [name, *(f"{1e6 * seconds / layers:+.1f}" for seconds in spread)]
+        for name, spread in overhead.added(store).items()
+    ]
+    heads = ["140 attention layers", "µs a layer above off", "lower quartile", "upper quartile"]
+    return table(heads, rows) if rows else ""
 
 
 def _ratio(upper: Times | None, lower: Times | None) -> str:

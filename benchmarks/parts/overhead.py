@@ -1,85 +1,124 @@
-"""What the interception costs a layer that passes through: microseconds of Python."""
+"""What ToDo costs in Python: a U-Net of SDXL's shape whose arithmetic takes next to no time."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+import statistics
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 
 from benchmarks.running.bench import Bench
 from benchmarks.running.store import Store
-from benchmarks.running.timing import Spread
-from lib_todo import Settings, token_downsampling
+from lib_todo import Settings, bind, token_downsampling
 
-CALLS = 200
-# as SDXL's deepest; a block has two attention layers: both are intercepted, and so is the
-# transformer
-BLOCKS = 10
-ATTENTIONS = 2 * BLOCKS
+OFF = "off"
+CALLS = 4
+# the latent has 16×16 tokens, and the largest level 8×8: above the one threshold, below the other
+POOLS, POOLS_NOT = Settings(threshold=4), Settings(threshold=64)
+
+
+def tiny_sdxl() -> Any:
+    """70 blocks, each with self-attention and cross-attention, of 8 to 32 channels."""
+    from diffusers import UNet2DConditionModel
+
+    torch.manual_seed(0)
+    return UNet2DConditionModel(
+        sample_size=16,
+        block_out_channels=(8, 16, 32),
+        transformer_layers_per_block=(1, 2, 10),
+        attention_head_dim=(1, 2, 4),
+        cross_attention_dim=24,
+        norm_num_groups=4,
+        use_linear_projection=True,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    ).eval()
+
+
+def attentions(model: Any) -> list[tuple[str, Any]]:
+    """The attention layers of a U-Net by name; those that end in attn1 are self-attention."""
+    return [pair for pair in model.named_modules() if pair[0].endswith(("attn1", "attn2"))]
 
 
 def measure(bench: Bench) -> None:
-    """Seconds per call of a model with one spatial transformer whose attention does nothing."""
-    from diffusers import UNet2DConditionModel
-    from diffusers.models.transformers.transformer_2d import Transformer2DModel
+    """Seconds of a U-Net's call: off, where nothing is pooled, and where all levels are."""
+    from diffusers import EulerDiscreteScheduler
 
-    side, channels, heads = 16, 64, 8
-    transformer = Transformer2DModel(
-        heads,
-        channels // heads,
-        in_channels=channels,
-        num_layers=BLOCKS,
-        norm_num_groups=8,
-        cross_attention_dim=32,
-    )
-    blocks = transformer.transformer_blocks
-    image = torch.zeros(1, channels, side, side)
-    tokens = torch.zeros(1, side * side, channels)
-    prompt = torch.zeros(1, 77, 32)
-    # calls of the real classes that compute nothing: what remains is the cost of calling
-    layers = [(block.attn1, block.attn2) for block in blocks]
-    for attention in itertools.chain(*layers):
-        attention.forward = lambda x, **_: x
+    model, scheduler = tiny_sdxl(), EulerDiscreteScheduler()
+    latent, prompt = torch.randn(2, 4, 16, 16), torch.randn(2, 5, 24)
 
-    def inside(_: torch.Tensor) -> None:
-        for own, of_prompt in layers:
-            own(tokens, encoder_hidden_states=None, attention_mask=None)
-            of_prompt(tokens, encoder_hidden_states=prompt, attention_mask=None)
+    def within(hold: Callable[[], AbstractContextManager]) -> Callable[[], AbstractContextManager]:
+        @contextlib.contextmanager
+        def method() -> Iterator[Callable[[], Any]]:
+            with torch.inference_mode(), hold():
+                scheduler.set_timesteps(20)
+                # after the first quarter, where all levels are pooled
+                steps = itertools.cycle(scheduler.timesteps[8:])
+                model(latent, next(steps), prompt)
+                yield lambda: model(latent, next(steps), prompt)
 
-    transformer.forward = inside
-    model = UNet2DConditionModel(
-        block_out_channels=(8,),
-        down_block_types=("DownBlock2D",),
-        up_block_types=("UpBlock2D",),
-        norm_num_groups=8,
-    )
-    model.forward = lambda *_: transformer(image)
+        return method
 
-    def call() -> None:
-        model(image, 500, prompt)
-
-    @contextlib.contextmanager
-    def intercepted() -> Iterator[Any]:
-        with token_downsampling(Settings()):
-            yield call
-
-    methods = {
-        "plain": lambda: contextlib.nullcontext(call),
-        "intercepted": intercepted,
+    holds: dict[str, Callable[[], AbstractContextManager]] = {
+        OFF: contextlib.nullcontext,
+        "off again": contextlib.nullcontext,
+        "with, nothing pooled": lambda: token_downsampling(POOLS_NOT),
+        "bind, nothing pooled": lambda: bind(model, POOLS_NOT),
+        "with, balanced pools": lambda: token_downsampling(POOLS),
+        "bind, balanced pools": lambda: bind(model, POOLS),
+        "tomesd, nothing merged": lambda: _merging(model),
+        "a forward by hand, pooled": lambda: _by_hand(model),
     }
+    methods = {name: within(hold) for name, hold in holds.items()}
     bench.interleave(("overhead",), methods, repeats=CALLS)
 
 
-def added(store: Store) -> Spread | None:
-    """Seconds that interception adds to a layer that is left alone; None if not measured."""
-    plain, intercepted = (
-        store.under("overhead", name).get((), {}).get("seconds", {})
-        for name in ("plain", "intercepted")
-    )
-    shared = [name for name in plain if name in intercepted]
-    if not shared:
-        return None
-    return Spread.of((intercepted[name] - plain[name]) / ATTENTIONS for name in shared)
+@contextlib.contextmanager
+def _merging(model: Any) -> Iterator[None]:
+    import tomesd
+
+    # the latent's own grid has no layers in SDXL
+    tomesd.apply_patch(model, ratio=0.5, max_downsample=1)
+    try:
+        yield
+    finally:
+        tomesd.remove_patch(model)
+
+
+@contextlib.contextmanager
+def _by_hand(model: Any) -> Iterator[None]:
+    """The least that pooling can cost: each layer takes every fourth token, whatever its grid."""
+    layers = [layer for name, layer in attentions(model) if name.endswith("attn1")]
+
+    def replace(layer: Any) -> None:
+        forward = layer.forward
+        layer.forward = lambda x, *_, **__: forward(x, x[:, ::4].contiguous())
+
+    for layer in layers:
+        replace(layer)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward
+
+
+def added(store: Store) -> dict[str, tuple[float, float, float]]:
+    """Seconds that each method adds to a call of the U-Net: the median and the quartiles.
+
+    Each round is compared with the same round's off.
+    """
+    points = store.under("overhead")
+    off = points.get((OFF,), {}).get("seconds", {})
+    found = {}
+    for (name,), point in points.items():
+        seconds = point.get("seconds", {})
+        differences = [seconds[number] - off[number] for number in seconds if number in off]
+        if name != OFF and len(differences) > 1:
+            low, middle, high = statistics.quantiles(differences, n=4)
+            found[name] = middle, low, high
+    return found

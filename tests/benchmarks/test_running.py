@@ -162,11 +162,11 @@ def test_groups_are_in_the_order_of_their_numbers(store: Store) -> None:
     assert [(key[0], key[2]) for key in store.groups("layer")] == [found[2], found[1], found[0]]
 
 
-def test_overhead_is_of_the_rounds_that_both_have(store: Store) -> None:
-    assert overhead.added(store) is None
-    store.point("overhead", "plain")["seconds"] = {"1": 1.0, "2": 1.0}
-    store.point("overhead", "intercepted")["seconds"] = {"2": 1.0 + 2 * overhead.ATTENTIONS}
-    assert overhead.added(store) == Spread(2.0, 2.0, 2.0, 1)
+def test_overhead_compares_the_rounds_that_both_have(store: Store) -> None:
+    assert overhead.added(store) == {}
+    store.point("overhead", overhead.OFF)["seconds"] = {"1": 1.0, "2": 2.0, "3": 4.0}
+    store.point("overhead", "pooled")["seconds"] = {"2": 2.5, "3": 4.5, "4": 9.0}
+    assert overhead.added(store) == {"pooled": (0.5, 0.5, 0.5)}
 
 
 def test_a_checkpoint_is_told_by_its_weights(tmp_path: Path) -> None:
