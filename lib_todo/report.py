@@ -169,6 +169,15 @@ class Report(Counts):
             self._numbers.clear()
             self._drawn = 0
 
+    def leave_alone(self, pass_name: str, grid: Grid, layers: int, reason: Reason) -> None:
+        """Note layers that are known beforehand to keep all their keys: no call of them is met."""
+        keys = grid[0] * grid[1]
+        with self._lock:
+            for tally in self._tallies_of(pass_name, (grid, keys, keys, reason)):
+                if not tally.layers:
+                    tally.layers.update(range(self._drawn, self._drawn + layers))
+            self._drawn += layers
+
     def _tallies_of(self, pass_name: str, key: Key) -> tuple[Tally, Tally]:
         """The tallies of all passes and of that one."""
         both = self._both[pass_name, key] = self.tally(key), self._pass(pass_name).tally(key)

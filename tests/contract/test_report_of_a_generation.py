@@ -64,7 +64,10 @@ def test_nothing_pooled_says_why_and_what_would_help(lifecycle: Any, model: Any)
     """The image's text says that ToDo was on: pasted for hires fix, it must not be unticked."""
     p = Processing(model, lifecycle)
     processed = process_images_inner(p, True)
-    assert calls(report_of(processed)) == {(256, 256, "below_threshold"): 4}
+    # known before sampling from the size and the model: no call was intercepted
+    below = {(256, 256, "below_threshold"): 0, (64, 64, "below_threshold"): 0}
+    assert calls(report_of(processed)) == below
+    assert report_of(processed)["steps"] == {"pooled": 0, "seen": 4}
     assert "128×128" in processed.comments
     assert processed.comments.endswith(f". {REMEDIES[Reason.BELOW_THRESHOLD]}\n")
     assert p.extra_generation_params == {

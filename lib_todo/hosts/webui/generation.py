@@ -151,12 +151,20 @@ def before_sampling(p: Any) -> None:
 
 @contextlib.contextmanager
 def sampling(p: Any, generation: Generation) -> Iterator[None]:
-    """Have pooling on, until the sampling ends in whatever way."""
+    """Have pooling on, until the sampling ends in whatever way.
+
+    Where it is known that nothing will be pooled, nothing is intercepted; but a generation inside
+    another one always masks the outer one's settings.
+    """
     if generation.series is not None:
         generation.series.expect_model(generation.told_of, p.sd_model)
+    nothing = {} if active.entered_run() else result.left_alone(p, generation.settings)
+    for name, levels in nothing.items():
+        for level in levels:
+            generation.report.leave_alone(name, *level)
     _here.running.append(generation)
     try:
-        with generation.downsampling:
+        with contextlib.nullcontext() if nothing else generation.downsampling:
             yield
             if host.stopped():
                 generation.report.stopped()

@@ -144,6 +144,11 @@ def sizes(p: Any) -> dict[str, Size]:
     return found
 
 
+def changes_model(p: Any) -> bool:
+    """Whether a pass may run with another checkpoint: a refiner's, or that of hires fix."""
+    return bool(getattr(p, "refiner_checkpoint", None) or getattr(p, "hr_checkpoint_name", None))
+
+
 def is_of_sdnext(p: Any) -> bool:
     """Whether this is SD.Next's processing object: no other host has its resize modes."""
     return hasattr(p, "hr_resize_mode")

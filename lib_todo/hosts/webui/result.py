@@ -18,6 +18,7 @@ from ...counts import Counts
 from ...downsampling import token_downsampling
 from ...plan import (
     Grid,
+    decide,
     latent_grid,
     layer_factor,
     level_grid,
@@ -25,6 +26,7 @@ from ...plan import (
     settings_for_sampler,
     with_papers_factors,
 )
+from ...reasons import Reason
 from ...report import Report
 from ...settings import BY_NAME, FIELDS, Settings
 from ...wording import BYPASSED, COMPILED, nothing_pooled
@@ -201,6 +203,30 @@ def planned(p: Any, settings: Settings) -> dict[str, dict[Grid, list[float]]]:
                 if factor > 1 and factor not in known and pass_wanted(name, settings.passes):
                     known.append(factor)
         found[name] = {grid: known for grid, known in found[name].items() if known}
+    return found
+
+
+def left_alone(p: Any, settings: Settings) -> dict[str, list[tuple[Grid, int, Reason]]]:
+    """By pass, the grids, their layers and why none is pooled; empty if one may be, or who knows.
+
+    The sampler and the first quarter only ever pool less.
+    """
+    shape = shape_of_unet(host.unet_of(p.sd_model))
+    if shape is None or host.is_of_sdnext(p) or host.changes_model(p):
+        return {}
+    found: dict[str, list[tuple[Grid, int, Reason]]] = {}
+    for name, size in host.sizes(p).items():
+        found[name] = []
+        grids = [level_grid(latent_grid(*size), level.downscale) for level in shape.levels]
+        for level, grid in zip(shape.levels, grids):
+            _, reason = decide(grid, grids[0], settings)
+            if reason is None and not pass_wanted(name, settings.passes):
+                reason = Reason.OTHER_PASS
+            if reason is None and settings.start == settings.end:
+                reason = Reason.OUTSIDE_WINDOW
+            if reason is None:
+                return {}
+            found[name].append((grid, level.layers, reason))
     return found
 
 
