@@ -36,7 +36,6 @@ class ComfyHost(Program):
     """One running ComfyUI with the test nodes; use it as a context manager."""
 
     name = "ComfyUI"
-    most_start_seconds = 180
 
     def __init__(self, folder: Path, python: Path, data: Path, *, with_todo: bool = True) -> None:
         super().__init__(data)

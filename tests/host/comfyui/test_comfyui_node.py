@@ -75,6 +75,18 @@ def test_areas_of_other_sizes_do_not_count_a_layer_twice(comfyui: ComfyHost) -> 
     assert "1024 → 256, 576 → 144 keys in 3 of 10 self-attention layers" in said
 
 
+def test_a_model_of_another_kind_passes_through_and_is_named(comfyui: ComfyHost) -> None:
+    graph = {
+        "model": {"class_type": "ZImageModel", "inputs": {}},
+        "todo": {"class_type": "ToDo", "inputs": {"model": ["model", 0]}},
+        "shown": {"class_type": "PreviewAny", "inputs": {"source": ["todo", 0]}},
+    }
+    with comfyui.log_since() as lines:
+        comfyui.run(graph)
+    (said,) = [line for line in lines if "ToDo" in line]
+    assert "nothing was pooled: Z-Image has no layers that ToDo can pool" in said
+
+
 @pytest.mark.parametrize("name", ["ToDo", "ToDoSettings"])
 def test_help_page_names_every_input(comfyui: ComfyHost, info: dict, name: str) -> None:
     answer = requests.get(f"{comfyui.url}/extensions/sd-webui-todo/docs/{name}.md", timeout=30)

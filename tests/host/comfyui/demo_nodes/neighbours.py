@@ -8,6 +8,7 @@ import torch
 from comfy.cldm.cldm import ControlNet
 from comfy.controlnet import ControlNet as LoadedControlNet
 from comfy.ops import disable_weight_init
+from comfy.supported_models import ZImage
 from comfy_api.latest import io
 
 from . import checkpoint
@@ -82,6 +83,23 @@ class DemoControlNet(io.ComfyNode):
         return io.NodeOutput(LoadedControlNet(net.eval(), load_device=cpu))
 
 
+class ZImageModel(io.ComfyNode):
+    """A model of a kind that has no U-Net, as far as nodes before the sampler see it."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ZImageModel", category="tests", inputs=[], outputs=[io.Model.Output()]
+        )
+
+    @classmethod
+    def execute(cls) -> io.NodeOutput:
+        model = checkpoint.load()[0]
+        model.model.diffusion_model = torch.nn.Identity()
+        model.model.model_config = ZImage({})
+        return io.NodeOutput(model)
+
+
 def _patch_schema(name: str) -> io.Schema:
     return io.Schema(
         node_id=name,
@@ -91,4 +109,4 @@ def _patch_schema(name: str) -> io.Schema:
     )
 
 
-NODES = [ByHand, PromptReplaced, DemoControlNet]
+NODES = [ByHand, PromptReplaced, DemoControlNet, ZImageModel]
