@@ -46,6 +46,7 @@ class SdNextHost(Host):
     name = "SD.Next"
     test_extensions = ()
     small = SMALL
+    upscales_apart = True
 
     def __init__(
         self,

@@ -58,6 +58,8 @@ class Host(Program):
     small: Mapping[str, Any] = SMALL
     # whether all that runs is told of: no generation inside another, no two clients at once
     tells_all = True
+    # whether pictures may be larger than the last pass made them
+    upscales_apart = False
 
     def __init__(
         self,
@@ -166,7 +168,8 @@ class Host(Program):
             seen = seen_calls(self.probe_counts()["rows"])
             alone = body["alwayson_scripts"].keys() == {"ToDo"}
             plain = alone and not body.keys() & {"script_name", "mask"}
-            check(json.loads(answer["info"]), seen - before, images(answer) if plain else None)
+            pictures = images(answer) if plain else None
+            check(json.loads(answer["info"]), seen - before, pictures, self.upscales_apart)
         return answer
 
     def options(self) -> dict[str, Any]:
