@@ -18,7 +18,7 @@ ARGUMENTS = (
     "--disable-sync --no-first-run"
 ).split()
 LOAD_MS = 120_000
-RUN_MS = 300_000
+RUN_MS = 900_000
 # around a graph in its picture, in pixels
 MARGIN = 20
 TEXT_WIDGET = "$$node-text-preview"
