@@ -47,7 +47,7 @@ def other_code(layer: Any) -> Reason | None:
     """Code in place of diffusers' own: the processor's, the class's, a hook on the values."""
     parts = vars(layer)["_modules"]
     processor: Any = vars(layer).get("processor") or parts.get("processor")
-    cls = type(processor)
+    cls: Any = type(processor)
     if not _is_stock(cls, cls.__call__) or processor.__dict__:
         reason = _why_not_stock(processor)
         if reason is not None:
@@ -83,7 +83,7 @@ def _why_not_stock(processor: Any) -> Reason | None:
     if "_tome_info" in processor.__dict__:
         # SD.Next's own ToDo marks the processor; pooling twice would be wrong
         return Reason.OTHER_REDUCTION
-    cls = type(processor)
+    cls: Any = type(processor)
     place = (cls.__module__, cls.__qualname__)
     if place == (_ATTENTION, "FusedAttnProcessor2_0"):
         return Reason.FUSED

@@ -129,7 +129,8 @@ def _schedule(original: Callable) -> Callable:
 
 def _model(original: Callable, family: Family) -> Callable:
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
-        place = timestep_place(type(self), family.timestep)
+        cls: Any = type(self)
+        place = timestep_place(cls, family.timestep)
         if place is None or graphs.is_tracing() or __call__ not in in_use:
             return original(self, *args, **kwargs)
         timestep = args[place] if len(args) > place else kwargs.get(family.timestep)
@@ -144,8 +145,9 @@ def _compiled(original: Callable) -> Callable:
 
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
         model = self._orig_mod
-        family = next((f for f in FAMILIES if isinstance(model, tuple(classes(f.models)))), None)
-        place = family and timestep_place(type(model), family.timestep)
+        cls: Any = type(model)
+        family = next((f for f in FAMILIES if issubclass(cls, tuple(classes(f.models)))), None)
+        place = timestep_place(cls, family.timestep) if family else None
         if family is None or place is None or graphs.is_tracing() or __call__ not in in_use:
             return original(self, *args, **kwargs)
         timestep = args[place] if len(args) > place else kwargs.get(family.timestep)

@@ -59,8 +59,8 @@ def classes(places: tuple[Place, ...]) -> Iterator[type]:
 
 
 @functools.lru_cache(maxsize=256)
-def timestep_place(model: type, name: str) -> int | None:
-    """Where the timestep stands among the arguments of the model's call; None without one."""
+def timestep_place(model: Any, name: str) -> int | None:
+    """Where the timestep stands among the arguments of a model class's call; None without one."""
     names = list(inspect.signature(model.forward).parameters)[1:]
     return names.index(name) if name in names else None
 
@@ -71,7 +71,7 @@ def _ldm_like(
     module: str,
     attentions: tuple[str, ...] = ("CrossAttention",),
     parameters: tuple[str, ...] = COMFY_PARAMETERS,
-    **rest: tuple[str, ...],
+    **rest: Any,
 ) -> Family:
     return Family(
         name,
@@ -133,9 +133,10 @@ FAMILIES = (
 
 def is_model(module: Any) -> bool:
     """Whether the module is a whole model with spatial transformers, of any imported program."""
+    cls: Any = type(module)
     return any(
-        isinstance(module, tuple(classes(family.models)))
-        and timestep_place(type(module), family.timestep) is not None
+        issubclass(cls, tuple(classes(family.models)))
+        and timestep_place(cls, family.timestep) is not None
         and any(isinstance(part, tuple(classes(family.transformers))) for part in module.modules())
         for family in FAMILIES
     )
