@@ -129,9 +129,11 @@ def _schedule(original: Callable) -> Callable:
 
 def _model(original: Callable, family: Family) -> Callable:
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
+        if graphs.is_tracing() or __call__ not in in_use:
+            return original(self, *args, **kwargs)
         cls: Any = type(self)
         place = timestep_place(cls, family.timestep)
-        if place is None or graphs.is_tracing() or __call__ not in in_use:
+        if place is None:
             return original(self, *args, **kwargs)
         timestep = args[place] if len(args) > place else kwargs.get(family.timestep)
         latent = args[0] if args else next(iter(kwargs.values()), None)

@@ -119,6 +119,7 @@ def plan_export(run: Run, transformer: int, layers: int, grid: str, largest: str
     keys = after = height * width
     plan = ""
     if reason is None:
+        calls.meet_attention()
         method = run.settings.method
         after = Pooling((height, width), factor, method, (0, 0), torch.device("cpu")).kept
         plan = f"{height} {width} {factor} {method}"
