@@ -32,7 +32,7 @@ def test_found_by_search_wired_and_run(comfyui: ComfyHost) -> None:
         page.run_to_the_end()
         text = page.text_under("ToDo")
     assert text is not None
-    assert text.startswith("1024×768: ") and "in all 2 steps;\nexpected: " in text
+    assert text.startswith("1024×768: ") and "in all 2 steps" in text and "expected: " in text
 
 
 @pytest.mark.parametrize("vue_nodes", [False, True], ids=["canvas", "Vue"])

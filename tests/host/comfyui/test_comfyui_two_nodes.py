@@ -34,7 +34,7 @@ def test_each_sampler_has_its_own(comfyui: ComfyHost) -> None:
         *((1024, 256), (256, 256), (64, 64)),  # 256 pixels, by two on the first level alone
     }
     first, second = (line for line in lines if "ToDo" in line)
-    assert "256 → 16 keys" in first and "1024 → 256 keys" in second
+    assert "256 → 16, 64 → 16, 16 → 4 keys" in first and "1024 → 256 keys" in second
 
 
 def test_a_branch_without_it_stays_whole(comfyui: ComfyHost) -> None:
