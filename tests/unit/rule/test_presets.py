@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+import json
+import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,12 +15,12 @@ from lib_todo import Settings, SettingsError
 from lib_todo.plan import layer_factor
 from lib_todo.settings import PRESETS
 
-# scale, deep_scale, threshold, phase
+# scale, deep_scale, above, phase
 SAID = {
-    "paper": (1.0, 0.0, 64, "fixed"),
-    "close": (1.0, 0.0, 64, "moving"),
-    "balanced": (1.5, 1.0, 64, "moving"),
-    "fast": (1.0, 0.5, 32, "moving"),
+    "paper": (1.0, 0.0, 1.0, "fixed"),
+    "close": (1.0, 0.0, 1.0, "moving"),
+    "balanced": (1.5, 1.0, 1.0, "moving"),
+    "fast": (2.0, 1.0, 0.5, "moving"),
 }
 CELLS = ("average", "max", "bilinear")
 
@@ -27,7 +32,8 @@ def test_these_and_no_others() -> None:
 @pytest.mark.parametrize("name", SAID)
 def test_what_a_preset_says(name: str) -> None:
     made = Settings.from_preset(name)
-    assert (made.scale, made.deep_scale, made.threshold, made.phase) == SAID[name]
+    assert (made.scale, made.deep_scale, made.above, made.phase) == SAID[name]
+    assert made.threshold == 64
     assert (made.factor, made.deep_factor, made.method) == (0, 0, "nearest")
     assert (made.start, made.end, made.passes, made.enabled) == (0, 1, "both", True)
 
@@ -61,15 +67,26 @@ def test_an_unknown_preset_is_refused_by_name(name: Any) -> None:
 
 
 @pytest.mark.parametrize("method", CELLS)
-def test_a_moving_phase_that_is_asked_for_needs_a_method_that_has_one(method: str) -> None:
-    asked = "".join(["mov", "ing"])
-    with pytest.raises(SettingsError, match=f"ToDo: phase = 'moving'.*{method}"):
-        Settings(method=method, phase=asked)
+@pytest.mark.parametrize(
+    "again",
+    [
+        lambda made: pickle.loads(pickle.dumps(made)),
+        copy.deepcopy,
+        dataclasses.replace,
+        lambda made: Settings(**dataclasses.asdict(made)),
+        lambda made: Settings.from_mapping(json.loads(json.dumps(dataclasses.asdict(made)))),
+    ],
+    ids=["pickled", "copied", "replaced", "spread", "posted back"],
+)
+def test_settings_are_the_same_by_whatever_way_they_come(
+    method: str, again: Callable[[Settings], Settings]
+) -> None:
+    assert again(Settings(method=method)) == Settings(method=method)
 
 
 @pytest.mark.parametrize("name", SAID)
 @pytest.mark.parametrize("method", CELLS)
-def test_a_moving_phase_by_default_is_not_applied_to_such_a_method(name: str, method: str) -> None:
+def test_a_method_that_uses_all_tokens_has_nothing_to_move(name: str, method: str) -> None:
     assert not Settings.from_preset(name, method=method).moves
     assert not Settings(method=method, phase="fixed").moves
 
@@ -77,7 +94,7 @@ def test_a_moving_phase_by_default_is_not_applied_to_such_a_method(name: str, me
 @pytest.mark.parametrize("method", ["nearest", "nearest-exact"])
 def test_methods_that_take_one_token_move(method: str) -> None:
     assert Settings(method=method).moves
-    assert Settings(method=method, phase="".join(["mov", "ing"])).moves
+    assert Settings(method=method, phase="moving").moves
     assert not Settings(method=method, phase="fixed").moves
 
 
