@@ -65,7 +65,8 @@ def check(
         (one,) = told
         _line_agrees(str(line({"info": json.dumps(told_info)})), one)
         _text_agrees(told_info["infotexts"][0], one)
-        if pictures is not None and not larger:
+        broken_off = any(c["steps"]["seen"] < c["steps"]["asked"] for c in one["passes"].values())
+        if pictures is not None and not larger and not broken_off:
             last = list(sizes(one).values())[-1]
             made = [Image.open(io.BytesIO(picture)).size for picture in pictures]
             assert set(made) == {last[-1]}

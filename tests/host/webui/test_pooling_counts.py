@@ -173,24 +173,17 @@ def test_a_batch_of_two_and_two_batches(host: Host) -> None:
     assert {row["batch"] for row in host.probe_counts()["rows"]} == {4}
 
 
-# what the presets say, apart from the phase
-PRESETS = {
-    "paper": Pooling(),
-    "close": Pooling(),
-    "balanced": Pooling(scale=1.5, deep_scale=1),
-    "fast": Pooling(threshold=32, scale=1, deep_scale=0.5),
-}
-
-
 @pytest.mark.parametrize("family", sorted(THRESHOLDS))
-@pytest.mark.parametrize("preset", list(PRESETS))
-def test_each_preset_by_its_own_rule(host: Host, family: str, preset: str) -> None:
-    """The first step by the paper's; at 512 pixels the fastest alone pools, in the second."""
+@pytest.mark.parametrize("preset", ["paper", "close", "balanced", "fast"])
+def test_each_preset_by_the_papers_factors_in_few_steps(
+    host: Host, family: str, preset: str
+) -> None:
+    """Two steps are too few to average over, so the rule makes every preset the paper's."""
     host.use(f"{family}_a")
     for width, height in ((512, 512), (832, 640)):
         host.probe_reset()
         answer = host.txt2img(width=width, height=height, steps=2, **todo(preset=preset))
-        wanted = Pass(width, height, 2, PRESETS[preset], lead_in=PRESETS["paper"])
+        wanted = Pass(width, height, 2, Pooling())
         check(host, family, first=wanted)
         assert parameters(infotext(answer))["ToDo preset"] == preset
 
