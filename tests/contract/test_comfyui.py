@@ -160,6 +160,7 @@ def test_a_replaced_block_is_left_alone_and_said() -> None:
         sampling = Sampling(SETTINGS, SIGMAS, "euler")
         assert call(sampling, replaced=(replaced,)).shape[1] == 64
         assert list(sampling.report.left_alone) == [Reason.REPLACED]
+        assert not sampling.report.pooled
 
 
 def test_threads_share_the_phase_and_are_counted_whole() -> None:

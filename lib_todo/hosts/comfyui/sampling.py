@@ -150,6 +150,8 @@ class ModelCall:
         """Count what the layers did."""
         sampling, step = self._sampling, self._rule.moment.shown_step
         for grid, level in self._levels.items():
+            if not level.places:
+                continue
             keys = grid[0] * grid[1]
             after = level.how.kept if level.how else keys
             numbers = sampling.numbers(level.places)
