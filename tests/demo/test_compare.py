@@ -61,7 +61,7 @@ def test_keys_and_figures(results: list[Result]) -> None:
         LevelKeys(48, 4, (48 + 12) / 2),
     ]
     assert todo.runs[0].report["steps"] == {"pooled": 2, "seen": 2}
-    assert todo.runs[0].report_line.startswith("ToDo: 192 → 24 keys")
+    assert todo.runs[0].report_line.startswith("ToDo: 192 → 24, 48 → 12 keys")
     assert [each.largest_level for each in (baseline, tome)] == [(192, 192), (192, 48)]
     for result in results:
         first, second = (run.image.tobytes() for run in result.runs)

@@ -7,6 +7,9 @@ import random
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("playwright", reason="playwright is not installed")
+
 import workflows
 from comfyui_host import ComfyHost, Graph
 from comfyui_page import chromium, open_page

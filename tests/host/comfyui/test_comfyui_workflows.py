@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("playwright", reason="playwright is not installed")
+
 import workflows
 from comfyui_host import ComfyHost
 from comfyui_page import ComfyPage, chromium, open_page

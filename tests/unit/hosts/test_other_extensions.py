@@ -63,16 +63,19 @@ def answers(model: Any, settings: Settings | None) -> tuple[torch.Tensor, Report
         return run(model, x, context), report
 
 
-@pytest.mark.parametrize("settings", [BY_TWO, BELOW])
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [(BY_TWO, Reason.OLDER_EXTENSION), (BELOW, Reason.BELOW_THRESHOLD)],
+)
 def test_the_older_extension_keeps_a_layer_it_pools(
-    model: Any, layer: CrossAttention, settings: Settings
+    model: Any, layer: CrossAttention, settings: Settings, reason: Reason
 ) -> None:
     """Its hook comes after ours and would replace our keys: the report must not claim them."""
     Older(layer, rests_after=1)
     alone, _ = answers(model, None)
     both, report = answers(model, settings)
     assert torch.equal(both, alone)
-    assert list(report.left_alone) == [Reason.OLDER_EXTENSION]
+    assert list(report.left_alone) == [reason]
     assert (report.pooled, report.layers) == ({}, 1)
 
 
