@@ -47,9 +47,13 @@ class PhaseCounter:
 
     The sampler's step number would not do: where an extension such as DeepCache skips the deep
     blocks in every second step, they would only ever see half of the phases.
+
+    Args:
+        before: how many steps of its schedule lie before each sampling.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, before: int = 0) -> None:
+        self._before = before
         # by owner and key: the sampling, the last pooled step, and how many came before it
         self._seen: weakref.WeakKeyDictionary[Any, dict[str, tuple[int, int, int]]] = (
             weakref.WeakKeyDictionary()
@@ -73,7 +77,7 @@ class PhaseCounter:
             seen = self._seen[owner] = {}
         last_sampling, last_step, count = seen.get(key, (None, None, -1))
         if last_sampling != sampling:
-            count = -1
+            count = self._before - 1
         if (last_sampling, last_step) != (sampling, step):
             count += 1
             seen[key] = sampling, step, count

@@ -248,9 +248,19 @@ def _in_steps(counts: PassCounts) -> str:
     seen, total = len(_numbers(counts.seen)), _steps_of_a_sampling(counts)
     broken_off = counts.stopped and seen < total
     until = f" until it was stopped at {seen} of {total}" if broken_off else ""
+    part = "" if counts.stopped else _part_of(_numbers(counts.seen), total)
     if len(pooled) == seen:
-        return f"in the only step{until}" if seen == 1 else f"in all {seen} steps{until}"
-    return f"in {len(pooled)} of {seen} steps{until}"
+        only = "the only step" if not part else "its step"
+        return f"in {only if seen == 1 else f'all {seen} steps'}{part}{until}"
+    return f"in {len(pooled)} of {seen} steps{part}{until}"
+
+
+def _part_of(seen: set[int], total: int) -> str:
+    """Which steps a sampling went through that began or ended amid a schedule."""
+    first, last = min(seen) + 1, max(seen) + 1
+    if first == 1 and last == total:
+        return ""
+    return f" {first} of {total}" if first == last else f" from {first} to {last} of {total}"
 
 
 def _held(sampler: str | None, steps: int) -> str:

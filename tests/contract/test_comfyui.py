@@ -135,6 +135,70 @@ def test_a_loop_that_does_not_count_steps_leaves_it_to_the_levels(i: object) -> 
     assert sample(torch.tensor(SIGMAS)) == expected
 
 
+LONG = (*(2 * 0.7**step for step in range(10)), 0.0)
+PHASES = [row * 8 + column for row, column in phase_order(2)] * 3
+
+
+class KSampler:
+    """As ComfyUI's: it has the whole schedule, and samples from one step to another."""
+
+    def __init__(self, wrapper: patch.SampleWrapper) -> None:
+        self.sigmas = torch.tensor(LONG)
+        self.wrapper = wrapper
+
+    def sample(self, first: int, last: int, to_zero: bool = False) -> list[int]:
+        part = self.sigmas[: last + 1]
+        if to_zero:
+            part[-1] = 0
+        return sampled(self.wrapper, part[first:])
+
+
+def sampled(wrapper: patch.SampleWrapper, sigmas: torch.Tensor) -> list[int]:
+    """The first tokens that each step of a sampling through the wrapper takes."""
+    guider = SimpleNamespace(model_options={"transformer_options": {}})
+
+    def execute(noise, latent, sampler, sigmas, **kwargs):
+        sampling = guider.model_options["transformer_options"][patch.SAMPLING]
+        return [int(call(sampling, float(level))[0, 0, 0]) for level in sigmas[:-1]]
+
+    execute.class_obj = guider
+    function = SimpleNamespace(__name__="sample_euler")
+    return wrapper(execute, None, None, SimpleNamespace(sampler_function=function), sigmas)
+
+
+@pytest.mark.parametrize("to_zero", [False, True])
+def test_a_ksamplers_part_knows_its_place_in_the_whole_schedule(to_zero: bool) -> None:
+    told: list[Sampling] = []
+    wrapper = patch.SampleWrapper(SETTINGS, told.append)
+    # the second half alone: ComfyUI keeps the first one's result
+    assert KSampler(wrapper).sample(5, 10) == PHASES[5:10]
+    assert KSampler(wrapper).sample(0, 5, to_zero) == PHASES[:5]
+    assert told[0].sigmas == pytest.approx(LONG)
+    assert told[1].sigmas == pytest.approx((*LONG[:5], 0) if to_zero else LONG)
+    assert "in all 5 steps from 6 to 10 of 10" in told[0].report.line()
+
+
+def test_steps_one_at_a_time_go_on_and_tiles_share_them() -> None:
+    told: list[Sampling] = []
+    wrapper, schedule = patch.SampleWrapper(SETTINGS, told.append), torch.tensor(LONG)
+    taken = [sampled(wrapper, schedule[step : step + 2]) for step in range(10) for _ in "ab"]
+    # three steps are too few to move in
+    expected = [0, 0, 0, *PHASES[3:10]]
+    assert taken == [[token] for token in expected for _ in "ab"]
+    assert told[-1].sigmas == pytest.approx(LONG)
+    assert "in its step 10 of 10" in told[-1].report.line()
+    # the next picture
+    assert sampled(wrapper, schedule) == PHASES[:10]
+
+
+def test_another_pass_over_the_end_of_a_schedule_begins_anew() -> None:
+    told: list[Sampling] = []
+    wrapper, schedule = patch.SampleWrapper(SETTINGS, told.append), torch.tensor(LONG)
+    sampled(wrapper, schedule)
+    assert sampled(wrapper, schedule[4:]) == PHASES[:6]
+    assert told[-1].sigmas == pytest.approx(LONG[4:])
+
+
 @given(st.lists(st.floats(0.01, 100), min_size=1, max_size=50, unique=True))
 def test_each_sigma_of_a_schedule_is_its_own_step(found: list[float]) -> None:
     sigmas = sorted({round(sigma, 2) for sigma in found}, reverse=True)

@@ -10,6 +10,7 @@ import torch
 from ...interception.graphs import is_tracing
 from ...settings import Settings
 from .sampling import ModelCall, Sampling
+from .schedule import WholeSchedule, step_of
 
 # our keys in ComfyUI's transformer_options, which every layer of a sampling gets
 SAMPLING = "todo_sampling"
@@ -91,6 +92,7 @@ class SampleWrapper:
     def __init__(self, settings: Settings, tell: Tell) -> None:
         self.settings = settings
         self.tell = tell
+        self._schedule = WholeSchedule()
 
     def __call__(
         self,
@@ -102,7 +104,9 @@ class SampleWrapper:
         *args: Any,
         **kwargs: Any,
     ) -> Any:
-        sampling = Sampling(self.settings, sigmas.tolist(), name_of(sampler))
+        part = tuple(sigmas.tolist())
+        whole = self._schedule.of(part)
+        sampling = Sampling(self.settings, whole, name_of(sampler), step_of(part[0], whole))
         # these options are the sampling's own copy, and reach all of its threads
         executor.class_obj.model_options[TRANSFORMER_OPTIONS][SAMPLING] = sampling
         result = executor(noise, latent, sampler, sigmas, *args, **kwargs)

@@ -22,9 +22,17 @@ class Sampling:
     """One sampling: its report, the phases, and the layers seen.
 
     The model may be called from several threads at once, one for each GPU.
+
+    Args:
+        settings: what to pool.
+        sigmas: the levels of the whole schedule, see `WholeSchedule`.
+        sampler: the sampler's name.
+        first: the step of the schedule that it begins with.
     """
 
-    def __init__(self, settings: Settings, sigmas: Sequence[float], sampler: str | None) -> None:
+    def __init__(
+        self, settings: Settings, sigmas: Sequence[float], sampler: str | None, first: int = 0
+    ) -> None:
         self.settings = settings
         # what holds after the lead-in
         self.sampler_settings = settings_for_sampler(settings, sampler, tuple(sigmas))
@@ -32,7 +40,7 @@ class Sampling:
         self.report = Report()
         self.report.position.sampler = sampler
         self.report.position.sigmas = tuple(sigmas)
-        self.phases = PhaseCounter()
+        self.phases = PhaseCounter(first)
         self.latent: Grid | None = None
         self.lock = threading.RLock()
         self._numbers: dict[Hashable, int] = {}

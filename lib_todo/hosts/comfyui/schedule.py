@@ -1,7 +1,8 @@
-"""The sampler's step that an evaluation belongs to."""
+"""The sampler's step that an evaluation belongs to, and the schedule that it is a step of."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -12,6 +13,10 @@ from ..call_stack import callers, local
 TOLERANCE = 1e-4
 # ComfyUI's method that calls the sampler's function: whatever called it in turn is no sampler
 CALLS_SAMPLER = "inner_sample"
+# the method of ComfyUI's KSampler, which has its whole schedule in `sigmas`
+KSAMPLERS = "sample"
+
+Levels = tuple[float, ...]
 
 
 def step_of(sigma: float, sigmas: Sequence[float]) -> int:
@@ -52,3 +57,48 @@ def step_begun() -> float | None:
             if is_schedule and isinstance(i, int) and 0 <= i < len(sigmas):
                 return float(sigmas[i])
     return None
+
+
+class WholeSchedule:
+    """The schedule that a picture goes through, where it is sampled part by part.
+
+    KSampler (Advanced) knows all of it. The parts that SplitSigmas and samplers of one step at a
+    time hand on tell no more than themselves: one that begins where the last one ended goes on with
+    it, and the same part again is another tile's.
+    """
+
+    def __init__(self) -> None:
+        self._part: Levels = ()
+        self._whole: Levels = ()
+
+    def of(self, part: Levels) -> Levels:
+        """The levels of the picture's schedule, as far as they are known when `part` begins."""
+        whole = _of_the_ksampler(part)
+        if whole is None:
+            whole = part
+            if self._part and self._part[-1] > 0 and _is_near(part[0], self._part[-1]):
+                whole = (*self._whole, *part[1:])
+            elif part == self._part:
+                whole = self._whole
+        self._part, self._whole = part, whole
+        return whole
+
+
+def _of_the_ksampler(part: Levels) -> Levels | None:
+    """The schedule of the KSampler on the call stack that samples a part of it."""
+    for frame in callers():
+        if frame.f_code.co_name != KSAMPLERS:
+            continue
+        levels = getattr(local(frame, "self"), "sigmas", None)
+        if isinstance(levels, torch.Tensor) and levels.dim() == 1:
+            whole = tuple(levels.tolist())
+            if 0 in whole:
+                # it ends where a part has to leave no noise
+                whole = whole[: whole.index(0) + 1]
+            if any(_is_near(part[0], level) for level in whole) and len(whole) >= len(part):
+                return whole
+    return None
+
+
+def _is_near(level: float, other: float) -> bool:
+    return math.isclose(level, other, rel_tol=TOLERANCE)
