@@ -201,17 +201,20 @@ class Report(Counts):
         pooled, seen = zip(*[(0, 0), *(counts.steps for counts in self.passes.values())])
         return sum(pooled), sum(seen)
 
-    def line(self, heads: Mapping[str, str] = MappingProxyType({})) -> str:
+    def line(
+        self, threshold: int | None = None, heads: Mapping[str, str] = MappingProxyType({})
+    ) -> str:
         """One line for people; where nothing was pooled it says why.
 
         Args:
+            threshold: a side in tokens, named where no layer was above it.
             heads: by pass, what stands in brackets behind its name, such as "512×512".
         """
         if not self.tallies and self.compiled:
             return wording.nothing_pooled(wording.COMPILED)
         if not self.tallies and self.missed_elsewhere:
             return wording.nothing_pooled(wording.ELSEWHERE)
-        return wording.line(self.passes, self.window, heads)
+        return wording.line(self.passes, self.window, heads, threshold)
 
     def to_dict(self) -> dict[str, Any]:
         """The whole report in types that JSON knows."""

@@ -100,6 +100,7 @@ def line(
     passes: Mapping[str, PassCounts],
     window: str,
     heads: Mapping[str, str],
+    threshold: int | None = None,
 ) -> str:
     """One line for people, pass by pass; where nothing was pooled, it ends with what to change.
 
@@ -107,6 +108,7 @@ def line(
         passes: the counts of each pass.
         window: how start and end were followed, see `Report.note_window`.
         heads: by pass, what stands in brackets behind its name.
+        threshold: a side in tokens, named where no layer was above it.
     """
     notes = [WINDOWS[window]] if window else []
     told = []
@@ -115,7 +117,7 @@ def line(
         if counts.pooled:
             text = _pooled(counts, notes)
         else:
-            why = _why_nothing(counts)
+            why = _why_nothing(counts, threshold)
             text = f"nothing was pooled: {_with_notes(why, notes)}"
         told.append((PASSES[name], head, text))
     if not told:
@@ -271,13 +273,14 @@ def _held(sampler: str | None, steps: int) -> str:
     return f"phase held for {steps} steps {whose}"
 
 
-def _why_nothing(counts: Counts) -> str:
+def _why_nothing(counts: Counts, threshold: int | None) -> str:
     told = _reasons(counts)
     if not told:
         return REPLACED if counts.tallies else NO_LAYER
     if set(told) == {Reason.BELOW_THRESHOLD}:
         height, width = counts.largest_grid or (0, 0)
-        return f"no layer is above the threshold, the largest has {width}×{height} tokens"
+        limit = f"the threshold of {threshold}×{threshold}" if threshold else "the threshold"
+        return f"no layer is above {limit}, the largest has {width}×{height} tokens"
     return ", ".join(
         f"{layers(count)} {WORDS[reason]}"
         for reason, count in told.items()

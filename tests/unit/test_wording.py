@@ -267,7 +267,7 @@ def test_nothing_pooled_for_two_reasons() -> None:
 
 def test_each_pass_by_its_name_and_size() -> None:
     heads = {"first": "512×512", "hires": "1024×1024, 0.83 s a step"}
-    assert two_passes().line(heads) == (
+    assert two_passes().line(heads=heads) == (
         "ToDo: first pass (512×512): nothing was pooled: no layer is above the threshold, "
         "the largest has 64×64 tokens; "
         "hires pass (1024×1024, 0.83 s a step): 16384 → 4096 keys in 10 of 16 self-attention "
@@ -279,7 +279,7 @@ def test_one_pass_needs_no_name() -> None:
     report = Report()
     count(report, range(10), *POOLED)
     expected = "ToDo (1024×1024): 16384 → 4096 keys in 10 of 10 self-attention layers"
-    assert report.line({"first": "1024×1024"}) == expected
+    assert report.line(heads={"first": "1024×1024"}) == expected
 
 
 def test_every_reason_has_words_and_no_two_the_same() -> None:

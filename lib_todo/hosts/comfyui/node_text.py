@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 def line(sampling: Sampling, shape: UNetShape | None) -> str:
     """The line for the console: the keys and layers that were pooled, or why none was."""
     heads = dict.fromkeys(sampling.report.passes, size_in_words(sampling.latent))
-    told = sampling.report.line(heads)
+    told = sampling.report.line(heads=heads)
     return "; ".join([told, *expected(sampling, shape)])
 
 

@@ -237,7 +237,7 @@ def line(p: Any, done: Report, sizes: Sizes) -> str:
     if not done.tallies:
         return nothing_pooled(why_no_layer(p, done))
     heads = {name: _head(found, done.passes.get(name)) for name, found in sizes.items()}
-    return done.line(heads)
+    return done.line(heads=heads)
 
 
 def why_no_layer(p: Any, done: Report) -> str:
