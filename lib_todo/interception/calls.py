@@ -179,9 +179,9 @@ def _in_call(
             return original(called, *args, **kwargs)
         finally:
             here.call, here.cut, here.plans, here.largest, here.refused, here.pooling = outer
-    call = here.call = run.call(model, timestep, latent, in_graph)
     own = graphs.enter_own()
     try:
+        call = here.call = run.call(model, timestep, latent, in_graph)
         result = original(called, *args, **kwargs)
         call.end()
         return result
@@ -213,15 +213,16 @@ def _transformer(original: Callable, family: Family) -> Callable:
             if run is None or not run.enabled:
                 return original(self, *args, **kwargs)
             call = run.loose_call(self)
-        outer = here.cut
-        cut = here.cut = call.cut(self, x, family)
-        ended = False
+        outer, pooling, own = here.cut, here.pooling, graphs.enter_own()
+        cut, ended = None, False
         try:
+            cut = here.cut = call.cut(self, x, family)
             result = original(self, *args, **kwargs)
             ended = True
             return result
         finally:
-            here.cut = outer
+            graphs.leave_own(own)
+            here.cut, here.pooling = outer, pooling
             if cut is not None:
                 call.count(cut, ended)
 

@@ -6,7 +6,7 @@ What else traced code reads are texts, since Dynamo turns a number that changes 
 cannot read a `ContextVar`.
 
 No Python of ours runs in a graph, so its layers are counted when the model's call ends, by what was
-noted while the graph was traced. `own_graphs` keeps graphs that were compiled without ToDo apart:
+noted while the graph was traced. `enter_own` keeps graphs that were compiled without ToDo apart:
 Dynamo does not guard `__call__`, and would use them again.
 """
 

@@ -122,7 +122,7 @@ class ModelCall:
         numbers = self.run.report.numbers(transformer, len(layers))
         factor, reason = self.rule.decide(grid, self.largest)
         if self.graph:
-            reason = self.graph.enter(transformer, layers, reason)
+            reason = self.graph.enter(transformer, reason)
         if reason is not None:
             keys = grid[0] * grid[1]
             self.run.report.count(numbers, grid, keys, keys, reason, self.moment.shown_step)

@@ -71,7 +71,7 @@ class ModelGraph:
         self._traced[transformer] = f"{largest} {grid}"
         return largest
 
-    def enter(self, transformer: Any, layers: list[Any], reason: Reason | None) -> Reason | None:
+    def enter(self, transformer: Any, reason: Reason | None) -> Reason | None:
         """A transformer is called, maybe with graphs of its blocks: why it is left alone."""
         self._eager.add(id(transformer))
         largest = self._call.largest
