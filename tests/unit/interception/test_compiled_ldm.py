@@ -12,7 +12,7 @@ import torch
 pytest.importorskip("ldm.modules.attention", reason="needs stable-diffusion-sdkit")
 
 from compiling import in_place, self_attention, whole
-from ldm_models import TEXT_WIDTH, randomised, unet
+from ldm_models import TEXT_WIDTH, image, randomised, run, spatial_transformer, text, unet
 from settings_of import paper
 from torch import nn
 from torch._dynamo.testing import CompileCounter
@@ -20,6 +20,7 @@ from torch._dynamo.testing import CompileCounter
 from lib_todo import Settings, token_downsampling, wording
 from lib_todo.hosts.webui.result import why_no_layer
 from lib_todo.interception import graphs
+from lib_todo.interception.active import here
 
 pytestmark = [
     pytest.mark.usefixtures("fresh_graphs"),
@@ -121,4 +122,14 @@ def test_nothing_of_ours_is_left_in_the_thread() -> None:
     with pytest.raises(RuntimeError, match="inside"):
         sample(model, ON)
     assert seen == [True]
+    assert not torch.is_autocast_enabled("ipu")
+
+
+def test_a_transformer_outside_of_any_model_leaves_nothing_for_later_graphs() -> None:
+    transformer = spatial_transformer()
+    transformer.transformer_blocks[0].ff.compile(backend="eager")
+    with token_downsampling(paper(factor=2, threshold=4)) as report:
+        run(transformer, image(8, 8), text())
+        assert report.pooled
+        assert here.pooling is here.cut is None
     assert not torch.is_autocast_enabled("ipu")
