@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import threading
 from typing import Any
 
@@ -26,38 +27,23 @@ class Tally:
         self.steps |= other.steps
 
 
+# grid, keys before, keys after, and why it was left alone: None where it was pooled
 Key = tuple[Grid, int, int, "Reason | None"]
 
 
 class Counts:
-    """Calls by (grid, keys before, keys after, reason); the reason is None where pooled.
+    """What follows from `tallies`: the calls by what happened to them."""
 
-    Several threads may count and read at once.
-
-    Args:
-        lock: held while counting and reading; one of its own without it.
-    """
-
-    def __init__(self, lock: threading.RLock | None = None) -> None:
-        self.tallies: dict[Key, Tally] = {}
-        self._lock = lock or threading.RLock()
-
-    def tally(self, key: Key) -> Tally:
-        """The tally of that key, begun if there is none; to be changed under the lock."""
-        return self.tallies.setdefault(key, Tally())
-
-    def _copy(self) -> dict[Key, Tally]:
-        with self._lock:
-            return {
-                key: Tally(set(tally.layers), tally.calls, set(tally.steps))
-                for key, tally in self.tallies.items()
-            }
+    @property
+    def tallies(self) -> dict[Key, Tally]:
+        """A copy of the tallies, since other threads may be counting."""
+        raise NotImplementedError
 
     @property
     def pooled(self) -> dict[tuple[int, int], Tally]:
         """Pooled calls by (keys before, keys after)."""
         merged: dict[tuple[int, int], Tally] = {}
-        for (_, before, after, reason), tally in self._copy().items():
+        for (_, before, after, reason), tally in self.tallies.items():
             if reason is None:
                 merged.setdefault((before, after), Tally()).add(tally)
         return merged
@@ -66,8 +52,8 @@ class Counts:
     def left_alone(self) -> dict[Reason, Tally]:
         """Self-attention calls left alone, by reason."""
         merged: dict[Reason, Tally] = {}
-        for (_, _, _, reason), tally in self._copy().items():
-            if reason is not None and reason is not Reason.NOT_SELF_ATTENTION:
+        for (_, _, _, reason), tally in self.tallies.items():
+            if reason is not None:
                 merged.setdefault(reason, Tally()).add(tally)
         return merged
 
@@ -77,7 +63,7 @@ class Counts:
         A window, a pass or another extension is no such rule: their reasons are counted apart.
         """
         found = Tally()
-        for (_, before, _, reason), tally in self._copy().items():
+        for (_, before, _, reason), tally in self.tallies.items():
             if before == keys and reason in BY_RULE:
                 found.add(tally)
         return found
@@ -85,20 +71,12 @@ class Counts:
     @property
     def layers(self) -> int:
         """How many distinct self-attention layers were called."""
-        return len(set().union(*(tally.layers for _, tally in self._of_self_attention())))
+        return len(set().union(*(tally.layers for tally in self.tallies.values())))
 
     @property
     def largest_grid(self) -> Grid | None:
         """The largest grid (height, width) of any self-attention layer called."""
-        grids = (grid for grid, _ in self._of_self_attention())
-        return max(grids, key=lambda grid: grid[0] * grid[1], default=None)
-
-    def _of_self_attention(self) -> list[tuple[Grid, Tally]]:
-        return [
-            (grid, tally)
-            for (grid, _, _, reason), tally in self._copy().items()
-            if reason is not Reason.NOT_SELF_ATTENTION
-        ]
+        return max((grid for grid, *_ in self.tallies), key=math.prod, default=None)
 
     def to_list(self) -> list[dict[str, Any]]:
         """Every count in types that JSON knows."""
@@ -112,7 +90,7 @@ class Counts:
                 "calls": tally.calls,
                 "steps": len(tally.steps),
             }
-            for (grid, before, after, reason), tally in self._copy().items()
+            for (grid, before, after, reason), tally in self.tallies.items()
         ]
 
 
@@ -127,20 +105,36 @@ class PassCounts(Counts):
         stopped: whether the user broke a sampling off.
     """
 
-    def __init__(self, lock: threading.RLock | None = None) -> None:
-        super().__init__(lock)
+    def __init__(self, lock: threading.RLock) -> None:
+        self._lock = lock
+        self._tallies: dict[Key, Tally] = {}
         self.seen: set[Step] = set()
         self.asked: dict[int, int] = {}
         self.held: dict[str | None, int] = {}
         self.rested: dict[str | None, None] = {}
         self.stopped = False
 
+    def tally(self, key: Key) -> Tally:
+        """The tally of that key, begun if there is none; to be changed under the lock."""
+        found = self._tallies.get(key)
+        if found is None:
+            found = self._tallies[key] = Tally()
+        return found
+
+    @property
+    def tallies(self) -> dict[Key, Tally]:
+        """A copy of the pass's tallies."""
+        with self._lock:
+            return {
+                key: Tally(set(tally.layers), tally.calls, set(tally.steps))
+                for key, tally in self._tallies.items()
+            }
+
     @property
     def steps(self) -> tuple[int, int]:
         """Steps in which something was pooled, and all steps; (0, 0) without any progress."""
         pooled = set().union(*(tally.steps for tally in self.pooled.values()))
-        with self._lock:
-            return len(pooled), len(self.seen)
+        return len(pooled), len(self.seen)
 
     def to_dict(self) -> dict[str, Any]:
         """The whole pass in types that JSON knows."""

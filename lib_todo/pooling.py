@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from einops import rearrange
 
 from . import adaptive_pooling
-from .fields import METHODS, PHASED_METHODS, SettingsError
 from .phase import FIXED, Phase
 from .plan import Grid, pooled_grid
+from .settings import METHODS, PHASED_METHODS, SettingsError
 
 # where PyTorch's adaptive pooling fails for sizes that do not divide: max is wrong, average missing
 WITHOUT_ADAPTIVE_POOLING = {"mps"}

@@ -6,17 +6,11 @@ import enum
 
 
 class Reason(enum.Enum):
-    """One reason each. The value is what the JSON report contains."""
+    """One reason each; of a layer with several, the first here is told.
 
-    BELOW_THRESHOLD = "below_threshold"
-    FACTOR_ONE = "factor_one"
-    # the paper's factors, which apply in the first quarter of the steps, are 1
-    LEAD_IN = "lead_in"
-    # the paper's factors, which apply with this sampler in all steps, are 1
-    SAMPLER = "sampler"
-    OUTSIDE_WINDOW = "outside_window"
-    OTHER_PASS = "other_pass"
-    OTHER_GENERATION = "other_generation"
+    The value is what the JSON report contains.
+    """
+
     OTHER_GRID = "other_grid"
     TOKENS_MERGED = "tokens_merged"
     AGENT_ATTENTION = "agent_attention"
@@ -33,32 +27,22 @@ class Reason(enum.Enum):
     OTHER_PROCESSOR = "other_processor"
     HOOKED = "hooked"
     FORWARD_REPLACED = "forward_replaced"
-    NOT_SELF_ATTENTION = "not_self_attention"
+    OTHER_PASS = "other_pass"
+    OUTSIDE_WINDOW = "outside_window"
+    OTHER_GENERATION = "other_generation"
+    # the paper's factors, which apply with this sampler in all steps, are 1
+    SAMPLER = "sampler"
+    # the paper's factors, which apply in the first quarter of the steps, are 1
+    LEAD_IN = "lead_in"
+    FACTOR_ONE = "factor_one"
+    BELOW_THRESHOLD = "below_threshold"
 
     # by identity: Enum's own runs Python code, and every layer's call is counted by its reason
     __hash__ = object.__hash__
 
 
-# noted even where other layers were pooled, since no setting asked for them
-UNEXPECTED = frozenset(
-    {
-        Reason.OLDER_EXTENSION,
-        Reason.HYPERTILE,
-        Reason.ATTENTION_MAP_READ,
-        Reason.PERTURBED,
-        Reason.OTHER_GRID,
-        Reason.TOKENS_MERGED,
-        Reason.AGENT_ATTENTION,
-        Reason.MASKED,
-        Reason.FUSED,
-        Reason.OTHER_VALUES,
-        Reason.KEYS_IGNORED,
-        Reason.REPLACED,
-        Reason.OTHER_REDUCTION,
-        Reason.OTHER_PROCESSOR,
-        Reason.HOOKED,
-        Reason.FORWARD_REPLACED,
-    }
-)
 # the rule itself: the layer would be pooled in a larger picture, or with other factors
 BY_RULE = frozenset({Reason.BELOW_THRESHOLD, Reason.FACTOR_ONE, Reason.LEAD_IN, Reason.SAMPLER})
+_ASKED_FOR = {Reason.OTHER_PASS, Reason.OUTSIDE_WINDOW, Reason.OTHER_GENERATION}
+# noted even where other layers were pooled, since no setting asked for them
+UNEXPECTED = frozenset(Reason) - BY_RULE - _ASKED_FOR

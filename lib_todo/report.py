@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NoReturn
 
 from . import wording
 from .callers import Numbers, caller
@@ -40,8 +41,8 @@ class Report(Counts):
     """
 
     def __init__(self, shared: bool = False) -> None:
-        super().__init__()
         self._shared = shared
+        self._lock = threading.RLock()
         self.passes: dict[str, PassCounts] = {}
         # whether a model or block ran as a graph of torch.compile
         self.compiled = False
@@ -56,8 +57,19 @@ class Report(Counts):
         self._positions: weakref.WeakKeyDictionary[Any, Position] = weakref.WeakKeyDictionary()
         self._numbers: weakref.WeakKeyDictionary[Any, range] = weakref.WeakKeyDictionary()
         self._home: weakref.ref[Any] | None = None
-        # the tallies of a call by its pass and key, since a call of a U-Net has a hundred layers
-        self._both: dict[tuple[str, Key], tuple[Tally, Tally]] = {}
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("ToDo: a Report belongs to running threads; pickle its to_dict() instead")
+
+    @property
+    def tallies(self) -> dict[Key, Tally]:
+        """The tallies of all passes, summed."""
+        merged: dict[Key, Tally] = {}
+        with self._lock:
+            for counts in self.passes.values():
+                for key, tally in counts.tallies.items():
+                    merged.setdefault(key, Tally()).add(tally)
+        return merged
 
     def enter(self) -> None:
         """Begin a report on this thread or task: its next evaluation begins a new sampling.
@@ -113,7 +125,9 @@ class Report(Counts):
 
     def _pass(self, name: str) -> PassCounts:
         with self._lock:
-            return self.passes.setdefault(name, PassCounts(self._lock))
+            if name not in self.passes:
+                self.passes[name] = PassCounts(self._lock)
+            return self.passes[name]
 
     def note_window(self, moment: Moment) -> None:
         """Note how start and end were applied at `moment`.
@@ -157,11 +171,11 @@ class Report(Counts):
         key = (grid, int(before), int(after), reason)
         pass_name = step[1] if step is not None else self.position.pass_name
         with self._lock:
-            for tally in self._both.get((pass_name, key)) or self._tallies_of(pass_name, key):
-                tally.layers.update(layers)
-                tally.calls += len(layers)
-                if step is not None:
-                    tally.steps.add(step)
+            tally = self._pass(pass_name).tally(key)
+            tally.layers.update(layers)
+            tally.calls += len(layers)
+            if step is not None:
+                tally.steps.add(step)
 
     def expect_model(self) -> None:
         """Say that a model was loaded anew: its layers count as those of the one before."""
@@ -173,15 +187,10 @@ class Report(Counts):
         """Note layers that are known beforehand to keep all their keys: no call of them is met."""
         keys = grid[0] * grid[1]
         with self._lock:
-            for tally in self._tallies_of(pass_name, (grid, keys, keys, reason)):
-                if not tally.layers:
-                    tally.layers.update(range(self._drawn, self._drawn + layers))
+            tally = self._pass(pass_name).tally((grid, keys, keys, reason))
+            if not tally.layers:
+                tally.layers.update(range(self._drawn, self._drawn + layers))
             self._drawn += layers
-
-    def _tallies_of(self, pass_name: str, key: Key) -> tuple[Tally, Tally]:
-        """The tallies of all passes and of that one."""
-        both = self._both[pass_name, key] = self.tally(key), self._pass(pass_name).tally(key)
-        return both
 
     def phase_held(self, sampler: str | None, steps: int) -> None:
         """Note that a moving phase was held for `steps` steps in a row (0: it did not move)."""

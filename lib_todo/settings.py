@@ -1,66 +1,119 @@
-"""The immutable Settings: validation, the presets, the API's arguments."""
+"""The settings: a checked, immutable table that every front end is made from; and the presets."""
 
 from __future__ import annotations
 
 import dataclasses
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .fields import BY_NAME, FIELDS, METHODS, PASSES, PHASED_METHODS, Field, SettingsError
-
-__all__ = [
-    "BY_NAME",
-    "FIELDS",
-    "METHODS",
-    "PASSES",
-    "PRESETS",
-    "Field",
-    "Settings",
-    "SettingsError",
-    "preset_values",
-]
-
-# each preset is a bundle of ordinary settings; it leaves out the window and the passes
-_PAPER: dict[str, Any] = {
-    "factor": 0.0,
-    "deep_factor": 0.0,
-    "threshold": 64,
-    "scale": 1.0,
-    "deep_scale": 0.0,
-    "method": "nearest",
-    "phase": "fixed",
-    "above": 1.0,
-}
-_MOVING = {**_PAPER, "phase": "moving"}
-PRESETS: dict[str, dict[str, Any]] = {
-    "paper": _PAPER,
-    "close": _MOVING,
-    "balanced": {**_MOVING, "scale": 1.5, "deep_scale": 1.0},
-    "fast": {**_MOVING, "scale": 2.0, "deep_scale": 1.0, "above": 0.5},
-}
-
-
+METHODS = ("nearest", "nearest-exact", "average", "max", "bilinear")
+# methods that take one token of each cell, and so have a choice of which
+PHASED_METHODS = ("nearest", "nearest-exact")
+PHASES = ("moving", "fixed")
+PASSES = ("both", "first", "hires")
 # the presets' threshold: the side of the largest level's trained grid in SD 1.x and SDXL
 NATIVE_GRID = 64
 
+# values come from requests: a huge or deep one must not flood a log or a page
+_shorten = reprlib.Repr()
+_shorten.maxlevel, _shorten.maxstring, _shorten.maxother, _shorten.maxlong = 3, 60, 60, 60
 
-def preset_values(name: Any, native_grid: int = NATIVE_GRID) -> dict[str, Any]:
-    """The values of a preset.
 
-    Args:
-        native_grid: the side in tokens of the largest grid that the model was trained on, which
-            becomes the threshold.
-
-    Raises:
-        SettingsError: no preset of that name, or a grid that no threshold may have.
-    """
-    if not isinstance(name, str) or name not in PRESETS:
-        raise SettingsError("preset", name, "one of " + ", ".join(PRESETS))
-    threshold = BY_NAME["threshold"]
+def _shown(value: object) -> str:
     try:
-        return {**PRESETS[name], "threshold": threshold.check(native_grid)}
-    except SettingsError:
-        raise SettingsError("native_grid", native_grid, threshold.allowed) from None
+        return _shorten.repr(value)
+    except ValueError:
+        # Python writes out no integer of more than 4300 digits
+        return f"a {type(value).__name__} too long to show"
+
+
+class SettingsError(ValueError):
+    """A setting that is not allowed. The text names the field, the value and what is allowed."""
+
+    def __init__(self, field: str, value: object, allowed: str) -> None:
+        super().__init__(
+            f"ToDo: {field} = {_shown(value)} is not allowed; {field} must be {allowed}"
+        )
+        self.field = field
+        self.value = value
+        self.allowed = allowed
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """One setting: type, default, bounds, and its texts in every front end.
+
+    `kind` is bool, int, float or str; `choices` holds the allowed strings of a str; `zero_means`
+    says what 0 stands for where 0 is allowed beside the range; `infotext` is the key in the image's
+    generation parameters ("" where it has none).
+    """
+
+    name: str
+    kind: type
+    default: bool | int | float | str
+    label: str
+    help: str
+    infotext: str
+    minimum: float
+    maximum: float
+    step: float
+    choices: tuple[str, ...]
+    zero_means: str
+
+    @property
+    def allowed(self) -> str:
+        """What may stand in this field, in words."""
+        if self.kind is bool:
+            return "true or false"
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        number = "a whole number" if self.kind is int else "a number"
+        span = f"{number} from {self.minimum:g} to {self.maximum:g}"
+        return f"0 ({self.zero_means}) or {span}" if self.zero_means else span
+
+    def check(self, value: Any) -> bool | int | float | str:
+        """The value in the field's own type.
+
+        Raises SettingsError for a wrong type (neither a boolean nor a string of digits is a
+        number), a value out of bounds, NaN or an infinity. A whole float is accepted as an int,
+        since JSON and sliders do not distinguish them.
+        """
+        given = value
+        if getattr(value, "ndim", None) == 0 and callable(getattr(value, "item", None)):
+            # a scalar of NumPy or PyTorch
+            value = value.item()
+        if self.kind is bool:
+            ok = isinstance(value, bool)
+        elif self.kind is str:
+            ok = isinstance(value, str) and value in self.choices
+        else:
+            ok = self._is_number_in_range(value)
+        if not ok:
+            raise SettingsError(self.name, given, self.allowed)
+        return self.kind(value)
+
+    def _is_number_in_range(self, value: Any) -> bool:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return False
+        if not self.minimum <= value <= self.maximum:
+            return bool(self.zero_means) and value == 0
+        return self.kind is float or value == int(value)
+
+
+def _setting(
+    default: bool | int | float | str,
+    label: str,
+    help: str,
+    infotext: str = "",
+    *,
+    span: tuple[float, float, float] = (0, 0, 0),
+    choices: tuple[str, ...] = (),
+    zero_means: str = "",
+) -> Any:
+    """A field of Settings; `span` is the minimum, the maximum and a slider's step."""
+    row = (type(default), default, label, help, infotext, *span, choices, zero_means)
+    return dataclasses.field(default=default, metadata={"row": row})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,41 +121,102 @@ class Settings:
     """What to pool, where and when; checked on construction. The defaults are `balanced`'s.
 
     A preset is usually enough, see `from_preset`. Of the single values, `factor`, `passes` and
-    `end` are the ones worth changing.
-
-    Attributes:
-        enabled: whether anything is pooled.
-        factor: how many times fewer keys and values per axis in the layers with the largest grid;
-            0 is automatic, by `scale` (see plan.layer_factor).
-        deep_factor: the same for deeper layers; 0 is automatic, by `deep_scale`.
-        threshold: the side in tokens of the largest grid at the size the model was trained at.
-        scale: the automatic factor is the ratio of the grid's side to the threshold, times this.
-        deep_scale: the same for deeper layers, each against its own trained grid; 0 compares them
-            with the threshold, as the paper does.
-        method: how tokens are pooled, one of METHODS.
-        phase: "moving" takes other tokens in each step, "fixed" always the same ones. Methods that
-            use all tokens of a cell have nothing to move.
-        start: the share of a pass's steps from which on layers are pooled, included.
-        end: the share up to which they are, not included.
-        passes: "both", "first" or "hires": which passes of hires fix.
-        above: how many times the threshold the side of the largest grid must exceed.
+    `end` are the ones worth changing. `FIELDS` has the meaning, the bounds and the default of each.
 
     Raises:
         SettingsError: a value that FIELDS does not allow, or start > end.
     """
 
-    enabled: bool = True
-    factor: float = 0.0
-    deep_factor: float = 0.0
-    threshold: int = 64
-    scale: float = 1.5
-    deep_scale: float = 1.0
-    method: str = "nearest"
-    phase: str = "moving"
-    start: float = 0.0
-    end: float = 1.0
-    passes: str = "both"
-    above: float = 1.0
+    enabled: bool = _setting(
+        True, "ToDo", "Faster high-resolution images; changes the image a little."
+    )
+    factor: float = _setting(
+        0.0,
+        "Factor",
+        "How many times fewer keys and values along each side, 1 to 8; automatic (0 in requests) "
+        "follows from the picture's size. 1 leaves the largest layers alone.",
+        "ToDo factor",
+        span=(1, 8, 0.5),
+        zero_means="automatic",
+    )
+    deep_factor: float = _setting(
+        0.0,
+        "Factor for deeper layers",
+        "The same for the deeper, smaller layers. 1 leaves them alone.",
+        "ToDo deep factor",
+        span=(1, 8, 0.5),
+        zero_means="automatic",
+    )
+    threshold: int = _setting(
+        64,
+        "Threshold",
+        "The side, in tokens, of the size that the model was trained at. 64 is 512 pixels with "
+        "SD 1.x and 1024 with SDXL.",
+        "ToDo threshold",
+        span=(1, 512, 1),
+    )
+    scale: float = _setting(
+        1.5,
+        "Scale",
+        "The automatic factor is the ratio of the picture's grid to the threshold, times this, "
+        "rounded. 1 is the paper's.",
+        "ToDo scale",
+        span=(0.1, 4, 0.1),
+    )
+    deep_scale: float = _setting(
+        1.0,
+        "Scale for deeper layers",
+        "Each level is compared with its own trained grid. 0 compares all of them with the "
+        "threshold, as the paper does.",
+        "ToDo deep scale",
+        span=(0.1, 4, 0.1),
+        zero_means="by the threshold, as in the paper",
+    )
+    method: str = _setting(
+        "nearest",
+        "Method",
+        "How tokens are pooled; nearest is the paper's and fastest.",
+        "ToDo method",
+        choices=METHODS,
+    )
+    phase: str = _setting(
+        "moving",
+        "Phase",
+        "moving takes another token of each cell in each step: no slower, a twentieth to a fifth "
+        "of the error; fixed is the paper's. The methods average, max and bilinear use all tokens "
+        "of a cell, so there is nothing to move.",
+        "ToDo phase",
+        choices=PHASES,
+    )
+    # the steps from start, included, to end, not included
+    start: float = _setting(
+        0.0,
+        "Start",
+        "From which part of each pass's steps on to pool; later keeps the image closer.",
+        "ToDo steps",
+        span=(0, 1, 0.05),
+    )
+    end: float = _setting(
+        1.0,
+        "End",
+        "Up to which part of the steps to pool; earlier keeps the image a little closer.",
+        "ToDo steps",
+        span=(0, 1, 0.05),
+    )
+    passes: str = _setting(
+        "both",
+        "Passes",
+        "Which passes of hires fix are pooled; without hires fix there is only the first.",
+        "ToDo pass",
+        choices=PASSES,
+    )
+    above: float = _setting(
+        1.0,
+        "Above",
+        "Only pictures larger than this many times the trained size are pooled, by their side.",
+        "ToDo above",
+        span=(0.1, 8, 0.1),
+    )
 
     def __post_init__(self) -> None:
         for field in FIELDS:
@@ -159,9 +273,50 @@ class Settings:
             raise SettingsError(
                 "args", list(args), f"at most {len(FIELDS)} values: {', '.join(BY_NAME)}"
             )
-        names = list(BY_NAME)
-        positional = dict(zip(names, args))
+        positional = dict(zip(BY_NAME, args))
         if args and isinstance(args[0], Mapping):
-            del positional[names[0]]
+            del positional["enabled"]
             return cls.from_mapping(args[0], base=positional)
         return cls(**positional)
+
+
+FIELDS = tuple(Field(row.name, *row.metadata["row"]) for row in dataclasses.fields(Settings))
+BY_NAME = {field.name: field for field in FIELDS}
+
+# each preset is a bundle of ordinary settings; it leaves out the window and the passes
+_PAPER: dict[str, Any] = {
+    "factor": 0.0,
+    "deep_factor": 0.0,
+    "threshold": NATIVE_GRID,
+    "scale": 1.0,
+    "deep_scale": 0.0,
+    "method": "nearest",
+    "phase": "fixed",
+    "above": 1.0,
+}
+_MOVING = {**_PAPER, "phase": "moving"}
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": _PAPER,
+    "close": _MOVING,
+    "balanced": {**_MOVING, "scale": 1.5, "deep_scale": 1.0},
+    "fast": {**_MOVING, "scale": 2.0, "deep_scale": 1.0, "above": 0.5},
+}
+
+
+def preset_values(name: Any, native_grid: int = NATIVE_GRID) -> dict[str, Any]:
+    """The values of a preset.
+
+    Args:
+        native_grid: the side in tokens of the largest grid that the model was trained on, which
+            becomes the threshold.
+
+    Raises:
+        SettingsError: no preset of that name, or a grid that no threshold may have.
+    """
+    if not isinstance(name, str) or name not in PRESETS:
+        raise SettingsError("preset", name, "one of " + ", ".join(PRESETS))
+    threshold = BY_NAME["threshold"]
+    try:
+        return {**PRESETS[name], "threshold": threshold.check(native_grid)}
+    except SettingsError:
+        raise SettingsError("native_grid", native_grid, threshold.allowed) from None

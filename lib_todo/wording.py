@@ -31,7 +31,6 @@ WORDS = {
     Reason.OTHER_PROCESSOR: "with an attention processor that may not take pooled keys",
     Reason.HOOKED: "with a hook that reads their output or values",
     Reason.FORWARD_REPLACED: "whose forward was replaced by other code",
-    Reason.NOT_SELF_ATTENTION: "not self-attention over the image",
 }
 REMEDIES = {
     Reason.BELOW_THRESHOLD: "A larger image or a lower threshold would be pooled",
@@ -72,7 +71,6 @@ ELSEWHERE = (
     "by asyncio.to_thread or contextvars.copy_context().run, which carry the `with` over, or use "
     "lib_todo.bind, which works in every thread"
 )
-REPLACED = "self-attention is replaced by another extension"
 # by how start and end were followed, see `Report.window`
 WINDOWS = {
     "timesteps": "start and end estimated from timesteps, since the number of steps is not known",
@@ -81,19 +79,6 @@ WINDOWS = {
         "the `with`, or call Report.progress before each step"
     ),
 }
-
-
-# the reason that is told of a layer with several: what was done to it, before the rule
-_FIRST_TOLD = (
-    *(reason for reason in Reason if reason in UNEXPECTED),
-    Reason.OTHER_PASS,
-    Reason.OUTSIDE_WINDOW,
-    Reason.OTHER_GENERATION,
-    Reason.SAMPLER,
-    Reason.LEAD_IN,
-    Reason.FACTOR_ONE,
-    Reason.BELOW_THRESHOLD,
-)
 
 
 def line(
@@ -111,22 +96,20 @@ def line(
         threshold: a side in tokens, named where no layer was above it.
     """
     notes = [WINDOWS[window]] if window else []
+    if not passes:
+        return nothing_pooled(_with_notes(NO_LAYER, notes))
     told = []
     for name, counts in passes.items():
-        head = f" ({heads[name]})" if heads.get(name) else ""
         if counts.pooled:
-            text = _pooled(counts, notes)
+            keys, other_steps = _keys(counts)
+            text = f"{keys} keys in {layers_and_steps(counts, [*other_steps, *notes])}"
         else:
-            why = _why_nothing(counts, threshold)
-            text = f"nothing was pooled: {_with_notes(why, notes)}"
-        told.append((PASSES[name], head, text))
-    if not told:
-        return nothing_pooled(_with_notes(NO_LAYER, notes))
-    if len(told) == 1:
-        _, head, text = told[0]
-        whole = f"ToDo{head}: {text}"
-    else:
-        whole = "ToDo: " + "; ".join(f"{name}{head}: {text}" for name, head, text in told)
+            text = f"nothing was pooled: {_with_notes(_why_nothing(counts, threshold), notes)}"
+        head = f" ({heads[name]})" if heads.get(name) else ""
+        told.append(f"{PASSES[name]}{head}: {text}")
+    whole = f"ToDo: {'; '.join(told)}"
+    if len(passes) == 1:
+        whole = whole.replace(f": {PASSES[name]}", "", 1)
     anything = any(counts.pooled for counts in passes.values())
     remedy = "" if anything else _remedy(passes.values())
     return f"{whole}. {remedy}" if remedy else whole
@@ -135,11 +118,6 @@ def line(
 def nothing_pooled(why: str) -> str:
     """The line where nothing was pooled."""
     return f"ToDo: nothing was pooled: {why}"
-
-
-def layers(count: int) -> str:
-    """The number with its noun."""
-    return f"{count} layer" if count == 1 else f"{count} layers"
 
 
 def steps_in_words(steps: Iterable[int], total: int) -> str:
@@ -169,12 +147,6 @@ def _some(which: str, steps: int) -> str:
     return f"the {which} step" if steps == 1 else f"the {which} {steps} steps"
 
 
-def _pooled(counts: PassCounts, notes: list[str]) -> str:
-    """What was pooled and in which steps, with notes in brackets."""
-    keys, other_steps = _keys(counts)
-    return f"{keys} keys in {layers_and_steps(counts, [*other_steps, *notes])}"
-
-
 def layers_and_steps(counts: PassCounts, notes: list[str]) -> str:
     """In how many layers and in which steps something was pooled; in brackets `notes` and more."""
     pooled = set().union(*(tally.layers for tally in counts.pooled.values()))
@@ -201,8 +173,8 @@ def _keys(counts: PassCounts) -> tuple[str, list[str]]:
     for (before, after), tally in sorted(counts.pooled.items(), reverse=True):
         afters.setdefault(before, {})[after] = tally
     told = []
-    # by steps: the levels' numbers there, without the ones that kept their keys, and with them
-    others: dict[str, tuple[list[str], list[str]]] = {}
+    # by steps: what became of the levels there that did otherwise than in most steps
+    others: dict[str, list[str]] = {}
     for before, tallies in afters.items():
         found = {after: _numbers(tally.steps) for after, tally in tallies.items()}
         whole = counts.left_whole(before)
@@ -220,17 +192,15 @@ def _keys(counts: PassCounts) -> tuple[str, list[str]]:
         for after in found:
             if after != main:
                 steps = steps_in_words(found[after], _steps_of_a_sampling(counts))
-                fewer, named = others.setdefault(steps, ([], []))
-                if after != before:
-                    fewer.append(f"{before} → {after}")
-                named.append(f"{before} → {after}" if after != before else f"all {before}")
+                level = f"all {before}" if after == before else f"{before} → {after}"
+                others.setdefault(steps, []).append(level)
     notes = []
-    for steps, (fewer, named) in others.items():
+    for steps, named in others.items():
+        fewer = [keys for keys in named if "→" in keys]
         if len(named) == len(afters) > len(fewer):
-            few = f"only {', '.join(fewer)}" if fewer else "none"
-            notes.append(f"in {steps} {few}")
-        else:
-            notes.append(f"in {steps} {', '.join(named)}")
+            # where every level is named, the whole ones need not be
+            named = [f"only {', '.join(fewer)}" if fewer else "none"]
+        notes.append(f"in {steps} {', '.join(named)}")
     return ", ".join(told), notes
 
 
@@ -247,22 +217,20 @@ def _steps_of_a_sampling(counts: PassCounts) -> int:
 def _in_steps(counts: PassCounts) -> str:
     """In which of a sampling's steps something was pooled, also where it was broken off."""
     pooled = _numbers(set().union(*(tally.steps for tally in counts.pooled.values())))
-    seen, total = len(_numbers(counts.seen)), _steps_of_a_sampling(counts)
-    broken_off = counts.stopped and seen < total
-    until = f" until it was stopped at {seen} of {total}" if broken_off else ""
-    part = "" if counts.stopped else _part_of(_numbers(counts.seen), total)
-    if len(pooled) == seen:
-        only = "the only step" if not part else "its step"
-        return f"in {only if seen == 1 else f'all {seen} steps'}{part}{until}"
-    return f"in {len(pooled)} of {seen} steps{part}{until}"
-
-
-def _part_of(seen: set[int], total: int) -> str:
-    """Which steps a sampling went through that began or ended amid a schedule."""
-    first, last = min(seen) + 1, max(seen) + 1
-    if first == 1 and last == total:
-        return ""
-    return f" {first} of {total}" if first == last else f" from {first} to {last} of {total}"
+    seen, total = _numbers(counts.seen), _steps_of_a_sampling(counts)
+    begun, ended = min(seen) + 1, max(seen) + 1
+    where = ""
+    if counts.stopped:
+        if len(seen) < total:
+            where = f" until it was stopped at {len(seen)} of {total}"
+    elif (begun, ended) != (1, total):
+        # a part of a schedule
+        where = f" {begun} of {total}" if begun == ended else f" from {begun} to {ended} of {total}"
+    if len(pooled) < len(seen):
+        return f"in {len(pooled)} of {len(seen)} steps{where}"
+    if len(seen) > 1:
+        return f"in all {len(seen)} steps{where}"
+    return f"in {'its' if where and not counts.stopped else 'the only'} step{where}"
 
 
 def _held(sampler: str | None, steps: int) -> str:
@@ -276,13 +244,13 @@ def _held(sampler: str | None, steps: int) -> str:
 def _why_nothing(counts: Counts, threshold: int | None) -> str:
     told = _reasons(counts)
     if not told:
-        return REPLACED if counts.tallies else NO_LAYER
+        return NO_LAYER
     if set(told) == {Reason.BELOW_THRESHOLD}:
         height, width = counts.largest_grid or (0, 0)
         limit = f"the threshold of {threshold}×{threshold}" if threshold else "the threshold"
         return f"no layer is above {limit}, the largest has {width}×{height} tokens"
     return ", ".join(
-        f"{layers(count)} {WORDS[reason]}"
+        f"{count} layer{'s' * (count > 1)} {WORDS[reason]}"
         for reason, count in told.items()
         # deeper layers are nearly always below the threshold; the other reason is the useful one
         if reason is not Reason.BELOW_THRESHOLD
@@ -292,7 +260,7 @@ def _why_nothing(counts: Counts, threshold: int | None) -> str:
 def _reasons(counts: Counts) -> dict[Reason, int]:
     """How many layers were left alone for each reason; each layer is counted once."""
     left, counted, found = counts.left_alone, set[int](), {}
-    for reason in _FIRST_TOLD:
+    for reason in Reason:
         if reason in left and (some := left[reason].layers - counted):
             found[reason] = len(some)
             counted |= some
@@ -304,4 +272,4 @@ def _remedy(passes: Iterable[Counts]) -> str:
     told = {reason for counts in passes for reason in _reasons(counts)}
     if len(told) > 1:
         told.discard(Reason.BELOW_THRESHOLD)
-    return next((REMEDIES[reason] for reason in _FIRST_TOLD if reason in told & set(REMEDIES)), "")
+    return next((REMEDIES[reason] for reason in Reason if reason in told & set(REMEDIES)), "")

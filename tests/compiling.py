@@ -20,8 +20,3 @@ def in_place(model: nn.Module, **options: Any) -> nn.Module:
 def by_blocks(model: nn.Module, **options: Any) -> nn.Module:
     model.compile_repeated_blocks(**options)
     return model
-
-
-def self_attention(report: Any) -> Any:
-    """A report's rows of self-attention: a graph does not count calls that nobody pools."""
-    return report and [row for row in report.to_list() if row["reason"] != "not_self_attention"]

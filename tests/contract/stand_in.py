@@ -163,5 +163,4 @@ def calls(data: dict[str, Any]) -> dict[tuple[int, int, str | None], int]:
     return {
         (grid["keys_before"], grid["keys_after"], grid["reason"]): grid["calls"]
         for grid in data["grids"]
-        if grid["reason"] != "not_self_attention"
     }

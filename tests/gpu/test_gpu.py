@@ -13,7 +13,7 @@ import torch
 pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 
 import diffusers_models as models
-from compiling import by_blocks, self_attention, whole
+from compiling import by_blocks, whole
 from diffusers import EulerDiscreteScheduler
 from pooled_by_hand import pooled_by_hand
 from torch import nn
@@ -54,7 +54,7 @@ def sample(model: Callable, settings: Settings | None) -> tuple[list[torch.Tenso
         for time in torch.tensor(TIMES, device="cuda"):
             torch.compiler.cudagraph_mark_step_begin()
             outputs.append(model(latent, time, text, return_dict=False)[0].clone())
-    return outputs, sorted(map(str, self_attention(report) or ()))
+    return outputs, sorted(map(str, report.to_list() if report else ()))
 
 
 @contextmanager

@@ -127,8 +127,7 @@ def test_the_line_and_the_json_say_what_was_computed(
 
     told = Counter()
     for row in counts["grids"]:
-        if row["reason"] != "not_self_attention":
-            told[tuple(row["grid"]), row["keys_after"]] += row["calls"]
+        told[tuple(row["grid"]), row["keys_after"]] += row["calls"]
     assert told == Counter((grid, keys) for (grid, _), keys in seen.items())
 
     pooled_in = {step for (grid, step), keys in seen.items() if keys < grid[0] * grid[1]}

@@ -11,9 +11,6 @@ from lib_todo.position import Moment
 from lib_todo.reasons import UNEXPECTED, Reason
 from lib_todo.wording import REMEDIES, WORDS, steps_in_words
 
-# not self-attention over the image, so no line counts it
-PROMPT = {Reason.NOT_SELF_ATTENTION}
-
 
 def test_no_layer_was_called() -> None:
     words = "no self-attention layer that ToDo knows was called"
@@ -48,13 +45,6 @@ def test_a_window_without_known_steps(step: int, words: str) -> None:
     assert f" ({words})" in report.line()
     count(report, range(1), *POOLED)
     assert report.line().endswith(f" ({words})")
-
-
-def test_only_other_attention_was_called() -> None:
-    report = Report()
-    count(report, range(3), (256, 256), 65536, 65536, Reason.NOT_SELF_ATTENTION)
-    expected = "ToDo: nothing was pooled: self-attention is replaced by another extension"
-    assert report.line() == expected
 
 
 def test_without_any_progress_no_steps_are_named() -> None:
@@ -224,9 +214,7 @@ def test_what_was_unexpectedly_left_alone_is_noted(reason: Reason) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "reason", [reason for reason in Reason if reason not in UNEXPECTED | PROMPT]
-)
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason not in UNEXPECTED])
 def test_what_was_asked_for_is_not_noted(reason: Reason) -> None:
     report = Report()
     count(report, range(10), *POOLED)
@@ -244,7 +232,7 @@ def test_nothing_above_the_threshold() -> None:
 
 
 @pytest.mark.parametrize(
-    "reason", [reason for reason in Reason if reason not in {Reason.BELOW_THRESHOLD, *PROMPT}]
+    "reason", [reason for reason in Reason if reason is not Reason.BELOW_THRESHOLD]
 )
 def test_nothing_pooled_for_another_reason(reason: Reason) -> None:
     report = Report()

@@ -129,6 +129,9 @@ class ModelCall:
         if level.how is None:
             level.places.append(place)
             return context, value
+        if context.shape[2] != queries.shape[2]:
+            # it looks at the prompt
+            return context, value
         reason = why_not_ours(grid, queries, context, value)
         if reason is None and not self._replaced.isdisjoint((place, place[:2])):
             reason = Reason.REPLACED
@@ -165,8 +168,7 @@ class ModelCall:
             numbers = sampling.numbers(level.places)
             sampling.report.count(numbers, grid, keys, after, level.reason, step)
         for place, grid, keys, reason in self._left:
-            if reason is not Reason.NOT_SELF_ATTENTION:
-                sampling.report.count(sampling.numbers([place]), grid, keys, keys, reason, step)
+            sampling.report.count(sampling.numbers([place]), grid, keys, keys, reason, step)
         self._levels.clear()
         self._left.clear()
 
@@ -178,8 +180,6 @@ def why_not_ours(
 
     The context decides, not the queries: ComfyUI's ToMe merges only queries.
     """
-    if context.shape[2] != queries.shape[2]:
-        return Reason.NOT_SELF_ATTENTION
     if context.shape[0] != queries.shape[0]:
         # HyperTile splits the queries into a larger batch, which pooled keys would not match
         return Reason.HYPERTILE

@@ -60,10 +60,10 @@ def pooled(counts: dict[str, Any]) -> Pooled:
 
 
 def reasons(counts: dict[str, Any]) -> dict[str, int]:
-    """How many layers were left alone, by reason; cross-attention is no part of it."""
+    """How many layers were left alone, by reason."""
     found: Counter[str] = Counter()
     for grid in counts["grids"]:
-        if grid["reason"] not in (None, "not_self_attention"):
+        if grid["reason"] is not None:
             found[grid["reason"]] += grid["layers"]
     return dict(found)
 

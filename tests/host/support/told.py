@@ -31,8 +31,7 @@ def told_calls(told: dict[str, Any]) -> Calls:
     found: Calls = Counter()
     for name, counts in told["passes"].items():
         for grid in counts["grids"]:
-            if grid["reason"] != "not_self_attention":
-                found[name, tuple(grid["grid"]), grid["keys_after"]] += grid["calls"]
+            found[name, tuple(grid["grid"]), grid["keys_after"]] += grid["calls"]
     return found
 
 
@@ -79,8 +78,7 @@ def _agrees_with_itself(told: dict[str, Any]) -> None:
         assert steps["pooled"] <= steps["seen"], name
         by_reason: Counter[tuple[int, ...]] = Counter()
         for grid in counts["grids"]:
-            if grid["reason"] != "not_self_attention":
-                by_reason[tuple(grid["grid"])] = max(by_reason[tuple(grid["grid"])], grid["layers"])
+            by_reason[tuple(grid["grid"])] = max(by_reason[tuple(grid["grid"])], grid["layers"])
         assert sum(by_reason.values()) <= told["layers"], name
     for what in ("pooled", "seen"):
         assert told["steps"][what] == sum(c["steps"][what] for c in told["passes"].values())

@@ -72,8 +72,7 @@ def told_calls(report: dict[str, Any]) -> Counter[tuple[Any, ...]]:
     """Calls by (height, width, keys before, keys after), as the JSON tells them."""
     counted: Counter[tuple[Any, ...]] = Counter()
     for grid in report["grids"]:
-        if grid["reason"] != "not_self_attention":
-            counted[(*grid["grid"], grid["keys_before"], grid["keys_after"])] += grid["calls"]
+        counted[(*grid["grid"], grid["keys_before"], grid["keys_after"])] += grid["calls"]
     return counted
 
 
