@@ -18,7 +18,6 @@ timeout "$(left 160)" "$python" -m benchmarks "${common[@]}" --parts calibration
     --methods dense "ToDo paper" "ToDo close" "ToDo balanced" "ToDo fast" "ToMe 0.75" \
     --minutes 4.5 --out "$out/passes"
 timeout "$(left 100)" "$python" -m benchmarks "${common[@]}" --parts calibration unet report --clock kernels \
-    --kinds diffusers --attentions automatic --minutes 1 --out "$out/calls" \
-    --methods dense "ToDo paper" "ToDo balanced" "ToDo fast"
+    --minutes 1 --out "$out/calls" --methods dense "ToDo paper" "ToDo balanced" "ToDo fast"
 timeout "$(left 5)" "$python" -m pytest tests/gpu -q -p no:cacheprovider 2>&1 | tee "$out/tests.txt"
 echo "took $((SECONDS - began)) s"

@@ -1,1 +1,1 @@
-"""What the demo and the benchmark share: models, hires passes, clocks, and picture metrics."""
+"""What the demo and the benchmark share: models, hires passes, measurements, picture metrics."""

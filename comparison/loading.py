@@ -49,17 +49,16 @@ class Source:
     config: str = ""
 
     def __post_init__(self) -> None:
-        if self.config and not (self.is_file and _is_pipeline_folder(Path(self.config))):
+        if self.config and not (self.is_file and _is_pipeline(Path(self.config))):
             raise OptionError(
                 f"config {self.config!r}: only for a .safetensors file, and a diffusers folder "
                 "with a model_index.json"
             )
         if self.is_file:
             _weight_names(self.path)
-        elif self.path.exists():
-            if not _is_pipeline_folder(self.path):
-                raise OptionError(f"model {str(self.path)!r} has no model_index.json")
-        elif not HUB_NAME.fullmatch(self.model):
+        elif self.path.exists() and not _is_pipeline(self.path):
+            raise OptionError(f"model {str(self.path)!r} has no model_index.json")
+        elif not self.path.exists() and not HUB_NAME.fullmatch(self.model):
             raise OptionError(
                 f"model {self.model!r}: neither {BUILT_IN!r}, a folder, a .safetensors file "
                 "nor a hub name such as owner/name"
@@ -76,8 +75,8 @@ class Source:
         return self.path.suffix == ".safetensors"
 
 
-def _is_pipeline_folder(path: Path) -> bool:
-    return (path / "model_index.json").is_file()
+def _is_pipeline(folder: Path) -> bool:
+    return (folder / "model_index.json").is_file()
 
 
 def _weight_names(path: Path) -> list[str]:
@@ -92,18 +91,19 @@ def _weight_names(path: Path) -> list[str]:
 
 def choose_device(name: str) -> str:
     """The device of that name; "auto" takes a GPU where there is one. Raises OptionError."""
-    has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.mps.is_available()}
     if name == "auto":
-        return next(device for device in ("cuda", "mps", "cpu") if has[device])
-    if not has.get(name.split(":")[0]):
-        raise OptionError(f"device {name!r} is not available here")
+        return str(torch.accelerator.current_accelerator() or "cpu")
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise OptionError(f"device {name!r} is not available here") from error
     return name
 
 
 def choose_dtype(name: str, device: str) -> torch.dtype:
     """The dtype of that name; "auto" is float16 on CUDA, else float32."""
     if name == "auto":
-        name = "float16" if device.startswith("cuda") else "float32"
+        return torch.float16 if device.startswith("cuda") else torch.float32
     return DTYPES[name]
 
 

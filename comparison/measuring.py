@@ -1,20 +1,18 @@
-"""Measure a run: seconds, peak memory, and self-attention keys."""
+"""Measure a run: seconds of its steps, peak memory, and self-attention keys."""
 
 from __future__ import annotations
 
 import dataclasses
-import threading
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import psutil
 import torch
 
 from lib_todo.plan import Grid
 
-SAMPLING_SECONDS = 0.01
 OnStep = Callable[[int, int], None]
 
 
@@ -22,6 +20,34 @@ def synchronize(device: torch.device) -> None:
     """Wait for the device's work; a CPU has none waiting."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def peak_bytes(call: Callable[[], Any], device: torch.device) -> int:
+    """The peak of bytes that `call` allocated, beyond what was allocated before.
+
+    On a GPU it is the allocator's own peak. On a CPU it comes from the profiler's log of PyTorch's
+    allocator, without memory that other libraries allocate themselves.
+    """
+    if device.type == "cuda":
+        synchronize(device)
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        call()
+        synchronize(device)
+        return torch.cuda.max_memory_allocated(device) - before
+    # the profiler would print when it starts and stops
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+    cpu = torch.profiler.ProfilerActivity.CPU
+    with torch.profiler.profile(profile_memory=True, activities=[cpu]) as profiler:
+        call()
+    # single allocations can be read only from kineto's raw events
+    events = profiler.profiler.kineto_results.events()
+    changes = [(e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]"]
+    held = peak = 0
+    for _, change in sorted(changes, key=lambda pair: pair[0]):
+        held += change
+        peak = max(peak, held)
+    return peak
 
 
 class StepClock:
@@ -56,29 +82,6 @@ class StepClock:
         self._on_step(step + 1, pipe.num_timesteps)
         self._started = time.perf_counter()
         return tensors
-
-
-@contextmanager
-def peak_memory(device: torch.device) -> Iterator[Callable[[], int]]:
-    """Yields a function that returns the peak in bytes: of GPU tensors, else of the process."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-        yield lambda: torch.cuda.max_memory_allocated(device)
-        return
-    process, over = psutil.Process(), threading.Event()
-    peak = [process.memory_info().rss]
-
-    def watch() -> None:
-        while not over.wait(SAMPLING_SECONDS):
-            peak[0] = max(peak[0], process.memory_info().rss)
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield lambda: peak[0]
-    finally:
-        over.set()
-        thread.join()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -59,9 +59,8 @@ def run(options: Options) -> int:
     except KeyboardInterrupt:
         console.print("interrupted; nothing was written")
         return 130
-    for result in results:
-        if result.runs[0].report_line:
-            console.print(result.runs[0].report_line)
+    for line in filter(None, (result.report_line for result in results)):
+        console.print(line)
     console.print(table(results))
     where = {"device": options.device, "dtype": str(dtype).removeprefix("torch.")}
     for path in write(recipe, results, options.output, options.source.model, where):

@@ -12,18 +12,12 @@ from typing import Any
 from PIL import Image
 
 from comparison import metrics
-from comparison.measuring import (
-    KeyCounter,
-    LevelKeys,
-    OnStep,
-    StepClock,
-    peak_memory,
-    synchronize,
-)
+from comparison.measuring import KeyCounter, LevelKeys, OnStep, StepClock, peak_bytes, synchronize
 from comparison.recipe import Recipe
 from comparison.sampling import Sampler
 from demo.methods import Method
 
+# called with what runs, the steps done, and all steps
 OnProgress = Callable[[str, int, int], None]
 
 
@@ -34,10 +28,8 @@ class Run:
     image: Image.Image
     seconds: float
     step_seconds: list[float]
-    peak_memory: int
     levels: list[LevelKeys]
-    report: dict[str, Any] | None
-    report_line: str
+    report: Any
 
 
 def measured(
@@ -45,25 +37,21 @@ def measured(
 ) -> Run:
     """The final picture by `method`, from the enlarged first pass or from noise."""
     clock, counter = StepClock(sampler.unet, on_step), KeyCounter(sampler.unet)
-    with (
-        method.applied(sampler.pipe) as report,
-        clock.running(),
-        counter.counting(),
-        peak_memory(sampler.unet.device) as peak,
-    ):
+    with method.applied(sampler.pipe) as report, clock.running(), counter.counting():
         started = time.perf_counter()
         image = sampler.last_pass(recipe, enlarged, clock)
         synchronize(sampler.unet.device)
-        seconds, memory = time.perf_counter() - started, peak()
-    return Run(
-        image=image,
-        seconds=seconds,
-        step_seconds=clock.seconds,
-        peak_memory=memory,
-        levels=counter.levels(),
-        report=report.to_dict() if report else None,
-        report_line=report.line() if report else "",
-    )
+        seconds = time.perf_counter() - started
+    return Run(image, seconds, clock.seconds, counter.levels(), report)
+
+
+def warmed_up(
+    sampler: Sampler, recipe: Recipe, method: Method, enlarged: Image.Image | None
+) -> int:
+    """Run `method` for one step at the final size; returns the peak of its memory in bytes."""
+    one_step = dataclasses.replace(recipe, steps=1, strength=1.0)
+    with method.applied(sampler.pipe):
+        return peak_bytes(lambda: sampler.last_pass(one_step, enlarged), sampler.unet.device)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,12 +60,19 @@ class Result:
 
     method: Method
     runs: list[Run]
+    peak_memory: int
     baseline: Result | None = None
 
     @property
     def image(self) -> Image.Image:
         """The picture; every run makes the same one."""
         return self.runs[0].image
+
+    @property
+    def report_line(self) -> str:
+        """ToDo's report; empty with other methods."""
+        report = self.runs[0].report
+        return report.line() if report else ""
 
     @property
     def step_seconds(self) -> float:
@@ -90,15 +85,9 @@ class Result:
         return statistics.median(run.seconds for run in self.runs)
 
     @property
-    def peak_memory(self) -> int:
-        """In bytes, the largest of the runs."""
-        return max(run.peak_memory for run in self.runs)
-
-    @property
-    def largest_level(self) -> tuple[int, float]:
-        """Tokens and keys of the self-attention layers with the largest grid."""
-        level = self.runs[0].levels[0]
-        return level.tokens, level.keys
+    def largest_level(self) -> LevelKeys:
+        """The self-attention layers with the largest grid."""
+        return self.runs[0].levels[0]
 
     @property
     def step_speedup(self) -> float | None:
@@ -130,7 +119,7 @@ class Result:
         run, psnr = self.runs[0], self.psnr
         return {
             "method": self.method.name,
-            "settings": self.method.settings(),
+            "settings": self.method.settings,
             "seconds": {
                 "step": self.step_seconds,
                 "total": self.seconds,
@@ -146,7 +135,7 @@ class Result:
             "mse": self.mse,
             "psnr": None if psnr is None or math.isinf(psnr) else psnr,
             "high_frequency_ratio": self.high_frequency_ratio,
-            "report": run.report,
+            "report": run.report.to_dict() if run.report else None,
         }
 
 
@@ -160,47 +149,36 @@ def compare(
     """Make the recipe's picture by every method; returns the results in the methods' order.
 
     The first pass of a hires recipe is sampled once and shared: at its size there is nothing to
-    pool. Each method is warmed up with one step at the final size, then all take turns
-    `repeats` times.
-
-    Args:
-        sampler: for the pipeline.
-        recipe: what picture to make.
-        methods: how to make it.
-        repeats: runs of each method.
-        on_progress: called with (what runs, steps done, total steps); an exception from it ends
-            the comparison.
+    pool. Each method is warmed up, then all take turns `repeats` times. An exception from
+    `on_progress` ends the comparison.
     """
     first_steps = recipe.steps if recipe.first else 0
     total = first_steps + len(methods) * (1 + repeats * recipe.last_steps)
     done = 0
 
     def stage(title: str, planned: int) -> OnStep:
-        on_progress(title, done, total)
+        nonlocal done
         before = done
-
-        def on_step(step: int, steps: int) -> None:
-            nonlocal done
-            # a second-order scheduler counts more steps than were set
-            done = before + planned * step // steps
-            on_progress(title, done, total)
-
-        return on_step
+        done += planned
+        on_progress(title, before, total)
+        # a second-order scheduler counts more steps than were set
+        return lambda step, steps: on_progress(title, before + planned * step // steps, total)
 
     enlarged = None
     if recipe.first:
         clock = StepClock(sampler.unet, stage("First pass", first_steps))
         with clock.running():
             enlarged = sampler.first_pass(recipe, clock)
+    peaks = []
     for method in methods:
-        one_step = dataclasses.replace(recipe, steps=1, strength=1.0)
-        measured(sampler, one_step, method, enlarged, stage(f"{method.title}, warm-up", 1))
+        stage(f"{method.title}, warm-up", 1)
+        peaks.append(warmed_up(sampler, recipe, method, enlarged))
     runs: dict[str, list[Run]] = {method.name: [] for method in methods}
     for turn in range(repeats):
         for method in methods:
             on_step = stage(f"{method.title}, {turn + 1} of {repeats}", recipe.last_steps)
             runs[method.name].append(measured(sampler, recipe, method, enlarged, on_step))
     on_progress("Done", total, total)
-    results = [Result(method, runs[method.name]) for method in methods]
+    results = [Result(method, runs[method.name], peak) for method, peak in zip(methods, peaks)]
     baseline = next((each for each in results if each.method.name == "baseline"), None)
     return [dataclasses.replace(result, baseline=baseline) for result in results]

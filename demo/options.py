@@ -11,21 +11,26 @@ from typing import Any
 
 from comparison.loading import BUILT_IN, DTYPES, Source, choose_device
 from comparison.recipe import OptionError, Recipe
-from demo import defaults
-from demo.methods import NAMES, TOME_LEVELS, USUAL, Method, ToMe, make_methods
+from demo.methods import TITLES, TOME_LEVELS, USUAL, Method, make_methods, tome_options
 from lib_todo import Settings, SettingsError
 from lib_todo.plan import Grid
-from lib_todo.settings import BY_NAME, FIELDS, METHODS, NATIVE_GRID, PRESETS
+from lib_todo.settings import FIELDS, NATIVE_GRID, PRESETS
 
+PROMPT = "a mushroom in the night"
+# by model: hires fix from the size it was trained at. With a higher strength most of the built-in
+# model's subjects dissolve at four times that size.
+DEFAULTS = {
+    True: {"width": 512, "height": 512, "hires_from": "128", "steps": 28, "guidance": 3.0}
+    | {"strength": 0.3, "repeats": 2},
+    # SD 1.x is assumed
+    False: {"width": 1024, "height": 1024, "hires_from": "512", "steps": 20, "guidance": 7.5}
+    | {"strength": 0.6, "repeats": 1},
+}
+# by side in pixels: ToDo's factor, and the ToMe ratio with as many keys (arXiv 2402.13573)
+PAPER_SIZES = {1024: (2.0, 0.75), 1536: (3.0, 0.89), 2048: (4.0, 0.9375)}
 MOST_REPEATS = 100
 SIZE = re.compile(r"(\d+)(?:[x×](\d+))?")
 OUTPUT = Path(__file__).parent / "output"
-# the defaults of ToDo's single settings; the preset decides the others
-USUALLY = {
-    "threshold": " (default: the model's trained grid)",
-    "start": " (default: 0)",
-    "end": " (default: 1)",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,66 +72,41 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_model(parser.add_argument_group("model"))
     add = parser.add_argument_group("picture").add_argument
-    add("--prompt", default=defaults.PROMPT, help=f"default: {defaults.PROMPT}")
+    add("--prompt", default=PROMPT, help=f"default: {PROMPT}")
     add("--negative-prompt", default="")
     add("--seed", type=int, default=0, help="random seed (default: 0)")
     add("--steps", type=int, help="sampling steps; the hires pass runs steps × strength of them")
     add("--guidance", type=float, help="CFG scale; 0 or 1 for no guidance")
     add("--width", type=int, help="final width in pixels")
     add("--height", type=int, help="final height in pixels")
-    add(
-        "--hires-from",
-        metavar="SIZE",
-        help="hires fix: size of the first pass, such as 128 or 128x192; none switches it off",
-    )
+    size = "hires fix: size of the first pass, such as 128 or 128x192; none switches it off"
+    add("--hires-from", metavar="SIZE", help=size)
     add("--strength", type=float, help="denoising strength of the hires pass, from 0.01 to 1")
-    add(
-        "--paper-size",
-        type=int,
-        choices=list(defaults.PAPER_SIZES),
-        help="the paper's settings for SD 1.x at this side in pixels: ToDo factor 2, 3, 4, ToMe "
-        "ratio 0.75, 0.89, 0.9375",
-    )
+    paper = "the paper's settings for SD 1.x at this side: ToDo factor 2, 3, 4, ToMe ratio to match"
+    add("--paper-size", type=int, choices=list(PAPER_SIZES), help=paper)
     add = parser.add_argument_group("comparison").add_argument
     usual = " ".join(USUAL)
-    add("--methods", nargs="+", choices=NAMES, default=list(USUAL), help=f"default: {usual}")
-    add(
-        "--repeats",
-        type=int,
-        help="runs of each method; times are medians (default: 2 with the small model, else 1)",
-    )
+    add("--methods", nargs="+", choices=TITLES, default=list(USUAL), help=f"default: {usual}")
+    add("--repeats", type=int, help="runs of each method; times are medians")
     add("--output", type=Path, default=OUTPUT, help="folder to write to")
     add = parser.add_argument_group("ToDo").add_argument
-    add(
-        "--todo-preset",
-        choices=list(PRESETS),
-        help="the options below override it (default: balanced)",
-    )
+    preset = "the options below override it (default: balanced)"
+    add("--todo-preset", choices=list(PRESETS), help=preset)
     for field in FIELDS:
-        if field.kind in (int, float):
-            about = f"{field.allowed}{USUALLY.get(field.name, '')}"
+        # only the final pass is pooled here
+        if field.name not in ("enabled", "passes"):
+            form = {"choices": field.choices} if field.choices else {"metavar": "N"}
             option = f"--todo-{field.name.replace('_', '-')}"
-            add(option, type=field.kind, metavar="N", help=about)
-    add("--todo-method", choices=METHODS, help="how tokens are pooled")
-    phases = BY_NAME["phase"].choices
-    add("--todo-phase", choices=phases, help="whether each step takes other tokens")
+            add(option, type=field.kind, help=field.allowed, **form)
     add = parser.add_argument_group("ToMe (tomesd)").add_argument
-    add(
-        "--tome-ratio",
-        type=float,
-        metavar="N",
-        help="share of tokens to merge, from 0 to below 1 (default: as many as ToDo leaves out)",
-    )
-    add(
-        "--tome-max-downsample",
-        type=int,
-        choices=TOME_LEVELS,
-        help="merge in levels down to 1/N of the latent's size (default: 1, only that size)",
-    )
+    ratio = "share of tokens to merge, from 0 to below 1 (default: as many as ToDo leaves out)"
+    add("--tome-ratio", type=float, metavar="N", help=ratio)
+    levels = "merge in levels down to 1/N of the latent's size (default: 1, only that size)"
+    add("--tome-max-downsample", type=int, choices=TOME_LEVELS, help=levels)
     return parser
 
 
-def add_model(group: argparse._ArgumentGroup) -> None:
+def add_model(group: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
     """The options that name a model and where it runs."""
     group.add_argument(
         "--model",
@@ -155,24 +135,19 @@ def parse(argv: Sequence[str] | None = None) -> Options:
 
 
 def _read(given: dict[str, Any]) -> Options:
-    of_model = defaults.BUILT_IN if given["model"] == BUILT_IN else defaults.SD1
-    of_size = defaults.PAPER_SIZES.get(given.get("paper_size"), {})
-    values = {**of_model, **of_size, **given}
-    todo, tome = defaults.with_prefix("todo_", values), defaults.with_prefix("tome_", values)
+    values = {**DEFAULTS[given["model"] == BUILT_IN], **_of_paper(given), **given}
+    todo, tome = with_prefix("todo_", values), with_prefix("tome_", values)
     todo_settings(todo, NATIVE_GRID)
-    ToMe(**{"ratio": 0.0, **tome})
+    tome_options(**tome)
     if not 1 <= values["repeats"] <= MOST_REPEATS:
         raise OptionError(f"repeats must be from 1 to {MOST_REPEATS}, not {values['repeats']}")
     if values["output"].exists() and not values["output"].is_dir():
         raise OptionError(f"output {str(values['output'])!r} is not a folder")
     fields = {field.name for field in dataclasses.fields(Recipe)}
-    recipe = Recipe(
-        first=_size(values["hires_from"]),
-        **{name: value for name, value in values.items() if name in fields},
-    )
+    picture = {name: value for name, value in values.items() if name in fields}
     return Options(
         source=Source(values["model"], values["config"]),
-        recipe=recipe,
+        recipe=Recipe(first=_size(values["hires_from"]), **picture),
         method_names=tuple(values["methods"]),
         todo=todo,
         tome=tome,
@@ -181,6 +156,24 @@ def _read(given: dict[str, Any]) -> Options:
         repeats=values["repeats"],
         output=values["output"],
     )
+
+
+def _of_paper(given: dict[str, Any]) -> dict[str, Any]:
+    """What --paper-size stands for; nothing without it."""
+    if (side := given.get("paper_size")) is None:
+        return {}
+    factor, ratio = PAPER_SIZES[side]
+    fixed = {"todo_threshold": 64, "todo_deep_factor": 1.0, "todo_phase": "fixed"}
+    return {"width": side, "height": side, "todo_factor": factor, "tome_ratio": ratio, **fixed}
+
+
+def with_prefix(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values whose names start with `prefix` ("todo_" or "tome_"), by the rest of the name."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in values.items()
+        if name.startswith(prefix)
+    }
 
 
 def _size(text: str) -> tuple[int, int] | None:

@@ -9,16 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import torch
-from PIL import Image, ImageChops, ImageDraw, ImageFont
+from matplotlib import font_manager
+from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageOps
 from PIL.PngImagePlugin import PngInfo
 from rich.table import Table
 
 from comparison.recipe import Recipe
 from demo.compare import Result
 
-FONT = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
 CELL, GAP = 512, 12
 TITLE_SIZE, LINE_SIZE, LEADING = 22, 16, 6
 DIFFERENCE_TIMES = 8
@@ -26,30 +25,28 @@ DIFFERENCE_TIMES = 8
 
 def side_by_side(pictures: Sequence[tuple[Image.Image, str, Sequence[str]]]) -> Image.Image:
     """All pictures in one, each above its title and lines. Large ones are scaled down."""
-    shown = [(_fitted(picture), title, lines) for picture, title, lines in pictures]
-    height = max(picture.height for picture, _, _ in shown)
-    rows = max(len(lines) for _, _, lines in shown)
-    text_height = 2 * TITLE_SIZE + rows * (LINE_SIZE + LEADING)
-    size = GAP + len(shown) * (CELL + GAP), GAP + height + text_height
-    sheet = Image.new("RGB", size, "white")
-    draw = ImageDraw.Draw(sheet)
-    title_font, line_font = (ImageFont.truetype(FONT, size) for size in (TITLE_SIZE, LINE_SIZE))
-    for index, (picture, title, lines) in enumerate(shown):
-        left, top = GAP + index * (CELL + GAP), GAP + height + 8
+    shown = [_fitted(picture) for picture, _, _ in pictures]
+    below = GAP + max(picture.height for picture in shown) + 8
+    rows = max(len(lines) for _, _, lines in pictures)
+    height = below + 2 * TITLE_SIZE + rows * (LINE_SIZE + LEADING)
+    sheet = Image.new("RGB", (GAP + len(shown) * (CELL + GAP), height), "white")
+    draw, path = ImageDraw.Draw(sheet), font_manager.findfont("DejaVu Sans")
+    title_font, line_font = (ImageFont.truetype(path, size) for size in (TITLE_SIZE, LINE_SIZE))
+    for index, (picture, (_, title, lines)) in enumerate(zip(shown, pictures)):
+        left = GAP + index * (CELL + GAP)
         sheet.paste(picture, (left + (CELL - picture.width) // 2, GAP))
-        draw.text((left, top), title, "#111111", title_font)
+        draw.text((left, below), title, "#111111", title_font)
         for row, line in enumerate(lines):
-            y = top + TITLE_SIZE + 10 + row * (LINE_SIZE + LEADING)
+            y = below + TITLE_SIZE + 10 + row * (LINE_SIZE + LEADING)
             draw.text((left, y), line, "#444444", line_font)
     return sheet
 
 
 def _fitted(picture: Image.Image) -> Image.Image:
-    scale = CELL / max(picture.size)
-    size = tuple(max(1, round(side * scale)) for side in picture.size)
     # a small picture is enlarged without smoothing, so that its pixels stay visible
-    how = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
-    return picture.resize(size, how)
+    small = max(picture.size) < CELL
+    how = Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS
+    return ImageOps.contain(picture, (CELL, CELL), how)
 
 
 def difference(picture: Image.Image, baseline: Image.Image) -> Image.Image:
@@ -62,11 +59,11 @@ def difference(picture: Image.Image, baseline: Image.Image) -> Image.Image:
 def caption(result: Result) -> list[str]:
     """The lines under a picture: seconds, speed-up, keys, differences."""
     speedup = f", {result.step_speedup:.2f}× as fast" if result.step_speedup else ""
-    tokens, keys = result.largest_level
+    level = result.largest_level
     lines = [
         f"{result.step_seconds:.3f} s a step{speedup}",
         f"{result.seconds:.1f} s in all",
-        f"{keys:,.0f} of {tokens:,} keys in the largest layers",
+        f"{level.keys:,.0f} of {level.tokens:,} keys in the largest layers",
     ]
     if result.psnr is not None:
         lines.append(f"PSNR {result.psnr:.1f} dB, fine detail {result.high_frequency_ratio:.0%}")
@@ -80,14 +77,13 @@ def table(results: Sequence[Result]) -> Table:
     for heading in ("s/step", "s in all", "faster", "MiB", "keys", "MSE", "PSNR", "detail"):
         grid.add_column(heading, justify="right", no_wrap=True)
     for result in results:
-        tokens, keys = result.largest_level
         grid.add_row(
             result.method.title,
             f"{result.step_seconds:.3f}",
             f"{result.seconds:.2f}",
             _number(result.step_speedup, "{:.2f}×"),
             f"{result.peak_memory / 2**20:,.0f}",
-            f"{keys:.0f}/{tokens}",
+            f"{result.largest_level.keys:.0f}/{result.largest_level.tokens}",
             _number(result.mse, "{:.1e}"),
             _number(result.psnr, "{:.1f}"),
             _number(result.high_frequency_ratio, "{:.0%}"),
@@ -101,9 +97,7 @@ def _number(value: float | None, form: str) -> str:
 
 def parameters(recipe: Recipe, title: str, settings: dict[str, Any], model: str) -> str:
     """The settings as a text that the WebUI's PNG Info can read."""
-    lines = [recipe.prompt]
-    if recipe.negative_prompt:
-        lines.append(f"Negative prompt: {recipe.negative_prompt}")
+    negative = [f"Negative prompt: {recipe.negative_prompt}"] if recipe.negative_prompt else []
     pairs = {
         "Steps": recipe.steps,
         "CFG scale": recipe.guidance,
@@ -116,7 +110,8 @@ def parameters(recipe: Recipe, title: str, settings: dict[str, Any], model: str)
         pairs["Denoising strength"] = recipe.strength
     pairs["Method"] = title
     pairs |= {f"{title} {name.replace('_', ' ')}": value for name, value in settings.items()}
-    return "\n".join([*lines, ", ".join(f"{name}: {value}" for name, value in pairs.items())])
+    text = ", ".join(f"{name}: {value}" for name, value in pairs.items())
+    return "\n".join([recipe.prompt, *negative, text])
 
 
 def write(
@@ -125,26 +120,22 @@ def write(
     """Write each picture, all side by side, and the figures as JSON; returns the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     sheet = side_by_side([(each.image, each.method.title, caption(each)) for each in results])
-    texts = {
-        folder / f"{each.method.name}.png": (each.image, each.method.title, each.method.settings())
+    pictures = {
+        folder / f"{each.method.name}.png": (each.image, each.method.title, each.method.settings)
         for each in results
     }
-    texts[folder / "side-by-side.png"] = sheet, "Comparison", {}
-    for path, (picture, title, settings) in texts.items():
+    pictures[folder / "side-by-side.png"] = sheet, "Comparison", {}
+    for path, (picture, title, settings) in pictures.items():
         info, text = PngInfo(), parameters(recipe, title, settings, model)
         (info.add_text if text.isascii() else info.add_itxt)("parameters", text)
         picture.save(path, pnginfo=info, optimize=True)
+    versions = {"python": platform.python_version(), "torch": torch.__version__}
     figures = {
         "model": model,
         "recipe": dataclasses.asdict(recipe),
-        "machine": {
-            **where,
-            "threads": torch.get_num_threads(),
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-        },
+        "machine": {**where, "threads": torch.get_num_threads(), **versions},
         "results": [result.to_dict() for result in results],
     }
     path = folder / "comparison.json"
     path.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
-    return [*texts, path]
+    return [*pictures, path]

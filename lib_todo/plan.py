@@ -60,7 +60,7 @@ def layer_factor(grid: Grid, largest: Grid, settings: Settings) -> float:
 
     1 leaves the layer alone. Grids are (height, width) in tokens. The automatic factors were chosen
     by two measurements: the error of the final latents on a small model, and the time of a U-Net
-    call (docs/performance.md). They were not checked on real Stable Diffusion weights.
+    call (docs/measurements). They were not checked on real Stable Diffusion weights.
     """
     if not takes_part(grid, largest, settings):
         return 1

@@ -1,4 +1,4 @@
-"""A real checkpoint, how its pictures are sampled, and what the results of them depend on."""
+"""A real checkpoint, how its pictures are sampled, and what their results depend on."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ from typing import Any
 import torch
 
 from benchmarks.models.schedulers import make_scheduler
-from benchmarks.peers.case import Case
-from benchmarks.peers.names import DIFFUSERS
 from comparison.loading import Source, load
 from comparison.recipe import Recipe
 from comparison.sampling import Sampler
-from lib_todo import Settings
 from lib_todo.plan import PIXELS_PER_LATENT
 
 WEIGHTS = (".safetensors", ".bin")
@@ -70,10 +67,6 @@ class Checkpoint:
             "guidance": GUIDANCE,
             "checkpoint": digest_of(self.folder),
         }
-
-    def case(self, side: int) -> Case:
-        """Its U-Net at `side` pixels, for the methods of `peers` that need no grids."""
-        return Case(self.sampler.unet, DIFFUSERS, "checkpoint", side, side, [], Settings())
 
     def latents(self, seed: int, side: int, sampling: Sampling | None = None) -> torch.Tensor:
         """The latents of hires fix's second pass at `side` pixels.

@@ -1,14 +1,12 @@
-"""The results as Markdown tables, one function for each, and the pages that show them."""
+"""The results as Markdown tables, one function for each."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from benchmarks.output import cells
-from benchmarks.parts import calibration, overhead, quality, webui
-from benchmarks.peers.names import DENSE, IDEAL, PRESETS, TODO
+from benchmarks.parts import calibration, overhead
+from benchmarks.peers.methods import DENSE, PAPER, PRESETS
 from benchmarks.running.store import Store
 from benchmarks.running.timing import Times, ratio
 from lib_todo import Settings
@@ -29,20 +27,6 @@ def as_text(found: dict[str, str]) -> str:
     return "\n\n".join(f"{name}\n{table}" for name, table in found.items() if table)
 
 
-def renew(path: Path, found: dict[str, str]) -> None:
-    """Replace the tables between their marks in a Markdown file.
-
-    A table stands between `<!-- table: name -->` and `<!-- end -->`.
-    """
-
-    def put(match: re.Match[str]) -> str:
-        table = found.get(match[1]) or "(not measured)"
-        return f"<!-- table: {match[1]} -->\n{table}\n<!-- end -->"
-
-    text = path.read_text()
-    path.write_text(re.sub(r"<!-- table: (\w+) -->.*?<!-- end -->", put, text, flags=re.DOTALL))
-
-
 def _machine(store: Store) -> str:
     described = {**store.data["machine"], **store.conditions("unet")}
     rows = [[name.replace("_", " "), str(value)] for name, value in described.items()]
@@ -56,49 +40,25 @@ def _overhead(store: Store) -> str:
         for name, spread in overhead.added(store).items()
     ]
     heads = ["140 attention layers", "µs a layer above off", "lower quartile", "upper quartile"]
-    return table(heads, rows) if rows else ""
+    return table(heads, rows)
 
 
 def _ratio(upper: Times | None, lower: Times | None) -> str:
     return cells.times(ratio(upper, lower)) if upper and lower else ""
 
 
-def _layers(store: Store) -> str:
-    rows = []
-    for (name, kernel, side), methods in store.groups("layer").items():
-        dense, ideal = (methods.get(each, {}).get("seconds") for each in (DENSE, IDEAL))
-        for method, point in methods.items():
-            if times := point.get("seconds"):
-                row = [f"{name} ({kernel})", f"{side}²", method, cells.seconds(times)]
-                row += [_ratio(dense, times), _ratio(times, ideal), cells.mebibytes(point)]
-                rows.append(row)
-    head = ["layer", "tokens", "method", "seconds", "speed-up", "of ideal's time", "peak MiB"]
-    return table(head, rows)
-
-
-def _calls(store: Store) -> str:
-    rows = []
-    for (implementation, architecture, size), methods in store.groups("unet").items():
-        dense, ours = (methods.get(each, {}).get("seconds") for each in (DENSE, TODO))
-        for method, point in methods.items():
-            if times := point.get("seconds"):
-                row = [f"{architecture}, {implementation}", f"{size}²", method]
-                row += [cells.seconds(times), _ratio(dense, times)]
-                rows.append([*row, "" if method == TODO else _ratio(times, ours)])
-    head = ["U-Net", "pixels", "method", "seconds", "speed-up", "its time / ToDo's"]
-    return table(head, rows)
-
-
 def _beside_dense(store: Store, part: str, head: Sequence[str]) -> str:
     rows = []
-    for (what, size), methods in store.groups(part).items():
+    for (*what, size), methods in store.groups(part).items():
         dense = methods.get(DENSE, {}).get("seconds")
         for method, point in methods.items():
-            # a mark on what the file says is not the method's alone
-            mark = " †" if point.get("doubtful") else ""
-            numbers = [cells.seconds(point["seconds"]), _ratio(dense, point["seconds"])]
-            rows.append([what, f"{size}²", method, *(number + mark for number in numbers)])
-    return table([*head, "speed-up"], rows)
+            if times := point.get("seconds"):
+                # a mark on what the file says is not the method's alone
+                mark = " †" if point.get("doubtful") else ""
+                numbers = [cells.seconds(times), _ratio(dense, times)]
+                where = [", ".join(reversed(what)), f"{size}²", method]
+                rows.append([*where, *(number + mark for number in numbers)])
+    return table([*head, "pixels", "method", "seconds", "speed-up"], rows)
 
 
 def _memory(store: Store) -> str:
@@ -130,7 +90,7 @@ def predicted(store: Store) -> Iterator[tuple[str, str, str, float, float]]:
         # the cost model counts pictures, of which each is in a call twice
         images = store.conditions(part)["batch"] // 2 or 1
         shape, latent = SHAPES[architecture], latent_grid(int(size), int(size))
-        for method, preset in {TODO: "paper", **PRESETS}.items():
+        for method, preset in PRESETS.items():
             if times := methods.get(method, {}).get("seconds"):
                 settings = Settings.from_preset(preset)
                 stages = [Stage(settings, 1.0)]
@@ -157,23 +117,23 @@ def _quality(store: Store) -> str:
         if errors := point.get("latent_mse"):
             row = [f"{side}²", name, str(len(errors)), cells.mean(errors, 5)]
             row += [cells.mean(point["psnr"], 1), cells.mean(point["high_frequency"], 3)]
-            nearest = found.get((side, quality.PAPER), {}).get("latent_mse", [])
+            paper = found.get((side, PAPER), {}).get("latent_mse", [])
             # an error of nothing is no measure
-            other = nearest and all(nearest) and name != quality.PAPER
-            rows.append([*row, cells.ratio_of_means(errors, nearest, 2) if other else ""])
+            other = paper and all(paper) and name != PAPER
+            rows.append([*row, cells.ratio_of_means(errors, paper, 2) if other else ""])
     head = ["pixels", "method", "seeds", "latents' squared error", "PSNR, dB", "fine detail"]
-    return table([*head, "error / nearest's"], rows)
+    return table([*head, "error / the paper's"], rows)
 
 
-def _beside_paper(store: Store, part: str, measure: str, compared: Sequence[str]) -> str:
-    rows = []
-    others = [name for name in compared if name != quality.PAPER]
-    for side, name in dict.fromkeys(key[:2] for key in store.under(part)):
-        points = store.under(part, side, name)
-        if paper := points.get((quality.PAPER,), {}).get(measure):
+def _beside_paper(store: Store, part: str, measure: str) -> str:
+    """Errors with each sampler, divided by the paper's with the same one."""
+    rows, points = [], store.under(part)
+    others = list(dict.fromkeys(key[2] for key in points if key[2] != PAPER))
+    for side, name in dict.fromkeys(key[:2] for key in points):
+        if paper := points.get((side, name, PAPER), {}).get(measure):
             row = [f"{side}²", name, str(len(paper)), cells.mean(paper, 5)]
             for method in others:
-                errors = points.get((method,), {}).get(measure)
+                errors = points.get((side, name, method), {}).get(measure)
                 row.append(cells.ratio_of_means(errors, paper, 2) if errors and all(paper) else "")
             rows.append(row)
     head = ["pixels", "sampler", "seeds", "the paper's error", *(f"{m} / it" for m in others)]
@@ -181,7 +141,7 @@ def _beside_paper(store: Store, part: str, measure: str, compared: Sequence[str]
 
 
 def _notes(store: Store) -> str:
-    rows = [[name.replace(" | ", ", "), text] for name, text in store.left_out().items()]
+    rows = [[name.replace(" | ", ", "), text] for name, text in store.data["notes"].items()]
     return table(["left out", "why"], rows)
 
 
@@ -189,19 +149,14 @@ def all_tables(store: Store) -> dict[str, str]:
     """Markdown tables by name; those without numbers are empty."""
     return {
         "machine": _machine(store),
-        "calls": _calls(store),
-        "passes": _beside_dense(store, "pass", ["U-Net", "pixels", "method", "seconds of a pass"]),
-        "generations": _beside_dense(
-            store, "generation", ["through", "pixels", "method", "seconds"]
-        ),
+        "calls": _beside_dense(store, "unet", ["U-Net"]),
+        "passes": _beside_dense(store, "pass", ["U-Net"]),
         "memory": _memory(store),
-        "layers": _layers(store),
         "overhead": _overhead(store),
         "predictions": _predictions(store),
         "quality": _quality(store),
-        "samplers": _beside_paper(store, "samplers", "latent_mse", quality.COMPARED),
-        "webui_samplers": _beside_paper(
-            store, "WebUI samplers", "picture_mse", list(webui.COMPARED.values())
-        ),
+        "samplers": _beside_paper(store, "samplers", "latent_mse"),
+        # measured through a WebUI's API, before ComfyUI's matrix took its place
+        "webui_samplers": _beside_paper(store, "WebUI samplers", "picture_mse"),
         "notes": _notes(store),
     }

@@ -7,12 +7,14 @@ import itertools
 import statistics
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import torch
 
 from benchmarks.running.bench import Bench
 from benchmarks.running.store import Store
+from comparison.tome import tokens_merged
 from lib_todo import Settings, bind, token_downsampling
 
 OFF = "off"
@@ -39,11 +41,6 @@ def tiny_sdxl() -> Any:
     ).eval()
 
 
-def attentions(model: Any) -> list[tuple[str, Any]]:
-    """The attention layers of a U-Net by name; those that end in attn1 are self-attention."""
-    return [pair for pair in model.named_modules() if pair[0].endswith(("attn1", "attn2"))]
-
-
 def measure(bench: Bench) -> None:
     """Seconds of a U-Net's call: off, where nothing is pooled, and where all levels are."""
     from diffusers import EulerDiscreteScheduler
@@ -51,48 +48,33 @@ def measure(bench: Bench) -> None:
     model, scheduler = tiny_sdxl(), EulerDiscreteScheduler()
     latent, prompt = torch.randn(2, 4, 16, 16), torch.randn(2, 5, 24)
 
-    def within(hold: Callable[[], AbstractContextManager]) -> Callable[[], AbstractContextManager]:
-        @contextlib.contextmanager
-        def method() -> Iterator[Callable[[], Any]]:
-            with torch.inference_mode(), hold():
-                scheduler.set_timesteps(20)
-                # after the first quarter, where all levels are pooled
-                steps = itertools.cycle(scheduler.timesteps[8:])
-                model(latent, next(steps), prompt)
-                yield lambda: model(latent, next(steps), prompt)
-
-        return method
+    @contextlib.contextmanager
+    def within(hold: Callable[[], AbstractContextManager]) -> Iterator[Callable[[], Any]]:
+        with hold():
+            scheduler.set_timesteps(20)
+            # after the first quarter, where all levels are pooled
+            steps = itertools.cycle(scheduler.timesteps[8:])
+            model(latent, next(steps), prompt)
+            yield lambda: model(latent, next(steps), prompt)
 
     holds: dict[str, Callable[[], AbstractContextManager]] = {
         OFF: contextlib.nullcontext,
-        "off again": contextlib.nullcontext,
-        "with, nothing pooled": lambda: token_downsampling(POOLS_NOT),
-        "bind, nothing pooled": lambda: bind(model, POOLS_NOT),
-        "with, balanced pools": lambda: token_downsampling(POOLS),
-        "bind, balanced pools": lambda: bind(model, POOLS),
-        "tomesd, nothing merged": lambda: _merging(model),
-        "a forward by hand, pooled": lambda: _by_hand(model),
+        "with, nothing pooled": partial(token_downsampling, POOLS_NOT),
+        "bind, nothing pooled": partial(bind, model, POOLS_NOT),
+        "with, balanced pools": partial(token_downsampling, POOLS),
+        "bind, balanced pools": partial(bind, model, POOLS),
+        # the latent's own grid has no layers in SDXL
+        "tomesd, nothing merged": partial(tokens_merged, model, 0.5),
+        "a forward by hand, pooled": partial(_by_hand, model),
     }
-    methods = {name: within(hold) for name, hold in holds.items()}
+    methods = {name: partial(within, hold) for name, hold in holds.items()}
     bench.interleave(("overhead",), methods, repeats=CALLS)
-
-
-@contextlib.contextmanager
-def _merging(model: Any) -> Iterator[None]:
-    import tomesd
-
-    # the latent's own grid has no layers in SDXL
-    tomesd.apply_patch(model, ratio=0.5, max_downsample=1)
-    try:
-        yield
-    finally:
-        tomesd.remove_patch(model)
 
 
 @contextlib.contextmanager
 def _by_hand(model: Any) -> Iterator[None]:
     """The least that pooling can cost: each layer takes every fourth token, whatever its grid."""
-    layers = [layer for name, layer in attentions(model) if name.endswith("attn1")]
+    layers = [layer for name, layer in model.named_modules() if name.endswith("attn1")]
 
     def replace(layer: Any) -> None:
         forward = layer.forward

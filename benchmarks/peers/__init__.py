@@ -1,1 +1,1 @@
-"""What is compared: ToDo, its two bounds, and other people's methods."""
+"""What is compared: ToDo, and other people's methods."""

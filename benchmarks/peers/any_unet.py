@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import torch
 from diffusers.models.attention import BasicTransformerBlock
@@ -12,7 +13,6 @@ from diffusers.models.attention_processor import Attention
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from einops import rearrange
 
-from benchmarks.peers.others import hidiffusion
 from lib_todo.plan import Grid
 
 WHOLE = "b (rows h columns w) c"
@@ -25,8 +25,8 @@ def tiled(unet: torch.nn.Module, latent: Grid, tile: int) -> Iterator[None]:
 
     Args:
         latent: height and width of the U-Net's input.
-        tile: the least side of a tile in tokens of the largest grid; on a grid half as large a
-            tile has at least twice as many. Tiles are the smallest that fill the grid.
+        tile: the least side of a tile in tokens of a grid as large as `latent`; on a grid half as
+            large a tile has at least twice as many. Tiles are the smallest that fill the grid.
 
     Source: the WebUI's HyperTile for square pictures, `self_attn_forward` with `scale_depth`, of
     whose tile sizes a swap size of 1 leaves the smallest.
@@ -80,17 +80,21 @@ def smallest_divisor(length: int, at_least: int) -> int:
 def windowed(unet: Any) -> Iterator[None]:
     """The largest grid's self-attention inside the `with` sees a quarter of the picture at a time.
 
-    The blocks are HiDiffusion's own. The quarters are shifted at random, from the same seed in
-    every `with`; PyTorch's own generator stays as it was.
+    The blocks are HiDiffusion's own, without its smaller U-Net (RAU-Net), which is for the first
+    steps only. The quarters are shifted at random, from the same seed in every `with`; PyTorch's
+    own generator stays as it was.
 
-    Args:
-        unet: whose first and last level have the largest grid.
+    Raises:
+        ImportError: the package hidiffusion is not here.
+        ValueError: the U-Net's first level has no self-attention, as in SDXL.
 
     Source: HiDiffusion (arXiv 2311.17528), MSW-MSA.
     """
-    make = hidiffusion().hidiffusion.make_diffusers_transformer_block
+    make = _hidiffusion().hidiffusion.make_diffusers_transformer_block
     levels = (unet.down_blocks[0], unet.up_blocks[-1])
     blocks = [m for level in levels for m in level.modules() if type(m) is BasicTransformerBlock]
+    if not blocks:
+        raise ValueError("the U-Net's first level has no self-attention")
     info: dict[str, Any] = {}
     hook = unet.register_forward_pre_hook(lambda _, args: info.update(size=args[0].shape[-2:]))
     for block in blocks:
@@ -105,3 +109,14 @@ def windowed(unet: Any) -> Iterator[None]:
         for block in blocks:
             block.__class__ = type(block)._parent
             del block.info
+
+
+def _hidiffusion() -> Any:
+    """The package; it imports a module from where older versions of diffusers had it."""
+    from diffusers.models.controlnets import multicontrolnet
+
+    older = "diffusers.pipelines.controlnet.multicontrolnet"
+    with mock.patch.dict("sys.modules", {older: multicontrolnet}):
+        import hidiffusion
+
+    return hidiffusion

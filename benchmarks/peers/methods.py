@@ -1,81 +1,64 @@
-"""The methods that can run on a kind of U-Net, and why the others cannot."""
+"""What is compared: ToDo by several settings, and other people's methods, on diffusers' U-Nets."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import partial
-from pathlib import Path
+from typing import Any
 
-from benchmarks.peers import others
-from benchmarks.peers.case import Method
-from benchmarks.peers.names import (
-    DENSE,
-    DIFFUSERS,
-    FLOOR,
-    HIDIFFUSION,
-    HYPERTILE,
-    IDEAL,
-    OLDER,
-    PRESETS,
-    REFERENCE,
-    TODO,
-    TODO_BY,
-    TOMES,
-)
-from benchmarks.peers.ours import floor, ideal, preset, todo
+import torch
 
+from benchmarks.peers.any_unet import tiled, windowed
+from comparison.tome import tokens_merged
+from lib_todo import Settings, token_downsampling
+from lib_todo.plan import Grid
+from lib_todo.settings import METHODS, NATIVE_GRID
+from lib_todo.settings import PRESETS as LIBRARY
 
-@dataclasses.dataclass(frozen=True)
-class Folders:
-    """Where other people's code is, by the options of these names; None leaves it out."""
+DENSE = "dense"
+PRESETS = {f"ToDo {preset}": preset for preset in LIBRARY}
+PAPER, BALANCED = "ToDo paper", "ToDo balanced"
+# the paper's ToDo with one thing changed
+TODO_BY = {f"ToDo factor {factor}": factor for factor in (2, 3, 4, 6)}
+MOVING_BY = {f"ToDo moving {factor}": factor for factor in (2, 3, 4, 6)}
+POOLED_BY = {f"ToDo {method}": method for method in METHODS if method != "nearest"}
+TOMES = {"ToMe 0.5": 0.5, "ToMe 0.75": 0.75}
+HYPERTILE, HIDIFFUSION = "HyperTile", "HiDiffusion windows"
+# other people's code, whose failure must not end the benchmark
+THIRD_PARTY = (*TOMES, HYPERTILE, HIDIFFUSION)
+NAMES = (DENSE, *PRESETS, *TODO_BY, *MOVING_BY, *POOLED_BY, *THIRD_PARTY)
 
-    reference: Path | None = None
-    older: Path | None = None
-    webui: Path | None = None
+# returns a context manager that applies the method; ToDo's yields its report
+Method = Callable[[], AbstractContextManager[Any]]
 
 
-def available(kind: str, architecture: str, folders: Folders) -> tuple[dict[str, Method], dict]:
-    """Methods for a kind of U-Net, and the reason for each that is left out.
+def available(unet: Any, latent: Grid, trained: int = NATIVE_GRID) -> dict[str, Method]:
+    """All methods for a U-Net.
 
     Args:
-        kind: DIFFUSERS or LDM.
-        architecture: a name of benchmarks.models.unets.CONFIGS.
+        latent: height and width of its input.
+        trained: the side of its largest grid, in tokens, at the size that it was trained at.
     """
-    methods: dict[str, Method] = {
-        DENSE: lambda case: contextlib.nullcontext(),
-        TODO: todo(),
-        **{name: preset(of_library) for name, of_library in PRESETS.items()},
-        **{name: todo(factor=factor) for name, factor in TODO_BY.items()},
-        IDEAL: ideal,
-        FLOOR: floor,
+    paper = partial(Settings.from_preset, "paper", native_grid=trained)
+    settings = {name: Settings.from_preset(p, native_grid=trained) for name, p in PRESETS.items()}
+    settings |= {name: paper(factor=factor) for name, factor in TODO_BY.items()}
+    settings |= {name: paper(factor=f, phase="moving") for name, f in MOVING_BY.items()}
+    settings |= {name: paper(method=method) for name, method in POOLED_BY.items()}
+    return {
+        DENSE: contextlib.nullcontext,
+        **{name: partial(token_downsampling, each) for name, each in settings.items()},
+        **{name: partial(_merged, unet, ratio) for name, ratio in TOMES.items()},
+        # the WebUI's default tile of 256 pixels is half of what SD 1.x was trained on
+        HYPERTILE: partial(tiled, unet, latent, trained // 2),
+        HIDIFFUSION: partial(windowed, unet),
     }
-    makers = {name: partial(others.tome, ratio) for name, ratio in TOMES.items()}
-    makers[HYPERTILE] = _from(folders, "webui", others.hypertile)
-    if kind == DIFFUSERS:
-        makers[REFERENCE] = _from(folders, "reference", others.reference)
-        makers[HIDIFFUSION] = others.hidiffusion_windows
-    else:
-        makers[OLDER] = _from(folders, "older", others.older_extension)
-    left_out = {}
-    if architecture == "SDXL" and kind == DIFFUSERS:
-        del makers[REFERENCE], makers[HYPERTILE]
-        left_out[REFERENCE] = "it knows the levels of SD 1.x alone"
-        left_out[HYPERTILE] = "it knows SDXL's layers by ldm's names alone"
-    for name, make in makers.items():
-        try:
-            methods[name] = make()
-        except (ImportError, OSError, ValueError) as error:
-            left_out[name] = str(error)
-    return methods, left_out
 
 
-def _from(folders: Folders, option: str, make: Callable[[Path], Method]) -> Callable[[], Method]:
-    def load() -> Method:
-        folder = getattr(folders, option)
-        if folder is None:
-            raise ValueError(f"no folder named by --{option}")
-        return make(folder)
-
-    return load
+@contextlib.contextmanager
+def _merged(unet: Any, ratio: float) -> Iterator[None]:
+    """ToMe from the same seed in every `with`; PyTorch's own generator stays as it was."""
+    with tokens_merged(unet, ratio), torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield

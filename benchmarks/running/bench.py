@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -12,14 +13,14 @@ from typing import Any
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks.peers.names import THIRD_PARTY
+from benchmarks.peers.methods import THIRD_PARTY
 from benchmarks.running.store import Store
-from benchmarks.running.timing import next_round, peak_bytes, timed
+from benchmarks.running.timing import timed
+from comparison.measuring import peak_bytes
 
 Call = Callable[[], Any]
 # returns a context manager that applies the method and yields the call to measure
-Method = Callable[[], AbstractContextManager[Call]]
-Methods = dict[str, Method]
+Methods = dict[str, Callable[[], AbstractContextManager[Any]]]
 
 
 @dataclasses.dataclass
@@ -43,68 +44,69 @@ class Bench:
         return time.monotonic() > self.deadline
 
     def interleave(self, key: tuple[str, ...], methods: Methods, repeats: int = 1) -> None:
-        """Time each method's call, in rounds, until each has its rounds or time is up.
+        """Time each method's call in rounds: each method once, in an order drawn anew.
 
-        Each method that still has rounds is called once before them, to warm up. One that joins
-        later is measured in rounds of its own; one that fails, see `attempt`, has had its rounds.
+        Each is called once before, to warm up. A group that lacks a time is measured anew as a
+        whole, so that a round's times were taken side by side.
 
         Args:
             key: the point's name without the method's.
             repeats: calls in one measurement, for short ones; the seconds are of one call.
         """
-        done = {name: len(self.store.seconds(*key, name)) for name in methods}
-        total = self.rounds * len(methods)
-        task = self.progress.add_task(" ".join(key), total=total, completed=sum(done.values()))
+        times = {name: self.store.seconds(*key, name) for name in methods}
+        if all(len(seconds) >= self.rounds for seconds in times.values()) or self.out_of_time:
+            return
+        for seconds in times.values():
+            seconds.clear()
+        task = self.progress.add_task(" ".join(key), total=self.rounds * len(methods))
 
-        def run(name: str, measure: Callable[[Call], None]) -> bool:
-            worked = self.attempt((*key, name, "time"), name, methods[name], measure)
-            if not worked:
-                done[name] = self.rounds
-            return worked
+        def once(name: str, number: int) -> bool:
+            def measure(call: Call) -> None:
+                if not number:
+                    timed(call, self.device)
+                    return
+                several = timed(lambda: [call() for _ in range(repeats)], self.device, self.clock)
+                times[name][str(number)] = several / repeats
 
-        for name in [name for name, count in done.items() if count < self.rounds]:
-            if not self.out_of_time:
-                run(name, lambda call: timed(call, self.device))
-        while (names := next_round(done, self.rounds, seed=0)) and not self.out_of_time:
-            points = self.store.under(*key).values()
-            number = 1 + max((int(n) for p in points for n in p.get("seconds", {})), default=0)
+            return self.attempt((*key, name), methods[name], measure)
+
+        names, order = [name for name in methods if once(name, 0)], random.Random(0)
+        for number in range(1, self.rounds + 1):
+            if self.out_of_time:
+                return
+            order.shuffle(names)
             for name in names:
-
-                def measure(call: Call, name: str = name, number: int = number) -> None:
-                    seconds = timed(_repeated(call, repeats), self.device, self.clock)
-                    self.store.seconds(*key, name)[str(number)] = seconds / repeats
-
-                if run(name, measure):
-                    done[name] += 1
+                once(name, number)
                 self.progress.advance(task)
             self.store.save()
 
     def attempt(
-        self, note: tuple[str, ...], name: str, method: Method, measure: Callable[[Call], None]
+        self,
+        key: tuple[str, ...],
+        method: Callable[[], AbstractContextManager[Any]],
+        measure: Callable[[Any], None],
     ) -> bool:
-        """Measure a method's call; returns whether it worked.
+        """Measure by a method, whose name is the key's last part; returns whether it worked.
 
         A failure of other people's code, or for want of memory, is noted, and the comparison goes
         on without it. Raised is what fails of our own, and what fails when the method lets go: a
         model that is left changed is not measured on.
 
         Args:
-            note: the note's name; one of an earlier failure goes when it works.
-            measure: what to do with the call while the method holds.
+            measure: gets what the method's context manager yields.
         """
+        note = " | ".join(key)
         with contextlib.ExitStack() as stack:
             try:
                 measure(stack.enter_context(method()))
             except Exception as error:
                 # an error class of its own on GPUs, only a text on CPUs
-                no_memory = isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(
-                    error
-                )
-                if name not in THIRD_PARTY and not no_memory:
+                no_memory = isinstance(error, torch.OutOfMemoryError)
+                if not (no_memory or "allocate memory" in str(error) or key[-1] in THIRD_PARTY):
                     raise
-                self.store.note(" | ".join(note), f"{type(error).__name__}: {error}")
+                self.store.note(note, f"{type(error).__name__}: {error}")
                 return False
-        self.store.forget(" | ".join(note))
+        self.store.data["notes"].pop(note, None)
         return True
 
     def memory(self, key: tuple[str, ...], methods: Methods) -> None:
@@ -117,44 +119,9 @@ class Bench:
                 def measure(call: Call, point: dict[str, Any] = point) -> None:
                     point["peak_bytes"] = peak_bytes(call, self.device)
 
-                self.attempt((*key, name, "memory"), name, method, measure)
+                self.attempt((*key, name), method, measure)
                 self.store.save()
             self.progress.advance(task)
-
-    def each_seed(
-        self, key: tuple[str, ...], points: dict[str, dict], measures: tuple[str, ...], seeds: int
-    ) -> Iterator[tuple[int, Callable[[str, dict[str, float]], None]]]:
-        """The seeds that some point still lacks, until time is up.
-
-        Yields:
-            A seed, and a function that adds a method's numbers of it.
-
-        Args:
-            points: by method; each has a list of numbers, by seed, for each of `measures`.
-        """
-        done = min(len(p.setdefault(name, [])) for p in points.values() for name in measures)
-        task = self.progress.add_task(" ".join(key), total=seeds, completed=min(done, seeds))
-        for seed in range(done, seeds):
-            if self.out_of_time:
-                return
-
-            def add(method: str, numbers: dict[str, float], seed: int = seed) -> None:
-                for name, number in numbers.items():
-                    # what is there already stays
-                    if len(points[method][name]) == seed:
-                        points[method][name].append(number)
-
-            yield seed, add
-            self.store.save()
-            self.progress.advance(task)
-
-
-def _repeated(call: Call, times: int) -> Call:
-    def run() -> None:
-        for _ in range(times):
-            call()
-
-    return run
 
 
 @contextlib.contextmanager

@@ -8,31 +8,23 @@ import platform
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 
-PACKAGES = ("torch", "diffusers", "tomesd", "hidiffusion", "stable-diffusion-sdkit", "einops")
+PACKAGES = ("torch", "diffusers", "tomesd", "hidiffusion", "einops")
 
 
 def describe(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
     """Hardware, versions, device and precision in types that JSON knows."""
-    installed = {}
-    for name in PACKAGES:
-        try:
-            installed[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",
         "precision": str(dtype).removeprefix("torch."),
         "system": platform.system(),
         "python": platform.python_version(),
-        **installed,
+        **{name: importlib.metadata.version(name) for name in PACKAGES},
     }
 
 

@@ -89,27 +89,8 @@ class Store:
         return dict(sorted(found.items(), key=lambda group: _by_number(group[0])))
 
     def note(self, name: str, text: str) -> None:
-        """Note why something was left out.
-
-        Args:
-            name: parts of the keys that its points would have, in order. The note is shown until
-                there is such a point, or until it is removed.
-        """
+        """Note why the point of that name was left out."""
         self.data["notes"][name] = text
-
-    def forget(self, name: str) -> None:
-        """Remove a note, if there is one."""
-        self.data["notes"].pop(name, None)
-
-    def left_out(self) -> dict[str, str]:
-        """The notes on what no run has measured."""
-        points = self.data["points"].items()
-        measured = [key.split(" | ") for key, point in points if any(point.values())]
-        return {
-            name: text
-            for name, text in self.data["notes"].items()
-            if not any(_in_order(name.split(" | "), key) for key in measured)
-        }
 
     def save(self) -> None:
         """Write the file, completely or not at all."""
@@ -123,9 +104,3 @@ def _by_number(key: tuple[str, ...]) -> list[tuple[int, str]]:
     """A key to sort by: text alphabetically, numbers, also within words, by value."""
     parts = [part for text in key for part in re.split(r"(\d+)", text)]
     return [(int(part) if part.isdigit() else 0, part) for part in parts]
-
-
-def _in_order(parts: list[str], key: list[str]) -> bool:
-    """Whether all parts are in the key, in their order."""
-    rest = iter(key)
-    return all(part in rest for part in parts)

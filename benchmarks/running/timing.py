@@ -1,13 +1,12 @@
-"""Times in interleaved rounds, medians with their spread, and peak memory."""
+"""Times of a call by several clocks, and ratios of them with their spread."""
 
 from __future__ import annotations
 
 import ctypes
 import dataclasses
-import random
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -103,50 +102,3 @@ def _replayed(call: Callable[[], Any], device: torch.device) -> float:
     end.record()
     synchronize(device)
     return start.elapsed_time(end) / 1000
-
-
-def next_round(counts: Mapping[str, int], rounds: int, seed: int) -> list[str]:
-    """The methods to run next: those with the fewest runs, in random order.
-
-    Args:
-        counts: runs so far by name.
-        rounds: how many each should have.
-        seed: of the random order.
-
-    Returns:
-        The names; empty when all have their `rounds`.
-    """
-    least = min(counts.values(), default=rounds)
-    if least >= rounds:
-        return []
-    names = sorted(name for name, count in counts.items() if count == least)
-    random.Random(f"{seed} {least}").shuffle(names)
-    return names
-
-
-def peak_bytes(call: Callable[[], Any], device: torch.device) -> int:
-    """The peak of bytes that `call` allocated, beyond what was allocated before.
-
-    On a GPU it is the allocator's own peak. On a CPU it comes from the profiler's log of PyTorch's
-    allocator, without memory that other libraries allocate themselves.
-    """
-    if device.type == "cuda":
-        synchronize(device)
-        before = torch.cuda.memory_allocated(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        call()
-        synchronize(device)
-        return torch.cuda.max_memory_allocated(device) - before
-    with torch.profiler.profile(profile_memory=True, activities=[_CPU]) as profiler:
-        call()
-    # single allocations can be read only from kineto's raw events
-    events = profiler.profiler.kineto_results.events()
-    changes = [(e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]"]
-    held = peak = 0
-    for _, change in sorted(changes, key=lambda pair: pair[0]):
-        held += change
-        peak = max(peak, held)
-    return peak
-
-
-_CPU = torch.profiler.ProfilerActivity.CPU

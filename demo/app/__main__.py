@@ -1,4 +1,4 @@
-"""The app: `python -m demo.app` shows the baseline and a method side by side in a browser."""
+"""The app: `python -m demo.app` shows the baseline and other methods side by side in a browser."""
 
 from __future__ import annotations
 
@@ -16,10 +16,8 @@ from comparison.loading import (
     silence_libraries,
 )
 from comparison.recipe import OptionError
-from demo import defaults
-from demo.options import add_model
+from demo.options import DEFAULTS, add_model
 
-PORT = 7860
 MOST_WAITING = 16
 
 
@@ -27,10 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Load the model and serve the app until it is stopped; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m demo.app", description=__doc__)
     add_model(parser)
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
-    )
-    parser.add_argument("--port", type=int, default=PORT, help=f"default: {PORT}")
+    where = "address to listen on (default: this machine only)"
+    parser.add_argument("--host", default="127.0.0.1", help=where)
+    parser.add_argument("--port", type=int, default=7860, help="default: 7860")
     args = parser.parse_args(argv)
     try:
         source, device = Source(args.model, args.config), choose_device(args.device)
@@ -47,9 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         pipe = load(source, device, choose_dtype(args.dtype, device))
     except OptionError as error:
         parser.exit(1, f"error: {error}\n")
-    initial = defaults.BUILT_IN if source.model == BUILT_IN else defaults.SD1
-    page = build_page(Sampler(pipe), source.model, initial)
-    # gradio 3 and gradio 6 both run one generation at a time by default
+    page = build_page(Sampler(pipe), source.model, DEFAULTS[source.model == BUILT_IN])
+    # gradio runs one generation at a time by default
     page.queue(max_size=MOST_WAITING)
     page.launch(server_name=args.host, server_port=args.port, share=False)
     return 0

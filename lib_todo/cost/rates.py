@@ -49,7 +49,7 @@ def typical(device_type: str) -> tuple[Rates, Rates]:
 
     On CPUs an operation in attention takes one to three times as long as one in a matrix product.
     Of GPUs the first is faster than most programs that launch its kernels, the second slower. All
-    of docs/performance*.json lies between the two, which tests/unit/cost/test_speedup.py checks.
+    of docs/measurements lies between the two, which tests/unit/cost/test_speedup.py checks.
     """
     if device_type == "cpu":
         return Rates(50e9, {64: 50e9}, 1e9, 0, 4), Rates(50e9, {64: 50e9 / 3}, 1e9, 0, 4)

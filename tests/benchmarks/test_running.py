@@ -1,4 +1,4 @@
-"""Rounds, ratios and peaks; the results file; the command line; methods that fail or join later."""
+"""Rounds, ratios and peaks; the results file; the command line; methods that fail."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import itertools
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,11 @@ pytest.importorskip("scipy", reason="needs requirements/bench.txt")
 
 from benchmarks.arguments import parse
 from benchmarks.models.checkpoint import digest_of
-from benchmarks.parts import overhead
+from benchmarks.parts import overhead, quality
 from benchmarks.running.bench import Bench
 from benchmarks.running.store import OtherConditionsError, Store
-from benchmarks.running.timing import Spread, next_round, peak_bytes, ratio
+from benchmarks.running.timing import Spread, ratio
+from comparison.measuring import peak_bytes
 
 KEY = ("unet", "diffusers", "SD 1.x", "1024")
 
@@ -51,16 +53,14 @@ def test_a_peer_that_fails_is_noted_and_the_rest_is_measured(bench: Bench) -> No
     assert (dense.calls, peer.calls) == (3, 1)
     bench.memory(KEY, methods)
     assert list(bench.store.seconds(*KEY, "dense")) == ["1", "2"]
-    notes = {
-        " | ".join((*KEY, "HyperTile", what)): "RuntimeError: its own trouble"
-        for what in ("time", "memory")
-    }
-    assert bench.store.left_out() == notes
-    # measured, the one note goes and the other stays
+    note = " | ".join((*KEY, "HyperTile"))
+    assert bench.store.data["notes"] == {note: "RuntimeError: its own trouble"}
+    # once it works, the group is measured anew, and then not again
     peer.fails = False
-    bench.interleave(KEY, methods)
-    assert (dense.calls, peer.calls) == (4, 5)
-    assert list(bench.store.left_out()) == [" | ".join((*KEY, "HyperTile", "memory"))]
+    for _ in range(2):
+        bench.interleave(KEY, methods)
+        assert (dense.calls, peer.calls) == (7, 5)
+    assert bench.store.data["notes"] == {}
 
 
 def test_what_is_ours_and_what_stays_on_a_model_is_raised(bench: Bench) -> None:
@@ -75,38 +75,36 @@ def test_too_little_memory_is_noted_of_any_method(bench: Bench) -> None:
         return torch.empty(1 << 55, dtype=torch.uint8)
 
     bench.interleave(KEY, {"dense": lambda: contextlib.nullcontext(huge)})
-    (note,) = bench.store.left_out().values()
+    (note,) = bench.store.data["notes"].values()
     assert "allocate memory" in note
 
 
-def test_what_joins_later_has_rounds_of_its_own_and_then_common_ones(bench: Bench) -> None:
-    bench.interleave(KEY, {"dense": Held})
-    methods = {"dense": Held, "ToDo": Held}
-    bench.interleave(KEY, methods)
-    assert list(bench.store.seconds(*KEY, "dense")) == ["1", "2"]
-    assert list(bench.store.seconds(*KEY, "ToDo")) == ["3", "4"]
-    dataclasses.replace(bench, rounds=3).interleave(KEY, methods)
-    assert list(bench.store.seconds(*KEY, "dense")) == ["1", "2", "5"]
-    assert list(bench.store.seconds(*KEY, "ToDo")) == ["3", "4", "5"]
-
-
 def test_seeds_go_on_where_the_last_method_stopped(bench: Bench) -> None:
-    points = {"a": {"mse": [1.0, 2.0]}, "b": {"mse": [3.0]}}
-    for seed, add in bench.each_seed(("quality", "256"), points, ("mse",), 3):
-        for name in points:
-            add(name, {"mse": 10.0 * seed})
-    assert points == {"a": {"mse": [1.0, 2.0, 20.0]}, "b": {"mse": [3.0, 10.0, 20.0]}}
+    """A seed's latents are the seed, plus one by a method."""
+    added = 0.0
+
+    @contextlib.contextmanager
+    def method():
+        nonlocal added
+        added = 1.0
+        yield
+        added = 0.0
+
+    measure = partial(
+        quality._measure,
+        bench,
+        ("quality", "256"),
+        draw=lambda seed: torch.tensor([seed + added]),
+        figures=lambda latents, dense: {"latent_mse": float(latents + dense)},
+    )
+    measure(methods={"dense": contextlib.nullcontext, "a": method}, seeds=2)
+    measure(methods={"a": method, "b": method}, seeds=3)
+    points = bench.store.under("quality", "256")
+    assert points == {(name,): {"latent_mse": [1.0, 3.0, 5.0]} for name in "ab"}
+    dataclasses.replace(bench, deadline=0)
     bench.deadline = 0
-    assert list(bench.each_seed(("quality", "256"), points, ("mse",), 9)) == []
-
-
-def test_rounds_go_to_those_with_the_fewest_in_an_order_that_changes() -> None:
-    assert next_round({"a": 1, "b": 2}, rounds=2, seed=0) == ["a"]
-    assert next_round({"a": 2, "b": 2}, rounds=2, seed=0) == []
-    names = [str(index) for index in range(6)]
-    orders = [next_round(dict.fromkeys(names, n), rounds=9, seed=0) for n in range(8)]
-    assert {tuple(sorted(order)) for order in orders} == {tuple(names)}
-    assert len(set(map(tuple, orders))) > 1
+    measure(methods={"a": method}, seeds=9)
+    assert len(points["a",]["latent_mse"]) == 3
 
 
 def test_ratios_are_taken_round_by_round() -> None:
@@ -146,20 +144,10 @@ def test_a_run_goes_on_from_its_file_under_the_same_conditions_only(store: Store
     assert again.conditions("quality") == {"native": 128}
 
 
-def test_a_note_is_shown_until_there_is_such_a_point(store: Store) -> None:
-    for name in ("diffusers | SD 1.x | ToMe 0.5", "diffusers | SDXL", "generation | WebUI"):
-        store.note(name, "why")
-    store.seconds("unet", "diffusers", "SDXL", "1024", "dense")["1"] = 1.0
-    store.seconds("unet", "diffusers", "SD 1.x", "1024", "dense")["1"] = 1.0
-    store.point("unet", "ldm", "SD 1.x", "1024", "ToMe 0.5")["peak_bytes"] = 1
-    assert list(store.left_out()) == ["diffusers | SD 1.x | ToMe 0.5", "generation | WebUI"]
-
-
 def test_groups_are_in_the_order_of_their_numbers(store: Store) -> None:
-    found = [("8 heads of 160", "64"), ("8 heads of 40", "128"), ("8 heads of 40", "96")]
-    for heads, side in found:
-        store.seconds("layer", heads, "flash", side, "dense")["1"] = 1.0
-    assert [(key[0], key[2]) for key in store.groups("layer")] == [found[2], found[1], found[0]]
+    for side in ("1024", "512", "96"):
+        store.seconds("unet", "diffusers", "SDXL", side, "dense")["1"] = 1.0
+    assert [side for *_, side in store.groups("unet")] == ["96", "512", "1024"]
 
 
 def test_overhead_compares_the_rounds_that_both_have(store: Store) -> None:
@@ -183,13 +171,11 @@ def test_a_checkpoint_is_told_by_its_weights(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("--quick --docs page.md", "--docs with --quick: the numbers of --quick mean nothing"),
         ("--quick --parts report", "--parts report with --quick: --quick always measures"),
         ("--parts report", "results.json; measure first"),
-        ("--variants ToMe", "--variants 'ToMe': at these enlargements one of ToDo nearest,"),
         ("--enlargements 1 2", "--enlargements 1: nothing is pooled below 2"),
         ("--clock kernels --device cpu", "--device cpu: it is for a GPU of CUDA"),
-        ("--threshold 0", "--threshold 0: ToDo: threshold = 0 is not allowed"),
+        ("--checkpoint /tmp", "--checkpoint /tmp: not a diffusers folder"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
@@ -205,8 +191,5 @@ def test_quick_has_a_folder_of_its_own_and_begins_anew(tmp_path: Path) -> None:
     gone.parent.mkdir()
     for path in (kept, gone):
         path.write_text("{}")
-    assert parse(["--parts", "report", "--out", str(tmp_path)]).parts == ["report"]
-    args = parse(["--quick", "--out", str(tmp_path)])
-    assert (args.rounds, args.sizes, args.architectures) == (1, [256], ["narrow"])
-    assert args.out == gone.parent
+    assert parse(["--quick", "--out", str(tmp_path)]).out == gone.parent
     assert (kept.exists(), gone.exists()) == (True, False)

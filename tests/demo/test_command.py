@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -14,7 +15,7 @@ pytest.importorskip("rich", reason="needs requirements/demo.txt")
 from comparison.loading import Source, choose_dtype, load
 from demo import options
 from demo.__main__ import main
-from demo.methods import Baseline, ToDo, ToMe
+from demo.methods import tome_options
 from lib_todo import Settings
 from lib_todo.settings import PRESETS
 
@@ -43,20 +44,21 @@ def test_the_papers_sizes(tiny_model: Path, side: int, factor: int, ratio: float
     line = f"--model {tiny_model} --paper-size {side}"
     parsed = parse(line)
     assert parsed.recipe.size == (side, side)
-    assert parsed.methods(64, (side // 8, side // 8)) == [
-        Baseline(),
-        ToDo(Settings(factor=factor, deep_factor=1, threshold=64, phase="fixed")),
-        ToMe(ratio),
-    ]
+    baseline, todo, tome = parsed.methods(64, (side // 8, side // 8))
+    assert (baseline.name, baseline.settings) == ("baseline", {})
+    paper = Settings(factor=factor, deep_factor=1, threshold=64, phase="fixed")
+    assert todo.settings == dataclasses.asdict(paper)
+    assert tome.settings == tome_options(ratio)
     given = parse(f"{line} --todo-factor 5 --width 512")
     assert given.recipe.size == (512, side)
-    assert given.methods(64, (256, 128))[1].todo.factor == 5
+    assert given.methods(64, (256, 128))[1].settings["factor"] == 5
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_is_a_base_for_the_models_own_grid(name: str) -> None:
     todo = parse(f"--todo-preset {name} --todo-end 0.5").methods(16, (64, 64))[1]
-    assert todo.todo == Settings.from_preset(name, native_grid=16, end=0.5)
+    wanted = Settings.from_preset(name, native_grid=16, end=0.5)
+    assert todo.settings == dataclasses.asdict(wanted)
 
 
 @pytest.mark.parametrize(
@@ -89,10 +91,7 @@ def test_bad_options(line: str, message: str, capsys: pytest.CaptureFixture[str]
 
 
 def test_it_makes_and_compares_pictures(
-    tiny_model: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     words = ["--prompt", "a “fox”", "--negative-prompt", "blur", "--output", str(tmp_path)]
@@ -119,10 +118,7 @@ def test_it_makes_and_compares_pictures(
 
 
 def test_what_cannot_be_loaded_or_is_interrupted_writes_nothing(
-    tiny_model: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt

@@ -19,7 +19,7 @@ from comparison.loading import largest_grid, native_grid
 from comparison.measuring import KeyCounter, LevelKeys
 from comparison.recipe import Recipe
 from demo.compare import Result, compare
-from demo.methods import ToDo, ToMe, make_methods
+from demo.methods import make_methods, tome_options
 from lib_todo import Settings
 
 RECIPE = Recipe(
@@ -60,9 +60,9 @@ def test_keys_and_figures(results: list[Result]) -> None:
         LevelKeys(192, 3, (48 + 24) / 2),
         LevelKeys(48, 4, (48 + 12) / 2),
     ]
-    assert todo.runs[0].report["steps"] == {"pooled": 2, "seen": 2}
-    assert todo.runs[0].report_line.startswith("ToDo: 192 → 24, 48 → 12 keys")
-    assert [each.largest_level for each in (baseline, tome)] == [(192, 192), (192, 48)]
+    assert todo.runs[0].report.steps == (2, 2)
+    assert todo.report_line.startswith("ToDo: 192 → 24, 48 → 12 keys")
+    assert [each.largest_level.keys for each in (baseline, tome)] == [192, 48]
     for result in results:
         first, second = (run.image.tobytes() for run in result.runs)
         assert first == second
@@ -92,9 +92,10 @@ def test_the_pipeline_is_as_before_also_when_stopped(sampler: Any) -> None:
 def test_a_window_shows_in_the_keys_and_without_a_baseline_nothing_is_compared(
     sampler: Any,
 ) -> None:
-    half = ToDo(Settings(threshold=8, factor=2, end=0.5))
+    half = Settings(threshold=8, factor=2, end=0.5)
     recipe = dataclasses.replace(RECIPE, first=None)
-    (result,) = compare(sampler, recipe, [half], 1, lambda *_: None)
+    methods = make_methods(["todo"], half, {}, 8, (12, 16))
+    (result,) = compare(sampler, recipe, methods, 1, lambda *_: None)
     assert result.runs[0].levels[0] == LevelKeys(192, 3, (192 + 48) / 2)
     assert (result.to_dict()["speedup"], result.psnr) == ({"step": None, "total": None}, None)
 
@@ -114,43 +115,36 @@ def test_grids(sampler: Any) -> None:
 def test_tome_merges_what_todo_leaves_out_and_its_stride_reaches_the_ratio() -> None:
     # balanced goes half as far again as the paper: 6 at four times the size
     (tome,) = make_methods(["tome"], Settings(threshold=16), {}, 16, (64, 64))
-    assert (tome.ratio, tome.stride) == (0.9722, 6)
+    assert (tome.settings["ratio"], tome.settings["stride"]) == (0.9722, 6)
     for ratio, stride in {0: 2, 0.74: 2, 0.75: 2, 0.76: 3, 0.89: 3, 0.9375: 4}.items():
-        assert ToMe(ratio).stride == stride
-
-
-def picture(seed: int, width: int = 6, height: int = 5) -> Image.Image:
-    values = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return Image.fromarray(values)
-
-
-def energy_by_loops(image: Image.Image) -> float:
-    """The discrete Fourier transform written out."""
-    width, height = image.size
-    luma = {
-        (x, y): np.dot((0.299, 0.587, 0.114), image.getpixel((x, y))) / 255
-        for x in range(width)
-        for y in range(height)
-    }
-    energy = 0.0
-    for u in range(width):
-        for v in range(height):
-            # frequencies above a half stand for negative ones
-            fx, fy = (min(k, n - k) / n for k, n in ((u, width), (v, height)))
-            if math.hypot(fx, fy) > 0.25:
-                turns = {at: u * at[0] / width + v * at[1] / height for at in luma}
-                terms = (luma[at] * cmath.exp(-2j * cmath.pi * turns[at]) for at in luma)
-                energy += abs(sum(terms)) ** 2
-    return energy / (width * height)
+        assert tome_options(ratio)["stride"] == stride
 
 
 def test_metrics_by_loops() -> None:
-    a, b = picture(1), picture(2)
-    places = [(x, y, c) for x in range(6) for y in range(5) for c in range(3)]
-    errors = [((a.getpixel(at[:2])[at[2]] - b.getpixel(at[:2])[at[2]]) / 255) ** 2 for at in places]
-    wanted = sum(errors) / len(errors)
-    assert metrics.mean_squared_error(a, b) == pytest.approx(wanted)
-    assert metrics.psnr(a, b) == pytest.approx(10 * math.log10(1 / wanted))
+    """The mean over values, and the discrete Fourier transform of the brightness written out."""
+    a, b = (
+        np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8) for seed in (1, 2)
+    )
+    wanted = np.mean([((float(x) - float(y)) / 255) ** 2 for x, y in zip(a.flat, b.flat)])
+    first, second = map(Image.fromarray, (a, b))
+    assert metrics.mean_squared_error(first, second) == pytest.approx(wanted)
+    assert metrics.psnr(first, second) == pytest.approx(10 * math.log10(1 / wanted))
     wanted = energy_by_loops(a) / energy_by_loops(b)
-    assert metrics.high_frequency_ratio(a, b) == pytest.approx(wanted)
-    assert (metrics.psnr(a, a), metrics.high_frequency_ratio(a, a)) == (math.inf, 1)
+    assert metrics.high_frequency_ratio(first, second) == pytest.approx(wanted)
+    assert (metrics.psnr(first, first), metrics.high_frequency_ratio(first, first)) == (math.inf, 1)
+
+
+def energy_by_loops(image: np.ndarray) -> float:
+    luma = image @ (0.299, 0.587, 0.114) / 255
+    height, width = luma.shape
+    energy = 0.0
+    for v, u in np.ndindex(height, width):
+        # frequencies above a half stand for negative ones
+        fy, fx = (min(k, n - k) / n for k, n in ((v, height), (u, width)))
+        if math.hypot(fx, fy) > 0.25:
+            turns = [u * x / width + v * y / height for y, x in np.ndindex(height, width)]
+            terms = (
+                value * cmath.exp(-2j * cmath.pi * turn) for value, turn in zip(luma.flat, turns)
+            )
+            energy += abs(sum(terms)) ** 2
+    return energy

@@ -28,7 +28,7 @@ from lib_todo.plan import LEAD_IN, latent_grid, with_papers_factors
 from lib_todo.settings import PRESETS, Settings
 
 SD15, SDXL = SHAPES["SD 1.x"], SHAPES["SDXL"]
-DOCS = Path(__file__).parents[3] / "docs"
+MEASUREMENTS = Path(__file__).parents[3] / "docs" / "measurements"
 # a clock's own error, seen where nothing is pooled
 NOISE = 0.05
 
@@ -38,8 +38,8 @@ def rates(attention: float = 1e11, launch: float = 0) -> Rates:
 
 
 def measured() -> Iterator[Any]:
-    """Every speed-up of a preset in docs/performance*.json, by the rounds that are not marked."""
-    for path in sorted(DOCS.glob("performance*.json")):
+    """Every speed-up of a preset in docs/measurements, by the rounds that are not marked."""
+    for path in sorted(MEASUREMENTS.glob("*.json")):
         found = json.loads(path.read_text())
         device = "cpu" if found["machine"]["device"] == "CPU" else "cuda"
         for name, point in found["points"].items():
@@ -87,9 +87,9 @@ def test_all_that_was_measured_lies_in_the_range_without_a_measurement(
 
 def test_both_files_of_the_presets_are_among_them() -> None:
     names = " ".join(str(case.id) for case in MEASURED)
-    assert names.count("performance-gpu unet") == 18
-    assert names.count("performance-gpu pass") >= 14
-    assert names.count("performance-presets unet") >= 14
+    assert names.count("gpu unet") == 18
+    assert names.count("gpu pass") >= 14
+    assert names.count("presets unet") >= 14
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])

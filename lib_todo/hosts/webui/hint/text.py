@@ -32,7 +32,7 @@ WAITS = (
     "torch.compile gains more"
 )
 # how much each preset changes the picture, beside the paper's; by how many times the trained side
-# the picture is (docs/performance.md)
+# the picture is (docs/measurements)
 CHANGES = {
     2: {"close": 0.05, "balanced": 0.50, "fast": 0.82, "paper": 1},
     3: {"close": 0.10, "balanced": 0.42, "fast": 0.49, "paper": 1},
