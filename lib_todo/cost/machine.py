@@ -15,8 +15,7 @@ from typing import Any
 import torch
 
 from . import rates
-from .rates import Rates
-from .workloads import Attend, fused_attention
+from .rates import Attend, Rates, fused_attention
 
 log = logging.getLogger(__name__)
 

@@ -1,21 +1,31 @@
-"""How fast a machine runs a U-Net's operations: measured, or for a range where it was not."""
+"""How fast a machine runs a U-Net's operations: measured, or for a range where it was not.
+
+The shapes that are measured are a real U-Net's: on a CPU SD 1.x's at 768 pixels, where each takes
+some tenths of a second; larger on a GPU, so that a kernel takes longer than Python needs to launch
+it.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
-
-from . import workloads
-from .workloads import Attend, Workload
+import torch.nn.functional as F
+from torch import nn
 
 ROUNDS = 3
 # channels per head: SD 1.x's three levels, and SDXL's and SD 2.x's everywhere
 HEAD_WIDTHS = (40, 64, 80, 160)
+HEADS = 8
+
+# a call, and its number of operations or bytes
+Workload = tuple[Callable[[], Any], int]
+# tokens as [batch, tokens, channels] and a number of heads; what comes out is not looked at
+Attend = Callable[[torch.Tensor, int], Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,44 +67,105 @@ def typical(device_type: str) -> tuple[Rates, Rates]:
     return fast, Rates(40e12, {40: 25e12, 64: 40e12}, 0.8e12, 0, 2)
 
 
-def measure(
-    device: torch.device, dtype: torch.dtype, attend: Attend = workloads.fused_attention
-) -> Rates:
+def fused_attention(tokens: torch.Tensor, heads: int) -> torch.Tensor:
+    """PyTorch's own choice of a kernel."""
+    # laid out in memory as in U-Nets: heads next to each other within a token
+    split = tokens.unflatten(2, (heads, -1)).transpose(1, 2)
+    return F.scaled_dot_product_attention(split, split, split)
+
+
+def measure(device: torch.device, dtype: torch.dtype, attend: Attend = fused_attention) -> Rates:
     """Measure the rates: about a second on a GPU, several on a CPU.
 
     Args:
         device: where.
         dtype: the precision.
-        attend: the host's attention, see workloads.attention.
+        attend: the host's attention, if it has one of its own.
     """
-    like = {"device": device, "dtype": dtype}
+    like, side = {"device": device, "dtype": dtype}, _side(device)
+    rows = side**2
+    linear = (
+        (rows, 320, 2560),
+        (rows, 1280, 320),
+        (rows // 4, 640, 640),
+        (rows // 16, 1280, 10240),
+    )
+    convolved = ((side, 320), (side // 2, 640), (side // 4, 1280))
+    moved = ((side, 320), (side // 2, 640))
     with torch.inference_mode():
+        products = [_linear(*size, **like) for size in linear]
+        products += [_convolution(*size, **like) for size in convolved]
         return Rates(
-            products=_rate([*workloads.linear(**like), *workloads.convolution(**like)], device),
+            products=_rate(products, device),
             attention={
-                width: _rate(workloads.attention(width, attend, **like), device)
+                width: _rate([_attention(rows * 4 // 9, width, attend, **like)], device)
                 for width in HEAD_WIDTHS
             },
-            bytes=_rate(workloads.moves(**like), device),
+            bytes=_rate([_moves(*size, **like) for size in moved], device),
             launch=0 if device.type == "cpu" else _launch(**like),
             itemsize=torch.empty(0, dtype=dtype).element_size(),
         )
 
 
-def _rate(work: Sequence[Workload], device: torch.device) -> float:
+def _side(device: torch.device) -> int:
+    """Of the largest grid, in tokens."""
+    return 96 if device.type == "cpu" else 192
+
+
+def _linear(rows: int, inputs: int, outputs: int, **like: Any) -> Workload:
+    x = torch.randn(rows, inputs, **like)
+    weight, bias = torch.randn(outputs, inputs, **like), torch.randn(outputs, **like)
+    return lambda: F.linear(x, weight, bias), 2 * rows * inputs * outputs
+
+
+def _convolution(side: int, channels: int, **like: Any) -> Workload:
+    x = torch.randn(1, channels, side, side, **like)
+    weight, bias = torch.randn(channels, channels, 3, 3, **like), torch.randn(channels, **like)
+    return lambda: F.conv2d(x, weight, bias, padding=1), 2 * 9 * side**2 * channels**2
+
+
+def _attention(count: int, head_width: int, attend: Attend, **like: Any) -> Workload:
+    tokens = torch.randn(1, count, HEADS * head_width, **like)
+    return lambda: attend(tokens, HEADS), 4 * count**2 * HEADS * head_width
+
+
+def _moves(side: int, channels: int, **like: Any) -> Workload:
+    """One elementwise operation of each kind that the cost model counts, and their bytes."""
+    image = torch.randn(1, channels, side, side, **like)
+    tokens = torch.randn(1, side * side, channels, **like)
+    wide = torch.randn(1, side * side, 8 * channels, **like)
+
     def run() -> None:
-        for call, _ in work:
+        F.silu(F.group_norm(image, 32)) + image
+        F.layer_norm(tokens, (channels,)) + tokens
+        left, right = wide.chunk(2, dim=-1)
+        left * F.gelu(right)
+
+    passes = 3 + 2 + 3 + 3 + 3 + 20
+    return run, passes * image.numel() * image.element_size()
+
+
+def _rate(work: Iterable[Workload], device: torch.device) -> float:
+    calls, amounts = zip(*work)
+
+    def run() -> None:
+        for call in calls:
             call()
 
     run()
-    return sum(amount for _, amount in work) / _seconds(run, device, ROUNDS)
+    return sum(amounts) / _seconds(run, device, ROUNDS)
 
 
 def _launch(**like: Any) -> float:
-    """Seconds of Python for one operation as the cost model counts them."""
-    call, operations = workloads.launching(**like)
-    call()
-    return _seconds(call, like["device"], 10 * ROUNDS, waits=False) / operations
+    """Seconds of Python for one operation as the cost model counts them.
+
+    Measured by a layer so small that only Python counts. On a CPU, ldm's U-Net took 64 µs for each
+    operation that cost.unet counts, and this layer 200 µs: as long as three.
+    """
+    layer = nn.TransformerEncoderLayer(32, 4, 128, dropout=0, batch_first=True, **like)
+    tokens = torch.randn(2, 16, 32, **like)
+    layer(tokens)
+    return _seconds(lambda: layer(tokens), like["device"], 10 * ROUNDS, waits=False) / 3
 
 
 def _seconds(

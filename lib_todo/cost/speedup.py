@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from ..plan import LEAD_IN, Grid, settings_for_sampler, with_papers_factors
+from ..plan import LEAD_IN, Grid, latent_grid, settings_for_sampler, with_papers_factors
 from ..settings import Settings
-from .architectures import UNetShape
+from .architectures import UNetShape, shape_of_unet
+from .machine import Machine
 from .rates import Rates
-from .unet import ATTENTION, pooled_levels, unet_operations
+from .unet import pooled_levels, work
 
 # the least and the greatest to expect; the same number on a machine that was measured
 Range = tuple[float, float]
@@ -24,30 +23,6 @@ class Stage(NamedTuple):
 
     settings: Settings
     share: float
-
-
-class _Work(NamedTuple):
-    products: int
-    attention: Mapping[int, int]
-    bytes: int
-    operations: int
-
-
-@functools.lru_cache(maxsize=256)
-def _work(
-    shape: UNetShape, latent: Grid, settings: Settings | None, batch: int, itemsize: int
-) -> _Work:
-    attention: Counter[int] = Counter()
-    products = moved = 0
-    operations = unet_operations(shape, latent, settings, batch, itemsize)
-    for operation in operations:
-        if operation.kind == ATTENTION:
-            attention[shape.head_width(operation.channels)] += operation.flops
-        elif operation.flops:
-            products += operation.flops
-        else:
-            moved += operation.bytes
-    return _Work(products, attention, moved, len(operations))
 
 
 def seconds(
@@ -62,11 +37,12 @@ def seconds(
         rates: the machine's.
         images: the batch; each with and without the prompt.
     """
-    work = _work(shape, latent, settings, 2 * images, rates.itemsize)
-    in_attention = sum(flops / rates.attention_of(w) for w, flops in work.attention.items())
+    of_one, batch = work(shape, latent, settings), 2 * images
+    in_attention = sum(flops / rates.attention_of(w) for w, flops in of_one.attention.items())
+    moving = rates.itemsize * of_one.moved / rates.bytes
     return (
-        work.products / rates.products + in_attention + work.bytes / rates.bytes,
-        work.operations * rates.launch,
+        batch * (of_one.products / rates.products + in_attention + moving),
+        of_one.operations * rates.launch,
     )
 
 
@@ -132,11 +108,45 @@ def waits_for_python(
     shape: UNetShape, latent: Grid, settings: Settings, rates: Rates, images: int = 1
 ) -> bool:
     """Whether the work of an evaluation is done before Python has launched it."""
-    work, launching = seconds(shape, latent, settings, rates, images)
-    return launching > work
+    working, launching = seconds(shape, latent, settings, rates, images)
+    return launching > working
 
 
 def in_words(found: Range) -> str:
     """`1.32 to 1.61`, or `1.32` where both are the same to two digits."""
     low, high = (f"{number:.2f}" for number in found)
     return low if low == high else f"{low} to {high}"
+
+
+def predict(
+    model: Any,
+    width: int,
+    height: int,
+    settings: Settings | None = None,
+    *,
+    images: int = 1,
+    sampler: str | None = None,
+) -> Range:
+    """The least and the greatest speed-up to expect of a pass over pictures of this size.
+
+    On a GPU the first call measures it, which takes about a second; then both are the same.
+
+    Args:
+        model: a pipeline of diffusers, or a U-Net of diffusers or ldm, on its device.
+        width, height: in pixels.
+        settings: what is pooled; the defaults without it.
+        images: the batch; each with and without the prompt.
+        sampler: its name or its scheduler's class's, some of which take the paper's factors; the
+            pipeline's own without it. Where it is not known, they are the paper's.
+    """
+    unet = getattr(model, "unet", model)
+    if sampler is None and hasattr(model, "scheduler"):
+        sampler = type(model.scheduler).__name__
+    shape, latent = shape_of_unet(unet), latent_grid(width, height)
+    pooled = stages(shape, latent, settings or Settings(), sampler) if shape else []
+    if shape is None or not pooled:
+        return ONE
+    weight = next(unet.parameters())
+    machine = Machine(weight.device, weight.dtype)
+    machine.measure_once()
+    return of_pass(shape, latent, pooled, machine.candidates(), images)

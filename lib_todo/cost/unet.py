@@ -1,26 +1,19 @@
-"""What one call of a whole U-Net costs: every operation's count of FLOPs and bytes, by size.
+"""What one call of a whole U-Net costs: its operations, counted by size.
 
 The FLOPs of matrix products, convolutions and attention are exact, with a multiply-add counted as
-two. So are their bytes, if operands are read once and results written once. The bytes of
-everything else, kind "elementwise", are estimated from the number of times that plain PyTorch
-passes over the activations.
+two. What everything else moves is estimated from the number of times that plain PyTorch passes over
+the activations.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 import math
-from collections.abc import Iterator
+from collections import Counter
 
 from ..plan import Grid, layer_factor, level_grid, pooled_grid
 from ..settings import Settings
 from .architectures import UNetShape
-
-CONVOLUTION = "convolution"
-LINEAR = "linear"
-ATTENTION = "attention"
-ELEMENTWISE = "elementwise"
-KINDS = (CONVOLUTION, LINEAR, ATTENTION, ELEMENTWISE)
 
 LATENT_CHANNELS = 4
 PROMPT_TOKENS = 77
@@ -33,143 +26,107 @@ BLOCK_PASSES = 38  # three layer norms 9, three residuals 9, the gated activatio
 CONCATENATION_PASSES = 2
 
 
-@dataclasses.dataclass(frozen=True)
-class Operation:
-    """One operation of the U-Net: its kind (one of KINDS), FLOPs, and bytes read and written.
+class Work:
+    """The work of one call of a U-Net for one latent.
 
-    `channels` is the width of an attention, whose rate depends on it; 0 elsewhere.
+    Attributes:
+        products: FLOPs of matrix products and convolutions.
+        attention: FLOPs of attention, by channels per head.
+        moved: numbers that elementwise operations read and write.
+        operations: how many operations there are.
     """
 
-    kind: str
-    flops: int
-    bytes: int
-    channels: int = 0
+    def __init__(self, shape: UNetShape, latent: Grid, settings: Settings | None) -> None:
+        self.products = self.moved = self.operations = 0
+        self.attention: Counter[int] = Counter()
+        self._shape = shape
+        grids, factors = _grids(shape, latent), pooled_levels(shape, latent, settings)
+        self._sizes = [math.prod(grid) for grid in grids]
+        self._keys = [math.prod(pooled_grid(*level)) for level in zip(grids, factors)]
+        self._count()
 
+    def _product(self, rows: int, inputs: int, outputs: int) -> None:
+        self.products += 2 * rows * inputs * outputs
+        self.operations += 1
 
-@dataclasses.dataclass(frozen=True)
-class _Counter:
-    """Counts operations for one shape, latent and batch."""
+    def _convolution(self, size: int, inputs: int, outputs: int) -> None:
+        """A 3×3 one with `size` results."""
+        self._product(size, 9 * inputs, outputs)
 
-    shape: UNetShape
-    grids: tuple[Grid, ...]
-    factors: tuple[float, ...]
-    batch: int
-    itemsize: int
+    def _elementwise(self, passes: int, size: int, channels: int) -> None:
+        self.moved += passes * size * channels
+        self.operations += 1
 
-    def linear(self, rows: int, inputs: int, outputs: int, bias: bool = True) -> Operation:
-        rows *= self.batch
-        numbers = rows * inputs + inputs * outputs + bias * outputs + rows * outputs
-        return Operation(LINEAR, 2 * rows * inputs * outputs, self.itemsize * numbers)
+    def _attention(self, queries: int, keys: int, channels: int, context_width: int) -> None:
+        self._product(queries, channels, channels)
+        self._product(keys, context_width, channels)
+        self._product(keys, context_width, channels)
+        self.attention[self._shape.head_width(channels)] += 4 * queries * keys * channels
+        self.operations += 1
+        self._product(queries, channels, channels)
 
-    def convolution(self, source: int, size: int, inputs: int, outputs: int) -> Operation:
-        """A 3×3 one from `source` to `size` positions."""
-        weights = 9 * inputs * outputs
-        numbers = self.batch * (source * inputs + size * outputs) + weights + outputs
-        return Operation(CONVOLUTION, 2 * self.batch * size * weights, self.itemsize * numbers)
-
-    def attention(self, queries: int, keys: int, channels: int) -> Operation:
-        flops = 4 * self.batch * queries * keys * channels
-        numbers = 2 * self.batch * (queries + keys) * channels
-        return Operation(ATTENTION, flops, self.itemsize * numbers, channels)
-
-    def elementwise(self, passes: int, size: int, channels: int) -> Operation:
-        return Operation(ELEMENTWISE, 0, self.itemsize * self.batch * passes * size * channels)
-
-    def size(self, level: int) -> int:
-        return math.prod(self.grids[level])
-
-    def keys(self, level: int) -> int:
-        """The self-attention keys that the settings leave at a level."""
-        return math.prod(pooled_grid(self.grids[level], self.factors[level]))
-
-    def residual(self, level: int, inputs: int, outputs: int) -> Iterator[Operation]:
-        size = self.size(level)
-        yield self.convolution(size, size, inputs, outputs)
-        yield self.linear(1, 4 * self.shape.channels[0], outputs)
-        yield self.convolution(size, size, outputs, outputs)
+    def _residual(self, level: int, inputs: int, outputs: int) -> None:
+        size = self._sizes[level]
+        self._convolution(size, inputs, outputs)
+        self._product(1, 4 * self._shape.channels[0], outputs)
+        self._convolution(size, outputs, outputs)
         if inputs != outputs:
-            yield self.linear(size, inputs, outputs)
-        yield self.elementwise(RESIDUAL_IN_PASSES, size, inputs)
-        yield self.elementwise(RESIDUAL_OUT_PASSES, size, outputs)
+            self._product(size, inputs, outputs)
+        self._elementwise(RESIDUAL_IN_PASSES, size, inputs)
+        self._elementwise(RESIDUAL_OUT_PASSES, size, outputs)
 
-    def transformer(self, level: int, depth: int) -> Iterator[Operation]:
-        size, channels = self.size(level), self.shape.channels[level]
+    def _transformer(self, level: int, depth: int) -> None:
+        size, channels = self._sizes[level], self._shape.channels[level]
         if not depth:
             return
-        yield self.linear(size, channels, channels)
+        self._product(size, channels, channels)
         for _ in range(depth):
-            yield from self.attention_layer(size, self.keys(level), channels, channels)
-            yield from self.attention_layer(size, PROMPT_TOKENS, channels, self.shape.context_width)
-            yield self.linear(size, channels, 8 * channels)
-            yield self.linear(size, 4 * channels, channels)
-            yield self.elementwise(BLOCK_PASSES, size, channels)
-        yield self.linear(size, channels, channels)
-        yield self.elementwise(TRANSFORMER_PASSES, size, channels)
+            self._attention(size, self._keys[level], channels, channels)
+            self._attention(size, PROMPT_TOKENS, channels, self._shape.context_width)
+            self._product(size, channels, 8 * channels)
+            self._product(size, 4 * channels, channels)
+            self._elementwise(BLOCK_PASSES, size, channels)
+        self._product(size, channels, channels)
+        self._elementwise(TRANSFORMER_PASSES, size, channels)
 
-    def attention_layer(
-        self, queries: int, keys: int, channels: int, context_width: int
-    ) -> Iterator[Operation]:
-        yield self.linear(queries, channels, channels, bias=False)
-        yield self.linear(keys, context_width, channels, bias=False)
-        yield self.linear(keys, context_width, channels, bias=False)
-        yield self.attention(queries, keys, channels)
-        yield self.linear(queries, channels, channels)
-
-    def embeddings(self) -> Iterator[Operation]:
-        first = self.shape.channels[0]
-        for width in filter(None, (first, self.shape.vector_width)):
-            yield self.linear(1, width, 4 * first)
-            yield self.linear(1, 4 * first, 4 * first)
-
-    def operations(self) -> Iterator[Operation]:
-        channels, depths = self.shape.channels, self.shape.depths
-        deepest = len(channels) - 1
-        yield from self.embeddings()
-        yield self.convolution(self.size(0), self.size(0), LATENT_CHANNELS, channels[0])
-        skips, width = [channels[0]], channels[0]
+    def _count(self) -> None:
+        sizes, channels, depths = self._sizes, self._shape.channels, self._shape.depths
+        width, deepest = channels[0], len(channels) - 1
+        # of the time, and with SDXL of the size and the pooled prompt
+        for inputs in filter(None, (width, self._shape.vector_width)):
+            self._product(1, inputs, 4 * width)
+            self._product(1, 4 * width, 4 * width)
+        self._convolution(sizes[0], LATENT_CHANNELS, width)
+        skips = [width]
         for level, outputs in enumerate(channels):
             for _ in range(2):
-                yield from self.residual(level, width, outputs)
-                yield from self.transformer(level, depths[level])
+                self._residual(level, width, outputs)
+                self._transformer(level, depths[level])
                 width = outputs
                 skips.append(width)
             if level < deepest:
-                yield self.convolution(self.size(level), self.size(level + 1), width, width)
+                self._convolution(sizes[level + 1], width, width)
                 skips.append(width)
-        yield from self.residual(deepest, width, width)
-        yield from self.transformer(deepest, self.shape.middle_depth)
-        yield from self.residual(deepest, width, width)
+        self._residual(deepest, width, width)
+        self._transformer(deepest, self._shape.middle_depth)
+        self._residual(deepest, width, width)
         for level in range(deepest, -1, -1):
             for _ in range(3):
                 joined = width + skips.pop()
-                yield self.elementwise(CONCATENATION_PASSES, self.size(level), joined)
-                yield from self.residual(level, joined, channels[level])
-                yield from self.transformer(level, depths[level])
+                self._elementwise(CONCATENATION_PASSES, sizes[level], joined)
+                self._residual(level, joined, channels[level])
+                self._transformer(level, depths[level])
                 width = channels[level]
             if level:
-                yield self.convolution(self.size(level - 1), self.size(level - 1), width, width)
-        yield self.elementwise(RESIDUAL_IN_PASSES, self.size(0), width)
-        yield self.convolution(self.size(0), self.size(0), width, LATENT_CHANNELS)
+                self._convolution(sizes[level - 1], width, width)
+        self._elementwise(RESIDUAL_IN_PASSES, sizes[0], width)
+        self._convolution(sizes[0], width, LATENT_CHANNELS)
 
 
-def unet_operations(
-    shape: UNetShape,
-    latent: Grid,
-    settings: Settings | None = None,
-    batch: int = 1,
-    itemsize: int = 2,
-) -> list[Operation]:
-    """Every operation of one call of the U-Net.
-
-    Args:
-        shape: one of `architectures.SHAPES`.
-        latent: (height, width); an eighth of the image's pixels.
-        settings: what is pooled; None for dense.
-        batch: images in the call, two for each with classifier-free guidance.
-        itemsize: bytes of a number, 2 for half precision.
-    """
-    grids, factors = _grids(shape, latent), pooled_levels(shape, latent, settings)
-    return list(_Counter(shape, grids, factors, batch, itemsize).operations())
+@functools.lru_cache(maxsize=256)
+def work(shape: UNetShape, latent: Grid, settings: Settings | None) -> Work:
+    """The work of one call for a latent of (height, width); settings None: nothing is pooled."""
+    return Work(shape, latent, settings)
 
 
 def pooled_levels(shape: UNetShape, latent: Grid, settings: Settings | None) -> tuple[float, ...]:

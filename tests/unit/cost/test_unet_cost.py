@@ -1,10 +1,11 @@
-"""The cost model's counts against hooks on the real modules, on the meta device (no arithmetic)."""
+"""The cost model's counts against the real modules, on the meta device (no arithmetic)."""
 
 from __future__ import annotations
 
-import functools
 import math
+import types
 from collections import Counter
+from typing import Any
 
 import pytest
 import torch
@@ -13,13 +14,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.models.unets import CONFIGS, build_diffusers, inputs_for
 from lib_todo import Settings, token_downsampling
-from lib_todo.cost.architectures import SHAPES
-from lib_todo.cost.unet import ATTENTION, CONVOLUTION, ELEMENTWISE, LINEAR, unet_operations
+from lib_todo.cost.architectures import SHAPES, shape_of_unet
+from lib_todo.cost.unet import work
 from lib_todo.plan import layer_factor, level_grid, pooled_grid
 
-pytest.importorskip("diffusers")
+diffusers = pytest.importorskip("diffusers")
 
-BATCH, ITEMSIZE = 2, 4
+BATCH = 2
 CASES = [
     ((1024, 1024), None),
     ((1536, 1024), paper()),
@@ -32,61 +33,77 @@ def unet(request: pytest.FixtureRequest) -> tuple[str, torch.nn.Module]:
     return request.param, build_diffusers(request.param, torch.device("meta"))
 
 
-def call(name: str, model: torch.nn.Module, size: tuple[int, int], settings: Settings | None):
-    inputs = inputs_for(name, *size, batch=BATCH, device=torch.device("meta"))
-    with token_downsampling(settings or paper(enabled=False)) as report, torch.no_grad():
-        model(**inputs)
-    return report
-
-
-def bytes_of(module: torch.nn.Module, given: torch.Tensor, result: torch.Tensor) -> int:
-    tensors = [given, result, *module.parameters(recurse=False)]
-    return sum(tensor.numel() * ITEMSIZE for tensor in tensors)
-
-
 @pytest.mark.parametrize("size, settings", CASES)
 def test_the_whole_unet(unet, size: tuple[int, int], settings: Settings | None) -> None:
     name, model = unet
-    moved: Counter[str] = Counter()
-    shapes: Counter[tuple[int, int]] = Counter()
+    shape, latent = shape_of_unet(model), (size[1] // 8, size[0] // 8)
+    assert shape == SHAPES[name]
+    called: Counter[str] = Counter()
+    keys: Counter[tuple[int, int]] = Counter()
 
-    def on_product(times: int, module: torch.nn.Module, args: tuple, result: torch.Tensor) -> None:
-        is_3x3 = isinstance(module, torch.nn.Conv2d) and module.kernel_size == (3, 3)
-        moved[CONVOLUTION if is_3x3 else LINEAR] += times * bytes_of(module, args[0], result)
+    def on_call(module: torch.nn.Module, args: tuple) -> None:
+        called[type(module).__name__] += 1
 
     def on_keys(module: torch.nn.Module, args: tuple, result: torch.Tensor) -> None:
-        shapes[result.shape[1], result.shape[2]] += 1
+        keys[result.shape[1], result.shape[2]] += 1
 
-    hooks = []
-    for path, module in model.named_modules():
-        # a hook on the values keeps a layer from being pooled; they are as many as the keys
-        times = 2 if path.endswith("to_k") else 1
-        if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)) and not path.endswith("to_v"):
-            hooks.append(module.register_forward_hook(functools.partial(on_product, times)))
-        if path.endswith("attn1.to_k"):
-            hooks.append(module.register_forward_hook(on_keys))
+    hooks = [
+        module.register_forward_hook(on_keys)
+        if path.endswith("attn1.to_k")
+        else module.register_forward_pre_hook(on_call)
+        for path, module in model.named_modules()
+        # a hook on the values keeps a layer from being pooled
+        if not path.endswith("to_v")
+    ]
+    inputs = inputs_for(name, *size, batch=BATCH, device=torch.device("meta"))
     try:
-        with FlopCounterMode(display=False) as flops:
-            call(name, model, size, settings)
+        with (
+            FlopCounterMode(display=False) as flops,
+            token_downsampling(settings or paper(enabled=False)),
+            torch.no_grad(),
+        ):
+            model(**inputs)
     finally:
         for hook in hooks:
             hook.remove()
 
-    latent = (size[1] // 8, size[0] // 8)
-    counted = unet_operations(SHAPES[name], latent, settings, batch=BATCH, itemsize=ITEMSIZE)
-    assert sum(op.flops for op in counted) == flops.get_total_flops()
-    for kind in (CONVOLUTION, LINEAR):
-        assert sum(op.bytes for op in counted if op.kind == kind) == moved[kind]
-    assert all(op.bytes > 0 for op in counted)
+    counted = work(shape, latent, settings)
+    attention = counted.attention.total()
+    assert BATCH * (counted.products + attention) == flops.get_total_flops()
+
+    blocks, residuals = called["BasicTransformerBlock"], called["ResnetBlock2D"]
+    products = called["Conv2d"] + called["Linear"]
+    # the keys of attn1 and all values have no hook here; two attentions
+    products += blocks + 2 * blocks
+    # two of each residual block, one joins each of those on the way up, and one after the last
+    elementwise = 2 * residuals + 3 * len(shape.channels) + 1
+    elementwise += blocks + called["Transformer2DModel"]
+    assert counted.operations == products + 2 * blocks + elementwise
 
     # as many layers, with the keys that the rule leaves
     expected: Counter[tuple[int, int]] = Counter()
-    levels = SHAPES[name].levels
-    grids = [level_grid(latent, level.downscale) for level in levels]
-    for level, grid in zip(levels, grids):
+    grids = [level_grid(latent, level.downscale) for level in shape.levels]
+    for level, grid in zip(shape.levels, grids):
         factor = layer_factor(grid, grids[0], settings) if settings else 1
-        expected[math.prod(pooled_grid(grid, factor)), level.channels] += level.layers
-    assert shapes == expected
+        left = math.prod(pooled_grid(grid, factor))
+        expected[left, level.channels] += level.layers
+        # and as many attentions to the 77 tokens of the prompt
+        attention -= 4 * level.layers * math.prod(grid) * (left + 77) * level.channels
+    assert keys == expected
+    assert attention == 0
+
+
+def test_attention_is_counted_by_the_width_of_its_heads() -> None:
+    """SD 1.x has eight heads everywhere, the others heads of 64 channels."""
+    assert set(work(SHAPES["SD 1.x"], (64, 64), None).attention) == {40, 80, 160}
+    for name in ("SD 2.x", "SDXL"):
+        assert set(work(SHAPES[name], (64, 64), None).attention) == {64}
+
+
+def test_what_elementwise_operations_move_grows_with_the_grid() -> None:
+    small, large = (work(SHAPES["SD 1.x"], (side, side), None) for side in (64, 128))
+    assert small.moved == 813_629_440
+    assert large.moved == 4 * small.moved
 
 
 def test_levels_of_the_published_shapes() -> None:
@@ -99,7 +116,20 @@ def test_levels_of_the_published_shapes() -> None:
     assert set(CONFIGS) >= set(SHAPES)
 
 
-def test_only_products_have_operations() -> None:
-    for op in unet_operations(SHAPES["SD 1.x"], (64, 64)):
-        assert (op.flops == 0) == (op.kind == ELEMENTWISE)
-        assert (op.channels > 0) == (op.kind == ATTENTION)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"down_block_types": ("DownBlock2D", "DownBlock2D"), "mid_block_type": "UNetMidBlock2D"},
+        {"transformer_layers_per_block": ((1, 2), (1, 2))},
+    ],
+)
+def test_a_model_of_diffusers_that_the_cost_model_does_not_know(changes: dict[str, Any]) -> None:
+    config = {
+        "block_out_channels": (32, 64),
+        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+        "mid_block_type": "UNetMidBlock2DCrossAttn",
+        "transformer_layers_per_block": 1,
+        **changes,
+    }
+    unet = types.SimpleNamespace(config=types.SimpleNamespace(**config))
+    assert shape_of_unet(unet) is None

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ....cost.machine import Machine, default_file
-from ....cost.workloads import fused_attention
+from ....cost.rates import fused_attention
 
 BUSY = "An image is being generated; measure when it is done"
 # where hosts keep the class whose `forward` their attention optimisation replaces
