@@ -16,9 +16,9 @@ from lib_todo import Settings
 from lib_todo.cost.architectures import SHAPES
 from lib_todo.cost.rates import typical
 from lib_todo.cost.speedup import of_step
-from lib_todo.hosts.comfyui import patch
-from lib_todo.hosts.comfyui.node_text import line, short_text
-from lib_todo.hosts.comfyui.sampling import Sampling
+from lib_todo.hosts.comfyui import node_text, patch
+from lib_todo.hosts.comfyui.node_text import texts
+from lib_todo.hosts.comfyui.sampling import GRID_KEY, Sampling
 from lib_todo.hosts.comfyui.schedule import step_of
 from lib_todo.phase import phase_order
 from lib_todo.reasons import Reason
@@ -120,8 +120,7 @@ def sample_in_slices(model: Callable[[float], object], sigmas: torch.Tensor) -> 
 def test_what_a_step_looks_ahead_at_belongs_to_it(sampler: Callable, steps: list[int]) -> None:
     sampling = Sampling(SETTINGS, SIGMAS, "heunpp2")
     taken = sampler(lambda sigma: int(call(sampling, sigma)[0, 0, 0]), torch.tensor(SIGMAS))
-    expected = [row * 8 + column for row, column in phase_order(2)]
-    assert taken == [expected[step] for step in steps]
+    assert taken == [PHASES[step] for step in steps]
 
 
 @pytest.mark.parametrize("i", [None, 7, 1.0])
@@ -129,10 +128,10 @@ def test_a_loop_that_does_not_count_steps_leaves_it_to_the_levels(i: object) -> 
     sampling = Sampling(SETTINGS, SIGMAS, "euler")
 
     def sample(sigmas: torch.Tensor, i: object = i) -> list[int]:
-        return [int(call(sampling, sigma)[0, 0, 0]) for sigma in SIGMAS[:-1]]
+        return [int(call(sampling, sigma)[0, 0, 0]) for sigma in (14.6, 14.6, 6.0, 2.0, 0.5)]
 
-    expected = [row * 8 + column for row, column in phase_order(2)]
-    assert sample(torch.tensor(SIGMAS)) == expected
+    # a step keeps its phase
+    assert sample(torch.tensor(SIGMAS)) == [PHASES[0], *PHASES[:4]]
 
 
 LONG = (*(2 * 0.7**step for step in range(10)), 0.0)
@@ -158,12 +157,13 @@ def sampled(wrapper: patch.SampleWrapper, sigmas: torch.Tensor) -> list[int]:
     guider = SimpleNamespace(model_options={"transformer_options": {}})
 
     def execute(noise, latent, sampler, sigmas, **kwargs):
+        assert kwargs == {"seed": 1}
         sampling = guider.model_options["transformer_options"][patch.SAMPLING]
         return [int(call(sampling, float(level))[0, 0, 0]) for level in sigmas[:-1]]
 
     execute.class_obj = guider
     function = SimpleNamespace(__name__="sample_euler")
-    return wrapper(execute, None, None, SimpleNamespace(sampler_function=function), sigmas)
+    return wrapper(execute, None, None, SimpleNamespace(sampler_function=function), sigmas, seed=1)
 
 
 @pytest.mark.parametrize("to_zero", [False, True])
@@ -173,6 +173,7 @@ def test_a_ksamplers_part_knows_its_place_in_the_whole_schedule(to_zero: bool) -
     # the second half alone: ComfyUI keeps the first one's result
     assert KSampler(wrapper).sample(5, 10) == PHASES[5:10]
     assert KSampler(wrapper).sample(0, 5, to_zero) == PHASES[:5]
+    assert told[0].report.position.sampler == "euler"
     assert told[0].sigmas == pytest.approx(LONG)
     assert told[1].sigmas == pytest.approx((*LONG[:5], 0) if to_zero else LONG)
     assert "in all 5 steps from 6 to 10 of 10" in told[0].report.line()
@@ -204,13 +205,6 @@ def test_each_sigma_of_a_schedule_is_its_own_step(found: list[float]) -> None:
     sigmas = sorted({round(sigma, 2) for sigma in found}, reverse=True)
     if all(a > b * 1.001 for a, b in pairwise(sigmas)):
         assert [step_of(s, [*sigmas, 0.0]) for s in sigmas] == list(range(len(sigmas)))
-
-
-def test_steps_take_the_phases_in_order_and_a_step_keeps_one() -> None:
-    sampling = Sampling(SETTINGS, SIGMAS, "euler")
-    first = [int(call(sampling, sigma)[0, 0, 0]) for sigma in (14.6, 14.6, 6.0, 2.0, 0.5)]
-    expected = [row * 8 + column for row, column in phase_order(2)]
-    assert first == [expected[0], *expected]
 
 
 def test_a_sampler_that_cannot_take_it_keeps_the_phase_and_it_is_said() -> None:
@@ -255,7 +249,7 @@ def test_a_video_models_layer_over_time_is_neither_pooled_nor_counted(frames: in
     call = sampling.begin_evaluation(14.6, (8, 8), frozenset())
     options = {
         patch.EVALUATION: call,
-        patch.GRID_KEY: shape,
+        GRID_KEY: shape,
         "block": ("input", 1),
     }
     layer = patch.KeysPatch()
@@ -263,7 +257,7 @@ def test_a_video_models_layer_over_time_is_neither_pooled_nor_counted(frames: in
         options["block_index"] = index
         assert layer(picture, picture, picture, options)[1].shape[1] == 16
         assert layer(time, time, time, options)[1] is time
-    options |= {patch.GRID_KEY: list(shape), "block": ("input", 2)}
+    options |= {GRID_KEY: list(shape), "block": ("input", 2)}
     assert layer(picture, picture, picture, options)[1].shape[1] == 16
     call.end()
     assert sampling.report.layers == 3 and not sampling.report.left_alone
@@ -288,32 +282,17 @@ def test_the_last_node_counts_and_others_stay() -> None:
     assert wrapper.settings == Settings()
 
 
-def test_each_sampling_has_a_state_of_its_own_and_is_told() -> None:
-    told: list[Sampling] = []
-    wrapper = patch.SampleWrapper(SETTINGS, told.append)
-    for _ in range(2):
-        guider = SimpleNamespace(model_options={"transformer_options": {}})
-        executor = _Executor(guider)
-        sampler = SimpleNamespace(sampler_function=SimpleNamespace(__name__="sample_lms"))
-        wrapper(executor, None, None, sampler, torch.tensor(SIGMAS), seed=1)
-        assert guider.model_options["transformer_options"][patch.SAMPLING] is told[-1]
-    assert told[0] is not told[1]
-    assert told[0].report.position.sampler == "lms"
-
-
-class _Executor:
-    def __init__(self, guider: object) -> None:
-        self.class_obj = guider
-
-    def __call__(self, *args: object, **kwargs: object) -> None:
-        assert kwargs == {"seed": 1}
-
-
 def test_ours_is_put_last() -> None:
     ours = patch.KeysPatch()
     assert patch.with_ours_last({"attn1_patch": [ours, print]})["attn1_patch"] == [print, ours]
 
 
+@pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_text, "candidates", lambda: typical("cpu"))
+
+
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("sampler", ["euler", "lms"])
 def test_the_line_expects_what_the_cost_model_says(sampler: str) -> None:
     """With the settings as the sampler takes them: to LMS, balanced has the paper's factors."""
@@ -324,11 +303,12 @@ def test_the_line_expects_what_the_cost_model_says(sampler: str) -> None:
     taken = papers if sampler == "lms" else Settings(threshold=4)
     least, most = of_step(shape, (16, 16), taken, typical("cpu"))
     assert 1 < least < most
-    for said in (line(sampling, shape), short_text(sampling, shape)):
+    for said in texts(sampling, shape):
         assert f"expected: {least:.2f} to {most:.2f} times as fast" in said
-    assert "times as fast" not in line(sampling, None)
+    assert "times as fast" not in texts(sampling, None)[0]
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_the_text_names_the_first_quarter_where_it_differs() -> None:
     shape = SHAPES["SD 1.x"]
     papers = Settings(threshold=4, scale=1, deep_scale=0)
@@ -340,21 +320,25 @@ def test_the_text_names_the_first_quarter_where_it_differs() -> None:
     for sampling, sigma in ((whole, 14.6), (early, 14.6), (late, 6.0)):
         call(sampling, sigma, side=16)
     quarter = f"{least:.2f} to {most:.2f}"
-    assert short_text(whole, shape).endswith(f" times as fast,\nin the first quarter {quarter}")
-    assert line(whole, shape).endswith(f" times as fast, in the first quarter {quarter}")
-    assert short_text(early, shape).endswith(f";\nexpected: {quarter} times as fast")
-    assert "quarter" not in short_text(late, shape)
+    line, short = texts(whole, shape)
+    assert short.endswith(f" times as fast,\nin the first quarter {quarter}")
+    assert line.endswith(f" times as fast, in the first quarter {quarter}")
+    assert texts(early, shape)[1].endswith(f";\nexpected: {quarter} times as fast")
+    assert "quarter" not in texts(late, shape)[1]
 
 
 def test_the_text_says_what_was_left_alone_and_why_nothing_was_pooled() -> None:
     left = Sampling(SETTINGS, SIGMAS, "euler")
     call(left)
     call(left, replaced=(("input", 1),))
-    assert short_text(left, None).startswith("64×64: 1 of 1 self-attention layers,\nin ")
-    assert "1 whose self-attention other code replaces" in short_text(left, None)
+    line, short = texts(left, None)
+    assert short.startswith("64×64: 1 of 1 self-attention layers,\nin ")
+    assert "1 whose self-attention other code replaces" in short
+    assert line.startswith("ToDo (64×64): 64 → 16 keys in 1 of 1")
     small = Sampling(Settings(threshold=8), SIGMAS, "euler")
     call(small)
-    assert short_text(small, SHAPES["SD 1.x"]).startswith(
-        "64×64: nothing was pooled: no layer is above the threshold, the largest has 8×8 tokens"
-    )
-    assert "times as fast" not in line(small, SHAPES["SD 1.x"])
+    line, short = texts(small, SHAPES["SD 1.x"])
+    why = "nothing was pooled: no layer is above the threshold, the largest has 8×8 tokens"
+    assert short.startswith(f"64×64: {why}")
+    assert line.startswith(f"ToDo (64×64): {why}")
+    assert "times as fast" not in line

@@ -6,13 +6,8 @@ from comfyui_version import __version__ as comfyui
 
 NEEDED = "0.11.0"
 
-
-def numbers(version: str) -> list[int]:
-    """A version's numbers, to be compared."""
-    return [int(part) for part in version.split(".") if part.isdigit()]
-
-
-if numbers(comfyui) < numbers(NEEDED):
+_here, _needed = ([int(part) for part in v.split(".") if part.isdigit()] for v in (comfyui, NEEDED))
+if _here < _needed:
     raise ImportError(f"ToDo: ComfyUI {NEEDED} or newer is needed; this is {comfyui}")
 
 from comfy_api.latest import ComfyExtension, io  # noqa: E402  older versions lack this

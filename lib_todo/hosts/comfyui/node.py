@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from comfy_api.latest import io
 
 from ...cost.architectures import shape_of_unet
-from ...settings import Settings, SettingsError
-from .inputs import DEFAULT_PRESET, SETTINGS, preset_input, setting_inputs, settings_of
+from ...settings import BY_NAME, FIELDS, PRESETS, Field, Settings, SettingsError
+from ...wording import nothing_pooled
 from .node_text import NodeText
 from .patch import apply
 
 CATEGORY = "model/patch/unet"
 ALIASES = "token downsampling|token merging|speed up|faster|high resolution|hires fix|ToMe"
+# what ToDo Settings gives to ToDo
+SETTINGS = io.Custom("TODO_SETTINGS")
+# not needed: bypassing the node switches it off, and wiring chooses the sampler
+WITHOUT_INPUT = ("enabled", "passes")
+AUTOMATIC = "automatic"
+DEFAULT_PRESET = "balanced"
+PRESET_HELP = (
+    "balanced: faster than the paper's ToDo, with no more error. fast: faster still, for a quick "
+    "look. close: the paper's speed at a fraction of its error. paper: as published. For other "
+    "settings, connect ToDo Settings here."
+)
 
 
 class ToDo(io.ComfyNode):
@@ -24,6 +36,8 @@ class ToDo(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """The node's name, inputs and outputs, for ComfyUI."""
+        # the default comes first, since a node's preview shows the first choice
+        presets = sorted(PRESETS, key=lambda name: name != DEFAULT_PRESET)
         return io.Schema(
             node_id="ToDo",
             display_name="ToDo (Token Downsampling)",
@@ -36,7 +50,7 @@ class ToDo(io.ComfyNode):
             search_aliases=ALIASES.split("|"),
             inputs=[
                 io.Model.Input("model", tooltip="An SD 1.x, SD 2.x or SDXL model."),
-                preset_input(),
+                _choice("preset", "Preset", PRESET_HELP, presets, SETTINGS),
             ],
             outputs=[
                 io.Model.Output(tooltip="The model with ToDo. The input model is not changed.")
@@ -59,7 +73,7 @@ class ToDo(io.ComfyNode):
         unet = model.get_model_object("diffusion_model")
         if not isinstance(unet, UNetModel):
             why = f"{name_of(model)} has no layers that ToDo can pool; SD 1.x, 2.x and SDXL have"
-            NodeText(cls.hidden.unique_id).say_nothing_pooled(why)
+            NodeText(cls.hidden.unique_id).say(nothing_pooled(why), why)
             return io.NodeOutput(model)
         text = NodeText(cls.hidden.unique_id, shape_of_unet(unet))
         return io.NodeOutput(apply(model, settings, text))
@@ -80,7 +94,7 @@ class ToDoSettings(io.ComfyNode):
                 "The values it begins with are those of the preset balanced."
             ),
             search_aliases=["token downsampling settings", "ToDo advanced"],
-            inputs=setting_inputs(),
+            inputs=[_input(field) for field in FIELDS if field.name not in WITHOUT_INPUT],
             outputs=[SETTINGS.Output("settings", tooltip="For ToDo's input Preset.")],
         )
 
@@ -90,16 +104,69 @@ class ToDoSettings(io.ComfyNode):
 
         ComfyUI would show a text that is returned at every input, and shows what is raised once.
         """
-        settings_of({name: value for name, value in values.items() if value is not None})
+        _settings_of({name: value for name, value in values.items() if value is not None})
         return True
 
     @classmethod
     def execute(cls, **values: Any) -> io.NodeOutput:
         """The settings. Raises SettingsError."""
-        return io.NodeOutput(settings_of(values))
+        return io.NodeOutput(_settings_of(values))
 
 
 def name_of(model: Any) -> str:
     """What kind of model it is, in ComfyUI's own words: `Z-Image`, `SD3`, `Flux`."""
     kind = type(model.model.model_config).__name__.replace("_", "-")
     return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", kind)
+
+
+def _settings_of(values: dict[str, Any]) -> Settings:
+    """The settings with these values. Raises SettingsError."""
+    return Settings(**{name: _value(BY_NAME[name], value) for name, value in values.items()})
+
+
+def _value(field: Field, shown: Any) -> Any:
+    """The number where it was chosen as a text."""
+    if field.kind is not float or not isinstance(shown, str):
+        return shown
+    try:
+        return 0 if shown == AUTOMATIC else float(shown)
+    except ValueError:
+        return shown
+
+
+def _input(field: Field) -> io.Input:
+    """A setting's input; its default is the preset balanced's."""
+    if field.choices:
+        return _choice(field.name, field.label, field.help, field.choices)
+    least, most, step = field.minimum, field.maximum, field.step
+    if field.zero_means == AUTOMATIC:
+        numbers = [f"{least + index * step:g}" for index in range(int((most - least) / step) + 1)]
+        choices = [AUTOMATIC, *numbers]
+        return _choice(field.name, field.label, field.help, choices, io.Float, io.Int)
+    kind = io.Int if field.kind is int else io.Float
+    return kind.Input(
+        field.name,
+        display_name=field.label,
+        tooltip=field.help,
+        optional=True,
+        default=field.default,
+        min=0 if field.zero_means else least,
+        max=most,
+        step=step,
+    )
+
+
+def _choice(name: str, label: str, help: str, choices: Sequence[str], *links: Any) -> io.Input:
+    """A choice, of the first by default, that takes links from texts and from `links`.
+
+    A plain one of ComfyUI takes none of them.
+    """
+    combo = io.Combo.Input(
+        name,
+        options=list(choices),
+        default=choices[0],
+        display_name=label,
+        tooltip=help,
+        optional=True,
+    )
+    return io.MultiType.Input(combo, types=[*links, io.String])

@@ -3,51 +3,48 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+
+import torch
 
 from ...cost.architectures import UNetShape
+from ...cost.machine import Machine
+from ...cost.rates import Rates
 from ...cost.speedup import in_words, of_step
-from ...plan import LEAD_IN, PIXELS_PER_LATENT, Grid, with_papers_factors
-from ...wording import layers_and_steps, nothing_pooled
-from . import machine
+from ...plan import LEAD_IN, PIXELS_PER_LATENT, with_papers_factors
+from ...wording import layers_and_steps
 from .sampling import Sampling
 
 log = logging.getLogger(__name__)
 
 
-def line(sampling: Sampling, shape: UNetShape | None) -> str:
-    """The line for the console: the keys and layers that were pooled, or why none was."""
-    heads = dict.fromkeys(sampling.report.passes, size_in_words(sampling.latent))
-    told = sampling.report.line(heads=heads)
-    return "; ".join([told, *expected(sampling, shape)])
+def texts(sampling: Sampling, shape: UNetShape | None) -> tuple[str, str]:
+    """The line for the console, and the text under the node.
 
-
-def short_text(sampling: Sampling, shape: UNetShape | None) -> str:
-    """The text under the node, in short lines, since a node is narrow and breaks words anywhere."""
-    where, report = size_in_words(sampling.latent), sampling.report
+    The line has the keys and layers that were pooled, or why none was. The text has short lines,
+    since a node is narrow and breaks words anywhere.
+    """
+    report, (height, width) = sampling.report, sampling.latent or (0, 0)
+    size = f"{width * PIXELS_PER_LATENT}×{height * PIXELS_PER_LATENT}"
+    line = report.line(heads=dict.fromkeys(report.passes, size))
     if not report.pooled:
-        why = report.line().removeprefix("ToDo: ")
-        return f"{where}: {why}"
+        return line, f"{size}: {report.line().removeprefix('ToDo: ')}"
+    faster = expected(sampling, shape)
     (counts,) = report.passes.values()
-    told = [f"{where}: {layers_and_steps(counts, [])}", *expected(sampling, shape)]
-    return ";\n".join(told).replace(", ", ",\n")
-
-
-def size_in_words(latent: Grid | None) -> str:
-    """Width × height in pixels."""
-    height, width = latent or (0, 0)
-    return f"{width * PIXELS_PER_LATENT}×{height * PIXELS_PER_LATENT}"
+    short = ";\n".join([f"{size}: {layers_and_steps(counts, [])}", *faster])
+    return "; ".join([line, *faster]), short.replace(", ", ",\n")
 
 
 def expected(sampling: Sampling, shape: UNetShape | None) -> list[str]:
     """How much faster a pooled step is by the cost model: a range where that was not measured.
 
-    The first quarter of the steps is named where it differs. Nothing where nothing was pooled.
+    The first quarter of the steps is named where it differs.
     """
     latent, settings = sampling.latent, sampling.sampler_settings
-    if shape is None or latent is None or not sampling.report.pooled:
+    if shape is None or latent is None:
         return []
     rest, quarter = (
-        in_words(of_step(shape, latent, stage, machine.candidates()))
+        in_words(of_step(shape, latent, stage, candidates()))
         for stage in (settings, with_papers_factors(settings))
     )
     if settings.end <= LEAD_IN:
@@ -56,6 +53,22 @@ def expected(sampling: Sampling, shape: UNetShape | None) -> list[str]:
     if settings.start >= LEAD_IN or rest == quarter:
         return [text]
     return [f"{text}, in the first quarter {quarter}"]
+
+
+def candidates() -> Sequence[Rates]:
+    """The rates of a GPU, measured when first asked for; two that a CPU's lie between."""
+    from comfy import model_management
+    from comfy.ldm.modules.attention import optimized_attention
+
+    device = model_management.get_torch_device()
+    machine = Machine(
+        device,
+        torch.float16 if model_management.should_use_fp16(device) else torch.float32,
+        attend=lambda tokens, heads: optimized_attention(tokens, tokens, tokens, heads),
+        attention=optimized_attention.__name__,
+    )
+    machine.measure_once()
+    return machine.candidates()
 
 
 class NodeText:
@@ -68,11 +81,7 @@ class NodeText:
         self._texts: list[str] = []
 
     def __call__(self, sampling: Sampling) -> None:
-        self.say(line(sampling, self.shape), short_text(sampling, self.shape))
-
-    def say_nothing_pooled(self, why: str) -> None:
-        """Say that nothing can be pooled in this model."""
-        self.say(nothing_pooled(why), why)
+        self.say(*texts(sampling, self.shape))
 
     def say(self, line: str, text: str) -> None:
         """Log the line; show the text, below those on earlier samplings of the same run."""

@@ -20,9 +20,9 @@ WRAPPERS_KEY = "todo"
 OUTER_SAMPLE, APPLY_MODEL = "outer_sample", "apply_model"
 TRANSFORMER_OPTIONS = "transformer_options"
 ATTN1_PATCH = "attn1_patch"
-GRID_KEY = "activations_shape"
 
 Tell = Callable[[Sampling], None]
+Taken = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 class KeysPatch:
@@ -33,31 +33,19 @@ class KeysPatch:
 
     def __call__(
         self, n: torch.Tensor, context: torch.Tensor, value: torch.Tensor, options: dict[str, Any]
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    ) -> Taken:
+        call: ModelCall | None = options.get(EVALUATION)
+        if call is None:
+            return n, context, value
         if is_tracing():
-            return _outside_of_graphs(n, context, value, options)
-        return _take(n, context, value, options)
-
-
-def _take(
-    n: torch.Tensor, context: torch.Tensor, value: torch.Tensor, options: dict[str, Any]
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    call: ModelCall | None = options.get(EVALUATION)
-    shape: list[int] | None = options.get(GRID_KEY)
-    if call is None or shape is None:
-        return n, context, value
-    place = (*options.get("block", ("", 0)), options.get("block_index", 0))
-    if call.is_over_time(place, shape):
-        return n, context, value
-    return n, *call.take(place, (shape[-2], shape[-1]), n, context, value)
+            return _outside_of_graphs(call, n, context, value, options)
+        return call.take(n, context, value, options)
 
 
 @torch.compiler.disable
-def _outside_of_graphs(
-    n: torch.Tensor, context: torch.Tensor, value: torch.Tensor, options: dict[str, Any]
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """It reads what changes with each call: compiled, each change would need a new graph."""
-    return _take(n, context, value, options)
+def _outside_of_graphs(call: ModelCall, *tokens_and_options: Any) -> Taken:
+    """A call reads what changes each time: compiled, each change would need a new graph."""
+    return call.take(*tokens_and_options)
 
 
 def apply(model: Any, settings: Settings, tell: Tell) -> Any:
@@ -69,21 +57,16 @@ def apply(model: Any, settings: Settings, tell: Tell) -> Any:
         tell: called after each sampling.
     """
     patched = model.clone()
-    remove(patched)
+    patches = patched.model_options[TRANSFORMER_OPTIONS].get("patches", {})
+    if ATTN1_PATCH in patches:
+        patches[ATTN1_PATCH] = [p for p in patches[ATTN1_PATCH] if not isinstance(p, KeysPatch)]
+    for kind in (OUTER_SAMPLE, APPLY_MODEL):
+        patched.remove_wrappers_with_key(kind, WRAPPERS_KEY)
     if settings.enabled:
         patched.set_model_attn1_patch(KeysPatch())
         patched.add_wrapper_with_key(OUTER_SAMPLE, WRAPPERS_KEY, SampleWrapper(settings, tell))
         patched.add_wrapper_with_key(APPLY_MODEL, WRAPPERS_KEY, prepare_evaluation)
     return patched
-
-
-def remove(model: Any) -> None:
-    """Remove ToDo from this model. Clones of it keep theirs."""
-    patches = model.model_options[TRANSFORMER_OPTIONS].get("patches", {})
-    if ATTN1_PATCH in patches:
-        patches[ATTN1_PATCH] = [p for p in patches[ATTN1_PATCH] if not isinstance(p, KeysPatch)]
-    for kind in (OUTER_SAMPLE, APPLY_MODEL):
-        model.remove_wrappers_with_key(kind, WRAPPERS_KEY)
 
 
 class SampleWrapper:
@@ -102,22 +85,19 @@ class SampleWrapper:
         sampler: Any,
         sigmas: Any,
         *args: Any,
-        **kwargs: Any,
+        **kw: Any,
     ) -> Any:
         part = tuple(sigmas.tolist())
         whole = self._schedule.of(part)
-        sampling = Sampling(self.settings, whole, name_of(sampler), step_of(part[0], whole))
+        # a sampler's name as on the page, such as "dpmpp_2m"
+        name = getattr(getattr(sampler, "sampler_function", None), "__name__", "")
+        name = name.removeprefix("sample_").removesuffix("_function")
+        sampling = Sampling(self.settings, whole, name or None, step_of(part[0], whole))
         # these options are the sampling's own copy, and reach all of its threads
         executor.class_obj.model_options[TRANSFORMER_OPTIONS][SAMPLING] = sampling
-        result = executor(noise, latent, sampler, sigmas, *args, **kwargs)
+        result = executor(noise, latent, sampler, sigmas, *args, **kw)
         self.tell(sampling)
         return result
-
-
-def name_of(sampler: Any) -> str | None:
-    """A sampler's name as on the page, such as "dpmpp_2m"; None if it is no such function."""
-    function = getattr(getattr(sampler, "sampler_function", None), "__name__", None)
-    return function.removeprefix("sample_").removesuffix("_function") if function else None
 
 
 def prepare_evaluation(
@@ -137,15 +117,15 @@ def prepare_evaluation(
     """
     options = dict(transformer_options or {})
     sampling: Sampling | None = options.get(SAMPLING)
-    if sampling is not None:
-        replaced = frozenset(options.get("patches_replace", {}).get("attn1", {}))
-        sigma = float(options["sigmas"].max())
-        call = sampling.begin_evaluation(sigma, tuple(x.shape[-2:]), replaced)
-        options[EVALUATION] = call
-        options["patches"] = with_ours_last(options.get("patches", {}))
+    if sampling is None:
+        return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+    replaced = frozenset(options.get("patches_replace", {}).get("attn1", {}))
+    sigma = float(options["sigmas"].max())
+    call = sampling.begin_evaluation(sigma, tuple(x.shape[-2:]), replaced)
+    options[EVALUATION] = call
+    options["patches"] = with_ours_last(options.get("patches", {}))
     result = executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
-    if sampling is not None:
-        call.end()
+    call.end()
     return result
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable, Sequence, Set
+from typing import Any, NamedTuple
 
 import torch
 
@@ -16,6 +17,9 @@ from ...report import Report
 from ...runs.model_call import Rule
 from ...settings import Settings
 from .schedule import step_begun, step_of
+
+# ComfyUI's key for the shape of a transformer's input, [..., height, width]
+GRID_KEY = "activations_shape"
 
 
 class Sampling:
@@ -71,17 +75,18 @@ class Sampling:
         return ModelCall(self, moment, replaced)
 
 
-class Level:
-    """The layers of one grid in a call: how their tokens become fewer, or why they do not."""
+class Level(NamedTuple):
+    """The layers of one grid in a call: how they are pooled, or why not; and which were called."""
 
-    def __init__(self, how: Pooling | None, reason: Reason | None) -> None:
-        self.how, self.reason = how, reason
-        # the places of the layers called
-        self.places: list[tuple] = []
+    how: Pooling | None
+    reason: Reason | None
+    places: list[tuple]
 
 
 class ModelCall:
     """One call of the U-Net: what holds in it, and what its layers take.
+
+    A layer's place is (side, block, transformer), as in ComfyUI's `patches_replace`.
 
     Args:
         sampling: the one that it belongs to.
@@ -94,56 +99,69 @@ class ModelCall:
         self._rule = Rule(sampling.settings, moment)
         self._largest: Grid = (0, 0)
         self._levels: dict[Grid, Level] = {}
-        # layers left alone for a reason of their own: place, grid, keys and why
-        self._left: list[tuple[tuple, Grid, int, Reason]] = []
         # place and shape of the layer that was called last
-        self._last: tuple[tuple, list[int]] | None = None
-
-    def is_over_time(self, place: tuple, shape: list[int]) -> bool:
-        """Whether this layer of a video model (SVD) attends from frame to frame.
-
-        Its transformer calls it right after the layer over the picture at the same place, with the
-        same list of its own shape. Their numbers of tokens may be the same.
-        """
-        last, self._last = self._last, (place, shape)
-        return last is not None and last[0] == place and last[1] is shape
+        self._last: tuple[Any, Any] = None, None
 
     def take(
+        self, queries: torch.Tensor, keys: torch.Tensor, value: torch.Tensor, options: dict
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """What an attn1 layer computes from, instead of these.
+
+        Args:
+            queries: `[b, n, c]`; others may have merged or tiled them.
+            keys: `[b, h·w, c]`, from which the keys would be computed.
+            value: the same for the values.
+            options: ComfyUI's transformer_options at the layer.
+        """
+        shape = options.get(GRID_KEY)
+        if shape is None:
+            return queries, keys, value
+        place = (*options.get("block", ("", 0)), options.get("block_index", 0))
+        last, self._last = self._last, (place, shape)
+        if last[1] is shape and last[0] == place:
+            # in a video model (SVD) the layer from frame to frame comes right after the one over
+            # the picture, with the same list; their numbers of tokens may be the same
+            return queries, keys, value
+        grid = (shape[-2], shape[-1])
+        level = self._levels.get(grid) or self._begin(grid, keys.device)
+        if level.how is None:
+            level.places.append(place)
+            return queries, keys, value
+        if keys.shape[2] != queries.shape[2]:
+            # it looks at the prompt
+            return queries, keys, value
+        reason = self._why_not(place, grid, queries, keys, value)
+        if reason is not None:
+            self._count([place], grid, int(keys.shape[1]), int(keys.shape[1]), reason)
+            return queries, keys, value
+        level.places.append(place)
+        pooled = level.how.take(keys)
+        return queries, pooled, pooled if value is keys else level.how.take(value)
+
+    def _why_not(
         self,
         place: tuple,
         grid: Grid,
         queries: torch.Tensor,
-        context: torch.Tensor,
+        keys: torch.Tensor,
         value: torch.Tensor,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """What to compute keys and values from.
+    ) -> Reason | None:
+        """Why a layer's keys are not the grid's; None where they are.
 
-        Args:
-            place: (side, block, transformer) as in ComfyUI's `patches_replace`.
-            grid: the layer's (height, width) in tokens.
-            queries: `[b, n, c]`; others may have merged or tiled them.
-            context: `[b, h·w, c]`, from which the keys would be computed.
-            value: the same for the values.
+        The keys decide, not the queries: ComfyUI's ToMe merges only queries.
         """
-        level = self._levels.get(grid) or self._begin(grid, context.device)
-        if level.how is None:
-            level.places.append(place)
-            return context, value
-        if context.shape[2] != queries.shape[2]:
-            # it looks at the prompt
-            return context, value
-        reason = why_not_ours(grid, queries, context, value)
-        if reason is None and not self._replaced.isdisjoint((place, place[:2])):
-            reason = Reason.REPLACED
-        if reason is not None:
-            self._left.append((place, grid, int(context.shape[1]), reason))
-            return context, value
-        level.places.append(place)
-        keys = level.how.take(context)
-        return keys, keys if value is context else level.how.take(value)
+        if keys.shape[0] != queries.shape[0]:
+            # HyperTile splits the queries into a larger batch, which pooled keys would not match
+            return Reason.HYPERTILE
+        if keys.shape[1] != grid[0] * grid[1]:
+            return Reason.OTHER_GRID
+        if value.shape[:2] != keys.shape[:2]:
+            return Reason.OTHER_VALUES
+        return None if self._replaced.isdisjoint((place, place[:2])) else Reason.REPLACED
 
     def _begin(self, grid: Grid, device: torch.device) -> Level:
         if grid[0] * grid[1] > self._largest[0] * self._largest[1]:
+            # what smaller grids took was decided by another largest one
             self.end()
             self._largest = grid
         rule, sampling = self._rule, self._sampling
@@ -154,37 +172,19 @@ class ModelCall:
                 phase = rule.phase(sampling.phases, sampling, factor, f"{grid}")
                 rule.note_phase(sampling.report)
             how = pooling(grid, factor, rule.asked.method, phase, device)
-        level = self._levels[grid] = Level(how, reason)
+        level = self._levels[grid] = Level(how, reason, [])
         return level
 
     def end(self) -> None:
         """Count what the layers did."""
-        sampling, step = self._sampling, self._rule.moment.shown_step
-        for grid, level in self._levels.items():
-            if not level.places:
-                continue
+        for grid, (how, reason, places) in self._levels.items():
             keys = grid[0] * grid[1]
-            after = level.how.kept if level.how else keys
-            numbers = sampling.numbers(level.places)
-            sampling.report.count(numbers, grid, keys, after, level.reason, step)
-        for place, grid, keys, reason in self._left:
-            sampling.report.count(sampling.numbers([place]), grid, keys, keys, reason, step)
+            self._count(places, grid, keys, how.kept if how else keys, reason)
         self._levels.clear()
-        self._left.clear()
 
-
-def why_not_ours(
-    grid: Grid, queries: torch.Tensor, context: torch.Tensor, value: torch.Tensor
-) -> Reason | None:
-    """Why the keys are not those of plain self-attention over the grid; None where they are.
-
-    The context decides, not the queries: ComfyUI's ToMe merges only queries.
-    """
-    if context.shape[0] != queries.shape[0]:
-        # HyperTile splits the queries into a larger batch, which pooled keys would not match
-        return Reason.HYPERTILE
-    if context.shape[1] != grid[0] * grid[1]:
-        return Reason.OTHER_GRID
-    if value.shape[:2] != context.shape[:2]:
-        return Reason.OTHER_VALUES
-    return None
+    def _count(
+        self, places: list[tuple], grid: Grid, before: int, after: int, reason: Reason | None
+    ) -> None:
+        if places:
+            numbers, step = self._sampling.numbers(places), self._rule.moment.shown_step
+            self._sampling.report.count(numbers, grid, before, after, reason, step)

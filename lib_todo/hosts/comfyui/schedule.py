@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Sequence
+import sys
+import types
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
-
-from ..call_stack import callers, local
 
 # relative; samplers recompute sigmas in single precision
 TOLERANCE = 1e-4
@@ -29,14 +31,11 @@ def step_of(sigma: float, sigmas: Sequence[float]) -> int:
         sigmas: the sampler's schedule, one more than it has steps; falling, or rising where an
             image is turned back into noise.
     """
-    starts = sigmas[:-1]
-    rising = sigmas[-1] > sigmas[0]
-    begun = [
-        step
-        for step, start in enumerate(starts)
-        if (sigma >= start * (1 - TOLERANCE) if rising else sigma <= start * (1 + TOLERANCE))
-    ]
-    return begun[-1] if begun else 0
+    if sigmas[-1] > sigmas[0]:
+        begun = [start * (1 - TOLERANCE) <= sigma for start in sigmas[:-1]]
+    else:
+        begun = [start * (1 + TOLERANCE) >= sigma for start in sigmas[:-1]]
+    return max((step for step, has in enumerate(begun) if has), default=0)
 
 
 def step_begun() -> float | None:
@@ -47,12 +46,12 @@ def step_begun() -> float | None:
     through their argument `sigmas` in a loop over `i`. None where there is no such loop (UniPC),
     and in other threads than the sampler's.
     """
-    for frame in callers():
+    for frame in _callers():
         code = frame.f_code
         if code.co_name == CALLS_SAMPLER:
             return None
         if "sigmas" in code.co_varnames[: code.co_argcount]:
-            sigmas, i = local(frame, "sigmas"), local(frame, "i")
+            sigmas, i = _local(frame, "sigmas"), _local(frame, "i")
             is_schedule = isinstance(sigmas, torch.Tensor) and sigmas.dim() == 1
             if is_schedule and isinstance(i, int) and 0 <= i < len(sigmas):
                 return float(sigmas[i])
@@ -86,10 +85,10 @@ class WholeSchedule:
 
 def _of_the_ksampler(part: Levels) -> Levels | None:
     """The schedule of the KSampler on the call stack that samples a part of it."""
-    for frame in callers():
+    for frame in _callers():
         if frame.f_code.co_name != KSAMPLERS:
             continue
-        levels = getattr(local(frame, "self"), "sigmas", None)
+        levels = getattr(_local(frame, "self"), "sigmas", None)
         if isinstance(levels, torch.Tensor) and levels.dim() == 1:
             whole = tuple(levels.tolist())
             if 0 in whole:
@@ -102,3 +101,21 @@ def _of_the_ksampler(part: Levels) -> Levels | None:
 
 def _is_near(level: float, other: float) -> bool:
     return math.isclose(level, other, rel_tol=TOLERANCE)
+
+
+def _callers() -> Iterator[types.FrameType]:
+    """The functions on the call stack, the innermost first."""
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def _local(frame: types.FrameType, name: str) -> Any:
+    """A function's local variable, without keeping its other ones alive; None if it has none."""
+    found = frame.f_locals
+    value = found.get(name)
+    if isinstance(found, dict) and frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+        # before Python 3.13 f_locals is a copy that the frame keeps, and with it images and latents
+        found.clear()
+    return value
