@@ -11,8 +11,7 @@ import torch
 pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 
 import diffusers_models as models
-from diffusers import AutoPipelineForImage2Image, HeunDiscreteScheduler
-from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
+from diffusers import HeunDiscreteScheduler
 from pooled_by_hand import by_loops, pooled_by_hand
 from self_attention import keys_computed, self_attentions
 from settings_of import paper
@@ -91,42 +90,6 @@ def test_one_step_calls_are_counted_one_by_one(pipe: Any) -> None:
     assert report.steps == (3, 3)
 
 
-def test_a_call_after_one_that_was_broken_off_starts_at_its_first_step(pipe: Any) -> None:
-    class Stop(PipelineCallback):
-        tensor_inputs: list[str] = []  # noqa: RUF012  read by the pipeline, never changed
-
-        def callback_fn(self, pipeline: Any, step_index: int, timestep: Any, kwargs: dict) -> dict:
-            if step_index == 2:
-                raise KeyboardInterrupt
-            return kwargs
-
-    with token_downsampling(paper(factor=2, threshold=8, end=0.5)) as report:
-        progress = StepProgress(report)
-        with pytest.raises(KeyboardInterrupt):
-            generate(pipe, callback_on_step_end=MultiPipelineCallbacks([progress, Stop()]))
-        seen = keys_by_step(pipe, callback_on_step_end=progress)
-    assert seen == [POOLED, POOLED, WHOLE, WHOLE]
-
-
-def test_image_to_image_counts_its_own_steps(pipe: Any) -> None:
-    image_pipe = AutoPipelineForImage2Image.from_pipe(pipe)
-    image_pipe.set_progress_bar_config(disable=True)
-    picture = torch.rand(1, 3, 128, 96, generator=torch.Generator().manual_seed(0))
-    with token_downsampling(paper(factor=2, threshold=8, end=0.5)) as report:
-        with keys_computed(pipe.unet) as seen:
-            image_pipe(
-                PROMPT,
-                image=picture,
-                strength=0.5,
-                num_inference_steps=8,
-                callback_on_step_end=StepProgress(report, "hires"),
-            )
-        assert report.position.pass_name == "hires"
-    keys = [keys for _, keys in seen[::7]]
-    assert keys == [POOLED, POOLED, WHOLE, WHOLE]
-    assert report.steps == (2, 4)
-
-
 def test_a_second_order_scheduler_counts_the_users_steps(pipe: Any) -> None:
     pipe = type(pipe)(**{**pipe.components, "scheduler": HeunDiscreteScheduler(steps_offset=1)})
     pipe.set_progress_bar_config(disable=True)
@@ -134,10 +97,3 @@ def test_a_second_order_scheduler_counts_the_users_steps(pipe: Any) -> None:
         keys = keys_by_step(pipe, callback_on_step_end=StepProgress(report))
     assert keys == [POOLED] * 4 + [WHOLE] * 3
     assert report.steps == (2, 4)
-
-
-def test_only_the_wanted_pass(pipe: Any) -> None:
-    with token_downsampling(paper(factor=2, threshold=8, passes="hires")) as report:
-        first = keys_by_step(pipe, callback_on_step_end=StepProgress(report))
-        hires = keys_by_step(pipe, callback_on_step_end=StepProgress(report, "hires"))
-    assert (first, hires) == ([WHOLE] * 4, [POOLED] * 4)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,17 +11,10 @@ import torch
 pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 
 import diffusers_models as models
-from diffusers import (
-    DDIMScheduler,
-    StableDiffusionImg2ImgPipeline,
-    StableDiffusionPAGPipeline,
-)
+from diffusers import DDIMScheduler
 from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
-from diffusers.pipelines.deprecated.stable_diffusion_panorama import (
-    pipeline_stable_diffusion_panorama as panorama,
-)
 from pipeline_loop import Loop
-from self_attention import keys_computed, self_attentions
+from self_attention import keys_computed
 from settings_of import paper
 
 from lib_todo import token_downsampling
@@ -30,7 +22,6 @@ from lib_todo.hosts.diffusers import StepProgress
 
 WHOLE, POOLED = 192, 48
 HALF = paper(factor=2, threshold=8, end=0.5)
-Told = Callable[[Any], Any]
 
 
 @pytest.fixture(scope="module")
@@ -59,64 +50,6 @@ def test_a_pipeline_that_does_not_ask(unet: Any, kind: type[Loop]) -> None:
     assert report.steps == (4, 8)
 
 
-@pytest.mark.parametrize("with_callback", [True, False])
-def test_an_autoencoder_with_attention_takes_no_step(pipe: Any, with_callback: bool) -> None:
-    """Image to image: its encoder's attention is called before the first evaluation."""
-    image_to_image = StableDiffusionImg2ImgPipeline(
-        **pipe.components, requires_safety_checker=False
-    )
-    image_to_image.set_progress_bar_config(disable=True)
-    steps = []
-    with token_downsampling(paper(factor=2, threshold=8)) as report:
-        options = {"callback_on_step_end": StepProgress(report, "hires")} if with_callback else {}
-        for _ in range(2):
-            image_to_image(
-                "a fox",
-                image=torch.zeros(1, 3, 128, 96),
-                strength=1.0,
-                num_inference_steps=4,
-                output_type="latent",
-                **options,
-            )
-            steps.append(report.steps)
-    assert steps == [(4, 4), (8, 8)]
-    assert list(report.passes) == ["hires" if with_callback else "first"]
-
-
-def _pag(pipe: Any) -> Any:
-    return StableDiffusionPAGPipeline(
-        **pipe.components, requires_safety_checker=False, pag_applied_layers="mid"
-    )
-
-
-def _panorama(pipe: Any) -> Any:
-    return panorama.StableDiffusionPanoramaPipeline(
-        **pipe.components, requires_safety_checker=False
-    )
-
-
-@pytest.mark.parametrize("of", [_pag, _panorama])
-@pytest.mark.parametrize("with_callback", [True, False])
-def test_diffusers_own_that_do_not_ask(pipe: Any, of: Told, with_callback: bool) -> None:
-    asking = of(pipe)
-    asking.set_progress_bar_config(disable=True)
-    with token_downsampling(HALF) as report:
-        options = {"callback_on_step_end": StepProgress(report)} if with_callback else {}
-        for _ in range(2):
-            with keys_computed(pipe.unet) as seen:
-                asking(
-                    "a fox",
-                    height=128,
-                    width=96,
-                    num_inference_steps=4,
-                    output_type="pt",
-                    **options,
-                )
-            keys = [keys for _, keys in seen[:: len(self_attentions(pipe.unet))]]
-            assert keys == [POOLED, POOLED, WHOLE, WHOLE]
-    assert report.steps == (4, 8)
-
-
 @pytest.mark.parametrize("at", ["before", "inside", "between"])
 def test_looking_at_it_changes_nothing(unet: Any, at: str) -> None:
     loop = Loop(unet, DDIMScheduler())
@@ -135,12 +68,8 @@ def test_looking_at_it_changes_nothing(unet: Any, at: str) -> None:
         if at == "before":
             look()
         for _ in range(2):
-            assert loop(lambda *args: (progress(*args), told(*args))) == [
-                POOLED,
-                POOLED,
-                WHOLE,
-                WHOLE,
-            ]
+            seen = loop(lambda *args: (progress(*args), told(*args)))
+            assert seen == [POOLED, POOLED, WHOLE, WHOLE]
             if at == "between":
                 look()
     assert report.steps == (4, 8)
@@ -183,18 +112,22 @@ def test_without_a_callback_a_call_with_one_before_has_no_say(unet: Any) -> None
     assert report.steps == (4, 8)
 
 
+def draw(pipe: Any, progress: Any, steps: int) -> None:
+    pipe(
+        "a fox",
+        height=128,
+        width=96,
+        num_inference_steps=steps,
+        output_type="latent",
+        callback_on_step_end=progress,
+    )
+
+
 def test_the_pass_of_each_call(pipe: Any) -> None:
     with token_downsampling(paper(factor=2, threshold=8, passes="hires")) as report:
         first, hires = StepProgress(report), StepProgress(report, "hires")
         for progress in (first, hires, first):
-            pipe(
-                "a fox",
-                height=128,
-                width=96,
-                num_inference_steps=2,
-                output_type="latent",
-                callback_on_step_end=progress,
-            )
+            draw(pipe, progress, 2)
     assert tuple(report.passes[name].steps for name in ("first", "hires")) == ((0, 4), (2, 2))
 
 
@@ -228,12 +161,5 @@ def test_an_interrupted_call_counts_the_steps_that_ran(pipe: Any) -> None:
     with token_downsampling(HALF) as report:
         progress = MultiPipelineCallbacks([StepProgress(report), Stop()])
         for _ in range(2):
-            pipe(
-                "a fox",
-                height=128,
-                width=96,
-                num_inference_steps=4,
-                output_type="latent",
-                callback_on_step_end=progress,
-            )
+            draw(pipe, progress, 4)
     assert report.steps == (4, 4)

@@ -25,10 +25,6 @@ SAID = {
 CELLS = ("average", "max", "bilinear")
 
 
-def test_these_and_no_others() -> None:
-    assert set(PRESETS) == set(SAID)
-
-
 @pytest.mark.parametrize("name", SAID)
 def test_what_a_preset_says(name: str) -> None:
     made = Settings.from_preset(name)
@@ -36,10 +32,8 @@ def test_what_a_preset_says(name: str) -> None:
     assert made.threshold == 64
     assert (made.factor, made.deep_factor, made.method) == (0, 0, "nearest")
     assert (made.start, made.end, made.passes, made.enabled) == (0, 1, "both", True)
-
-
-def test_the_defaults_are_balanced() -> None:
-    assert Settings() == Settings.from_preset("balanced")
+    assert set(PRESETS) == set(SAID)
+    assert (made == Settings()) is (name == "balanced")
 
 
 @pytest.mark.parametrize("name", SAID)
@@ -84,17 +78,9 @@ def test_settings_are_the_same_by_whatever_way_they_come(
     assert again(Settings(method=method)) == Settings(method=method)
 
 
-@pytest.mark.parametrize("name", SAID)
-@pytest.mark.parametrize("method", CELLS)
-def test_a_method_that_uses_all_tokens_has_nothing_to_move(name: str, method: str) -> None:
-    assert not Settings.from_preset(name, method=method).moves
-    assert not Settings(method=method, phase="fixed").moves
-
-
-@pytest.mark.parametrize("method", ["nearest", "nearest-exact"])
-def test_methods_that_take_one_token_move(method: str) -> None:
-    assert Settings(method=method).moves
-    assert Settings(method=method, phase="moving").moves
+@pytest.mark.parametrize("method", ["nearest", "nearest-exact", *CELLS])
+def test_only_a_method_that_takes_one_token_of_a_cell_moves(method: str) -> None:
+    assert Settings(method=method).moves is (method not in CELLS)
     assert not Settings(method=method, phase="fixed").moves
 
 
