@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 
-from . import adaptive_pooling
 from .phase import FIXED, Phase
 from .plan import Grid, pooled_grid
 from .settings import METHODS, PHASED_METHODS, SettingsError
@@ -192,10 +192,8 @@ def _average(image: torch.Tensor, small: Grid, factor: float) -> torch.Tensor:
         pooled = F.avg_pool2d(
             planes, _window(image, factor), ceil_mode=True, count_include_pad=False
         )
-    elif image.device.type in WITHOUT_ADAPTIVE_POOLING:
-        return adaptive_pooling.mean(image, small)
     else:
-        pooled = F.adaptive_avg_pool2d(planes, small)
+        pooled = _adaptive(F.adaptive_avg_pool2d, planes, small)
     return rearrange(pooled, "b c h w -> b h w c")
 
 
@@ -203,11 +201,16 @@ def _max(image: torch.Tensor, small: Grid, factor: float) -> torch.Tensor:
     planes = rearrange(image, "b h w c -> b c h w")
     if factor == int(factor):
         pooled = F.max_pool2d(planes, _window(image, factor), ceil_mode=True)
-    elif image.device.type in WITHOUT_ADAPTIVE_POOLING:
-        return adaptive_pooling.maximum(image, small)
     else:
-        pooled = F.adaptive_max_pool2d(planes, small)
+        pooled = _adaptive(F.adaptive_max_pool2d, planes, small)
     return rearrange(pooled, "b c h w -> b h w c")
+
+
+def _adaptive(pool: Callable, planes: torch.Tensor, small: Grid) -> torch.Tensor:
+    if planes.device.type in WITHOUT_ADAPTIVE_POOLING:
+        # by the processor, in single precision since it may lack half
+        return pool(planes.float().cpu(), small).to(planes)
+    return pool(planes, small)
 
 
 def _window(image: torch.Tensor, factor: float) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pooling_reference import IS_TORCH_2_1
 
-from lib_todo import pool_tokens
+from lib_todo import pool_tokens, pooling
 from lib_todo.plan import Grid
 
 DTYPES = [torch.float32, torch.float64]
@@ -87,3 +87,18 @@ def test_fractional_factors_that_divide(
     tokens = random_tokens(grid, dtype)
     pooled = pool_tokens(tokens, grid, over / under, method)
     assert torch.equal(pooled, by_torch(tokens, grid, small, method))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("method", ["max", "average"])
+def test_where_adaptive_pooling_is_wrong_the_processor_does_it(
+    method: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = random_tokens((7, 5), dtype).requires_grad_()
+    expected = pool_tokens(tokens.float(), (7, 5), 1.5, method).to(dtype)
+    assert {"mps"} == pooling.WITHOUT_ADAPTIVE_POOLING
+    monkeypatch.setattr(pooling, "WITHOUT_ADAPTIVE_POOLING", {"cpu"})
+    got = pool_tokens(tokens, (7, 5), 1.5, method)
+    assert torch.equal(got, expected) and got.dtype is dtype
+    got.sum().backward()
+    assert tokens.grad is not None
