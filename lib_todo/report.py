@@ -32,12 +32,8 @@ class Report(Counts):
         shared: whether several threads or tasks sample at once, each with its own position.
 
     Attributes:
-        pooled: pooled layers and calls by (keys before, keys after).
-        left_alone: layers and calls left alone, by `Reason`.
-        steps: (steps in which something was pooled, all steps).
         passes: the same counts by pass, "first" or "hires", in the order in which they began, with
             their steps and what happened to the phase.
-        position: where the sampling is, as a host or a callback reports it.
     """
 
     def __init__(self, shared: bool = False) -> None:
@@ -157,10 +153,9 @@ class Report(Counts):
         reason: Reason | None,
         step: Step | None = None,
     ) -> None:
-        """Count one call of each of the `layers`.
+        """Count one call of each of the `layers`, by their `numbers`.
 
         Args:
-            layers: their numbers, see `numbers`.
             grid: their (height, width) in tokens.
             before: their keys without pooling.
             after: the keys they computed.
@@ -219,10 +214,8 @@ class Report(Counts):
             threshold: a side in tokens, named where no layer was above it.
             heads: by pass, what stands in brackets behind its name, such as "512×512".
         """
-        if not self.tallies and self.compiled:
-            return wording.nothing_pooled(wording.COMPILED)
-        if not self.tallies and self.missed_elsewhere:
-            return wording.nothing_pooled(wording.ELSEWHERE)
+        if not self.tallies and (self.compiled or self.missed_elsewhere):
+            return wording.nothing_pooled(wording.COMPILED if self.compiled else wording.ELSEWHERE)
         return wording.line(self.passes, self.window, heads, threshold)
 
     def to_dict(self) -> dict[str, Any]:

@@ -87,14 +87,7 @@ def line(
     heads: Mapping[str, str],
     threshold: int | None = None,
 ) -> str:
-    """One line for people, pass by pass; where nothing was pooled, it ends with what to change.
-
-    Args:
-        passes: the counts of each pass.
-        window: how start and end were followed, see `Report.note_window`.
-        heads: by pass, what stands in brackets behind its name.
-        threshold: a side in tokens, named where no layer was above it.
-    """
+    """`Report.line` pass by pass; where nothing was pooled, it ends with what to change."""
     notes = [WINDOWS[window]] if window else []
     if not passes:
         return nothing_pooled(_with_notes(NO_LAYER, notes))

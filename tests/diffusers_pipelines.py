@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import diffusers
@@ -78,25 +77,10 @@ def image_to_image(base: Any) -> Kind:
     return Kind(pipe, {"image": picture(), "strength": 0.5, "num_inference_steps": 2 * STEPS})
 
 
-def depth(base: Any) -> Kind:
-    parts = _without(base, "safety_checker", "image_encoder", "feature_extractor")
-    unet = models.unet(in_channels=5)
-    others = {"unet": unet, "depth_estimator": None, "feature_extractor": None}
-    pipe = _with(diffusers.StableDiffusionDepth2ImgPipeline, parts, **others)
-    depth_map = torch.rand(1, 128, 96, generator=torch.Generator().manual_seed(0))
-    return Kind(pipe, {"image": picture(), "depth_map": depth_map, "strength": 1.0})
-
-
 def inpaint(base: Any) -> Kind:
     pipe = _with(diffusers.StableDiffusionInpaintPipeline, base, unet=models.unet(in_channels=9))
     mask = Image.new("L", (96, 128), 255)
     return Kind(pipe, {"image": picture(), "mask_image": mask, "strength": 1.0, **SIZE})
-
-
-def instructed(base: Any) -> Kind:
-    unet = models.unet(in_channels=8)
-    pipe = _with(diffusers.StableDiffusionInstructPix2PixPipeline, base, unet=unet)
-    return Kind(pipe, {"image": picture()})
 
 
 def control_net(base: Any) -> Kind:
@@ -115,12 +99,6 @@ def latent_consistency(base: Any) -> Kind:
     return Kind(_with(diffusers.LatentConsistencyModelPipeline, base, **parts), SIZE)
 
 
-def latent_consistency_of_an_image(base: Any) -> Kind:
-    parts = {"unet": models.unet(time_cond_proj_dim=32), "scheduler": diffusers.LCMScheduler()}
-    pipe = _with(diffusers.LatentConsistencyModelImg2ImgPipeline, base, **parts)
-    return Kind(pipe, {"image": picture(), "strength": 0.8})
-
-
 def wide_panorama(base: Any) -> Kind:
     """Two views of 12 × 64 tokens side by side."""
     pipe = _with(panorama.StableDiffusionPanoramaPipeline, base)
@@ -136,25 +114,13 @@ def upscale(base: Any) -> Kind:
     return Kind(pipe, {"image": small}, told=False)
 
 
-def sdxl_image_to_image(folder: Path) -> Kind:
-    base = models.sdxl_pipeline(folder)
-    parts = _without(base, "image_encoder", "feature_extractor")
-    pipe = _with(diffusers.StableDiffusionXLImg2ImgPipeline, parts, add_watermarker=False)
-    return Kind(pipe, {"image": picture(), "strength": 0.5, "num_inference_steps": 2 * STEPS})
-
-
-def video(base: Any, free_init: bool = False) -> Kind:
-    """AnimateDiff; with FreeInit in two rounds, which take half and all of the steps."""
+def free_init(base: Any) -> Kind:
+    """AnimateDiff with FreeInit, in two rounds that take half and all of the steps."""
     parts = _without(base, "safety_checker", "feature_extractor", "image_encoder")
     others = {"motion_adapter": models.motion_adapter(), "feature_extractor": None}
     pipe = _with(diffusers.AnimateDiffPipeline, parts, **others)
-    if free_init:
-        pipe.enable_free_init(num_iters=2, use_fast_sampling=True)
-    return Kind(pipe, {"num_frames": 2, **SIZE}, steps=STEPS // 2 + STEPS if free_init else STEPS)
-
-
-def free_init(base: Any) -> Kind:
-    return video(base, free_init=True)
+    pipe.enable_free_init(num_iters=2, use_fast_sampling=True)
+    return Kind(pipe, {"num_frames": 2, **SIZE}, steps=STEPS // 2 + STEPS)
 
 
 def video_of_an_image(base: Any) -> Kind:
@@ -191,16 +157,12 @@ def video_of_an_image(base: Any) -> Kind:
 
 OF_SD: list[Callable[[Any], Kind]] = [
     image_to_image,
-    depth,
     inpaint,
-    instructed,
     control_net,
     perturbed,
     latent_consistency,
-    latent_consistency_of_an_image,
     wide_panorama,
     upscale,
-    video,
     free_init,
     video_of_an_image,
 ]

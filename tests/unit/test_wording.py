@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from counted_layers import BELOW, LARGE, POOLED, count, two_passes
 
@@ -11,17 +13,32 @@ from lib_todo.position import Moment
 from lib_todo.reasons import UNEXPECTED, Reason
 from lib_todo.wording import REMEDIES, WORDS, steps_in_words
 
+TEN = (range(10), *POOLED)
+OF_TEN = "ToDo: 16384 → 4096 keys in 10 of 10 self-attention layers"
+NOTHING = "ToDo: nothing was pooled: "
+
+
+def report_of(*counted: tuple[Any, ...]) -> Report:
+    """Layers and what happened to them, without any known step."""
+    report = Report()
+    for layers, *what in counted:
+        count(report, layers, *what)
+    return report
+
+
+def kept(layers: range, reason: Reason) -> tuple[Any, ...]:
+    return layers, LARGE, 16384, 16384, reason
+
 
 def test_no_layer_was_called() -> None:
-    words = "no self-attention layer that ToDo knows was called"
-    assert Report().line() == f"ToDo: nothing was pooled: {words}"
+    assert Report().line() == f"{NOTHING}no self-attention layer that ToDo knows was called"
 
 
 def test_a_model_was_called_in_another_thread() -> None:
     report = Report()
     report.missed_elsewhere = True
     assert report.line() == (
-        "ToDo: nothing was pooled: the model was called in another thread or task than the one "
+        f"{NOTHING}the model was called in another thread or task than the one "
         "that entered the `with`: run it by asyncio.to_thread or contextvars.copy_context().run, "
         "which carry the `with` over, or use lib_todo.bind, which works in every thread"
     )
@@ -48,9 +65,10 @@ def test_a_window_without_known_steps(step: int, words: str) -> None:
 
 
 def test_without_any_progress_no_steps_are_named() -> None:
-    report = Report()
-    count(report, range(1), *POOLED)
-    assert report.line() == "ToDo: 16384 → 4096 keys in 1 of 1 self-attention layers"
+    assert report_of(TEN).line() == OF_TEN
+    assert report_of(TEN).line(heads={"first": "1024×1024"}) == OF_TEN.replace(
+        "ToDo", "ToDo (1024×1024)"
+    )
 
 
 def test_the_issues_own_line() -> None:
@@ -65,10 +83,11 @@ def test_the_issues_own_line() -> None:
 
 
 def test_several_grids_largest_first() -> None:
-    report = Report()
-    count(report, range(5, 10), LARGE, 16384, 4096, None)
-    count(report, range(5), (256, 256), 65536, 4096, None)
-    count(report, range(10, 16), *BELOW)
+    report = report_of(
+        (range(5, 10), LARGE, 16384, 4096, None),
+        (range(5), (256, 256), 65536, 4096, None),
+        (range(10, 16), *BELOW),
+    )
     assert report.line() == (
         "ToDo: 65536 → 4096, 16384 → 4096 keys in 10 of 16 self-attention layers"
     )
@@ -78,12 +97,13 @@ def test_several_grids_largest_first() -> None:
     "reason", [Reason.BELOW_THRESHOLD, Reason.FACTOR_ONE, Reason.LEAD_IN, Reason.SAMPLER]
 )
 def test_a_level_that_a_lead_in_pools_less_or_not_at_all(reason: Reason) -> None:
-    report = Report()
-    count(report, range(6), *POOLED)
-    count(report, range(6), LARGE, 16384, 1849, None)
-    count(report, range(6, 12), (64, 64), 4096, 4096, reason)
-    count(report, range(6, 12), (64, 64), 4096, 484, None)
-    count(report, range(12, 16), (64, 64), 4096, 4096, reason)
+    report = report_of(
+        (range(6), *POOLED),
+        (range(6), LARGE, 16384, 1849, None),
+        (range(6, 12), (64, 64), 4096, 4096, reason),
+        (range(6, 12), (64, 64), 4096, 484, None),
+        (range(12, 16), (64, 64), 4096, 4096, reason),
+    )
     assert report.line() == (
         "ToDo: 16384 → 4096 or 1849, 4096 → 484 or all keys in 12 of 16 self-attention layers"
     )
@@ -101,24 +121,17 @@ SMALL_KEPT = ((64, 64), 4096, 4096, Reason.LEAD_IN)
 SMALL_POOLED = ((64, 64), 4096, 484, None)
 
 
-def test_which_keys_belong_to_the_first_quarter() -> None:
+@pytest.mark.parametrize("batch", [1, 2])
+def test_which_keys_belong_to_the_first_quarter(batch: int) -> None:
     report = Report()
-    sampled(report, 20, 20, range(5))
+    for _ in range(batch):
+        sampled(report, 20, 20, range(5))
+    # a batch has as many steps as each of its samplings
     assert report.line() == (
         "ToDo: 16384 → 1849, 4096 → 484 keys in 10 of 10 self-attention layers, in all 20 steps "
         "(in the first quarter only 16384 → 4096)"
     )
-
-
-def test_a_batch_has_as_many_steps_as_each_of_its_samplings() -> None:
-    report = Report()
-    for _ in range(2):
-        sampled(report, 4, 4, range(1))
-    assert report.line().endswith(
-        "4096 → 484 keys in 10 of 10 self-attention layers, in all 4 steps "
-        "(in the first quarter only 16384 → 4096)"
-    )
-    assert report.steps == (8, 8)
+    assert report.steps == (20 * batch, 20 * batch)
 
 
 @pytest.mark.parametrize(("paper", "keys"), [(range(10), 4096), (range(0), 1849)])
@@ -195,62 +208,41 @@ def test_a_layer_left_alone_for_several_reasons_is_counted_once() -> None:
     report = Report()
     for step in range(4):
         report.progress(step, 4)
-        count(report, range(5), LARGE, 16384, 16384, Reason.OTHER_PASS)
+        count(report, *kept(range(5), Reason.OTHER_PASS))
         deeper = Reason.LEAD_IN if step == 0 else Reason.OTHER_PASS
         count(report, range(5, 16), (64, 64), 4096, 4096, deeper)
-    assert report.line() == (
-        f"ToDo: nothing was pooled: 16 layers {WORDS[Reason.OTHER_PASS]}. "
-        f"{REMEDIES[Reason.OTHER_PASS]}"
-    )
+    words, remedy = WORDS[Reason.OTHER_PASS], REMEDIES[Reason.OTHER_PASS]
+    assert report.line() == f"{NOTHING}16 layers {words}. {remedy}"
 
 
-@pytest.mark.parametrize("reason", [reason for reason in Reason if reason in UNEXPECTED])
-def test_what_was_unexpectedly_left_alone_is_noted(reason: Reason) -> None:
-    report = Report()
-    count(report, range(10), *POOLED)
-    count(report, range(10, 13), LARGE, 16384, 16384, reason)
-    assert report.line() == (
-        f"ToDo: 16384 → 4096 keys in 10 of 13 self-attention layers (3 {WORDS[reason]})"
-    )
+@pytest.mark.parametrize("reason", Reason)
+def test_what_no_setting_asked_for_is_noted(reason: Reason) -> None:
+    note = f" (3 {WORDS[reason]})" if reason in UNEXPECTED else ""
+    line = report_of(TEN, kept(range(10, 13), reason)).line()
+    assert line == OF_TEN.replace("10 of 10", "10 of 13") + note
 
 
-@pytest.mark.parametrize("reason", [reason for reason in Reason if reason not in UNEXPECTED])
-def test_what_was_asked_for_is_not_noted(reason: Reason) -> None:
-    report = Report()
-    count(report, range(10), *POOLED)
-    count(report, range(10, 13), LARGE, 16384, 16384, reason)
-    assert report.line() == "ToDo: 16384 → 4096 keys in 10 of 13 self-attention layers"
-
-
-def test_nothing_above_the_threshold() -> None:
-    report = Report()
-    count(report, range(5), *BELOW)
-    count(report, range(5, 16), (32, 16), 512, 512, Reason.BELOW_THRESHOLD)
-    why = "no layer is above the threshold, the largest has 64×64 tokens"
-    remedy = REMEDIES[Reason.BELOW_THRESHOLD]
-    assert report.line() == f"ToDo: nothing was pooled: {why}. {remedy}"
-
-
-@pytest.mark.parametrize(
-    "reason", [reason for reason in Reason if reason is not Reason.BELOW_THRESHOLD]
-)
-def test_nothing_pooled_for_another_reason(reason: Reason) -> None:
-    report = Report()
-    count(report, range(6, 16), *BELOW)
-    count(report, range(6), LARGE, 16384, 16384, reason)
-    remedy = REMEDIES.get(reason)
-    told = f"ToDo: nothing was pooled: 6 layers {WORDS[reason]}"
-    assert report.line() == (f"{told}. {remedy}" if remedy else told)
+@pytest.mark.parametrize("reason", Reason)
+def test_nothing_pooled(reason: Reason) -> None:
+    if reason is Reason.BELOW_THRESHOLD:
+        counted = (range(5), *BELOW), (range(5, 16), (32, 16), 512, 512, reason)
+        why = "no layer is above the threshold, the largest has 64×64 tokens"
+    else:
+        counted = (range(6, 16), *BELOW), kept(range(6), reason)
+        why = f"6 layers {WORDS[reason]}"
+    remedy = f". {REMEDIES[reason]}" if reason in REMEDIES else ""
+    assert report_of(*counted).line() == f"{NOTHING}{why}{remedy}"
 
 
 def test_nothing_pooled_for_two_reasons() -> None:
-    report = Report()
-    count(report, range(2), LARGE, 16384, 16384, Reason.HYPERTILE)
-    count(report, range(2, 5), LARGE, 16384, 16384, Reason.OUTSIDE_WINDOW)
+    report = report_of(kept(range(2), Reason.HYPERTILE), kept(range(2, 5), Reason.OUTSIDE_WINDOW))
     assert report.line() == (
-        f"ToDo: nothing was pooled: 2 layers {WORDS[Reason.HYPERTILE]}, "
+        f"{NOTHING}2 layers {WORDS[Reason.HYPERTILE]}, "
         f"3 layers {WORDS[Reason.OUTSIDE_WINDOW]}. {REMEDIES[Reason.HYPERTILE]}"
     )
+    # one layer is no layers
+    line = report_of(kept(range(1), Reason.FUSED)).line()
+    assert line.startswith(f"{NOTHING}1 layer with fused projections")
 
 
 def test_each_pass_by_its_name_and_size() -> None:
@@ -263,22 +255,9 @@ def test_each_pass_by_its_name_and_size() -> None:
     )
 
 
-def test_one_pass_needs_no_name() -> None:
-    report = Report()
-    count(report, range(10), *POOLED)
-    expected = "ToDo (1024×1024): 16384 → 4096 keys in 10 of 10 self-attention layers"
-    assert report.line(heads={"first": "1024×1024"}) == expected
-
-
 def test_every_reason_has_words_and_no_two_the_same() -> None:
     assert set(WORDS) == set(Reason)
     assert len(set(WORDS.values())) == len(Reason)
-
-
-def test_one_layer_is_no_layers() -> None:
-    report = Report()
-    count(report, range(1), LARGE, 16384, 16384, Reason.FUSED)
-    assert "nothing was pooled: 1 layer with fused projections" in report.line()
 
 
 @pytest.mark.parametrize(
@@ -291,23 +270,11 @@ def test_one_layer_is_no_layers() -> None:
     ],
 )
 def test_a_held_phase_is_noted_with_whose_sake(sampler: str | None, steps: int, words: str) -> None:
-    report = Report()
-    count(report, range(10), *POOLED)
-    count(report, range(10, 13), LARGE, 16384, 16384, Reason.HYPERTILE)
+    report = report_of(TEN, kept(range(10, 13), Reason.HYPERTILE))
     report.phase_held(sampler, steps)
-    assert report.line() == (
-        f"ToDo: 16384 → 4096 keys in 10 of 13 self-attention layers (3 left to HyperTile; {words})"
-    )
-
-
-def test_a_phase_that_rests_is_noted() -> None:
-    report = Report()
-    count(report, range(10), *POOLED)
+    assert report.line().endswith(f"(3 left to HyperTile; {words})")
     report.phase_rests("DPM++ 2M")
-    assert report.line() == (
-        "ToDo: 16384 → 4096 keys in 10 of 10 self-attention layers "
-        "(phase held in the last steps for DPM++ 2M)"
-    )
+    assert report.line().endswith(f"{words}; phase held in the last steps for DPM++ 2M)")
 
 
 @pytest.mark.parametrize(

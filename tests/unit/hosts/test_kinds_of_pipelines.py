@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,11 +51,9 @@ def assert_moves_with_the_steps(phases: list[Any], kind: Kind) -> None:
     assert all(one != other for one, other in itertools.pairwise(by_step))
 
 
-@pytest.mark.parametrize(
-    "make", [*pipelines.OF_SD, pipelines.sdxl_image_to_image], ids=lambda make: make.__name__
-)
-def test_by_kind(make: Callable[[Any], Kind], base: Any, phases: list[Any], tmp_path: Path) -> None:
-    kind = make(tmp_path if make is pipelines.sdxl_image_to_image else base)
+@pytest.mark.parametrize("make", pipelines.OF_SD, ids=lambda make: make.__name__)
+def test_by_kind(make: Callable[[Any], Kind], base: Any, phases: list[Any]) -> None:
+    kind = make(base)
     dense = kind()
     for with_callback in (False, True) if kind.told else (False,):
         with token_downsampling(BY_TWO) as report:

@@ -38,38 +38,20 @@ def test_layers_are_distinct_and_calls_are_not() -> None:
     assert (report.layers, report.largest_grid) == (16, LARGE)
 
 
-def test_a_layer_that_was_pooled_and_left_alone_is_one_layer() -> None:
-    report = Report()
-    count(report, range(4), *POOLED)
-    count(report, range(4), LARGE, 16384, 16384, Reason.OUTSIDE_WINDOW)
-    assert report.layers == 4
-    assert (
-        len(report.pooled[16384, 4096].layers)
-        == len(report.left_alone[Reason.OUTSIDE_WINDOW].layers)
-        == 4
-    )
-
-
-def test_grids_of_as_many_keys_are_merged_in_the_sums_only() -> None:
+def test_what_is_summed_is_no_more_than_what_was_counted() -> None:
+    """Grids of as many keys; a layer that was pooled and left alone."""
     report = Report()
     count(report, range(2), (64, 256), 16384, 4096, None)
     count(report, range(1, 4), *POOLED)
-    assert len(report.tallies) == 2
-    assert {key: (len(t.layers), t.calls) for key, t in report.pooled.items()} == {
-        (16384, 4096): (4, 5)
-    }
-
-
-def test_reading_the_sums_does_not_change_the_counts() -> None:
-    report = Report()
-    count(report, range(2), (64, 256), 16384, 4096, None)
-    count(report, range(2, 4), *POOLED)
-    count(report, range(4, 5), *BELOW)
+    count(report, range(3, 5), *BELOW)
     count(report, range(5, 6), (32, 32), 1024, 1024, Reason.BELOW_THRESHOLD)
     for _ in range(2):
-        assert len(report.pooled[16384, 4096].layers) == 4
-        assert len(report.left_alone[Reason.BELOW_THRESHOLD].layers) == 2
-    assert [len(tally.layers) for tally in report.tallies.values()] == [2, 2, 1, 1]
+        assert {key: (len(t.layers), t.calls) for key, t in report.pooled.items()} == {
+            (16384, 4096): (4, 5)
+        }
+        assert len(report.left_alone[Reason.BELOW_THRESHOLD].layers) == 3
+        assert report.layers == 6
+    assert [len(tally.layers) for tally in report.tallies.values()] == [2, 3, 2, 1]
 
 
 def test_the_sums_of_the_passes_are_the_report() -> None:
