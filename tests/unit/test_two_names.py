@@ -18,30 +18,15 @@ import lib_todo
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def import_as(package: str) -> Any:
-    """The library as `package.lib_todo`; ComfyUI's package has a path for a name."""
-    if package not in sys.modules:
-        sys.modules[package] = types.ModuleType(package)
-        sys.modules[package].__path__ = [str(ROOT)]
-    return importlib.import_module(f"{package}.lib_todo")
-
-
-def drop(package: str) -> None:
-    for name in [name for name in sys.modules if name.startswith(f"{package}.")]:
-        del sys.modules[name]
-
-
 @pytest.fixture
-def package() -> Iterator[str]:
+def other() -> Iterator[Any]:
+    """The library in ComfyUI's package, which has a path for a name."""
     name = "/some/where/custom_nodes/sd-webui-todo"
-    yield name
-    drop(name)
-    sys.modules.pop(name, None)
-
-
-@pytest.fixture
-def other(package: str) -> Any:
-    return import_as(package)
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__path__ = [str(ROOT)]
+    yield importlib.import_module(f"{name}.lib_todo")
+    for found in [found for found in sys.modules if found.startswith(name)]:
+        del sys.modules[found]
 
 
 def test_each_pools_for_those_who_entered_it_alone(other: Any) -> None:
