@@ -1,1 +1,1 @@
-"""Speed, memory and error of ToDo and of its alternatives: `python -m benchmarks`."""
+"""Speed and error of ToDo and of its alternatives: `python -m benchmarks`."""

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from benchmarks.arguments import RESULTS, parse
 from benchmarks.models.checkpoint import Checkpoint
-from benchmarks.output import plots, tables
+from benchmarks.output import pages, plots, tables
 from benchmarks.parts import calibration, overhead, quality, unet
 from benchmarks.running import machine
 from benchmarks.running.bench import Bench, shown_progress
@@ -26,8 +26,6 @@ def main() -> None:
     """Measure and report what the command line asks for."""
     args = parse()
     silence_libraries()
-    if args.threads:
-        torch.set_num_threads(args.threads)
     device = torch.device(args.device)
     dtype = torch.float16 if device.type == "cuda" else torch.float32
     store = Store(args.out / RESULTS)
@@ -44,7 +42,7 @@ def main() -> None:
                     overhead.measure(bench)
                 if "calibration" in parts:
                     calibration.measure(bench)
-                if parts & {"unet", "memory", "passes"}:
+                if parts & {"unet", "passes"}:
                     unet.measure(bench, args)
                 if parts & {"quality", "samplers"}:
                     checkpoint = Checkpoint(args.checkpoint, args.native, args.steps, device)
@@ -53,9 +51,10 @@ def main() -> None:
             raise SystemExit(str(error)) from None
         store.save()
     if "report" in args.parts:
-        drawn = plots.draw(store, args.out)
         Console().print(tables.as_text(tables.all_tables(store)))
-        Console().print(*[f"wrote {path}" for path in (store.path, *drawn)], sep="\n")
+        plot = args.out / pages.PLOT
+        written = [store.path, plot] if plots.draw(store, plot) else [store.path]
+        Console().print(*[f"wrote {path}" for path in written], sep="\n")
 
 
 if __name__ == "__main__":

@@ -11,14 +11,14 @@ import torch
 from benchmarks.models.checkpoint import STEPS
 from benchmarks.models.unets import CONFIGS
 from benchmarks.parts.quality import SAMPLINGS
-from benchmarks.peers.methods import BALANCED, DENSE, HIDIFFUSION, HYPERTILE, NAMES, PAPER
+from benchmarks.peers.methods import BALANCED, DENSE, HYPERTILE, NAMES, PAPER
 from benchmarks.running.timing import CLOCKS, KERNELS
 from comparison.loading import BUILT_IN_FOLDER
 
 DESCRIPTION = "Measure speed, memory and error of ToDo and of other methods on this machine."
 RESULTS = "results.json"
 # in the order in which they are measured
-PARTS = ("overhead", "calibration", "unet", "memory", "passes", "quality", "samplers", "report")
+PARTS = ("overhead", "calibration", "unet", "passes", "quality", "samplers", "report")
 
 
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -30,9 +30,9 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     add("--quick", action="store_true", help=quick)
     add("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure (default: all)")
     add("--methods", nargs="+", choices=NAMES, metavar="METHOD", help="default: all")
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    add("--device", default=device, help="cpu, cuda, cuda:1")
-    add("--threads", type=int, help="PyTorch's threads on the CPU")
+    add(
+        "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, cuda:1"
+    )
     add("--clock", choices=(*CLOCKS, KERNELS), default="wall", help=clock)
     add("--rounds", type=int, default=5, help="runs of each method at each size")
     add("--minutes", type=float, default=10, help="no run starts after this time")
@@ -57,8 +57,6 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
 
 def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     only_report = list(args.parts) == ["report"]
-    if args.quick and only_report:
-        parser.error("--parts report with --quick: --quick always measures first")
     if only_report and not (args.out / RESULTS).is_file():
         parser.error(f"--parts report: there is no {args.out / RESULTS}; measure first")
     if args.clock == KERNELS and not args.device.startswith("cuda"):
@@ -76,7 +74,7 @@ def _quick(args: argparse.Namespace) -> argparse.Namespace:
     args.seeds, args.enlargements, args.steps, args.pass_steps = 1, [2], 4, 5
     args.samplings = list(SAMPLINGS)[:1]
     # one method of each kind
-    args.methods = [DENSE, PAPER, BALANCED, "ToMe 0.75", HYPERTILE, HIDIFFUSION]
+    args.methods = [DENSE, PAPER, BALANCED, "ToMe 0.75", HYPERTILE]
     args.out = args.out / "quick"
     (args.out / RESULTS).unlink(missing_ok=True)
     return args

@@ -122,8 +122,8 @@ def load(source: Source, device: str, dtype: torch.dtype) -> Any:
 def _load_folder(source: Source, dtype: torch.dtype) -> Any:
     from diffusers import AutoPipelineForText2Image
 
-    where = str(source.path) if source.path.exists() else source.model
-    return AutoPipelineForText2Image.from_pretrained(where, dtype=dtype)
+    where = source.path if source.path.exists() else source.model
+    return AutoPipelineForText2Image.from_pretrained(str(where), dtype=dtype)
 
 
 def _load_file(source: Source, dtype: torch.dtype) -> Any:
@@ -131,8 +131,7 @@ def _load_file(source: Source, dtype: torch.dtype) -> Any:
 
     is_sdxl = any(name.startswith(SDXL_KEY) for name in _weight_names(source.path))
     cls = StableDiffusionXLPipeline if is_sdxl else StableDiffusionPipeline
-    options = {"config": source.config} if source.config else {}
-    return cls.from_single_file(str(source.path), torch_dtype=dtype, **options)
+    return cls.from_single_file(str(source.path), torch_dtype=dtype, config=source.config or None)
 
 
 def _first_attention_level(unet: torch.nn.Module) -> int:

@@ -94,29 +94,25 @@ class Result:
         """How many times as fast a step is as the baseline's."""
         return self.baseline and self.baseline.step_seconds / self.step_seconds
 
-    def _difference(self, measure: Callable[[Image.Image, Image.Image], float]) -> float | None:
+    @property
+    def differences(self) -> dict[str, float]:
+        """How far the picture is from the baseline's; empty without one, or for the baseline.
+
+        `mse` is of values from 0 to 1; `psnr` is in decibels, and infinite for equal pictures;
+        `detail` is the fine detail relative to the baseline's.
+        """
         if self.baseline is None or self.method.name == "baseline":
-            return None
-        return measure(self.image, self.baseline.image)
-
-    @property
-    def mse(self) -> float | None:
-        """The mean squared difference from the baseline's picture, of values from 0 to 1."""
-        return self._difference(metrics.mean_squared_error)
-
-    @property
-    def psnr(self) -> float | None:
-        """The same as a peak signal-to-noise ratio in decibels; infinite for equal pictures."""
-        return self._difference(metrics.psnr)
-
-    @property
-    def high_frequency_ratio(self) -> float | None:
-        """The fine detail relative to the baseline's."""
-        return self._difference(metrics.high_frequency_ratio)
+            return {}
+        pictures = self.image, self.baseline.image
+        return {
+            "mse": metrics.mean_squared_error(*pictures),
+            "psnr": metrics.psnr(*pictures),
+            "detail": metrics.high_frequency_ratio(*pictures),
+        }
 
     def to_dict(self) -> dict[str, Any]:
-        """The figures in types that JSON knows. The PSNR of equal pictures is None."""
-        run, psnr = self.runs[0], self.psnr
+        """The figures in types that JSON knows. An infinite PSNR is None."""
+        run, finite = self.runs[0], {k: v for k, v in self.differences.items() if math.isfinite(v)}
         return {
             "method": self.method.name,
             "settings": self.method.settings,
@@ -132,9 +128,7 @@ class Result:
             },
             "peak_memory_bytes": self.peak_memory,
             "keys": [dataclasses.asdict(level) for level in run.levels],
-            "mse": self.mse,
-            "psnr": None if psnr is None or math.isinf(psnr) else psnr,
-            "high_frequency_ratio": self.high_frequency_ratio,
+            **{name: finite.get(name) for name in ("mse", "psnr", "detail")},
             "report": run.report.to_dict() if run.report else None,
         }
 

@@ -17,17 +17,12 @@ from lib_todo.plan import Grid
 from lib_todo.settings import FIELDS, NATIVE_GRID, PRESETS
 
 PROMPT = "a mushroom in the night"
-# by model: hires fix from the size it was trained at. With a higher strength most of the built-in
-# model's subjects dissolve at four times that size.
-DEFAULTS = {
-    True: {"width": 512, "height": 512, "hires_from": "128", "steps": 28, "guidance": 3.0}
-    | {"strength": 0.3, "repeats": 2},
-    # SD 1.x is assumed
-    False: {"width": 1024, "height": 1024, "hires_from": "512", "steps": 20, "guidance": 7.5}
-    | {"strength": 0.6, "repeats": 1},
-}
-# by side in pixels: ToDo's factor, and the ToMe ratio with as many keys (arXiv 2402.13573)
-PAPER_SIZES = {1024: (2.0, 0.75), 1536: (3.0, 0.89), 2048: (4.0, 0.9375)}
+_NAMES = ("width", "height", "hires_from", "steps", "guidance", "strength", "repeats")
+# hires fix from the size that it was trained at; with a higher strength, most of its subjects
+# dissolve at four times that size
+OF_BUILT_IN = dict(zip(_NAMES, (512, 512, "128", 28, 3.0, 0.3, 2)))
+# of any other model, which is assumed to be SD 1.x
+OF_OTHERS = dict(zip(_NAMES, (1024, 1024, "512", 20, 7.5, 0.6, 1)))
 MOST_REPEATS = 100
 SIZE = re.compile(r"(\d+)(?:[x×](\d+))?")
 OUTPUT = Path(__file__).parent / "output"
@@ -63,7 +58,7 @@ def todo_settings(values: Mapping[str, Any], native_grid: int) -> Settings:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser. A default of None depends on the model or on --paper-size."""
+    """The parser. A default of None depends on the model."""
     parser = argparse.ArgumentParser(
         prog="python -m demo",
         usage="%(prog)s [options]",
@@ -82,8 +77,6 @@ def build_parser() -> argparse.ArgumentParser:
     size = "hires fix: size of the first pass, such as 128 or 128x192; none switches it off"
     add("--hires-from", metavar="SIZE", help=size)
     add("--strength", type=float, help="denoising strength of the hires pass, from 0.01 to 1")
-    paper = "the paper's settings for SD 1.x at this side: ToDo factor 2, 3, 4, ToMe ratio to match"
-    add("--paper-size", type=int, choices=list(PAPER_SIZES), help=paper)
     add = parser.add_argument_group("comparison").add_argument
     usual = " ".join(USUAL)
     add("--methods", nargs="+", choices=TITLES, default=list(USUAL), help=f"default: {usual}")
@@ -135,7 +128,7 @@ def parse(argv: Sequence[str] | None = None) -> Options:
 
 
 def _read(given: dict[str, Any]) -> Options:
-    values = {**DEFAULTS[given["model"] == BUILT_IN], **_of_paper(given), **given}
+    values = {**(OF_BUILT_IN if given["model"] == BUILT_IN else OF_OTHERS), **given}
     todo, tome = with_prefix("todo_", values), with_prefix("tome_", values)
     todo_settings(todo, NATIVE_GRID)
     tome_options(**tome)
@@ -156,15 +149,6 @@ def _read(given: dict[str, Any]) -> Options:
         repeats=values["repeats"],
         output=values["output"],
     )
-
-
-def _of_paper(given: dict[str, Any]) -> dict[str, Any]:
-    """What --paper-size stands for; nothing without it."""
-    if (side := given.get("paper_size")) is None:
-        return {}
-    factor, ratio = PAPER_SIZES[side]
-    fixed = {"todo_threshold": 64, "todo_deep_factor": 1.0, "todo_phase": "fixed"}
-    return {"width": side, "height": side, "todo_factor": factor, "tome_ratio": ratio, **fixed}
 
 
 def with_prefix(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from matplotlib import font_manager
 from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageOps
-from PIL.PngImagePlugin import PngInfo
 from rich.table import Table
 
 from comparison.recipe import Recipe
@@ -21,6 +20,7 @@ from demo.compare import Result
 CELL, GAP = 512, 12
 TITLE_SIZE, LINE_SIZE, LEADING = 22, 16, 6
 DIFFERENCE_TIMES = 8
+DIFFERENCES = {"mse": "{:.1e}", "psnr": "{:.1f}", "detail": "{:.0%}"}
 
 
 def side_by_side(pictures: Sequence[tuple[Image.Image, str, Sequence[str]]]) -> Image.Image:
@@ -36,9 +36,8 @@ def side_by_side(pictures: Sequence[tuple[Image.Image, str, Sequence[str]]]) -> 
         left = GAP + index * (CELL + GAP)
         sheet.paste(picture, (left + (CELL - picture.width) // 2, GAP))
         draw.text((left, below), title, "#111111", title_font)
-        for row, line in enumerate(lines):
-            y = below + TITLE_SIZE + 10 + row * (LINE_SIZE + LEADING)
-            draw.text((left, y), line, "#444444", line_font)
+        at = (left, below + TITLE_SIZE + 10)
+        draw.multiline_text(at, "\n".join(lines), "#444444", line_font, spacing=LEADING)
     return sheet
 
 
@@ -65,8 +64,8 @@ def caption(result: Result) -> list[str]:
         f"{result.seconds:.1f} s in all",
         f"{level.keys:,.0f} of {level.tokens:,} keys in the largest layers",
     ]
-    if result.psnr is not None:
-        lines.append(f"PSNR {result.psnr:.1f} dB, fine detail {result.high_frequency_ratio:.0%}")
+    if differences := result.differences:
+        lines.append("PSNR {psnr:.1f} dB, fine detail {detail:.0%}".format(**differences))
     return lines
 
 
@@ -84,9 +83,7 @@ def table(results: Sequence[Result]) -> Table:
             _number(result.step_speedup, "{:.2f}×"),
             f"{result.peak_memory / 2**20:,.0f}",
             f"{result.largest_level.keys:.0f}/{result.largest_level.tokens}",
-            _number(result.mse, "{:.1e}"),
-            _number(result.psnr, "{:.1f}"),
-            _number(result.high_frequency_ratio, "{:.0%}"),
+            *(_number(result.differences.get(name), form) for name, form in DIFFERENCES.items()),
         )
     return grid
 
@@ -95,40 +92,16 @@ def _number(value: float | None, form: str) -> str:
     return "–" if value is None else form.format(value)
 
 
-def parameters(recipe: Recipe, title: str, settings: dict[str, Any], model: str) -> str:
-    """The settings as a text that the WebUI's PNG Info can read."""
-    negative = [f"Negative prompt: {recipe.negative_prompt}"] if recipe.negative_prompt else []
-    pairs = {
-        "Steps": recipe.steps,
-        "CFG scale": recipe.guidance,
-        "Seed": recipe.seed,
-        "Size": f"{recipe.width}x{recipe.height}",
-        "Model": json.dumps(model),
-    }
-    if recipe.first:
-        pairs["First pass size"] = f"{recipe.first[0]}x{recipe.first[1]}"
-        pairs["Denoising strength"] = recipe.strength
-    pairs["Method"] = title
-    pairs |= {f"{title} {name.replace('_', ' ')}": value for name, value in settings.items()}
-    text = ", ".join(f"{name}: {value}" for name, value in pairs.items())
-    return "\n".join([recipe.prompt, *negative, text])
-
-
 def write(
     recipe: Recipe, results: Sequence[Result], folder: Path, model: str, where: dict[str, Any]
 ) -> list[Path]:
     """Write each picture, all side by side, and the figures as JSON; returns the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     sheet = side_by_side([(each.image, each.method.title, caption(each)) for each in results])
-    pictures = {
-        folder / f"{each.method.name}.png": (each.image, each.method.title, each.method.settings)
-        for each in results
-    }
-    pictures[folder / "side-by-side.png"] = sheet, "Comparison", {}
-    for path, (picture, title, settings) in pictures.items():
-        info, text = PngInfo(), parameters(recipe, title, settings, model)
-        (info.add_text if text.isascii() else info.add_itxt)("parameters", text)
-        picture.save(path, pnginfo=info, optimize=True)
+    pictures = {folder / f"{each.method.name}.png": each.image for each in results}
+    pictures[folder / "side-by-side.png"] = sheet
+    for path, picture in pictures.items():
+        picture.save(path, optimize=True)
     versions = {"python": platform.python_version(), "torch": torch.__version__}
     figures = {
         "model": model,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import statistics
 from collections.abc import Callable
-from typing import Any
 
 from benchmarks.running.timing import Spread, Times
 
@@ -34,11 +33,6 @@ def times(spread: Spread) -> str:
     if spread.count == 1:
         return f"{spread.median:.3f}"
     return f"{spread.median:.3f} ({spread.low:.3f} to {spread.high:.3f})"
-
-
-def mebibytes(point: dict[str, Any]) -> str:
-    """The point's peak memory; empty without one."""
-    return f"{point['peak_bytes'] / 2**20:.0f}" if "peak_bytes" in point else ""
 
 
 def _with_interval(statistic: Callable[[list[int]], float], seeds: int, digits: int) -> str:

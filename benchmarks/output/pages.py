@@ -1,7 +1,7 @@
-"""`python -m benchmarks.output.pages` renews the tables and plots in docs/measurements.
+"""`python -m benchmarks.output.pages` renews the tables and the plot in docs/measurements.
 
 Each page takes its numbers from the JSON file of its name. A table stands between
-`<!-- table: NAME -->` and `<!-- end -->`; a plot is drawn if the page shows PLOT-PAGE.png.
+`<!-- table: NAME -->` and `<!-- end -->`; the plot is that of the page that shows it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from benchmarks.output import plots, tables
 from benchmarks.running.store import Store
 
 DOCS = Path(__file__).parents[2] / "docs"
+PLOT = "speed-error.png"
 MARKED = re.compile(r"<!-- table: (\w+) -->.*?<!-- end -->", re.DOTALL)
 
 
 def renew(page: Path, images: Path) -> None:
-    """Renew the tables between their marks, and the plots."""
+    """Renew the tables between their marks, and the plot."""
     store, text = Store(page.with_suffix(".json")), page.read_text()
     found = tables.all_tables(store)
 
@@ -26,10 +27,8 @@ def renew(page: Path, images: Path) -> None:
         return f"<!-- table: {match[1]} -->\n{table}\n<!-- end -->"
 
     page.write_text(MARKED.sub(put, text))
-    for name, draw in plots.PLOTS.items():
-        path = images / f"{name}-{page.stem}.png"
-        if path.name in text:
-            draw(store, path)
+    if PLOT in text:
+        plots.draw(store, images / PLOT)
 
 
 def main() -> None:

@@ -1,9 +1,8 @@
-"""Plots of the results: speed-up by size, and speed-up by error."""
+"""The plot of speed-up against error."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import matplotlib
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
-from benchmarks.peers.methods import BALANCED, DENSE, MOVING_BY, PAPER, PRESETS, TODO_BY
+from benchmarks.peers.methods import DENSE, MOVING_BY, PAPER, PRESETS, TODO_BY
 from benchmarks.running.store import Store
 from benchmarks.running.timing import ratio
 
@@ -23,44 +22,6 @@ OURS, PAPERS, OTHERS = "crimson", "rosybrown", "tab:blue"
 ARCHITECTURE, NATIVE = "SD 1.x", 512
 # by method, error and speed-up
 Trade = dict[str, tuple[float, float]]
-
-
-def draw(store: Store, folder: Path) -> list[Path]:
-    """Draw the plots for which there are numbers, as PNG files in `folder`."""
-    drawn = [(folder / f"{name}.png", make) for name, make in PLOTS.items()]
-    return [path for path, make in drawn if make(store, path)]
-
-
-def draw_speed(store: Store, path: Path) -> bool:
-    """SD 1.x: speed-up of a call against size, one line for each method."""
-    lines: dict[str, list[tuple[int, Any]]] = {}
-    for (kind, architecture, size), methods in store.groups("unet").items():
-        dense = methods.get(DENSE, {}).get("seconds")
-        if dense and (kind, architecture) == ("diffusers", ARCHITECTURE):
-            for name, point in methods.items():
-                if name != DENSE and point.get("seconds"):
-                    spread = ratio(dense, point["seconds"])
-                    lines.setdefault(name, []).append((int(size), spread))
-    if not lines:
-        return False
-    figure, axes = plt.subplots(figsize=(7.5, 4.6))
-    for name, points in lines.items():
-        sizes, spreads = zip(*points)
-        medians = [spread.median for spread in spreads]
-        below = [spread.median - spread.low for spread in spreads]
-        above = [spread.high - spread.median for spread in spreads]
-        style = {"linewidth": 3} if name == BALANCED else {}
-        axes.errorbar(
-            sizes, medians, yerr=(below, above), label=name, marker=".", capsize=3, **style
-        )
-    axes.set(
-        title=f"One U-Net call, {ARCHITECTURE}",
-        xlabel="pixels a side",
-        ylabel="times faster than dense",
-    )
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
-    return _save(figure, path)
 
 
 def trade_off(store: Store, times: int) -> Trade:
@@ -102,8 +63,8 @@ def curves(trade: Trade) -> dict[str, list[str]]:
     }
 
 
-def draw_error(store: Store, path: Path) -> bool:
-    """Speed-up against error, one panel for each enlargement."""
+def draw(store: Store, path: Path) -> bool:
+    """One panel for each enlargement; returns whether there are numbers for one."""
     native = store.conditions("quality").get("native", 0)
     sides = {int(side) for side, _ in store.under("quality")}
     trades = {side // native: trade_off(store, side // native) for side in sorted(sides)}
@@ -121,16 +82,22 @@ def draw_error(store: Store, path: Path) -> bool:
             xscale="log",
         )
         axes.grid(alpha=0.3)
-        axes.legend(fontsize="small", loc="best")
-    return _save(figure, path)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize="small", loc="best")
+    figure.tight_layout()
+    figure.savefig(path, dpi=DPI)
+    plt.close(figure)
+    return True
 
 
 def _draw_trade(axes: Any, trade: Trade) -> None:
     """The two curves, the presets and the peers; errors as ratios to the paper's."""
     places = {name: (error / trade[PAPER][0], speed) for name, (error, speed) in trade.items()}
     for (label, names), color in zip(curves(trade).items(), (PAPERS, OURS)):
-        line = [places[name] for name in names]
-        axes.plot(*zip(*line), ".-", color=color, alpha=0.7, label=label)
+        # a single point is no curve
+        if len(names) > 1:
+            x, y = zip(*(places[name] for name in names))
+            axes.plot(x, y, ".-", color=color, alpha=0.7, label=label)
     for name, place in places.items():
         if name in PRESETS or name not in (*TODO_BY, *MOVING_BY):
             ours = name in PRESETS
@@ -141,15 +108,3 @@ def _draw_trade(axes: Any, trade: Trade) -> None:
             label = name.removeprefix("ToDo ")
             axes.annotate(label, place, textcoords="offset points", **where)
     axes.margins(x=0.22, y=0.15)
-
-
-def _save(figure: Any, path: Path) -> bool:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.tight_layout()
-    figure.savefig(path, dpi=DPI)
-    plt.close(figure)
-    return True
-
-
-# by name, what draws a file if there are numbers for it, and says whether
-PLOTS: dict[str, Callable[[Store, Path], bool]] = {"speed": draw_speed, "error": draw_error}

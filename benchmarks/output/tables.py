@@ -61,18 +61,6 @@ def _beside_dense(store: Store, part: str, head: Sequence[str]) -> str:
     return table([*head, "pixels", "method", "seconds", "speed-up"], rows)
 
 
-def _memory(store: Store) -> str:
-    rows = []
-    for (implementation, architecture, size), methods in store.groups("unet").items():
-        dense = methods.get(DENSE, {}).get("peak_bytes")
-        for method, point in methods.items():
-            if dense and "peak_bytes" in point:
-                share = f"{100 * point['peak_bytes'] / dense:.1f}%"
-                where = [f"{architecture}, {implementation}", f"{size}²", method]
-                rows.append([*where, cells.mebibytes(point), share])
-    return table(["U-Net", "pixels", "method", "peak MiB", "of dense"], rows)
-
-
 def predicted(store: Store) -> Iterator[tuple[str, str, str, float, float]]:
     """What, side in pixels, preset, and how many times as fast it is: predicted, and measured.
 
@@ -151,7 +139,6 @@ def all_tables(store: Store) -> dict[str, str]:
         "machine": _machine(store),
         "calls": _beside_dense(store, "unet", ["U-Net"]),
         "passes": _beside_dense(store, "pass", ["U-Net"]),
-        "memory": _memory(store),
         "overhead": _overhead(store),
         "predictions": _predictions(store),
         "quality": _quality(store),

@@ -65,28 +65,9 @@ def measure(bench: Bench) -> None:
         "bind, balanced pools": partial(bind, model, POOLS),
         # the latent's own grid has no layers in SDXL
         "tomesd, nothing merged": partial(tokens_merged, model, 0.5),
-        "a forward by hand, pooled": partial(_by_hand, model),
     }
     methods = {name: partial(within, hold) for name, hold in holds.items()}
     bench.interleave(("overhead",), methods, repeats=CALLS)
-
-
-@contextlib.contextmanager
-def _by_hand(model: Any) -> Iterator[None]:
-    """The least that pooling can cost: each layer takes every fourth token, whatever its grid."""
-    layers = [layer for name, layer in model.named_modules() if name.endswith("attn1")]
-
-    def replace(layer: Any) -> None:
-        forward = layer.forward
-        layer.forward = lambda x, *_, **__: forward(x, x[:, ::4].contiguous())
-
-    for layer in layers:
-        replace(layer)
-    try:
-        yield
-    finally:
-        for layer in layers:
-            del layer.forward
 
 
 def added(store: Store) -> dict[str, tuple[float, float, float]]:

@@ -1,4 +1,4 @@
-"""U-Nets of real shape, by size and method: times and peak memory of a call, times of a pass."""
+"""U-Nets of real shape, by size and method: times of a call and of a pass."""
 
 from __future__ import annotations
 
@@ -64,8 +64,6 @@ def _measure_size(
     key = ("unet", KIND, architecture, str(size))
     if "unet" in args.parts:
         bench.interleave(key, calls)
-    if "memory" in args.parts:
-        bench.memory(key, calls)
     if "passes" in args.parts:
         passes = held(IN_A_PASS, partial(_sample, module, inputs, args.pass_steps), True)
         bench.interleave(("pass", architecture, str(size)), passes)

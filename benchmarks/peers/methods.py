@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.peers.any_unet import tiled, windowed
+from benchmarks.peers.hypertile import tiled
 from comparison.tome import tokens_merged
 from lib_todo import Settings, token_downsampling
 from lib_todo.plan import Grid
@@ -25,9 +25,9 @@ TODO_BY = {f"ToDo factor {factor}": factor for factor in (2, 3, 4, 6)}
 MOVING_BY = {f"ToDo moving {factor}": factor for factor in (2, 3, 4, 6)}
 POOLED_BY = {f"ToDo {method}": method for method in METHODS if method != "nearest"}
 TOMES = {"ToMe 0.5": 0.5, "ToMe 0.75": 0.75}
-HYPERTILE, HIDIFFUSION = "HyperTile", "HiDiffusion windows"
+HYPERTILE = "HyperTile"
 # other people's code, whose failure must not end the benchmark
-THIRD_PARTY = (*TOMES, HYPERTILE, HIDIFFUSION)
+THIRD_PARTY = (*TOMES, HYPERTILE)
 NAMES = (DENSE, *PRESETS, *TODO_BY, *MOVING_BY, *POOLED_BY, *THIRD_PARTY)
 
 # returns a context manager that applies the method; ToDo's yields its report
@@ -52,7 +52,6 @@ def available(unet: Any, latent: Grid, trained: int = NATIVE_GRID) -> dict[str, 
         **{name: partial(_merged, unet, ratio) for name, ratio in TOMES.items()},
         # the WebUI's default tile of 256 pixels is half of what SD 1.x was trained on
         HYPERTILE: partial(tiled, unet, latent, trained // 2),
-        HIDIFFUSION: partial(windowed, unet),
     }
 
 

@@ -16,7 +16,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from benchmarks.peers.methods import THIRD_PARTY
 from benchmarks.running.store import Store
 from benchmarks.running.timing import timed
-from comparison.measuring import peak_bytes
 
 Call = Callable[[], Any]
 # returns a context manager that applies the method and yields the call to measure
@@ -108,20 +107,6 @@ class Bench:
                 return False
         self.store.data["notes"].pop(note, None)
         return True
-
-    def memory(self, key: tuple[str, ...], methods: Methods) -> None:
-        """Measure the peak memory of each method's call, unless it is measured already."""
-        task = self.progress.add_task(" ".join((*key, "memory")), total=len(methods))
-        for name, method in methods.items():
-            point = self.store.point(*key, name)
-            if "peak_bytes" not in point and not self.out_of_time:
-
-                def measure(call: Call, point: dict[str, Any] = point) -> None:
-                    point["peak_bytes"] = peak_bytes(call, self.device)
-
-                self.attempt((*key, name), method, measure)
-                self.store.save()
-            self.progress.advance(task)
 
 
 @contextlib.contextmanager

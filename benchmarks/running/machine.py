@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-PACKAGES = ("torch", "diffusers", "tomesd", "hidiffusion", "einops")
+PACKAGES = ("torch", "diffusers", "tomesd", "einops")
 
 
 def describe(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:

@@ -28,20 +28,13 @@ class Store:
             self.data |= json.loads(path.read_text())
 
     def set_machine(self, machine: dict[str, Any]) -> None:
-        """Set the machine that is measured.
-
-        Raises:
-            OtherConditionsError: the file has another machine's results.
-        """
+        """Set the machine that is measured. Raises OtherConditionsError for another one."""
         if self.data["points"]:
             self._refuse_other("these results were", self.data["machine"], machine)
         self.data["machine"] = machine
 
     def set_conditions(self, *part: str, **conditions: Any) -> None:
-        """Set the conditions under which a part is measured.
-
-        Args:
-            part: the beginning of its points' keys.
+        """Set the conditions under which a part, the beginning of its keys, is measured.
 
         Raises:
             OtherConditionsError: the file has results under other conditions.
@@ -81,10 +74,10 @@ class Store:
         return found
 
     def groups(self, part: str) -> dict[tuple[str, ...], dict[str, dict[str, Any]]]:
-        """The part's points with times or a peak: by group, sorted, then by method."""
+        """The part's points with times: by group, sorted, then by method."""
         found: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}
         for key, point in self.under(part).items():
-            if point.get("seconds") or "peak_bytes" in point:
+            if point.get("seconds"):
                 found.setdefault(key[:-1], {})[key[-1]] = point
         return dict(sorted(found.items(), key=lambda group: _by_number(group[0])))
 

@@ -16,7 +16,7 @@ from comparison.loading import (
     silence_libraries,
 )
 from comparison.recipe import OptionError
-from demo.options import DEFAULTS, add_model
+from demo.options import OF_BUILT_IN, OF_OTHERS, add_model
 
 MOST_WAITING = 16
 
@@ -44,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         pipe = load(source, device, choose_dtype(args.dtype, device))
     except OptionError as error:
         parser.exit(1, f"error: {error}\n")
-    page = build_page(Sampler(pipe), source.model, DEFAULTS[source.model == BUILT_IN])
+    initial = OF_BUILT_IN if source.model == BUILT_IN else OF_OTHERS
+    page = build_page(Sampler(pipe), source.model, initial)
     # gradio runs one generation at a time by default
     page.queue(max_size=MOST_WAITING)
     page.launch(server_name=args.host, server_port=args.port, share=False)

@@ -54,41 +54,35 @@ class Cancellation:
             raise CancelledError
 
 
-class Generator:
-    """Compares the baseline with other methods on one pipeline, one generation at a time."""
+def generate(
+    sampler: Sampler,
+    cancellation: Cancellation,
+    values: Mapping[str, Any],
+    on_progress: OnProgress,
+) -> list[Result]:
+    """Compare the baseline with the methods chosen on the page.
 
-    def __init__(self, sampler: Sampler) -> None:
-        self._sampler = sampler
-        self._lock = threading.Lock()
+    Raises:
+        OptionError, SettingsError: a value that cannot be used.
+        CancelledError: the user cancelled while it waited or ran.
+    """
+    wanted = values["methods"]
+    if not wanted or not set(wanted) <= METHODS.keys():
+        raise OptionError(f"methods must be one or more of {', '.join(METHODS)}, not {wanted}")
+    first = (values["first_width"], values["first_height"]) if values["first_width"] else None
+    recipe = Recipe(first=first, **{name: values[name] for name in PICTURE})
+    native = native_grid(sampler.unet)
+    single = {name: values[name] for name, usual in SINGLE.items() if values[name] != usual}
+    todo = Settings.from_preset(values["preset"], native_grid=native, **single)
+    tome = {"ratio": values["tome_ratio"]} if values["tome_ratio"] else {}
+    largest = largest_grid(sampler.unet, recipe, sampler.pipe.vae_scale_factor)
+    methods = make_methods(["baseline", *wanted], todo, tome, native, largest)
 
-    def generate(
-        self, cancellation: Cancellation, values: Mapping[str, Any], on_progress: OnProgress
-    ) -> list[Result]:
-        """Compare the baseline with the methods chosen on the page.
+    def check_and_report(title: str, done: int, total: int) -> None:
+        cancellation.check()
+        on_progress(title, done, total)
 
-        Raises:
-            OptionError, SettingsError: a value that cannot be used.
-            CancelledError: the user cancelled while it waited or ran.
-        """
-        wanted = values["methods"]
-        if not wanted or not set(wanted) <= METHODS.keys():
-            raise OptionError(f"methods must be one or more of {', '.join(METHODS)}, not {wanted}")
-        first = (values["first_width"], values["first_height"]) if values["first_width"] else None
-        recipe = Recipe(first=first, **{name: values[name] for name in PICTURE})
-        unet, native = self._sampler.unet, native_grid(self._sampler.unet)
-        single = {name: values[name] for name, usual in SINGLE.items() if values[name] != usual}
-        todo = Settings.from_preset(values["preset"], native_grid=native, **single)
-        tome = {"ratio": values["tome_ratio"]} if values["tome_ratio"] else {}
-        largest = largest_grid(unet, recipe, self._sampler.pipe.vae_scale_factor)
-        methods = make_methods(["baseline", *wanted], todo, tome, native, largest)
-
-        def check_and_report(title: str, done: int, total: int) -> None:
-            cancellation.check()
-            on_progress(title, done, total)
-
-        with self._lock:
-            cancellation.check()
-            return compare(self._sampler, recipe, methods, 1, check_and_report)
+    return compare(sampler, recipe, methods, 1, check_and_report)
 
 
 def build_page(sampler: Sampler, model: str, initial: dict[str, Any]) -> gr.Blocks:
@@ -96,9 +90,8 @@ def build_page(sampler: Sampler, model: str, initial: dict[str, Any]) -> gr.Bloc
 
     Args:
         model: its name, as the page shows it.
-        initial: what the inputs start with, of options.DEFAULTS.
+        initial: what the inputs start with, by the command's options.
     """
-    generator = Generator(sampler)
     with gr.Blocks(title="ToDo: token downsampling") as page:
         gr.Markdown(
             "# ToDo: token downsampling\n"
@@ -110,8 +103,8 @@ def build_page(sampler: Sampler, model: str, initial: dict[str, Any]) -> gr.Bloc
             with gr.Column(scale=1):
                 inputs = _picture_inputs(initial) | _method_inputs()
                 with gr.Row():
-                    generate = gr.Button("Generate", variant="primary", elem_id="generate")
-                    cancel = gr.Button("Cancel", elem_id="cancel")
+                    start = gr.Button("Generate", variant="primary")
+                    cancel = gr.Button("Cancel")
             with gr.Column(scale=2):
                 outputs = _outputs()
         cancellation = gr.State(Cancellation())
@@ -121,9 +114,9 @@ def build_page(sampler: Sampler, model: str, initial: dict[str, Any]) -> gr.Bloc
             progress: Any = gr.Progress(),  # noqa: B008
             *values: Any,
         ) -> list[Any]:
-            return _run(generator, cancellation, dict(zip(inputs, values)), progress)
+            return _run(sampler, cancellation, dict(zip(inputs, values)), progress)
 
-        generate.click(Cancellation.reset, [cancellation], None, queue=False).then(
+        start.click(Cancellation.reset, [cancellation], None, queue=False).then(
             run, [cancellation, *inputs.values()], outputs, api_name="generate"
         )
         cancel.click(Cancellation.cancel, [cancellation], None, queue=False)
@@ -134,7 +127,7 @@ def _picture_inputs(initial: dict[str, Any]) -> dict[str, Any]:
     """The controls for the picture, by name."""
     side = {"minimum": SMALLEST, "maximum": LARGEST, "step": SIZE_STEP}
     first = {"value": int(initial["hires_from"]), "precision": 0}
-    prompt = gr.Textbox(PROMPT, label="Prompt", elem_id="prompt")
+    prompt = gr.Textbox(PROMPT, label="Prompt")
     inputs = {"prompt": prompt, "negative_prompt": gr.Textbox("", label="Negative prompt")}
     with gr.Row():
         inputs["width"] = gr.Slider(value=initial["width"], label="Width", **side)
@@ -157,10 +150,8 @@ def _method_inputs() -> dict[str, Any]:
     label, info = "Compare with the baseline", "close changes the picture least, fast is fastest"
     ratio = "ToMe: ratio of merged tokens (0: as many as ToDo leaves out)"
     return {
-        "methods": gr.CheckboxGroup(choices, value=["todo"], label=label, elem_id="methods"),
-        "preset": gr.Radio(
-            list(PRESETS), value="balanced", label="ToDo preset", info=info, elem_id="preset"
-        ),
+        "methods": gr.CheckboxGroup(choices, value=["todo"], label=label),
+        "preset": gr.Radio(list(PRESETS), value="balanced", label="ToDo preset", info=info),
         "factor": gr.Slider(0, 8, SINGLE["factor"], step=1, label="ToDo factor (0: the preset's)"),
         "start": gr.Slider(0, 1, SINGLE["start"], step=0.05, label="ToDo start"),
         "end": gr.Slider(0, 1, SINGLE["end"], step=0.05, label="ToDo end"),
@@ -172,18 +163,21 @@ def _outputs() -> list[Any]:
     shown = {"columns": 2, "object_fit": "contain"}
     differences = f"Differences from the baseline, brightened {DIFFERENCE_TIMES} times"
     return [
-        gr.Gallery(label="Pictures", elem_id="pictures", **shown),
-        gr.Markdown(elem_id="figures"),
-        gr.Gallery(label=differences, elem_id="differences", **shown),
+        gr.Gallery(label="Pictures", **shown),
+        gr.Markdown(),
+        gr.Gallery(label=differences, **shown),
     ]
 
 
 def _run(
-    generator: Generator, cancellation: Cancellation, values: dict[str, Any], progress: Any
+    sampler: Sampler, cancellation: Cancellation, values: dict[str, Any], progress: Any
 ) -> list[Any]:
     try:
-        results = generator.generate(
-            cancellation, values, lambda title, done, total: progress((done, total), desc=title)
+        results = generate(
+            sampler,
+            cancellation,
+            values,
+            lambda title, done, total: progress((done, total), desc=title),
         )
     except (OptionError, SettingsError) as error:
         raise gr.Error(str(error)) from error
@@ -192,10 +186,6 @@ def _run(
     baseline, *others = results
     pictures = [(each.image, each.method.title) for each in results]
     differences = [(difference(each.image, baseline.image), each.method.title) for each in others]
-    return [pictures, _figures(results), differences]
-
-
-def _figures(results: list[Result]) -> str:
-    """The figures of each method as Markdown, then ToDo's own report."""
-    paragraphs = [f"**{each.method.title}**: " + " · ".join(caption(each)) for each in results]
-    return "\n\n".join(filter(None, [*paragraphs, *(each.report_line for each in results)]))
+    figures = [f"**{each.method.title}**: " + " · ".join(caption(each)) for each in results]
+    reports = [each.report_line for each in results if each.report_line]
+    return [pictures, "\n\n".join(figures + reports), differences]

@@ -100,6 +100,12 @@ def _colour(hue: float, saturation: float, value: float) -> tuple[int, int, int]
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
+def _disc(
+    draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, colour: tuple[int, ...] | int
+) -> None:
+    draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+
+
 def _gradient(side: int, top: tuple[int, ...], bottom: tuple[int, ...]) -> Image.Image:
     mask = Image.linear_gradient("L").resize((side, side))
     return Image.composite(
@@ -125,9 +131,8 @@ def _beach(rng: random.Random, side: int) -> Image.Image:
     draw.rectangle((0, horizon, side, side), fill=_colour(hue + 0.01, 0.75, 0.78))
     draw.rectangle((0, shore - side * 0.03, side, side), fill=(240, 250, 252))
     draw.rectangle((0, shore, side, side), fill=_colour(rng.uniform(0.09, 0.13), 0.42, 0.96))
-    radius = side * 0.09
     x, y = side * rng.uniform(0.12, 0.30), side * rng.uniform(0.12, 0.2)
-    draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=(255, 226, 92))
+    _disc(draw, x, y, side * 0.09, (255, 226, 92))
     return canvas
 
 
@@ -137,8 +142,7 @@ def _night(rng: random.Random, side: int) -> Image.Image:
     draw = ImageDraw.Draw(canvas)
     for _ in range(14):
         x, y = side * rng.random(), side * rng.uniform(0.02, 0.70)
-        radius = side * rng.uniform(0.010, 0.018)
-        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=(255, 250, 225))
+        _disc(draw, x, y, side * rng.uniform(0.010, 0.018), (255, 250, 225))
     _moon(rng, canvas)
     _ground(rng, canvas, _colour(hue, 0.75, 0.12), 0.80)
     return canvas
@@ -149,7 +153,7 @@ def _moon(rng: random.Random, canvas: Image.Image) -> None:
     radius = round(side * 0.10)
     x, y = side * rng.uniform(0.12, 0.26), side * rng.uniform(0.12, 0.2)
     mask = Image.new("L", canvas.size, 0)
-    ImageDraw.Draw(mask).ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
+    _disc(ImageDraw.Draw(mask), x, y, radius, 255)
     bite = ImageChops.offset(mask, round(radius * 0.7), -round(radius * 0.3))
     canvas.paste((255, 244, 190), mask=ImageChops.subtract(mask, bite))
 
@@ -165,8 +169,7 @@ def _meadow(rng: random.Random, side: int) -> Image.Image:
     petals = _colour(rng.random(), 0.45, 1.0)
     for _ in range(9):
         x, y = side * rng.random(), side * rng.uniform(0.72, 0.97)
-        radius = side * 0.02
-        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=petals)
+        _disc(draw, x, y, side * 0.02, petals)
     return canvas
 
 
@@ -175,8 +178,7 @@ def _clouds(rng: random.Random, canvas: Image.Image) -> None:
     draw = ImageDraw.Draw(canvas)
     x, y = side * rng.uniform(0.1, 0.35), side * rng.uniform(0.12, 0.22)
     for dx, dy, radius in ((0, 0, 0.06), (0.08, -0.02, 0.075), (0.16, 0, 0.06)):
-        cx, cy, r = x + dx * side, y + dy * side, radius * side
-        draw.ellipse((cx - r, cy - r, cx + r, cy + r), fill=(255, 255, 255))
+        _disc(draw, x + dx * side, y + dy * side, radius * side, (255, 255, 255))
 
 
 def _snow(rng: random.Random, side: int) -> Image.Image:
@@ -188,8 +190,7 @@ def _snow(rng: random.Random, side: int) -> Image.Image:
     _ground(rng, canvas, _colour(hue, 0.05, 0.99), 0.68)
     for _ in range(16):
         x, y = side * rng.random(), side * rng.uniform(0.0, 0.66)
-        radius = side * rng.uniform(0.012, 0.02)
-        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=(255, 255, 255))
+        _disc(draw, x, y, side * rng.uniform(0.012, 0.02), (255, 255, 255))
     return canvas
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import itertools
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +12,6 @@ import torch
 pytest.importorskip("scipy", reason="needs requirements/bench.txt")
 
 from benchmarks.arguments import parse
-from benchmarks.models.checkpoint import digest_of
 from benchmarks.parts import overhead, quality
 from benchmarks.running.bench import Bench
 from benchmarks.running.store import OtherConditionsError, Store
@@ -26,84 +22,75 @@ KEY = ("unet", "diffusers", "SD 1.x", "1024")
 
 
 class Held:
-    """A method whose call, or whose letting go, may fail as other people's code does."""
+    """A method whose call may fail as other people's code does."""
 
-    def __init__(self, call: bool = False, letting_go: bool = False) -> None:
-        self.fails, self.stays = call, letting_go
-        self.calls = 0
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error, self.calls = error, 0
 
-    def __enter__(self) -> Callable[[], None]:
-        return self.call
-
-    def __exit__(self, *_: object) -> None:
-        if self.stays:
-            raise RuntimeError("stays on the model")
+    @contextlib.contextmanager
+    def __call__(self) -> Iterator[Callable[[], None]]:
+        yield self.call
 
     def call(self) -> None:
         self.calls += 1
-        if self.fails:
-            raise RuntimeError("its own trouble")
+        if self.error:
+            raise self.error
 
 
 def test_a_peer_that_fails_is_noted_and_the_rest_is_measured(bench: Bench) -> None:
-    peer, dense = Held(call=True), Held()
-    methods = {"dense": lambda: dense, "HyperTile": lambda: peer}
+    peer, dense = Held(RuntimeError("its own trouble")), Held()
+    methods = {"dense": dense, "HyperTile": peer}
     bench.interleave(KEY, methods)
     # each is called once to warm up
     assert (dense.calls, peer.calls) == (3, 1)
-    bench.memory(KEY, methods)
     assert list(bench.store.seconds(*KEY, "dense")) == ["1", "2"]
     note = " | ".join((*KEY, "HyperTile"))
     assert bench.store.data["notes"] == {note: "RuntimeError: its own trouble"}
     # once it works, the group is measured anew, and then not again
-    peer.fails = False
+    peer.error = None
     for _ in range(2):
         bench.interleave(KEY, methods)
-        assert (dense.calls, peer.calls) == (7, 5)
+        assert (dense.calls, peer.calls) == (6, 4)
     assert bench.store.data["notes"] == {}
 
 
-def test_what_is_ours_and_what_stays_on_a_model_is_raised(bench: Bench) -> None:
+def test_what_fails_of_ours_or_stays_on_a_model_is_raised_but_for_want_of_memory(
+    bench: Bench,
+) -> None:
+    @contextlib.contextmanager
+    def stays() -> Iterator[Callable[[], None]]:
+        yield lambda: None
+        raise RuntimeError("stays on the model")
+
     with pytest.raises(RuntimeError, match="its own trouble"):
-        bench.interleave(KEY, {"ToDo": lambda: Held(call=True)})
+        bench.interleave(KEY, {"ToDo": Held(RuntimeError("its own trouble"))})
     with pytest.raises(RuntimeError, match="stays on the model"):
-        bench.interleave(KEY, {"HyperTile": lambda: Held(letting_go=True)})
-
-
-def test_too_little_memory_is_noted_of_any_method(bench: Bench) -> None:
-    def huge() -> torch.Tensor:
-        return torch.empty(1 << 55, dtype=torch.uint8)
-
-    bench.interleave(KEY, {"dense": lambda: contextlib.nullcontext(huge)})
-    (note,) = bench.store.data["notes"].values()
-    assert "allocate memory" in note
+        bench.interleave(KEY, {"HyperTile": stays})
+    bench.interleave(KEY, {"ToDo": Held(torch.OutOfMemoryError("too large"))})
+    assert bench.store.data["notes"] == {" | ".join((*KEY, "ToDo")): "OutOfMemoryError: too large"}
 
 
 def test_seeds_go_on_where_the_last_method_stopped(bench: Bench) -> None:
-    """A seed's latents are the seed, plus one by a method."""
-    added = 0.0
+    drawn = []
 
-    @contextlib.contextmanager
-    def method():
-        nonlocal added
-        added = 1.0
-        yield
-        added = 0.0
+    def measure(methods: str, seeds: int) -> None:
+        quality._measure(
+            bench,
+            ("quality", "256"),
+            dict.fromkeys(methods, contextlib.nullcontext),
+            lambda seed: drawn.append(seed) or torch.tensor(float(seed)),
+            lambda latents, dense: {"latent_mse": float(latents + dense)},
+            seeds,
+        )
 
-    measure = partial(
-        quality._measure,
-        bench,
-        ("quality", "256"),
-        draw=lambda seed: torch.tensor([seed + added]),
-        figures=lambda latents, dense: {"latent_mse": float(latents + dense)},
-    )
-    measure(methods={"dense": contextlib.nullcontext, "a": method}, seeds=2)
-    measure(methods={"a": method, "b": method}, seeds=3)
+    measure("a", 2)
+    measure("ab", 3)
     points = bench.store.under("quality", "256")
-    assert points == {(name,): {"latent_mse": [1.0, 3.0, 5.0]} for name in "ab"}
-    dataclasses.replace(bench, deadline=0)
+    assert points == {(name,): {"latent_mse": [0.0, 2.0, 4.0]} for name in "ab"}
+    # of each seed dense, and the methods that lack it
+    assert drawn == [0, 0, 1, 1, 0, 0, 1, 1, 2, 2, 2]
     bench.deadline = 0
-    measure(methods={"a": method}, seeds=9)
+    measure("a", 9)
     assert len(points["a",]["latent_mse"]) == 3
 
 
@@ -114,18 +101,16 @@ def test_ratios_are_taken_round_by_round() -> None:
     assert ratio({"3": 6.0}, {"1": 1.0, "2": 3.0}) == Spread(3.0, 3.0, 3.0, 0)
 
 
-def test_a_peak_counts_what_is_held_at_one_time() -> None:
-    def make(hold: bool) -> None:
+@pytest.mark.parametrize("hold", [False, True])
+def test_a_peak_counts_what_is_held_at_one_time(hold: bool) -> None:
+    def make() -> None:
         held = []
         for _ in range(3):
             each = torch.empty(1 << 20, dtype=torch.uint8)
-            if hold:
-                held.append(each)
+            held += [each] * hold
             del each
 
-    cpu = torch.device("cpu")
-    assert peak_bytes(lambda: make(hold=False), cpu) == 1 << 20
-    assert peak_bytes(lambda: make(hold=True), cpu) == 3 << 20
+    assert peak_bytes(make, torch.device("cpu")) == (3 if hold else 1) << 20
 
 
 def test_a_run_goes_on_from_its_file_under_the_same_conditions_only(store: Store) -> None:
@@ -144,12 +129,6 @@ def test_a_run_goes_on_from_its_file_under_the_same_conditions_only(store: Store
     assert again.conditions("quality") == {"native": 128}
 
 
-def test_groups_are_in_the_order_of_their_numbers(store: Store) -> None:
-    for side in ("1024", "512", "96"):
-        store.seconds("unet", "diffusers", "SDXL", side, "dense")["1"] = 1.0
-    assert [side for *_, side in store.groups("unet")] == ["96", "512", "1024"]
-
-
 def test_overhead_compares_the_rounds_that_both_have(store: Store) -> None:
     assert overhead.added(store) == {}
     store.point("overhead", overhead.OFF)["seconds"] = {"1": 1.0, "2": 2.0, "3": 4.0}
@@ -157,21 +136,9 @@ def test_overhead_compares_the_rounds_that_both_have(store: Store) -> None:
     assert overhead.added(store) == {"pooled": (0.5, 0.5, 0.5)}
 
 
-def test_a_checkpoint_is_told_by_its_weights(tmp_path: Path) -> None:
-    weights = tmp_path / "unet" / "model.safetensors"
-    weights.parent.mkdir()
-    digests = []
-    for content, config in (("a", "1"), ("a", "2"), ("b", "2")):
-        weights.write_text(content)
-        weights.with_name("config.json").write_text(config)
-        digests.append(digest_of(tmp_path))
-    assert [len(list(same)) for _, same in itertools.groupby(digests)] == [2, 1]
-
-
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("--quick --parts report", "--parts report with --quick: --quick always measures"),
         ("--parts report", "results.json; measure first"),
         ("--enlargements 1 2", "--enlargements 1: nothing is pooled below 2"),
         ("--clock kernels --device cpu", "--device cpu: it is for a GPU of CUDA"),
@@ -184,12 +151,3 @@ def test_what_makes_no_sense_is_refused(
     with pytest.raises(SystemExit):
         parse([*words.split(), "--out", str(tmp_path)])
     assert told in capsys.readouterr().err
-
-
-def test_quick_has_a_folder_of_its_own_and_begins_anew(tmp_path: Path) -> None:
-    kept, gone = tmp_path / "results.json", tmp_path / "quick" / "results.json"
-    gone.parent.mkdir()
-    for path in (kept, gone):
-        path.write_text("{}")
-    assert parse(["--quick", "--out", str(tmp_path)]).out == gone.parent
-    assert (kept.exists(), gone.exists()) == (True, False)

@@ -41,15 +41,6 @@ def test_samplers_are_beside_the_paper_with_the_same_one(store: Store) -> None:
     assert row.endswith("| 0.25 (0.17 to 0.50) |")
 
 
-def test_a_pass_is_held_against_dense_round_by_round(store: Store) -> None:
-    store.seconds("pass", "SDXL", "1024", "dense").update({"1": 8, "2": 9})
-    store.seconds("pass", "SDXL", "1024", "ToDo fast").update({"1": 4, "2": 3})
-    assert all_tables(store)["passes"].splitlines()[2:] == [
-        "| SDXL | 1024² | dense | 8.500 (8.000 to 9.000, 2 runs) | 1.000 (1.000 to 1.000) |",
-        "| SDXL | 1024² | ToDo fast | 3.500 (3.000 to 4.000, 2 runs) | 2.500 (2.000 to 3.000) |",
-    ]
-
-
 def test_error_beside_speed(store: Store) -> None:
     """Of the seeds that all have; a moving phase takes as long as the same factor without."""
     _errors(store, {"ToDo paper": 2, "ToDo moving 2": 1, "ToDo moving 3": 3, "ToMe 0.75": 5})
@@ -75,21 +66,25 @@ def test_error_beside_speed(store: Store) -> None:
 def test_a_page_shows_the_numbers_of_its_file(store: Store, tmp_path: Path) -> None:
     page = tmp_path / "results.md"
     page.write_text(
-        "a\n<!-- table: passes -->\nold\n<!-- end -->\n![](error-results.png)\n"
+        "a\n<!-- table: passes -->\nold\n<!-- end -->\n![](speed-error.png)\n"
         "<!-- table: notes -->\n<!-- end -->"
     )
     _errors(store, {"ToDo paper": 2, "ToMe 0.75": 5})
     for method, part in itertools.product(("dense", "ToDo paper"), ("unet", "pass")):
         key = ("diffusers", "SD 1.x", "1024") if part == "unet" else ("SD 1.x", "1024")
-        store.seconds(part, *key, method)["1"] = 1.0
+        times = {"1": 8, "2": 9} if method == "dense" else {"1": 2, "2": 3}
+        store.seconds(part, *key, method).update(times)
     store.save()
     for _ in range(2):
         pages.renew(page, tmp_path)
     text = page.read_text()
     assert text.startswith("a\n<!-- table: passes -->\n| U-Net |")
-    assert text.count("| SD 1.x | 1024² | dense |") == 1
+    row = (
+        "| SD 1.x | 1024² | ToDo paper | 2.500 (2.000 to 3.000, 2 runs) | 3.500 (3.000 to 4.000) |"
+    )
+    assert text.count(row) == 1
     assert text.endswith("<!-- table: notes -->\n(not measured)\n<!-- end -->")
-    assert [path.name for path in tmp_path.glob("*.png")] == ["error-results.png"]
+    assert [path.name for path in tmp_path.glob("*.png")] == ["speed-error.png"]
 
 
 def test_what_is_predicted_was_measured() -> None:

@@ -1,12 +1,9 @@
-"""The app on a tiny random pipeline: through gradio's client and in a headless browser."""
+"""The app on a tiny random pipeline, through gradio's client."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,13 +16,10 @@ from PIL import Image
 pytest.importorskip("rich", reason="needs requirements/demo.txt")
 
 from demo.app import __main__ as app
-from demo.app.page import METHODS, SINGLE, Cancellation, CancelledError, Generator, build_page
+from demo.app.page import METHODS, SINGLE, Cancellation, CancelledError, build_page, generate
+from demo.options import OF_OTHERS
 from demo.output import difference
 
-CHROMIUM = shutil.which("chromium")
-# no step is given up, however long the machine is busy with something else
-PATIENCE = 120
-INITIAL = {"width": 128, "height": 128, "hires_from": "64", "steps": 4, "guidance": 3.0}
 VALUES = {
     "prompt": "a fox",
     "negative_prompt": "",
@@ -45,22 +39,14 @@ VALUES = {
 
 
 @pytest.fixture(scope="module")
-def url(sampler: Any) -> Iterator[str]:
+def ask(sampler: Any) -> Iterator[Callable[..., Any]]:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    page = build_page(sampler, "a tiny model", {**INITIAL, "strength": 0.5})
-    page.queue(max_size=app.MOST_WAITING)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    launched = {"server_port": port, "prevent_thread_lock": True, "quiet": True}
-    yield page.launch(server_name="127.0.0.1", share=False, **launched)[1]
-    page.close()
-
-
-@pytest.fixture(scope="module")
-def ask(url: str) -> Callable[..., Any]:
+    page = build_page(sampler, "a tiny model", OF_OTHERS)
+    page.queue()
+    _, url, _ = page.launch(share=False, prevent_thread_lock=True, quiet=True)
     client = gradio_client.Client(url)
-    return lambda **changes: client.predict(*{**VALUES, **changes}.values(), api_name="/generate")
+    yield lambda **changes: client.predict(*{**VALUES, **changes}.values(), api_name="/generate")
+    page.close()
 
 
 def _pictures(folder: str) -> dict[str, Path]:
@@ -107,44 +93,22 @@ def test_a_bad_value_is_an_error_that_names_it(
         ask(**changes)
 
 
-def test_cancelled_while_waiting_for_the_one_that_runs(sampler: Any) -> None:
-    generator, cancellation, order = Generator(sampler), Cancellation(), []
-    running, go_on = threading.Event(), threading.Event()
-
-    def slow(*_: Any) -> None:
-        order.append("first")
-        running.set()
-        assert go_on.wait(PATIENCE)
-
-    def second() -> None:
-        with pytest.raises(CancelledError):
-            generator.generate(cancellation, VALUES, lambda *_: order.append("second"))
-        order.append("cancelled")
-
-    first = threading.Thread(target=generator.generate, args=(Cancellation(), VALUES, slow))
-    waiting = threading.Thread(target=second)
-    first.start()
-    assert running.wait(PATIENCE)
-    waiting.start()
-    cancellation.cancel()
-    go_on.set()
-    for thread in (first, waiting):
-        thread.join(PATIENCE)
-    assert set(order) == {"first", "cancelled"}
-    assert order[-1] == "cancelled"
-
-
-def test_cancelled_while_it_runs_it_stops_at_the_next_step(sampler: Any) -> None:
+@pytest.mark.parametrize("last", [0, 2])
+def test_cancelled_before_or_while_it_runs_it_stops_at_the_next_step(
+    sampler: Any, last: int
+) -> None:
     cancellation, told = Cancellation(), []
 
-    def cancel(title: str, done: int, total: int) -> None:
+    def report(title: str, done: int, total: int) -> None:
         told.append(done)
-        if done == 2:
+        if done == last:
             cancellation.cancel()
 
+    if not last:
+        cancellation.cancel()
     with pytest.raises(CancelledError):
-        Generator(sampler).generate(cancellation, VALUES, cancel)
-    assert told[-1] == 2
+        generate(sampler, cancellation, VALUES, report)
+    assert told == list(range(last + 1)) if last else not told
 
 
 def test_the_server_binds_to_this_machine_and_does_not_share(
@@ -157,26 +121,3 @@ def test_the_server_binds_to_this_machine_and_does_not_share(
     with pytest.raises(SystemExit):
         app.main(["--model", "nonsense"])
     assert seen == {"server_name": "127.0.0.1", "server_port": 7860, "share": False}
-
-
-def test_in_a_browser(url: str) -> None:
-    api = pytest.importorskip("playwright.sync_api", reason="needs requirements/all.txt")
-    if CHROMIUM is None:
-        pytest.skip("needs Debian's chromium")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
-        page = browser.new_page()
-        page.set_default_timeout(PATIENCE * 1000)
-        # nothing here but the app itself can be reached
-        page.route(lambda url: "127.0.0.1" not in url, lambda route: route.abort())
-        page.goto(url)
-        page.locator("#prompt textarea").fill("a frog in the snow")
-        page.locator("#preset").get_by_text("fast", exact=True).click()
-        page.locator("#generate").click()
-        page.get_by_text("of 7 self-attention layers").first.wait_for()
-        pictures = page.locator("img[src*='file'], img[src^='data:image']")
-        assert pictures.count() >= 2
-        assert pictures.first.evaluate("image => image.naturalWidth") == 128
-        browser.close()

@@ -7,17 +7,13 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 from PIL import Image
 
 pytest.importorskip("rich", reason="needs requirements/demo.txt")
 
-from comparison.loading import Source, choose_dtype, load
 from demo import options
 from demo.__main__ import main
-from demo.methods import tome_options
 from lib_todo import Settings
-from lib_todo.settings import PRESETS
 
 SMALL = "--hires-from 64 --width 128 --height 96 --steps 4 --strength 0.5 --seed 7".split()
 
@@ -37,27 +33,9 @@ def test_defaults_go_with_the_model(tiny_model: Path) -> None:
     assert parse("--hires-from none --width 256").recipe.first is None
 
 
-@pytest.mark.parametrize(
-    ("side", "factor", "ratio"), [(1024, 2, 0.75), (1536, 3, 0.89), (2048, 4, 0.9375)]
-)
-def test_the_papers_sizes(tiny_model: Path, side: int, factor: int, ratio: float) -> None:
-    line = f"--model {tiny_model} --paper-size {side}"
-    parsed = parse(line)
-    assert parsed.recipe.size == (side, side)
-    baseline, todo, tome = parsed.methods(64, (side // 8, side // 8))
-    assert (baseline.name, baseline.settings) == ("baseline", {})
-    paper = Settings(factor=factor, deep_factor=1, threshold=64, phase="fixed")
-    assert todo.settings == dataclasses.asdict(paper)
-    assert tome.settings == tome_options(ratio)
-    given = parse(f"{line} --todo-factor 5 --width 512")
-    assert given.recipe.size == (512, side)
-    assert given.methods(64, (256, 128))[1].settings["factor"] == 5
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_is_a_base_for_the_models_own_grid(name: str) -> None:
-    todo = parse(f"--todo-preset {name} --todo-end 0.5").methods(16, (64, 64))[1]
-    wanted = Settings.from_preset(name, native_grid=16, end=0.5)
+def test_a_preset_is_a_base_for_the_models_own_grid() -> None:
+    todo = parse("--todo-preset fast --todo-end 0.5").methods(16, (64, 64))[1]
+    wanted = Settings.from_preset("fast", native_grid=16, end=0.5)
     assert todo.settings == dataclasses.asdict(wanted)
 
 
@@ -65,10 +43,8 @@ def test_a_preset_is_a_base_for_the_models_own_grid(name: str) -> None:
     ("line", "message"),
     [
         ("--width 100", "multiple of 8"),
-        ("--height 8192", "from 64 to 4096"),
         ("--hires-from 1024", "larger than the final"),
         ("--hires-from big", "hires-from must be none, a side"),
-        ("--steps 0", "steps must be from 1"),
         ("--steps 1", "no step"),
         ("--guidance nan", "guidance must be from"),
         ("--repeats 0", "repeats must be from 1"),
@@ -96,18 +72,11 @@ def test_it_makes_and_compares_pictures(
     monkeypatch.setenv("COLUMNS", "200")
     words = ["--prompt", "a “fox”", "--negative-prompt", "blur", "--output", str(tmp_path)]
     assert main(["--model", str(tiny_model), *SMALL, *words]) == 0
-    printed = capsys.readouterr().out
-    assert "of 7 self-attention layers" in printed
-    first_words = [line.split(maxsplit=1)[0] for line in printed.splitlines() if line.strip()]
-    assert {"Baseline", "ToDo", "ToMe"} <= set(first_words)
+    assert "of 7 self-attention layers" in capsys.readouterr().out
     pictures = {f"{name}.png" for name in ("baseline", "side-by-side", "todo", "tome")}
     assert {path.name for path in tmp_path.iterdir()} == pictures | {"comparison.json"}
     with Image.open(tmp_path / "todo.png") as picture:
         assert picture.size == (128, 96)
-        text = picture.text["parameters"]
-    assert text.startswith("a “fox”\nNegative prompt: blur\nSteps: 4, ")
-    for words in ("Seed: 7", "First pass size: 64x64", "ToDo threshold: 8"):
-        assert words in text
     figures = json.loads((tmp_path / "comparison.json").read_text("utf-8"))
     baseline, todo, tome = figures["results"]
     assert [result["method"] for result in figures["results"]] == ["baseline", "todo", "tome"]
@@ -132,10 +101,3 @@ def test_what_cannot_be_loaded_or_is_interrupted_writes_nothing(
     assert main(["--model", str(tiny_model), *rest]) == 130
     assert "interrupted; nothing was written" in capsys.readouterr().out
     assert not (tmp_path / "out").exists()
-
-
-def test_the_dtype_asked_for(tiny_model: Path) -> None:
-    for dtype in (torch.float32, torch.bfloat16):
-        assert load(Source(str(tiny_model)), "cpu", dtype).dtype == dtype
-    assert choose_dtype("auto", "cpu") == torch.float32
-    assert choose_dtype("auto", "cuda:1") == torch.float16

@@ -1,14 +1,12 @@
-"""HyperTile's and HiDiffusion's attention on any diffusers U-Net; their own patches know few."""
+"""HyperTile's attention on any diffusers U-Net; its own patch knows ldm's alone."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
 from typing import Any
-from unittest import mock
 
 import torch
-from diffusers.models.attention import BasicTransformerBlock
 from diffusers.models.attention_processor import Attention
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from einops import rearrange
@@ -74,49 +72,3 @@ class _Tiling:
 def smallest_divisor(length: int, at_least: int) -> int:
     """The least divisor of `length` from `at_least` on; the length itself where there is none."""
     return next((n for n in range(at_least, length) if length % n == 0), length)
-
-
-@contextlib.contextmanager
-def windowed(unet: Any) -> Iterator[None]:
-    """The largest grid's self-attention inside the `with` sees a quarter of the picture at a time.
-
-    The blocks are HiDiffusion's own, without its smaller U-Net (RAU-Net), which is for the first
-    steps only. The quarters are shifted at random, from the same seed in every `with`; PyTorch's
-    own generator stays as it was.
-
-    Raises:
-        ImportError: the package hidiffusion is not here.
-        ValueError: the U-Net's first level has no self-attention, as in SDXL.
-
-    Source: HiDiffusion (arXiv 2311.17528), MSW-MSA.
-    """
-    make = _hidiffusion().hidiffusion.make_diffusers_transformer_block
-    levels = (unet.down_blocks[0], unet.up_blocks[-1])
-    blocks = [m for level in levels for m in level.modules() if type(m) is BasicTransformerBlock]
-    if not blocks:
-        raise ValueError("the U-Net's first level has no self-attention")
-    info: dict[str, Any] = {}
-    hook = unet.register_forward_pre_hook(lambda _, args: info.update(size=args[0].shape[-2:]))
-    for block in blocks:
-        block.__class__ = make(type(block))
-        block.info = info
-    try:
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            yield
-    finally:
-        hook.remove()
-        for block in blocks:
-            block.__class__ = type(block)._parent
-            del block.info
-
-
-def _hidiffusion() -> Any:
-    """The package; it imports a module from where older versions of diffusers had it."""
-    from diffusers.models.controlnets import multicontrolnet
-
-    older = "diffusers.pipelines.controlnet.multicontrolnet"
-    with mock.patch.dict("sys.modules", {older: multicontrolnet}):
-        import hidiffusion
-
-    return hidiffusion
