@@ -131,7 +131,8 @@ def _load_file(source: Source, dtype: torch.dtype) -> Any:
 
     is_sdxl = any(name.startswith(SDXL_KEY) for name in _weight_names(source.path))
     cls = StableDiffusionXLPipeline if is_sdxl else StableDiffusionPipeline
-    return cls.from_single_file(str(source.path), torch_dtype=dtype, config=source.config or None)
+    config = source.config or None
+    return cls.from_single_file(str(source.path), torch_dtype=dtype, config=config)
 
 
 def _first_attention_level(unet: torch.nn.Module) -> int:

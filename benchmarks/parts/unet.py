@@ -37,9 +37,8 @@ IN_A_PASS = (DENSE, *PRESETS, *TOMES)
 
 def measure(bench: Bench, args: argparse.Namespace) -> None:
     """Measure every architecture and size that the command line asks for."""
-    for part in ("unet", "pass"):
-        steps = {"steps": args.pass_steps, "sampler": "Euler"} if part == "pass" else {}
-        bench.store.set_conditions(part, batch=args.batch, **steps)
+    bench.store.set_conditions("unet", batch=args.batch)
+    bench.store.set_conditions("pass", batch=args.batch, steps=args.pass_steps, sampler="Euler")
     for architecture in args.architectures:
         module = unets.build_diffusers(architecture, bench.device, bench.dtype)
         for size in args.sizes:

@@ -55,10 +55,7 @@ class Cancellation:
 
 
 def generate(
-    sampler: Sampler,
-    cancellation: Cancellation,
-    values: Mapping[str, Any],
-    on_progress: OnProgress,
+    sampler: Sampler, cancellation: Cancellation, values: Mapping[str, Any], report: OnProgress
 ) -> list[Result]:
     """Compare the baseline with the methods chosen on the page.
 
@@ -80,7 +77,7 @@ def generate(
 
     def check_and_report(title: str, done: int, total: int) -> None:
         cancellation.check()
-        on_progress(title, done, total)
+        report(title, done, total)
 
     return compare(sampler, recipe, methods, 1, check_and_report)
 
