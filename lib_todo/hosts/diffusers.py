@@ -7,8 +7,8 @@ from typing import Any
 
 from diffusers.callbacks import PipelineCallback
 
-from ..interception.schedulers import timesteps_of
 from ..report import Report
+from ..schedulers import timesteps_of
 
 
 class StepProgress(PipelineCallback):

@@ -11,55 +11,20 @@ import contextvars
 import threading
 import weakref
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Protocol
-
-from ..clock import Schedule
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..pooling import Pooling
+    from ..runs.model_call import ModelCall
+    from ..runs.run import Run
     from .cut import Cut
-    from .families import Family
-
-
-class Call(Protocol):
-    """A model's call that is under way."""
-
-    def cut(self, transformer: Any, x: Any, family: Family) -> Cut | None:
-        """What the layers of a transformer over `x` take; None where they take all tokens."""
-
-    def count(self, cut: Cut, ended: bool) -> None:
-        """The transformer's call is over; it did not end where an exception was raised."""
-
-    def end(self) -> None:
-        """The model's call has ended."""
-
-
-class Run(Protocol):
-    """What intercepted calls tell a run, and ask of it."""
-
-    enabled: bool
-
-    def call(self, model: Any, timestep: Any, latent: Any, in_graph: bool) -> Call:
-        """A model is called; `in_graph`: through what `torch.compile(model)` returned."""
-
-    def loose_call(self, transformer: Any) -> Call:
-        """The call that a transformer belongs to where no model's call was seen."""
-
-    def see_timestep(self, timestep: Any) -> None:
-        """A model's time embedding was asked outside of any call (`unet.forward`)."""
-
-    def model_missed(self) -> None:
-        """A model was called in a context in which no run applies."""
-
-    def begin_sampling(self, schedule: Schedule) -> None:
-        """A scheduler was set to new timesteps."""
 
 
 class _Here(threading.local):
     """What this thread is in. Set on the instance, where Dynamo's guards look for the names."""
 
     def __init__(self) -> None:
-        self.call: Any = None  # the innermost model's call to which a run applies
+        self.call: ModelCall | None = None  # the innermost model's call to which a run applies
         self.cut: Cut | None = None  # what the layers of the transformer being called take
         # the rest is for graphs of torch.compile, see graphs.py
         self.plans: dict[str, Pooling | None] | None = None

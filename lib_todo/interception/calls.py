@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from ..schedulers import schedule_of, scheduler_classes
 from . import active, graphs
 from .active import here
 from .classes import in_use, replace, restore_all, restore_stale
@@ -22,7 +23,6 @@ from .families import (
     import_what_loads_later,
     timestep_place,
 )
-from .schedulers import schedule_of, scheduler_classes
 
 _users: list[object] = []
 # how many modules were imported when classes were last searched
@@ -131,13 +131,7 @@ def _model(original: Callable, family: Family) -> Callable:
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
         if graphs.is_tracing() or __call__ not in in_use:
             return original(self, *args, **kwargs)
-        cls: Any = type(self)
-        place = timestep_place(cls, family.timestep)
-        if place is None:
-            return original(self, *args, **kwargs)
-        timestep = args[place] if len(args) > place else kwargs.get(family.timestep)
-        latent = args[0] if args else next(iter(kwargs.values()), None)
-        return _in_call(self, timestep, latent, original, self, args, kwargs)
+        return _in_call(self, family, original, self, args, kwargs)
 
     return __call__
 
@@ -147,47 +141,39 @@ def _compiled(original: Callable) -> Callable:
 
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
         model = self._orig_mod
-        cls: Any = type(model)
-        family = next((f for f in FAMILIES if issubclass(cls, tuple(classes(f.models)))), None)
-        place = timestep_place(cls, family.timestep) if family else None
-        if family is None or place is None or graphs.is_tracing() or __call__ not in in_use:
+        family = next((f for f in FAMILIES if isinstance(model, tuple(classes(f.models)))), None)
+        if family is None or graphs.is_tracing() or __call__ not in in_use:
             return original(self, *args, **kwargs)
-        timestep = args[place] if len(args) > place else kwargs.get(family.timestep)
-        latent = args[0] if args else next(iter(kwargs.values()), None)
-        return _in_call(model, timestep, latent, original, self, args, kwargs, in_graph=True)
+        return _in_call(model, family, original, self, args, kwargs)
 
     return __call__
 
 
 def _in_call(
-    model: Any,
-    timestep: Any,
-    latent: Any,
-    original: Callable,
-    called: Any,
-    args: tuple,
-    kwargs: dict,
-    in_graph: bool = False,
+    model: Any, family: Family, original: Callable, called: Any, args: tuple, kwargs: dict
 ) -> Any:
-    """Call a whole model, as a call of the run that applies, if any."""
+    """Call a whole model, or what it was compiled to, as a call of the run that applies, if any."""
+    cls: Any = type(model)
+    place = timestep_place(cls, family.timestep)
+    if place is None:
+        return original(called, *args, **kwargs)
     _replace_what_came_since()
     run = active.run_of(model)
-    outer = here.call, here.cut, here.plans, here.largest, here.refused, here.pooling
+    outer, own = vars(here).copy(), None
     here.call = here.cut = here.plans = here.pooling = None
-    if run is None:
-        try:
-            return original(called, *args, **kwargs)
-        finally:
-            here.call, here.cut, here.plans, here.largest, here.refused, here.pooling = outer
-    own = graphs.enter_own()
     try:
-        call = here.call = run.call(model, timestep, latent, in_graph)
+        if run is None:
+            return original(called, *args, **kwargs)
+        own = graphs.enter_own()
+        timestep = args[place] if len(args) > place else kwargs.get(family.timestep)
+        latent = args[0] if args else next(iter(kwargs.values()), None)
+        call = here.call = run.call(model, timestep, latent, in_graph=called is not model)
         result = original(called, *args, **kwargs)
         call.end()
         return result
     finally:
         graphs.leave_own(own)
-        here.call, here.cut, here.plans, here.largest, here.refused, here.pooling = outer
+        vars(here).update(outer)
 
 
 def _time_embedding(original: Callable, family: Family) -> Callable:
@@ -207,9 +193,11 @@ def _transformer(original: Callable, family: Family) -> Callable:
         x: Any = args[0] if args else kwargs.get(family.parameters[0])
         if graphs.is_tracing():
             return graphs.call_transformer(original, self, x, args, kwargs)
+        if __call__ not in in_use:
+            return original(self, *args, **kwargs)
         call = here.call
-        if call is None or __call__ not in in_use:
-            run = active.entered_run() if __call__ in in_use else None
+        if call is None:
+            run = active.entered_run()
             if run is None or not run.enabled:
                 return original(self, *args, **kwargs)
             call = run.loose_call(self)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -50,9 +51,8 @@ class Cut:
         transformer: the module.
         layers: its self-attention layers.
         pooling: which of the grid's tokens they take.
-        checked: the places of those that were seen to compute their keys from what they are given;
-            this call adds to them.
-        ignoring: the places of those that were seen to compute keys of their own.
+        obeys: by a layer's place, whether it was seen to compute its keys from what it is given;
+            this call adds to it.
     """
 
     def __init__(
@@ -61,24 +61,22 @@ class Cut:
         transformer: Any,
         layers: list[Any],
         pooling: Pooling,
-        checked: set[int],
-        ignoring: set[int],
+        obeys: dict[int, bool],
     ) -> None:
         self.family, self.transformer, self.pooling = family, transformer, pooling
         self._places = {id(layer): place for place, layer in enumerate(layers)}
-        self.checked, self.ignoring = checked, ignoring
+        self._obeys = obeys
         # the places of the layers that were pooled, by how many grids their keys came from
         self.taken: dict[int, list[int]] = {}
         # those left alone: the place, the keys and why
         self.left: list[tuple[int, int, Reason]] = []
         # those whose call was no self-attention over the grid
-        self.others: set[int] = set()
+        self._others: set[int] = set()
 
     @property
     def not_called(self) -> list[int]:
         """The places of the layers that were not called as Python."""
-        seen = {place for places in self.taken.values() for place in places} | self.others
-        seen.update(place for place, _, _ in self.left)
+        seen = self._others.union(*self.taken.values(), (place for place, _, _ in self.left))
         return [place for place in self._places.values() if place not in seen]
 
     def take(
@@ -92,19 +90,17 @@ class Cut:
         tokens_name, context_name = family.parameters[:2]
         given = dict(zip(family.parameters, args), **kwargs)
         x, context = given[tokens_name], given.get(context_name)
-        if not isinstance(x, torch.Tensor) or x.ndim != 3:
-            self.others.add(place)
-            return args, kwargs, None
-        if x.shape[1] != pooling.tokens:
+        is_tokens = isinstance(x, torch.Tensor) and x.ndim == 3
+        if is_tokens and x.shape[1] != pooling.tokens:
             self.left.append((place, int(x.shape[1]), self._why_not_this_grid(layer)))
             return args, kwargs, None
-        grids = 1 if context is None or context is x else _grids(x, context, pooling.tokens)
+        grids = _grids(x, context, pooling.tokens) if is_tokens else 0
         if not grids:
             # it attends to something else in this call
-            self.others.add(place)
+            self._others.add(place)
             return args, kwargs, None
         reason = why_not(family, layer, given)
-        if reason is None and place in self.ignoring:
+        if reason is None and self._obeys.get(place) is False:
             reason = Reason.KEYS_IGNORED
         if reason is not None:
             self.left.append((place, grids * pooling.tokens, reason))
@@ -116,29 +112,41 @@ class Cut:
         if value is not None:
             changed["value"] = pooled if value is source else pooling.take(value)
         new_args, new_kwargs = with_changed(family, args, kwargs, changed)
-        if place in self.checked or not _can_be_watched(layer):
+        if place in self._obeys or not _can_be_watched(layer):
             self.taken.setdefault(grids, []).append(place)
             return new_args, new_kwargs, None
-        return new_args, new_kwargs, _Watch(layer, lambda keys: self._judge(place, grids, keys))
+        return new_args, new_kwargs, self._watched(layer, place, grids)
 
     def _why_not_this_grid(self, layer: Any) -> Reason:
         """Why a layer's tokens are not those of its grid: agent attention's blocks are ToMe's."""
-        blocks = self.transformer.transformer_blocks
-        names = ("attn1", "attn2")
-        block = next(b for b in blocks if any(_part(b, name) is layer for name in names))
-        if type(block).__name__ != "ToMeBlock":
-            return Reason.OTHER_GRID
-        is_agent = type(layer).__name__ == "AgentAttention"
-        return Reason.AGENT_ATTENTION if is_agent else Reason.TOKENS_MERGED
+        if type(layer).__name__ == "AgentAttention":
+            return Reason.AGENT_ATTENTION
+        blocks = {type(block).__name__ for block in self.transformer.transformer_blocks}
+        return Reason.TOKENS_MERGED if "ToMeBlock" in blocks else Reason.OTHER_GRID
 
-    def _judge(self, place: int, grids: int, keys: int | None) -> None:
-        """Count a layer's first pooled call, by how many keys it really computed."""
-        if keys is not None and keys != grids * self.pooling.kept:
-            self.ignoring.add(place)
-            self.left.append((place, grids * self.pooling.tokens, Reason.KEYS_IGNORED))
-        else:
-            self.checked.add(place)
-            self.taken.setdefault(grids, []).append(place)
+    @contextlib.contextmanager
+    def _watched(self, layer: Any, place: int, grids: int) -> Iterator[None]:
+        """Around a layer's first pooled call: count it by how many keys it really computes.
+
+        Nothing is left on the layer afterwards.
+        """
+        keys: list[int] = []
+        thread = threading.get_ident()
+
+        def see(_: nn.Module, inputs: tuple) -> None:
+            if threading.get_ident() == thread and inputs:
+                keys.append(int(inputs[0].shape[1]))
+
+        handle = layer.to_k.register_forward_pre_hook(see)
+        try:
+            yield
+        finally:
+            handle.remove()
+            obeys = self._obeys[place] = not keys or keys[-1] == grids * self.pooling.kept
+            if obeys:
+                self.taken.setdefault(grids, []).append(place)
+            else:
+                self.left.append((place, grids * self.pooling.tokens, Reason.KEYS_IGNORED))
 
 
 def why_not(family: Family, layer: Any, given: dict[str, Any]) -> Reason | None:
@@ -185,6 +193,8 @@ def _grids(x: torch.Tensor, context: Any, tokens: int) -> int:
 
     More than 1 where an extension adds another image's tokens (ControlNet's reference-only).
     """
+    if context is None or context is x:
+        return 1
     if not isinstance(context, torch.Tensor) or context.ndim != 3:
         return 0
     if context.shape[0] != x.shape[0] or context.shape[2] != x.shape[2]:
@@ -196,26 +206,3 @@ def _grids(x: torch.Tensor, context: Any, tokens: int) -> int:
 def _can_be_watched(layer: Any) -> bool:
     """Whether the layer has a key projection of its own, and its Python code runs untraced."""
     return isinstance(getattr(layer, "to_k", None), nn.Module) and not torch.jit.is_tracing()
-
-
-class _Watch:
-    """Around one call of a layer: how many tokens this thread passed to its `to_k`.
-
-    Nothing is left on the layer afterwards.
-    """
-
-    def __init__(self, layer: Any, judge: Callable[[int | None], None]) -> None:
-        self._layer, self._judge = layer, judge
-        self._keys: int | None = None
-        self._thread = threading.get_ident()
-
-    def __enter__(self) -> None:
-        self._handle = self._layer.to_k.register_forward_pre_hook(self._see)
-
-    def _see(self, _: nn.Module, inputs: tuple) -> None:
-        if threading.get_ident() == self._thread and inputs:
-            self._keys = int(inputs[0].shape[1])
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._handle.remove()
-        self._judge(self._keys)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 from ..interception import calls
 from ..interception.active import here
 from ..interception.cut import Cut, self_attention_of
 from ..interception.families import Family
-from ..phase import FIXED, Phase, PhaseCounter
-from ..plan import Grid, decide, in_lead_in, why_none_pooled, with_papers_factors
+from ..plan import Grid
 from ..pooling import pooling
 from ..position import Moment
 from ..reasons import Reason
-from ..report import Report
-from ..samplers import rule_for
-from ..settings import Settings
+from ..rule import Rule
 
 if TYPE_CHECKING:
     from .lane import Lane
@@ -24,70 +20,8 @@ if TYPE_CHECKING:
     from .run import Run
 
 
-class Rule:
-    """What holds in one call of a model, whatever its layers.
-
-    Args:
-        settings: what was asked for.
-        moment: where the call stands in its sampling; None where nothing is known of it.
-    """
-
-    def __init__(self, settings: Settings, moment: Moment | None) -> None:
-        self.asked, self.moment = settings, moment or Moment()
-        moment = self.moment
-        self.sampler = rule_for(moment.sampler, moment.reported, moment.sigmas)
-        # why the automatic factors are no greater than the paper's; None where they may be
-        self.careful = None
-        if self.sampler.is_careful(moment.step):
-            self.careful = Reason.SAMPLER
-        elif in_lead_in(moment):
-            self.careful = Reason.LEAD_IN
-        # why no layer of any grid is pooled
-        self.closed = why_none_pooled(settings, moment)
-
-    def decide(self, grid: Grid, largest: Grid) -> tuple[float, Reason | None]:
-        """The factor of a layer, and why it is left alone (None: it is not)."""
-        factor, reason = _decide(grid, largest, self.asked, self.careful)
-        return (factor, None) if reason is self.closed is None else (1, reason or self.closed)
-
-    def phase(self, phases: PhaseCounter, owner: Any, factor: float, key: str = "") -> Phase:
-        """The phase in this step of what `owner` and `key` name; see phase.PhaseCounter."""
-        moment, sampler = self.moment, self.sampler
-        if not self.asked.moves or moment.step is None or sampler.rests(moment.step):
-            return FIXED
-        return phases.phase(owner, moment.sampling, moment.step, factor, sampler.hold, key)
-
-    def note_phase(self, report: Report) -> None:
-        """Tell the report where a phase that is used does not move on with each step."""
-        moment, sampler = self.moment, self.sampler
-        if not self.asked.moves:
-            return
-        if moment.step is None or sampler.rests(None):
-            report.phase_held(None if moment.step is None else moment.sampler, 0)
-        elif sampler.rests(moment.step):
-            report.phase_rests(moment.sampler)
-        elif sampler.hold != 1:
-            report.phase_held(moment.sampler, sampler.hold)
-
-
-@functools.lru_cache(maxsize=1024)
-def _decide(
-    grid: Grid, largest: Grid, settings: Settings, careful: Reason | None
-) -> tuple[float, Reason | None]:
-    if careful is None:
-        return decide(grid, largest, settings)
-    factor, reason = decide(grid, largest, with_papers_factors(settings))
-    if reason is not None:
-        # by the settings themselves, or else by the paper's factors
-        reason = decide(grid, largest, settings)[1] or careful
-    return factor, reason
-
-
 class ModelCall:
     """A call of a whole model that is under way.
-
-    Where no such call was seen (a model of a class that the table does not know), transformers
-    called one after another are taken for one call, until one of them is called again.
 
     Args:
         run: whose settings hold.
@@ -133,8 +67,7 @@ class ModelCall:
         taken = pooling(grid, factor, self.rule.asked.method, phase, x.device)
         if self.graph:
             here.pooling = taken
-        known = self.lane.known(transformer)
-        return Cut(family, transformer, layers, taken, known.checked, known.ignoring)
+        return Cut(family, transformer, layers, taken, self.lane.obeys(transformer))
 
     def begin(self) -> None:
         """The first transformer is called, so this is a model with such layers."""

@@ -12,7 +12,8 @@ from ..interception.cut import self_attention_of
 from ..plan import Grid
 from ..pooling import Pooling, pooling
 from ..reasons import Reason
-from .model_call import ModelCall, Rule
+from ..rule import Rule
+from .model_call import ModelCall
 
 if TYPE_CHECKING:
     from .run import Run

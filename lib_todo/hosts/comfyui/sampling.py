@@ -14,7 +14,7 @@ from ...pooling import Pooling, pooling
 from ...position import Moment
 from ...reasons import Reason
 from ...report import Report
-from ...runs.model_call import Rule
+from ...rule import Rule
 from ...settings import Settings
 from .schedule import step_begun, step_of
 

@@ -23,10 +23,9 @@ from diffusers import (
 from pipeline_loop import Loop
 from settings_of import paper
 
-from lib_todo import token_downsampling
+from lib_todo import steps, token_downsampling
 from lib_todo.hosts.diffusers import StepProgress
-from lib_todo.interception.schedulers import TakenTimesteps
-from lib_todo.runs import lane
+from lib_todo.schedulers import TakenTimesteps
 
 WHOLE, POOLED = 192, 48
 HALF = paper(factor=2, threshold=8, end=0.5)
@@ -132,7 +131,7 @@ def test_no_timestep_of_a_pipeline_is_read_back(
 ) -> None:
     """On a GPU each reading would wait for it."""
     read: list[Any] = []
-    monkeypatch.setattr(lane, "as_number", read.append)
+    monkeypatch.setattr(steps, "as_number", read.append)
     with token_downsampling(HALF):
         assert Loop(unet, cls(), steps=4)()[0] == POOLED
     assert read == []

@@ -10,7 +10,7 @@ from lib_todo import Settings
 from lib_todo.plan import LEAD_IN, Grid, in_lead_in, layer_factor, with_papers_factors
 from lib_todo.position import Moment
 from lib_todo.reasons import Reason
-from lib_todo.runs.model_call import Rule
+from lib_todo.rule import Rule
 from lib_todo.settings import PRESETS
 
 PAPER = Settings.from_preset("paper")

@@ -8,7 +8,7 @@ from lib_todo import Settings
 from lib_todo.phase import FIXED, PhaseCounter
 from lib_todo.position import Moment
 from lib_todo.report import Report
-from lib_todo.runs.model_call import Rule
+from lib_todo.rule import Rule
 from lib_todo.samplers import SamplerRule, order_of, rule_for
 
 # by ComfyUI's functions for SD 1.x: ten steps at a denoising strength of 0.6, and eight from noise

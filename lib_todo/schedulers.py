@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..clock import Schedule
+from .clock import Schedule
 
 _MODULES = "diffusers.schedulers.scheduling_"
 # whose tensors tell where they lie in memory; DirectML's and XLA's do not
@@ -57,18 +57,18 @@ class TakenTimesteps:
     def __call__(self, timestep: Any) -> float | None:
         """The number of a timestep that is a view of the scheduler's; None where it is not one."""
         whole = self._timesteps
-        if type(timestep) is not type(whole) or timestep.numel() != 1:
-            return None
-        if timestep.device != whole.device or timestep.dtype != whole.dtype:
-            return None
-        if timestep.untyped_storage().data_ptr() != whole.untyped_storage().data_ptr():
-            return None
-        if _version(whole) != self._version:
-            # changed in place since
+        is_view = (
+            type(timestep) is type(whole)
+            and timestep.numel() == 1
+            and (timestep.device, timestep.dtype) == (whole.device, whole.dtype)
+            and timestep.untyped_storage().data_ptr() == whole.untyped_storage().data_ptr()
+        )
+        if not is_view or _version(whole) != self._version:
             return None
         # a tensor of one may have any stride
-        stride = whole.stride(0) or 1
-        place, rest = divmod(timestep.storage_offset() - whole.storage_offset(), stride)
+        place, rest = divmod(
+            timestep.storage_offset() - whole.storage_offset(), whole.stride(0) or 1
+        )
         return self._numbers[place] if rest == 0 and 0 <= place < len(self._numbers) else None
 
 
@@ -83,3 +83,16 @@ def timesteps_of(scheduler: Any) -> Sequence[float]:
     if not isinstance(timesteps, torch.Tensor) or timesteps.ndim != 1 or timesteps.is_meta:
         return ()
     return [float(value) for value in timesteps.tolist()]
+
+
+def as_number(timestep: Any) -> float | None:
+    """A timestep as one number, of a batch its largest; None where it is none."""
+    if isinstance(timestep, (int, float)):
+        return float(timestep)
+    # a tensor that a program is being exported with is of another class and has no value
+    if type(timestep) is not torch.Tensor or timestep.numel() == 0 or timestep.is_meta:
+        return None
+    if timestep.is_cuda and torch.cuda.is_current_stream_capturing():
+        # a CUDA graph is being recorded, and then nothing may be read back
+        return None
+    return float(timestep.max() if timestep.numel() > 1 else timestep)
