@@ -47,7 +47,7 @@ class token_downsampling(Run):  # noqa: N801  a context manager, named as one is
                 "of its own: they can share the Settings"
             )
         self._owner = weakref.ref(caller())
-        self._lanes.forget()
+        self.forget()
         self.report.enter()
         if self.enabled:
             calls.install(self)

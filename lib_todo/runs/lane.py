@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from ..callers import Numbers, caller
+from ..callers import Numbers
 from ..interception import graphs
 from ..phase import PhaseCounter
 from ..steps import Steps
@@ -33,46 +32,17 @@ class Lane:
 
     def obeys(self, transformer: Any) -> dict[int, bool]:
         """Which of a transformer's layers were seen to take the keys that they are given."""
-        known = self._obeys.get(transformer)
-        if known is None:
-            known = self._obeys[transformer] = {}
-        return known
+        return self._obeys.setdefault(transformer, {})
 
     def is_compiled(self, module: Any) -> bool:
         """Whether a part of the module was a graph of torch.compile when first called here."""
-        found = self._compiled.get(module)
-        if found is None:
-            found = self._compiled[module] = graphs.is_any_compiled(module)
-        return found
+        if module not in self._compiled:
+            self._compiled[module] = graphs.is_any_compiled(module)
+        return self._compiled[module]
 
     def transformers(self, model: Any) -> dict[int, Any]:
         """The spatial transformers of a model that was compiled, by id."""
-        found = self._transformers.get(model)
-        if found is None:
-            found = self._transformers[model] = weakref.WeakValueDictionary(
-                graphs.transformers_of(model)
-            )
-        return dict(found)
-
-
-class Lanes:
-    """The lanes of a run, one for each thread or asyncio task that calls a model in it."""
-
-    def __init__(self, samplings: Numbers) -> None:
-        self._samplings = samplings
-        self._lanes: weakref.WeakKeyDictionary[Any, Lane] = weakref.WeakKeyDictionary()
-        self._lock = threading.Lock()
-
-    def forget(self) -> None:
-        """Begin anew; calls that are under way go on."""
-        with self._lock:
-            self._lanes.clear()
-
-    def open(self) -> Lane:
-        """The lane of the thread or task that asks."""
-        owner = caller()
-        with self._lock:
-            lane = self._lanes.get(owner)
-            if lane is None:
-                lane = self._lanes[owner] = Lane(self._samplings)
-        return lane
+        if model not in self._transformers:
+            found = weakref.WeakValueDictionary(graphs.transformers_of(model))
+            self._transformers[model] = found
+        return dict(self._transformers[model])

@@ -77,7 +77,7 @@ class ModelGraph:
         self._eager.add(id(transformer))
         largest = self._call.largest
         here.largest, here.pooling = f"{largest[0]} {largest[1]}", None
-        return reason or self._refused.get(id(transformer)) or None
+        return reason or self._refused.get(id(transformer))
 
     def count_blocks(self, pooled: Pooling, layers: list[int]) -> None:
         """Count the layers of a transformer that ran in graphs of its blocks."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+import weakref
 from typing import Any
 
+from ..callers import caller
 from ..clock import Schedule
 from ..interception import graphs
 from ..report import Report
 from ..settings import Settings
 from . import model_graph
-from .lane import Lane, Lanes
+from .lane import Lane
 from .model_call import ModelCall
 
 
@@ -33,15 +36,31 @@ class Run:
         self.report = Report(shared)
         # what stands for the transformers of exported programs
         self.exported: dict[int, model_graph.Exported] = {}
-        self._lanes = Lanes(self.report.samplings)
+        # by thread or asyncio task
+        self._lanes: weakref.WeakKeyDictionary[Any, Lane] = weakref.WeakKeyDictionary()
+        self._lock = threading.Lock()
 
     def pass_now(self) -> str:
         """The pass that the model is called in, for hosts that know it but do not report steps."""
         return "first"
 
+    def forget(self) -> None:
+        """Begin anew in every thread and task; calls that are under way go on."""
+        with self._lock:
+            self._lanes.clear()
+
+    def _lane(self) -> Lane:
+        """What the thread or task that asks remembers."""
+        owner = caller()
+        with self._lock:
+            lane = self._lanes.get(owner)
+            if lane is None:
+                lane = self._lanes[owner] = Lane(self.report.samplings)
+        return lane
+
     def call(self, model: Any, timestep: Any, latent: Any, in_graph: bool) -> ModelCall:
         """A model is called; `in_graph`: through what `torch.compile(model)` returned."""
-        lane = self._lanes.open()
+        lane = self._lane()
         call = self._begin(lane, timestep)
         if in_graph or graphs.is_compiled(model) or lane.is_compiled(model):
             transformers = lane.transformers(model)
@@ -57,7 +76,7 @@ class Run:
         Transformers called one after another are taken for one call, until one of them is called
         again, a time embedding is asked, or a host reports another evaluation.
         """
-        lane = self._lanes.open()
+        lane = self._lane()
         call = lane.loose
         if call is None or (call.called and not self._goes_on(lane, call.called, id(transformer))):
             call = self._begin_loose(lane, None)
@@ -83,7 +102,7 @@ class Run:
 
     def see_timestep(self, timestep: Any) -> None:
         """A model's time embedding was asked outside of any call: its forward is called by name."""
-        lane = self._lanes.open()
+        lane = self._lane()
         # SDXL embeds its sizes too, before the first transformer
         if lane.loose is None or lane.loose.called:
             self._begin_loose(lane, timestep)
@@ -94,7 +113,7 @@ class Run:
 
     def begin_sampling(self, schedule: Schedule) -> None:
         """A scheduler was set to new timesteps."""
-        self._lanes.open().steps.expect_sampling(schedule)
+        self._lane().steps.expect_sampling(schedule)
 
     def plan_export(self, transformer: int, layers: int, grid: str, largest: str) -> str:
         """What torch.export's strict tracing does with a transformer; see model_graph.py."""
