@@ -32,7 +32,7 @@ def tiled(unet: torch.nn.Module, latent: Grid, tile: int) -> Iterator[None]:
     hooks = []
     for transformer in unet.modules():
         if isinstance(transformer, Transformer2DModel):
-            tiling = _Tiling(latent, tile)
+            tiling = Tiling(latent, tile)
             hooks.append(transformer.register_forward_pre_hook(tiling.see))
             for name, layer in transformer.named_modules():
                 if isinstance(layer, Attention) and name.endswith("attn1"):
@@ -45,7 +45,7 @@ def tiled(unet: torch.nn.Module, latent: Grid, tile: int) -> Iterator[None]:
             hook.remove()
 
 
-class _Tiling:
+class Tiling:
     """The tiles of one spatial transformer's tokens."""
 
     def __init__(self, latent: Grid, tile: int) -> None:
