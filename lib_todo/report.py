@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from types import MappingProxyType
 from typing import Any, NoReturn
 
@@ -135,12 +135,12 @@ class Report(Counts):
             known = moment.fraction is not None and moment.step
             self.window = "timesteps" if known or self.window == "timesteps" else "unknown"
 
-    def numbers(self, owner: object, layers: int = 0) -> range:
-        """The numbers of a transformer's self-attention layers, drawn when it is first seen."""
+    def numbers(self, owner: Any, layers_of: Callable[[Any], Sized]) -> range:
+        """The numbers of the self-attention layers of `owner`, drawn when it is first seen."""
         numbers = self._numbers.get(owner)
         if numbers is None:
             with self._lock:
-                numbers = range(self._drawn, self._drawn + layers)
+                numbers = range(self._drawn, self._drawn + len(layers_of(owner)))
                 self._numbers[owner], self._drawn = numbers, numbers.stop
         return numbers
 

@@ -46,14 +46,13 @@ class ModelCall:
 
         The layers of a transformer that takes all tokens are counted at once.
         """
-        layers, shape = self_attention_of(transformer), x.shape
         self.begin()
-        if len(shape) != 4 or not layers:
+        shape, numbers = x.shape, self.run.report.numbers(transformer, self_attention_of)
+        if len(shape) != 4 or not numbers:
             return None
         # under jit.trace a side is a tensor
         grid = int(shape[2]), int(shape[3])
         self._see(grid)
-        numbers = self.run.report.numbers(transformer, len(layers))
         factor, reason = self.rule.decide(grid, self.largest)
         if self.graph:
             reason = self.graph.enter(transformer, reason)
@@ -67,6 +66,7 @@ class ModelCall:
         taken = pooling(grid, factor, self.rule.asked.method, phase, x.device)
         if self.graph:
             here.pooling = taken
+        layers = self_attention_of(transformer)
         return Cut(family, transformer, layers, taken, self.lane.obeys(transformer))
 
     def begin(self) -> None:
@@ -85,7 +85,7 @@ class ModelCall:
         """Count what the layers of a transformer did in its call."""
         report, step = self.run.report, self.moment.shown_step
         grid, pooled = cut.pooling.grid, cut.pooling
-        first = report.numbers(cut.transformer).start
+        first = report.numbers(cut.transformer, self_attention_of).start
         for grids, places in cut.taken.items():
             numbers = [first + place for place in places]
             report.count(numbers, grid, grids * pooled.tokens, grids * pooled.kept, None, step)

@@ -95,7 +95,7 @@ class ModelGraph:
             call.begin()
             sides = list(map(int, key.split()))
             largest, grid = (sides[0], sides[1]), (sides[2], sides[3])
-            numbers = report.numbers(module, len(self_attention_of(module)))
+            numbers = report.numbers(module, self_attention_of)
             _, reason = call.rule.decide(grid, largest)
             reason = reason or self._refused[id_]
             keys = after = grid[0] * grid[1]
@@ -124,7 +124,9 @@ def plan_export(run: Run, transformer: int, layers: int, grid: str, largest: str
         method = run.settings.method
         after = Pooling((height, width), factor, method, (0, 0), torch.device("cpu")).kept
         plan = f"{height} {width} {factor} {method}"
-    numbers = run.report.numbers(run.exported.setdefault(transformer, Exported()), layers)
+    numbers = run.report.numbers(
+        run.exported.setdefault(transformer, Exported()), lambda _: range(layers)
+    )
     run.report.count(numbers, (height, width), keys, after, reason, None)
     return f"{largest};{plan}"
 
