@@ -134,6 +134,29 @@ def test_which_keys_belong_to_the_first_quarter(batch: int) -> None:
     assert report.steps == (20 * batch, 20 * batch)
 
 
+@pytest.mark.parametrize(
+    ("steps", "asked", "words"),
+    [
+        (range(3), None, "in all 3 steps"),
+        (range(1), 1, "in the only step"),
+        # a part of a schedule
+        (range(2, 3), 4, "in its step 3 of 4"),
+        (range(2, 4), 4, "in all 2 steps from 3 to 4 of 4"),
+    ],
+)
+def test_the_steps_that_a_sampling_went_through(
+    steps: range, asked: int | None, words: str
+) -> None:
+    report = Report()
+    for step in steps:
+        if asked:
+            report.progress(step, asked)
+        else:
+            report.see_step((1, "first", step))
+        report.count(range(10), *POOLED, step=(1, "first", step))
+    assert report.line() == f"{OF_TEN}, {words}"
+
+
 @pytest.mark.parametrize(("paper", "keys"), [(range(10), 4096), (range(0), 1849)])
 def test_a_sampling_that_was_stopped(paper: range, keys: int) -> None:
     report = Report()
