@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -16,7 +17,7 @@ from lib_todo.cost.speedup import of_step
 from lib_todo.hosts.comfyui import node_text, patch
 from lib_todo.hosts.comfyui.node_text import texts
 from lib_todo.hosts.comfyui.sampling import GRID_KEY, Sampling
-from lib_todo.hosts.comfyui.schedule import step_of
+from lib_todo.hosts.comfyui.schedule import step_begun, step_of
 from lib_todo.phase import phase_order
 from lib_todo.reasons import Reason
 
@@ -125,6 +126,26 @@ def test_a_loop_that_does_not_count_steps_leaves_it_to_the_levels(i: object) -> 
 
     # a step keeps its phase
     assert sample(torch.tensor(SIGMAS)) == [PHASES[0], *PHASES[:4]]
+
+
+@pytest.mark.parametrize("sigmas", [None, torch.tensor(2.0), list(SIGMAS)])
+def test_sigmas_that_are_no_schedule_leave_it_to_the_levels(sigmas: object) -> None:
+    def sample(sigmas: object, i: int = 0) -> float | None:
+        return step_begun()
+
+    assert sample(sigmas) is None
+    assert sample(torch.tensor(SIGMAS)) == pytest.approx(14.6)
+
+
+def test_looking_at_a_samplers_variables_keeps_none_of_them_alive() -> None:
+    def sample(sigmas: torch.Tensor, i: int = 0) -> object:
+        latent = Patcher()
+        alive = weakref.ref(latent)
+        step_begun()
+        del latent
+        return alive()
+
+    assert sample(torch.tensor(SIGMAS)) is None
 
 
 LONG = (*(2 * 0.7**step for step in range(10)), 0.0)

@@ -132,6 +132,8 @@ def test_which_keys_belong_to_the_first_quarter(batch: int) -> None:
         "(in the first quarter only 16384 → 4096)"
     )
     assert report.steps == (20 * batch, 20 * batch)
+    (counts,) = report.to_dict()["passes"].values()
+    assert counts["steps"]["asked"] == 20 * batch
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import sys
 import types
@@ -52,8 +51,7 @@ def step_begun() -> float | None:
             return None
         if "sigmas" in code.co_varnames[: code.co_argcount]:
             sigmas, i = _local(frame, "sigmas"), _local(frame, "i")
-            is_schedule = isinstance(sigmas, torch.Tensor) and sigmas.dim() == 1
-            if is_schedule and isinstance(i, int) and 0 <= i < len(sigmas):
+            if _is_schedule(sigmas) and isinstance(i, int) and 0 <= i < len(sigmas):
                 return float(sigmas[i])
     return None
 
@@ -88,8 +86,8 @@ def _of_the_ksampler(part: Levels) -> Levels | None:
     for frame in _callers():
         if frame.f_code.co_name != KSAMPLERS:
             continue
-        levels = getattr(_local(frame, "self"), "sigmas", None)
-        if isinstance(levels, torch.Tensor) and levels.dim() == 1:
+        levels: Any = getattr(_local(frame, "self"), "sigmas", None)
+        if _is_schedule(levels):
             whole = tuple(levels.tolist())
             if 0 in whole:
                 # it ends where a part has to leave no noise
@@ -97,6 +95,10 @@ def _of_the_ksampler(part: Levels) -> Levels | None:
             if any(_is_near(part[0], level) for level in whole) and len(whole) >= len(part):
                 return whole
     return None
+
+
+def _is_schedule(sigmas: Any) -> bool:
+    return isinstance(sigmas, torch.Tensor) and sigmas.dim() == 1
 
 
 def _is_near(level: float, other: float) -> bool:
@@ -115,7 +117,7 @@ def _local(frame: types.FrameType, name: str) -> Any:
     """A function's local variable, without keeping its other ones alive; None if it has none."""
     found = frame.f_locals
     value = found.get(name)
-    if isinstance(found, dict) and frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+    if isinstance(found, dict):
         # before Python 3.13 f_locals is a copy that the frame keeps, and with it images and latents
         found.clear()
     return value
