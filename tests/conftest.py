@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
+# a busy machine is no failure: no deadline, and no check of how long examples take to make
+patient = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 # the same examples at every run; `pytest --hypothesis-profile=search` looks for new ones
-settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=60)
-settings.register_profile("search", deadline=None, max_examples=1000)
+settings.register_profile("repeatable", **patient, derandomize=True, max_examples=60)
+settings.register_profile("search", **patient, max_examples=1000)
 settings.load_profile("repeatable")
 
 torch.set_num_threads(1)

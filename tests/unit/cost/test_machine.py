@@ -82,7 +82,7 @@ def test_a_failure_is_no_error_and_not_repeated(
 
     def no_memory(*given: Any) -> Rates:
         tries.append(given)
-        raise torch.OutOfMemoryError
+        raise torch.cuda.OutOfMemoryError
 
     monkeypatch.setattr(rates, "measure", no_memory)
     here = Machine(GPU, torch.float16, tmp_path / "machine.json")
