@@ -48,7 +48,10 @@ def other_code(layer: Any) -> Reason | None:
     parts = vars(layer)["_modules"]
     processor: Any = vars(layer).get("processor") or parts.get("processor")
     cls: Any = type(processor)
-    if not _is_stock(cls, cls.__call__) or processor.__dict__:
+    own = processor.__dict__
+    # by their names: in a graph, PyTorch 2.11 cannot tell whether a __dict__ is empty
+    marked = "__call__" in own or "_tome_info" in own or "accepts_downsampled_keys" in own
+    if marked or not _is_stock(cls, cls.__call__):
         reason = _why_not_stock(processor)
         if reason is not None:
             return reason

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("fastapi")
+pytest.importorskip("gradio", exc_type=ImportError)
 BAD = {"ToDo factor": "99"}
 NAMES = ("enabled", "factor")
 
