@@ -16,7 +16,7 @@ import diffusers_models as models
 from diffusers import UNet2DConditionModel
 from sdnext_stand_in import LARGE, SMALL, STEPS, Host, Processing
 from stand_in import report_of
-from todo_report import pooled, sizes
+from told import pooled, sizes
 
 from lib_todo.interception import active
 from lib_todo.report import Report

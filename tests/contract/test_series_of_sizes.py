@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from stand_in import BY_TWO, ON, Processing, calls, process_images_inner, report_of
-from todo_report import sizes
+from told import sizes
 
 POOLS = {"threshold": 4, **BY_TWO}
 

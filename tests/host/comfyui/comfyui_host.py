@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from program import HostError, Program
+from program import HostError, Installed, Program
 
+COMFYUI = Installed("ComfyUI", "COMFYUI", ("main.py",))
 REPOSITORY = Path(__file__).resolve().parents[3]
 DEMO_NODES = Path(__file__).resolve().parent / "demo_nodes"
 # the first call of a compiled model takes minutes
@@ -26,21 +27,13 @@ ARGUMENTS = (
 Graph = dict[str, dict[str, Any]]
 
 
-def other_extensions() -> list[Path]:
-    """Checkouts of other people's extensions, which COMFYUI_EXTENSIONS names the folder of."""
-    folder = os.environ.get("COMFYUI_EXTENSIONS")
-    return sorted(path for path in Path(folder).iterdir() if path.is_dir()) if folder else []
-
-
 class ComfyHost(Program):
     """One running ComfyUI with the test nodes; use it as a context manager."""
 
     name = "ComfyUI"
 
-    def __init__(self, folder: Path, python: Path, data: Path, *, with_todo: bool = True) -> None:
+    def __init__(self, data: Path, with_todo: bool = True) -> None:
         super().__init__(data)
-        self.folder = folder
-        self.python = python
         self.with_todo = with_todo
 
     def queue(self, graph: Graph) -> requests.Response:
@@ -61,16 +54,19 @@ class ComfyHost(Program):
             raise HostError("; ".join(e["exception_message"] for e in errors) or str(entry))
         return entry
 
+    def said(self, graph: Graph) -> list[str]:
+        """Run it; the lines of ToDo in the log."""
+        with self.log_since() as lines:
+            self.run(graph)
+        return [line for line in lines if "ToDo" in line]
+
     def file(self, entry: Mapping[str, Any], node: str, kind: str) -> bytes:
         """The first file of that kind ("images", "latents") that a node of the run saved."""
         where = entry["outputs"][node][kind][0]
         return (self.data / "output" / where["subfolder"] / where["filename"]).read_bytes()
 
-    def choices(self, node: str, field: str) -> list[str]:
-        """What a field of a node may be."""
-        answer = requests.get(f"{self.url}/object_info/{node}", timeout=30)
-        answer.raise_for_status()
-        return answer.json()[node]["input"]["required"][field][0]
+    def get(self, path: str) -> requests.Response:
+        return requests.get(f"{self.url}/{path}", timeout=60)
 
     def forget(self) -> None:
         """Begin a new record of what the self-attention layers are handed."""
@@ -78,9 +74,7 @@ class ComfyHost(Program):
 
     def record(self) -> dict[str, Any]:
         """{"calls": [...], "sigmas": [...]} since `forget`; see demo_nodes/watch.py."""
-        answer = requests.get(f"{self.url}/tests/calls", timeout=30)
-        answer.raise_for_status()
-        return answer.json()
+        return dict(self.get("tests/calls").json())
 
     def free_memory(self) -> None:
         """Have every node run again the next time: the host forgets what it has cached."""
@@ -96,32 +90,29 @@ class ComfyHost(Program):
         checkpoints.mkdir(parents=True)
         for name in CHECKPOINTS:
             (checkpoints / name).touch()
-        for extension in other_extensions():
-            (nodes / extension.name).symlink_to(extension)
         if self.with_todo:
             (nodes / "sd-webui-todo").symlink_to(REPOSITORY)
 
     def _command(self) -> list[str]:
         where = ["--port", str(self.port), "--base-directory", str(self.data)]
-        return [str(self.python), "main.py", *ARGUMENTS, *where]
+        return [str(COMFYUI.python()), "main.py", *ARGUMENTS, *where]
 
     def _environment(self) -> dict[str, str]:
-        env = dict(os.environ)
         # a user's own packages must not reach the host under test
-        for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"):
-            env.pop(name, None)
+        theirs = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
+        env = {name: value for name, value in os.environ.items() if name not in theirs}
         return env | {"HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
 
     def _folder(self) -> Path:
-        return self.folder
+        return COMFYUI.folder()
 
     def _is_up(self) -> bool:
-        return requests.get(f"{self.url}/system_stats", timeout=5).ok
+        return self.get("system_stats").ok
 
     def _wait_for(self, prompt_id: str) -> dict[str, Any]:
         deadline = time.monotonic() + PROMPT_SECONDS
         while time.monotonic() < deadline:
-            history = requests.get(f"{self.url}/history/{prompt_id}", timeout=30).json()
+            history = self.get(f"history/{prompt_id}").json()
             if prompt_id in history:
                 return history[prompt_id]
             time.sleep(0.05)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from comfyui_host import ComfyHost, Graph
-from playwright.sync_api import Page, sync_playwright
+from page import launched
+from playwright.sync_api import Page
 
-ARGUMENTS = (
-    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
-    "--disable-sync --no-first-run"
-).split()
 LOAD_MS = 120_000
 RUN_MS = 900_000
 # around a graph in its picture, in pixels
@@ -24,17 +19,10 @@ MARGIN = 20
 TEXT_WIDGET = "$$node-text-preview"
 
 
-def chromium() -> str | None:
-    """The browser: what SD_WEBUI_CHROMIUM names, or a chromium on the path."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    return os.environ.get("SD_WEBUI_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-
-
 @contextmanager
 def open_page(host: ComfyHost, *, vue_nodes: bool = False) -> Iterator[ComfyPage]:
     """The page of a fresh user, its dialogs closed; its nodes drawn by Vue or on the canvas."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+    with launched() as browser:
         page = browser.new_page(viewport={"width": 1500, "height": 850})
         page.goto(host.url, timeout=LOAD_MS)
         page.wait_for_function("window.app?.graph && window.app.canvas", timeout=LOAD_MS)
@@ -44,7 +32,6 @@ def open_page(host: ComfyHost, *, vue_nodes: bool = False) -> Iterator[ComfyPage
             "on => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on)", vue_nodes
         )
         yield ComfyPage(page)
-        browser.close()
 
 
 class ComfyPage:
@@ -91,6 +78,16 @@ class ComfyPage:
         """Queue the workflow and wait until it is among those that have ended."""
         before = self._runs()
         self.run()
+        self._wait_for_more_than(before)
+
+    def interrupt(self) -> None:
+        """Stop the run that is under way, and wait until it has ended."""
+        before = self._runs()
+        self.page.evaluate("fetch('/interrupt', {method: 'POST'})")
+        self._wait_for_more_than(before)
+        self.page.wait_for_timeout(500)
+
+    def _wait_for_more_than(self, before: int) -> None:
         deadline = time.monotonic() + RUN_MS / 1000
         while self._runs() == before:
             if time.monotonic() > deadline:
@@ -100,28 +97,6 @@ class ComfyPage:
     def _runs(self) -> int:
         count = "Object.keys(await (await fetch('/history')).json()).length"
         return self.page.evaluate(f"async () => {count}")
-
-    def add_by_search(self, text: str, node: str) -> None:
-        """Double-click the canvas, type, and take the first node found."""
-        self.page.mouse.dblclick(1150, 720)
-        self.page.keyboard.type(text, delay=20)
-        self.page.get_by_text(node, exact=False).first.wait_for(timeout=10_000)
-        self.page.keyboard.press("Enter")
-        self.page.wait_for_function("app.graph._nodes.some(n => n.type === 'ToDo')", timeout=10_000)
-        # it hangs on the pointer, drawn faintly, until it is put down
-        self.page.evaluate("app.graph._nodes.forEach(n => { delete n.flags.ghost; })")
-
-    def lead_through(self, kind: str, source: str, target: str) -> None:
-        """Connect source → a node of that kind → target by their model slots."""
-        self.page.evaluate(
-            """([kind, source, target]) => {
-                const of = type => app.graph._nodes.find(n => n.type === type);
-                const slot = n => n.inputs.findIndex(i => i.name === 'model');
-                of(source).connect(0, of(kind), slot(of(kind)));
-                of(kind).connect(0, of(target), slot(of(target)));
-            }""",
-            [kind, source, target],
-        )
 
     def set_widgets(self, kind: str, values: dict[str, Any]) -> None:
         """Set a node's widgets by their names."""
@@ -160,19 +135,4 @@ class ComfyPage:
                 return end(text) <= end(box) + 1;
             }""",
             text.split("\n")[0],
-        )
-
-    def bypass(self, kind: str) -> None:
-        """Bypass a node, as Ctrl+B does."""
-        self.page.evaluate(f"app.graph._nodes.find(n => n.type === '{kind}').mode = 4")
-
-    def interrupt(self) -> None:
-        """Stop the run that is under way, and wait until it has ended."""
-        before = self._runs()
-        self.page.wait_for_timeout(1500)
-        self.page.evaluate("fetch('/interrupt', {method: 'POST'})")
-        self.page.wait_for_function(
-            "async n => Object.keys(await (await fetch('/history')).json()).length > n",
-            arg=before,
-            timeout=RUN_MS,
         )

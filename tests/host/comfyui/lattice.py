@@ -1,54 +1,41 @@
-"""The expected record of a run, computed here without the library."""
+"""What is read of a run's record, computed here without the library."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from itertools import product
 from typing import Any
 
 import torch
 from comfyui_host import ComfyHost, Graph
+from phases_seen import Phase, phase_on
 from safetensors.torch import load
 
-Phase = tuple[int, int]
+
+def counts(record: dict[str, Any]) -> set[tuple[int, int]]:
+    """(queries, tokens) of all calls."""
+    return {(call["queries"], call["tokens"]) for call in record["calls"]}
 
 
-def grid_of(queries: int, width: int, height: int) -> tuple[int, int]:
+def phases(record: dict[str, Any], width: int, height: int, factor: int = 2) -> list[Phase]:
+    """The phase of each evaluation that pooled, which all its layers share."""
+    found: dict[int, set[Phase]] = {}
+    for call in record["calls"]:
+        if call["tokens"] < call["queries"]:
+            assert call["positions"] == call["last_positions"], "cond and uncond"
+            grid = _grid_of(call["queries"], width, height)
+            phase = phase_on(call["positions"], grid, factor)
+            found.setdefault(call["evaluation"], set()).add(phase)
+    assert {len(several) for several in found.values()} <= {1}, "phases mixed"
+    return [several.pop() for several in found.values()]
+
+
+def _grid_of(queries: int, width: int, height: int) -> tuple[int, int]:
     """The (height, width) in tokens of the level of an image that has so many."""
     rows, columns = height // 8, width // 8
     while rows * columns > queries:
         rows, columns = math.ceil(rows / 2), math.ceil(columns / 2)
     assert rows * columns == queries, f"no level of {width}×{height} has {queries} tokens"
     return rows, columns
-
-
-def lattice(grid: tuple[int, int], factor: int, phase: Phase) -> list[int]:
-    """The places in the grid that a phase takes: one in each cell, the last cells cut off."""
-    rows, columns = grid
-    taken = [
-        [min(cell * factor + offset, side - 1) for cell in range(math.ceil(side / factor))]
-        for side, offset in zip((rows, columns), phase)
-    ]
-    return [row * columns + column for row, column in product(*taken)]
-
-
-def phase_of(positions: list[int], grid: tuple[int, int], factor: int) -> Phase:
-    """The phase whose lattice these places are; fails where they are none."""
-    for phase in product(range(factor), repeat=2):
-        if positions == lattice(grid, factor, phase):
-            return phase
-    raise AssertionError(f"no lattice of factor {factor} on {grid}: {positions[:12]}…")
-
-
-def pooled_calls(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The calls of which keys or values had fewer tokens than there were queries."""
-    return (call for call in record["calls"] if call["tokens"] < call["queries"])
-
-
-def counts(record: dict[str, Any]) -> set[tuple[int, int]]:
-    """(queries, tokens) of all calls."""
-    return {(call["queries"], call["tokens"]) for call in record["calls"]}
 
 
 def latent(host: ComfyHost, graph: Graph, node: str = "latent") -> torch.Tensor:

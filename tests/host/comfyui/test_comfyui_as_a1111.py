@@ -8,24 +8,20 @@ has its own PyTorch.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy
 import pytest
 import torch
 from comfyui_host import ComfyHost
+from expect import todo
 from graphs import text2image
-from host import REPOSITORY, TEST_EXTENSIONS, Host
+from host import PROBE, TEST_EXTENSIONS, Host
+from kinds import A1111
 from lattice import latent
-from launching import find_python
 
 from demo.convert import MODEL, convert
 
-pytestmark = pytest.mark.skipif(
-    "SD_WEBUI_DIR" not in os.environ, reason="SD_WEBUI_DIR does not name a WebUI"
-)
 SAMPLING = {"seed": 1, "steps": 10, "width": 256, "height": 256}
 PROMPT = "a fox on a beach"
 SETTINGS = {"threshold": 16, "factor": 2, "deep_factor": 1}
@@ -38,22 +34,21 @@ class WithDemo(Host):
     """A WebUI that keeps the latents of its last sampling."""
 
     def latents(self, settings: dict | None) -> torch.Tensor:
-        asked = {} if settings is None else {"alwayson_scripts": {"ToDo": {"args": [settings]}}}
+        asked = todo(**settings) if settings else {}
         self.txt2img(prompt=PROMPT, sampler_name="Euler", cfg_scale=3, **SAMPLING, **asked)
         return torch.from_numpy(numpy.load(self.data / "latents.npy"))
 
 
 @pytest.fixture(scope="module")
 def a1111(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WithDemo]:
-    webui = Path(os.environ["SD_WEBUI_DIR"]).resolve()
-    data = tmp_path_factory.mktemp("a1111")
+    A1111.folder()
     models = tmp_path_factory.mktemp("models")
     checkpoint = convert(MODEL, models)
     host = WithDemo(
-        webui,
-        find_python(webui, "SD_WEBUI_PYTHON"),
-        data,
-        extensions=(REPOSITORY, TEST_EXTENSIONS / "latents"),
+        A1111,
+        tmp_path_factory.mktemp("a1111"),
+        test_extensions=(PROBE, TEST_EXTENSIONS / "latents"),
+        with_ui=False,
         arguments=("--ckpt-dir", str(models), "--ckpt", str(checkpoint)),
     )
     with host:
@@ -67,6 +62,6 @@ def test_the_same_latents(comfyui: ComfyHost, a1111: WithDemo, name: str) -> Non
     settings = None if extra is None else SETTINGS | extra
     chain = () if settings is None else (("ToDo", settings),)
     theirs = latent(comfyui, text2image(*chain, **SAMPLING, sampler_name="euler", cfg=3.0))
-    ours = a1111.latents(settings and {"enabled": True, **settings})
+    ours = a1111.latents(settings)
     assert (theirs - ours).abs().max() < ROUNDING
     assert 0.5 < theirs.std() < 2

@@ -2,7 +2,8 @@
 
 By hand: the latent is bitwise that of the other node beside a node that takes every second token
 of every second row itself. Left alone: bitwise that of the other node where the two touch the same
-call, and the line says so.
+call, and the line says so. And two ToDo nodes: in one chain the last one applies, on two branches
+each does.
 """
 
 from __future__ import annotations
@@ -10,61 +11,54 @@ from __future__ import annotations
 import pytest
 import torch
 from comfyui_host import ComfyHost, Graph
-from graphs import SAMPLER, Step, text2image
+from graphs import SAMPLER, Step, add_chain, hires, text2image
 from lattice import counts, latent
 
 TODO: Step = ("ToDo", {"threshold": 16, "factor": 2, "deep_factor": 1, "phase": "fixed"})
 BY_HAND: Step = ("ByHand", {})
-FREEU: Step = ("FreeU", {"b1": 1.3, "b2": 1.4, "s1": 0.9, "s2": 0.2})
-FREEU_V2: Step = ("FreeU_V2", FREEU[1])
-SAG: Step = ("SelfAttentionGuidance", {"scale": 0.5, "blur_sigma": 2.0})
+FREEU = {"b1": 1.3, "b2": 1.4, "s1": 0.9, "s2": 0.2}
 PAG: Step = ("PerturbedAttentionGuidance", {"scale": 3.0})
-TOME: Step = ("TomePatchModel", {"ratio": 0.3})
-SHRINK: Step = (
-    "PatchModelAddDownscale",
-    {
-        "block_number": 2,
-        "downscale_factor": 2.0,
-        "start_percent": 0.0,
-        "end_percent": 0.35,
-        "downscale_after_skip": True,
-        "downscale_method": "bicubic",
-        "upscale_method": "bicubic",
-    },
-)
+SHRINK = {
+    "block_number": 2,
+    "downscale_factor": 2.0,
+    "start_percent": 0.0,
+    "end_percent": 0.35,
+    "downscale_after_skip": True,
+    "downscale_method": "bicubic",
+    "upscale_method": "bicubic",
+}
 HYPERTILE: Step = (
     "HyperTile",
     {"tile_size": 128, "swap_size": 2, "max_depth": 0, "scale_depth": False},
 )
-IMAGE_PROMPT: Step = ("PromptReplaced", {})
-RESCALE: Step = ("RescaleCFG", {"multiplier": 0.7})
-BY_HAND_CASES = {
-    "FreeU": FREEU,
-    "FreeU V2": FREEU_V2,
-    "SAG": SAG,
-    "PAG": PAG,
-    "ToMe": TOME,
-    "Deep Shrink": SHRINK,
-    "image prompt": IMAGE_PROMPT,
-    "RescaleCFG": RESCALE,
-}
+OTHERS: list[Step] = [
+    ("FreeU", FREEU),
+    ("FreeU_V2", FREEU),
+    ("SelfAttentionGuidance", {"scale": 0.5, "blur_sigma": 2.0}),
+    PAG,
+    ("TomePatchModel", {"ratio": 0.3}),
+    ("PatchModelAddDownscale", SHRINK),
+    # attention over the prompt replaced, as image prompts do
+    ("PromptReplaced", {}),
+    ("RescaleCFG", {"multiplier": 0.7}),
+]
+in_both_orders = pytest.mark.parametrize("ours_first", [True, False], ids=["before", "after"])
 
 
 def ordered(ours: Step, other: Step, ours_first: bool) -> Graph:
     return text2image(*((ours, other) if ours_first else (other, ours)))
 
 
-@pytest.mark.parametrize("ours_first", [True, False], ids=["before it", "after it"])
-@pytest.mark.parametrize("name", list(BY_HAND_CASES))
-def test_as_by_hand(comfyui: ComfyHost, name: str, ours_first: bool) -> None:
-    other = BY_HAND_CASES[name]
+@in_both_orders
+@pytest.mark.parametrize("other", OTHERS, ids=lambda step: step[0])
+def test_as_by_hand(comfyui: ComfyHost, other: Step, ours_first: bool) -> None:
     found = latent(comfyui, ordered(TODO, other, ours_first))
     # by hand it stands last, as ours does wherever its node is
     assert torch.equal(found, latent(comfyui, text2image(other, BY_HAND)))
     assert not torch.equal(found, latent(comfyui, text2image(BY_HAND)))
 
 
-@pytest.mark.parametrize("ours_first", [True, False], ids=["before it", "after it"])
+@in_both_orders
 def test_hypertile_keeps_its_layers(comfyui: ComfyHost, ours_first: bool) -> None:
     with comfyui.log_since() as lines:
         found = latent(comfyui, ordered(TODO, HYPERTILE, ours_first))
@@ -74,15 +68,13 @@ def test_hypertile_keeps_its_layers(comfyui: ComfyHost, ours_first: bool) -> Non
 
 
 def test_the_line_names_the_block_that_pag_has(comfyui: ComfyHost) -> None:
-    before = len(comfyui.log())
-    latent(comfyui, text2image(("ToDo", {**TODO[1], "deep_factor": 2}), PAG))
-    assert "1 whose self-attention other code replaces" in comfyui.log()[before:]
+    (said,) = comfyui.said(text2image(("ToDo", {**TODO[1], "deep_factor": 2}), PAG))
+    assert "1 whose self-attention other code replaces" in said
 
 
 def test_controlnet_keeps_its_own_layers(comfyui: ComfyHost) -> None:
-    with_ours, by_hand = (controlled(step) for step in (TODO, BY_HAND))
-    found = latent(comfyui, with_ours)
-    assert torch.equal(found, latent(comfyui, by_hand))
+    found = latent(comfyui, controlled(TODO))
+    assert torch.equal(found, latent(comfyui, controlled(BY_HAND)))
     assert not torch.equal(found, latent(comfyui, text2image(TODO)))
 
 
@@ -99,7 +91,7 @@ def controlled(step: Step) -> Graph:
     return graph
 
 
-@pytest.mark.parametrize("ours_first", [True, False], ids=["before it", "after it"])
+@in_both_orders
 def test_compiled(comfyui: ComfyHost, ours_first: bool) -> None:
     compiled: Step = ("TorchCompileModel", {"backend": "inductor"})
     eager = latent(comfyui, text2image(TODO))
@@ -107,3 +99,29 @@ def test_compiled(comfyui: ComfyHost, ours_first: bool) -> None:
     found = latent(comfyui, ordered(TODO, compiled, ours_first))
     assert torch.allclose(found, eager, atol=2e-2)
     assert (1024, 256) in counts(comfyui.record())
+
+
+BY_TWO: Step = ("ToDo", {"threshold": 16, "factor": 2, "deep_factor": 1})
+BY_FOUR: Step = ("ToDo", {"threshold": 8, "factor": 4, "deep_factor": 2})
+
+
+@pytest.mark.parametrize("between", [(), (("FreeU", FREEU),)], ids=["next", "FreeU between"])
+def test_the_last_todo_in_a_chain_counts(comfyui: ComfyHost, between: tuple) -> None:
+    for first, last in ((BY_TWO, BY_FOUR), (BY_FOUR, BY_TWO)):
+        with comfyui.log_since() as lines:
+            found = latent(comfyui, text2image(first, *between, last))
+        assert len([line for line in lines if "ToDo" in line]) == 1
+        assert torch.equal(found, latent(comfyui, text2image(*between, last)))
+        assert not torch.equal(found, latent(comfyui, text2image(first, *between)))
+
+
+def test_each_sampler_has_its_own_todo(comfyui: ComfyHost) -> None:
+    """A first pass by one node and a second pass by another one, of one model."""
+    graph = hires(BY_FOUR)
+    graph["second"]["inputs"]["model"] = add_chain(graph, [BY_TWO], "other")
+    first, second = comfyui.said(graph)
+    assert counts(comfyui.record()) == {
+        *((256, 16), (64, 16), (16, 4)),  # 128 pixels, by four and two
+        *((1024, 256), (256, 256), (64, 64)),  # 256 pixels, by two on the first level alone
+    }
+    assert "256 → 16, 64 → 16, 16 → 4 keys" in first and "1024 → 256 keys" in second

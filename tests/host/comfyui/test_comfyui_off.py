@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from comfyui_host import ComfyHost, Graph
+from comfyui_host import COMFYUI, ComfyHost, Graph
 from graphs import SAMPLER, TODO, hires, sampler_node, text2image
 from lattice import latent
 
@@ -18,9 +18,11 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def bare(bare_comfyui: ComfyHost) -> dict[str, torch.Tensor]:
+def bare(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
     """The latents of each case on a host where ToDo is not installed."""
-    return {name: latent(bare_comfyui, graph) for name, graph in CASES.items()}
+    COMFYUI.folder()
+    with ComfyHost(tmp_path_factory.mktemp("bare"), with_todo=False) as host:
+        return {name: latent(host, graph) for name, graph in CASES.items()}
 
 
 @pytest.mark.parametrize("name", list(CASES))

@@ -7,21 +7,41 @@ from typing import Any
 
 import pytest
 from expect import CLEAN, Pass, Pooling, check, first_pixels, infotext, parameters, picture
-from forge_hosts import ForgeHost, fresh, grids_seen
+from host import Host
+from kinds import FORGES
 from phases_seen import phases
-from todo_report import pooled, reasons, report_of, steps
+from told import pooled, reasons, report_of, steps
 
+pytestmark = pytest.mark.kinds(*FORGES)
 POOLING = Pooling(factor=2, threshold=8)
 # every layer, those of the middle block too
 EVERYWHERE = Pooling(factor=2, deep_factor=2, threshold=1)
 
 
-@pytest.fixture
-def host(forge_host: ForgeHost) -> ForgeHost:
-    return fresh(forge_host)
+def grids_seen(host: Host) -> dict[int, set[tuple[int, int]]]:
+    """Queries and keys of each square grid, by its side."""
+    seen: dict[int, set[tuple[int, int]]] = {}
+    for row in host.probe_counts()["rows"]:
+        seen.setdefault(row["height"], set()).add((row["queries"], row["keys"]))
+    return seen
 
 
-def test_token_merging_keeps_its_layers(host: ForgeHost) -> None:
+def asked(host: Host, pooling: Pooling, name: str, *args: Any, **more: Any) -> dict[str, Any]:
+    """ToDo beside a built-in script whose title begins so; skips where the host has none."""
+    found = [
+        script
+        for script in host.get("/sdapi/v1/script-info")
+        if script["name"].startswith(name) and not script["is_img2img"]
+    ]
+    assert bool(found) != (name in host.kind.lacks)
+    if not found:
+        pytest.skip(f"{host.kind.name} has no {name}")
+    values = [*args, *(arg["value"] for arg in found[0]["args"][len(args) :])]
+    ours = pooling.asked(**more)["alwayson_scripts"]
+    return {"alwayson_scripts": {**ours, found[0]["name"]: {"args": values}}}
+
+
+def test_token_merging_keeps_its_layers(host: Host) -> None:
     """Theirs merges the queries alone; the keys are those of the whole grid, and stay so."""
     with host.options_set(token_merging_ratio=0.5):
         alone = host.txt2img(steps=1)
@@ -36,20 +56,6 @@ def test_token_merging_keeps_its_layers(host: ForgeHost) -> None:
         assert reasons(report_of(answer))["other_grid"] == 5
 
 
-def other_script(host: ForgeHost, name: str, *args: Any) -> dict[str, Any]:
-    """A request for a built-in script whose title begins so; skips where the host has none."""
-    found = [
-        script
-        for script in host.script_info()
-        if script["name"].startswith(name) and not script["is_img2img"]
-    ]
-    assert bool(found) != (name in host.kind.lacks)
-    if not found:
-        pytest.skip(f"{host.kind.name} has no {name}")
-    values = [*args, *(arg["value"] for arg in found[0]["args"][len(args) :])]
-    return {found[0]["name"]: {"args": values}}
-
-
 @pytest.mark.parametrize(
     ("name", "args"),
     [
@@ -59,13 +65,9 @@ def other_script(host: ForgeHost, name: str, *args: Any) -> dict[str, Any]:
         ("kohya hrfix", (True, 3, 1.7, 0, 1)),
     ],
 )
-def test_beside_what_else_changes_the_unet(
-    host: ForgeHost, name: str, args: tuple[Any, ...]
-) -> None:
+def test_beside_what_else_changes_the_unet(host: Host, name: str, args: tuple[Any, ...]) -> None:
     """At every level, the middle block's too, where some of these replace the attention."""
-    asked = EVERYWHERE.asked()
-    scripts = asked["alwayson_scripts"] | other_script(host, name, *args)
-    answer = host.txt2img(steps=2, alwayson_scripts=scripts)
+    answer = host.txt2img(steps=2, **asked(host, EVERYWHERE, name, *args))
     assert (1024, 256) in pooled(report_of(answer)) or name == "kohya hrfix"
     assert steps(report_of(answer)) == (2, 2)
     if name == "kohya hrfix":
@@ -75,19 +77,23 @@ def test_beside_what_else_changes_the_unet(
     assert host.probe_leftovers() == CLEAN
 
 
-def test_hypertile_keeps_its_layers(host: ForgeHost) -> None:
-    tiles = other_script(host, "hypertile", True, 128, 2, 1, False)
-    asked = POOLING.asked()["alwayson_scripts"]
-    answer = host.txt2img(steps=1, alwayson_scripts=asked | tiles)
+def test_hypertile_keeps_its_layers(host: Host) -> None:
+    answer = host.txt2img(steps=1, **asked(host, POOLING, "hypertile", True, 128, 2, 1, False))
     assert "other_grid" in reasons(report_of(answer))
     assert all(keys == 1024 for _, keys in grids_seen(host)[32])
-    host.probe_reset()
-    host.txt2img(steps=1, **POOLING.asked())
-    check(host, "tiny15", first=Pass(256, 256, 1, POOLING))
 
 
-def reference(module: str) -> dict[str, Any]:
-    """A ControlNet unit that takes the style of a picture; at this weight in every layer."""
+def nothing_was_seen(answer: dict[str, Any]) -> None:
+    """No call of self-attention; what was asked is told all the same."""
+    report = report_of(answer)
+    assert (pooled(report), reasons(report), report["layers"]) == ({}, {}, 0)
+    assert parameters(infotext(answer))["ToDo factor"] == "2"
+
+
+@pytest.mark.parametrize("module", ["reference_only", "reference_adain+attn"])
+def test_a_reference_picture_replaces_the_attention(host: Host, module: str) -> None:
+    """The image is the one without ToDo, the line says why, and the next one is pooled again."""
+    # takes the style of a picture; at this weight in every layer
     unit = {
         "enabled": True,
         "module": module,
@@ -96,52 +102,33 @@ def reference(module: str) -> dict[str, Any]:
         "weight": 2.0,
         "threshold_a": 0.5,
     }
-    return {"ControlNet": {"args": [unit]}}
-
-
-@pytest.mark.parametrize("module", ["reference_only", "reference_adain+attn"])
-def test_a_reference_picture_replaces_the_attention(host: ForgeHost, module: str) -> None:
-    """The image is the one without ToDo, the line says why, and the next one is pooled again."""
-    asked = POOLING.asked()["alwayson_scripts"]
-    alone = host.txt2img(steps=2, alwayson_scripts=reference(module))
+    reference = {"ControlNet": {"args": [unit]}}
+    ours = POOLING.asked()["alwayson_scripts"]
+    alone = host.txt2img(steps=2, alwayson_scripts=reference)
     host.probe_reset()
-    answer = host.txt2img(steps=2, alwayson_scripts=asked | reference(module))
+    answer = host.txt2img(steps=2, alwayson_scripts=ours | reference)
     assert host.probe_counts()["unet_calls"] == 4
     assert all(row["queries"] == row["keys"] for row in host.probe_counts()["rows"])
     assert first_pixels(answer) == first_pixels(alone) != first_pixels(host.txt2img(steps=2))
-    # no call of self-attention was seen
-    assert (pooled(report_of(answer)), reasons(report_of(answer)), report_of(answer)["layers"]) == (
-        {},
-        {},
-        0,
-    )
-    assert parameters(infotext(answer))["ToDo factor"] == "2"
+    nothing_was_seen(answer)
     host.probe_reset()
     host.txt2img(steps=1, **POOLING.asked())
     check(host, "tiny15", first=Pass(256, 256, 1, POOLING))
 
 
-def test_style_align_replaces_the_attention(host: ForgeHost) -> None:
-    scripts = POOLING.asked()["alwayson_scripts"] | other_script(host, "stylealign", True)
-    answer = host.txt2img(steps=1, batch_size=2, alwayson_scripts=scripts)
-    # no call of self-attention was seen
-    assert (pooled(report_of(answer)), reasons(report_of(answer)), report_of(answer)["layers"]) == (
-        {},
-        {},
-        0,
+def test_style_align_replaces_the_attention(host: Host) -> None:
+    nothing_was_seen(
+        host.txt2img(steps=1, batch_size=2, **asked(host, POOLING, "stylealign", True))
     )
-    assert parameters(infotext(answer))["ToDo factor"] == "2"
 
 
-def test_spectrum_leaves_steps_out_and_the_phase_moves_with_those_that_run(
-    host: ForgeHost,
-) -> None:
+def test_spectrum_leaves_steps_out_and_the_phase_moves_with_those_that_run(host: Host) -> None:
     """After two whole steps it predicts every second one; the last one is whole again."""
     # weight, degree, regularisation, window and its growth, whole steps at first, end of the others
-    spectrum = other_script(host, "spectrum", True, 0.25, 6, 0.5, 2, 0, 2, 0.9)
-    asked = POOLING.asked(phase="moving", deep_factor=1)["alwayson_scripts"]
-    host.post("/todo-probe/watch_positions")
-    answer = host.txt2img(steps=8, alwayson_scripts=asked | spectrum)
+    spectrum = (True, 0.25, 6, 0.5, 2, 0, 2, 0.9)
+    pooling = Pooling(factor=2, deep_factor=1, threshold=8)
+    host.watch_positions()
+    answer = host.txt2img(steps=8, **asked(host, pooling, "spectrum", *spectrum, phase="moving"))
     taken = phases(host.probe_positions())
     assert [phase for _, phase in taken] == [(0, 0), (1, 1), (0, 1), (1, 0), (0, 0)]
     assert host.probe_counts()["unet_calls"] == 5

@@ -1,4 +1,4 @@
-"""Forge's relatives that have torch.compile built in: ToDo before, inside and after it.
+"""Forge Neo has torch.compile built in: ToDo before, inside and after it.
 
 The graphs run uncompiled (test_extensions/eager_graphs), so that images can be compared bit for
 bit, and no test takes minutes for the compiler. The probe is not there: its hooks would be in them.
@@ -14,33 +14,36 @@ from typing import Any
 import pytest
 import requests
 from expect import Pooling
-from forge_hosts import TINY_SHAPES, ForgeHost
-from forge_kinds import Kind
-from host import TEST_EXTENSIONS, images
-from todo_report import report_of, steps
+from host import TEST_EXTENSIONS, Host, images
+from kinds import Kind
+from told import report_of, steps
 
+pytestmark = pytest.mark.kinds("neo")
 PRESET = "guard_filter_fn"
 POOLING = Pooling(factor=2, threshold=8)
 # at 256 pixels: SD 1.x has five layers over 32×32 tokens and five over 16×16, SDXL its own below
 KEYS = {"tiny15_a": (1024, 256), "tinyxl_a": (256, 64)}
 
 
-class HostWithGraphs(ForgeHost):
-    test_extensions = (TINY_SHAPES, TEST_EXTENSIONS / "eager_graphs")
+class HostWithGraphs(Host):
+    # there is no probe
+    tells_all = False
 
     def _is_up(self) -> bool:
         up = "Startup time:" in self.log()
         return up and requests.get(f"{self.url}/sdapi/v1/options", timeout=60).ok
 
+    def use(self, checkpoint: str) -> None:
+        self.set_options(sd_model_checkpoint=checkpoint)
+
     def preset_off(self) -> tuple[str, str]:
         """The title of the script that compiles, and its word for not compiling."""
-        found = [
+        ((title, choices),) = [
             (script["name"], argument["choices"])
-            for script in self.script_info()
+            for script in self.get("/sdapi/v1/script-info")
             for argument in script["args"]
             if not script["is_img2img"] and PRESET in (argument["choices"] or ())
         ]
-        ((title, choices),) = found
         return title, choices[1]
 
 
@@ -64,10 +67,9 @@ def make(host: HostWithGraphs, compiled: bool, on: bool) -> Made:
 
 
 @pytest.fixture(scope="module")
-def host(forge_kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostWithGraphs]:
-    if not forge_kind.compiles:
-        pytest.skip(f"{forge_kind.name} has no torch.compile to choose on its page")
-    with HostWithGraphs(forge_kind, tmp_path_factory.mktemp("compiled")) as host:
+def compiling(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostWithGraphs]:
+    graphs = (TEST_EXTENSIONS / "eager_graphs",)
+    with HostWithGraphs(kind, tmp_path_factory.mktemp("host"), test_extensions=graphs) as host:
         yield host
 
 
@@ -77,15 +79,15 @@ def host(forge_kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     ids=["compiled before", "compiled inside"],
 )
 def test_a_compiled_model_is_pooled_whatever_came_first(
-    host: HostWithGraphs, checkpoint: str, order: tuple[bool, ...]
+    compiling: HostWithGraphs, checkpoint: str, order: tuple[bool, ...]
 ) -> None:
-    host.use(checkpoint)
-    plain = {on: make(host, compiled=False, on=on) for on in (False, True)}
+    compiling.use(checkpoint)
+    plain = {on: make(compiling, compiled=False, on=on) for on in (False, True)}
     assert plain[False].image != plain[True].image
     assert not plain[False].graphs + plain[True].graphs
     made: set[bool] = set()
     for on in order:
-        compiled = make(host, compiled=True, on=on)
+        compiled = make(compiling, compiled=True, on=on)
         assert compiled.image == plain[on].image
         # the first image of each kind makes its graph, later ones find it
         assert bool(compiled.graphs) is (on not in made)
@@ -96,4 +98,4 @@ def test_a_compiled_model_is_pooled_whatever_came_first(
             assert compiled.report["grids"] == plain[on].report["grids"]
             assert steps(compiled.report) == (3, 3)
         made.add(on)
-    assert make(host, compiled=False, on=True).image == plain[True].image
+    assert make(compiling, compiled=False, on=True).image == plain[True].image

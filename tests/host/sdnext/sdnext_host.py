@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import requests
-from host import PROBE, REPOSITORY, Host
-from launching import environment
+from host import REPOSITORY, STARTED, Host
+from kinds import Kind
+from program import environment
 
 # what tiny_models.py makes
 MODELS = ("tiny15", "wide15", "tinyxl")
-ARGUMENTS = ("--skip-all", "--no-half")
-# the probe sorts first and sees the bare host
-EXTENSIONS = {"00-todo-probe": PROBE, "sd-webui-todo": REPOSITORY}
-SMALL: dict[str, Any] = {
-    "prompt": "a cat",
-    "seed": 1,
-    "steps": 4,
-    "width": 256,
-    "height": 256,
-    "cfg_scale": 7,
-    "sampler_name": "Euler",
-}
+SDNEXT = Kind(
+    "SD.Next",
+    "SD_NEXT",
+    files=(
+        "modules/processing_diffusers.py",
+        *(f"models/Diffusers/{name}/model_index.json" for name in MODELS),
+    ),
+)
 # two passes of 4 steps each, over 128×128 and 256×256
 HIRES: dict[str, Any] = {
     "width": 128,
@@ -43,44 +37,26 @@ HIRES: dict[str, Any] = {
 class SdNextHost(Host):
     """One running SD.Next with its page and the probe."""
 
-    name = "SD.Next"
-    test_extensions = ()
-    small = SMALL
     upscales_apart = True
 
-    def __init__(
-        self,
-        folder: Path,
-        python: Path,
-        data: Path,
-        *,
-        with_todo: bool = True,
-        theme: str = "Standard",
-        arguments: Sequence[str] = (),
-    ) -> None:
-        super().__init__(folder, python, data, extensions=(), arguments=arguments)
-        self.with_todo = with_todo
-        self.theme = theme
+    def __init__(self, data: Path, with_todo: bool = True) -> None:
+        super().__init__(SDNEXT, data, extensions=(REPOSITORY,) if with_todo else ())
 
     def _lay_out_data(self) -> None:
-        extensions = self.data / "extensions"
-        extensions.mkdir(parents=True)
-        for name, path in EXTENSIONS.items():
-            if self.with_todo or path == PROBE:
-                (extensions / name).symlink_to(path)
+        super()._lay_out_data()
         options = {
             "sd_model_checkpoint": "Diffusers/tiny15",
             "diffusers_dir": str(self.webui / "models" / "Diffusers"),
             "samples_save": False,
             "grid_save": False,
-            "theme_type": self.theme,
+            "theme_type": "Standard",
         }
         (self.data / "config.json").write_text(json.dumps(options))
 
     def _command(self) -> list[str]:
-        where = ["--data-dir", str(self.data), "--models-dir", str(self.data / "models")]
-        where += ["--port", str(self.port)]
-        return [str(self.python), "launch.py", *ARGUMENTS, *where, *self.arguments]
+        command = [str(self.kind.python()), "launch.py", "--skip-all", "--no-half"]
+        command += ["--data-dir", str(self.data), "--models-dir", str(self.data / "models")]
+        return [*command, "--port", str(self.port)]
 
     def _environment(self) -> dict[str, str]:
         # what a user's shell sets for SD.Next must not reach the host under test
@@ -89,9 +65,11 @@ class SdNextHost(Host):
         return {name: env[name] for name in env.keys() - theirs} | {"CUDA_VISIBLE_DEVICES": ""}
 
     def _is_up(self) -> bool:
-        if "Startup time:" not in self.log():
-            return False
-        return bool(requests.get(f"{self.url}/todo-probe/ready", timeout=20).json())
+        return STARTED in self.log() and bool(self.get("/todo-probe/ready"))
+
+    def body(self, **changes: Any) -> dict[str, Any]:
+        body = super().body(**changes)
+        return {name: body[name] for name in body if not name.startswith("do_not_save_")}
 
     def options(self) -> dict[str, Any]:
         """With the defaults: by itself the host tells only what was ever set."""
@@ -101,18 +79,4 @@ class SdNextHost(Host):
 
     def use(self, checkpoint: str) -> None:
         """Load one of MODELS."""
-        self.set_options(sd_model_checkpoint=f"Diffusers/{checkpoint.removesuffix('_a')}")
-        self.probe_reset()
-
-
-def why_not() -> str | None:
-    """Why the tests cannot run here, or None."""
-    folder = os.environ.get("SD_NEXT_DIR")
-    if not folder:
-        return "SD_NEXT_DIR does not name an SD.Next"
-    if not (Path(folder) / "modules" / "processing_diffusers.py").is_file():
-        return f"SD_NEXT_DIR={folder} is no SD.Next: it has no modules/processing_diffusers.py"
-    for name in MODELS:
-        if not (Path(folder) / "models" / "Diffusers" / name / "model_index.json").is_file():
-            return f"the SD.Next in {folder} has no models/Diffusers/{name}: see tiny_models.py"
-    return None
+        super().use(f"Diffusers/{checkpoint}")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from expect import CLEAN, all_pixels, todo
 from sdnext_host import SdNextHost
-from todo_report import pooled, reasons, report_of
+from told import pooled, reasons, report_of
 
 ON = todo(threshold=12, factor=2, deep_factor=1)
 POOLED = {(1024, 256): 5}

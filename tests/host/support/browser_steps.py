@@ -9,12 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from expect import parameters, picture
+from expect import picture
 from host import REPOSITORY
 from page import WebUi
 from playwright.sync_api import Browser
 from tab import Outcome, Tab
-from todo_report import numbers, pooled, steps
+from told import numbers, pooled, steps
 
 ARTIFACTS = REPOSITORY / "artifacts"
 WIDE = {"width": 1300, "height": 1500}
@@ -32,6 +32,7 @@ DEFAULTS: dict[str, Any] = {
     "start": 0,
     "end": 1,
     "passes": "both",
+    "above": 1,
 }
 BY_THRESHOLD = "by the threshold, as in the paper"
 PAPER = DEFAULTS | {"scale": 1, "deep_scale": BY_THRESHOLD, "phase": "fixed"}
@@ -47,6 +48,7 @@ MOVED: dict[str, Any] = {
     "start": 0.25,
     "end": 0.75,
     "passes": "first",
+    "above": 0.5,
 }
 MOVED_TEXT = {
     "ToDo preset": "custom",
@@ -59,6 +61,7 @@ MOVED_TEXT = {
     "ToDo method": "average",
     "ToDo steps": "0.25-0.75",
     "ToDo pass": "first",
+    "ToDo above": "0.5",
 }
 # the numbers of the line under the image
 POOLED = ({(256, 64)}, (2, 2))
@@ -75,7 +78,7 @@ MARKUP = '<img src="x" onerror="window.todoMarkup = 1"><b id="todo-markup">bold<
 
 def open_page(browser: Browser, url: str, query: str = "") -> WebUi:
     """The WebUI's page, loaded in a wide window."""
-    ui = WebUi(browser.new_page(viewport=WIDE), url)
+    ui = WebUi(browser.new_page(viewport=WIDE, device_scale_factor=2), url)
     ui.load(query)
     return ui
 
@@ -183,19 +186,6 @@ def upload(tab: Tab, width: int, height: int) -> None:
     file = {"name": "picture.png", "mimeType": "image/png", "buffer": picture(width, height)}
     tab.page.set_input_files("#img2img_image input[type=file]", file)
     tab.page.wait_for_selector("#img2img_image img")
-
-
-def move_and_paste_back(ticked: Tab) -> None:
-    """Move every control, generate, move all back, and paste what was written."""
-    ticked.set(**MOVED)
-    assert ticked.values() == MOVED | {"enabled": True}
-    written = ticked.generate()
-    assert (written.error, written.images) == ("", 1)
-    assert parameters(written.infotext) == MOVED_TEXT
-    ticked.set(**{name: DEFAULTS[name] for name in MOVED})
-    ticked.switch("enabled", False)
-    ticked.paste(written.infotext)
-    assert ticked.values() == MOVED | {"enabled": True}
 
 
 def small_hires(tab: Tab) -> None:

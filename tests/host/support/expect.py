@@ -14,7 +14,7 @@ from typing import Any
 
 from host import Host, images
 from PIL import Image
-from todo_report import info
+from told import info
 
 Grid = tuple[int, int]
 
@@ -24,6 +24,11 @@ CLEAN: dict[str, list[Any]] = {"classes": [], "instances": [], "hooks": []}
 # what the text of an image has beside the values that differ from the preset `paper`
 PAPER_TEXT = {"ToDo preset": "paper"}
 METHODS = ("nearest", "nearest-exact", "average", "max", "bilinear")
+# of the X/Y/Z plot
+AXES = (
+    *("preset", "enabled", "factor", "deep factor", "threshold", "scale", "deep scale"),
+    *("method", "phase", "start", "end", "pass", "above"),
+)
 
 # Two passes of one step each, 128×128 and 256×256: grids of up to 16×16 and of up to 32×32.
 HIRES: dict[str, Any] = {

@@ -6,7 +6,7 @@ The WebUI's folder is only read: settings, extensions and outputs live in a data
 from __future__ import annotations
 
 import base64
-import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,23 +15,15 @@ from types import MappingProxyType
 from typing import Any
 
 import requests
-from launching import environment
-from program import HostError, Program
-from told import check, seen_calls
+import told
+from kinds import CHECKPOINT, EVERYWHERE, Kind
+from program import HostError, Program, environment
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 TEST_EXTENSIONS = Path(__file__).resolve().parents[1] / "test_extensions"
-PROBE = TEST_EXTENSIONS / "probe"
-CHECKPOINT = "tiny15_a.safetensors"
-START_SECONDS = 400
+PROBE, TINY_SHAPES = TEST_EXTENSIONS / "probe", TEST_EXTENSIONS / "tiny_shapes"
 REQUEST_SECONDS = 600
-
-ARGUMENTS = (
-    "--skip-prepare-environment --skip-torch-cuda-test --skip-version-check "
-    "--skip-python-version-check --use-cpu all --opt-sdp-attention --no-half --precision full "
-    "--disable-nan-check --api --server-name 127.0.0.1 --do-not-download-clip "
-    "--no-download-sd-model --disable-console-progressbars"
-).split()
+STARTED = "Startup time:"
 
 SMALL: dict[str, Any] = {
     "prompt": "a cat",
@@ -49,13 +41,6 @@ SMALL: dict[str, Any] = {
 class Host(Program):
     """One running WebUI; use it as a context manager, or call `start` and `stop`."""
 
-    name = "the WebUI"
-    most_start_seconds = START_SECONDS
-    host_arguments: Sequence[str] = ARGUMENTS
-    # First in the host's alphabetical order, so that the probe sees the bare host.
-    test_extensions: Sequence[Path] = (PROBE,)
-    # what every request asks for unless it says otherwise
-    small: Mapping[str, Any] = SMALL
     # whether all that runs is told of: no generation inside another, no two clients at once
     tells_all = True
     # whether pictures may be larger than the last pass made them
@@ -63,46 +48,49 @@ class Host(Program):
 
     def __init__(
         self,
-        webui: Path,
-        python: Path,
+        kind: Kind,
         data: Path,
         *,
         extensions: Sequence[Path] = (REPOSITORY,),
-        with_ui: bool = False,
+        test_extensions: Sequence[Path] = (PROBE,),
+        with_ui: bool = True,
         arguments: Sequence[str] = (),
     ) -> None:
         super().__init__(data)
-        self.webui = webui
-        self.python = python
+        self.kind = kind
+        self.name = kind.name
+        self.webui = kind.folder()
         self.extensions = extensions
+        self.test_extensions = (*test_extensions, *([TINY_SHAPES] if kind.family else []))
         self.with_ui = with_ui
         self.arguments = arguments
 
     def _lay_out_data(self) -> None:
         links = self.data / "extensions"
         links.mkdir(parents=True, exist_ok=True)
-        for name, path in self._named_extensions():
-            (links / name).symlink_to(path)
+        for path in self.test_extensions:
+            # first in the host's alphabetical order, so that the probe sees the bare host
+            (links / f"00-todo-{path.name}").symlink_to(path)
+        for path in self.extensions:
+            (links / ("sd-webui-todo" if path == REPOSITORY else path.name)).symlink_to(path)
+        (self.data / "styles.csv").write_text("name,prompt,negative_prompt\nfoggy,in fog,sun\n")
         models = self.data / "models"
         models.mkdir()
         (models / "VAE-approx").symlink_to(self.webui / "models" / "VAE-approx")
 
-    def _named_extensions(self) -> Iterator[tuple[str, Path]]:
-        for path in self.test_extensions:
-            yield f"00-todo-{path.name}", path
-        for path in self.extensions:
-            yield "sd-webui-todo" if path == REPOSITORY else path.name, path
-
     def _command(self) -> list[str]:
-        checkpoints = self.webui / "models" / "Stable-diffusion"
-        command = [str(self.python), "launch.py", *self.host_arguments, "--port", str(self.port)]
-        command += ["--data-dir", str(self.data), *self._checkpoint_arguments(checkpoints)]
+        folder = self.webui / "models" / "Stable-diffusion"
+        checkpoints = self.kind.checkpoints.format(folder=folder, file=folder / CHECKPOINT)
+        command = [str(self.kind.python()), "launch.py", "--port", str(self.port)]
+        command += f"{EVERYWHERE} {self.kind.arguments} {checkpoints}".split()
+        command += ["--data-dir", str(self.data)]
+        if self.kind.family:
+            # gradio 4 serves no other files than those of the data folder
+            for path in (self.webui, REPOSITORY):
+                command += ["--gradio-allowed-path", str(path)]
         if not self.with_ui:
             command.append("--nowebui")
         return [*command, *self.arguments]
-
-    def _checkpoint_arguments(self, folder: Path) -> list[str]:
-        return ["--ckpt-dir", str(folder), "--ckpt", str(folder / CHECKPOINT)]
 
     def _environment(self) -> dict[str, str]:
         return environment(self.webui, self.data)
@@ -116,10 +104,25 @@ class Host(Program):
         A request while the first checkpoint is still loading makes the host load it twice at once,
         which breaks both.
         """
-        if self.with_ui and "Startup time:" not in self.log():
+        if self.with_ui and STARTED not in self.log():
             return False
-        answer = requests.get(f"{self.url}/todo-probe/ready", timeout=5)
+        answer = requests.get(f"{self.url}/todo-probe/ready", timeout=20)
         return bool(answer.ok and answer.json())
+
+    def reload(self) -> None:
+        """Reload the UI, as the button on the settings page does, and wait until it is back."""
+        starts = self.log().count(STARTED)
+        self.post("/todo-probe/reload")
+        self.wait_for_start(starts)
+        assert self.get("/todo-probe/ready")
+        self.probe_reset()
+
+    def wait_for_start(self, starts: int) -> None:
+        """Until it has started once more than `starts` times."""
+        deadline = time.monotonic() + self.most_start_seconds
+        while self.log().count(STARTED) == starts:
+            assert time.monotonic() < deadline, self.log_tail()
+            time.sleep(0.2)
 
     def request(self, method: str, path: str, **kwargs: Any) -> requests.Response:
         """A request as it is, for tests that expect an error."""
@@ -140,37 +143,65 @@ class Host(Program):
     def use(self, checkpoint: str) -> None:
         """Load a checkpoint; not by `override_settings`, which the host may load twice."""
         self.set_options(sd_model_checkpoint=checkpoint)
+        self.probe_reset()
 
-    @classmethod
-    def body(cls, **changes: Any) -> dict[str, Any]:
-        """`small` changed, for a request of one's own."""
-        return {**cls.small, **changes}
+    def body(self, **changes: Any) -> dict[str, Any]:
+        """SMALL changed, as this host takes it."""
+        asked = {**SMALL, **self.kind.needs, **changes}
+        if asked.get("hr_upscaler") == "Latent":
+            asked["hr_upscaler"] = self.kind.upscaler
+        return asked
 
-    @classmethod
-    def img2img_body(cls, image: bytes, **changes: Any) -> dict[str, Any]:
-        """The same with an image file to start from."""
-        return {**cls.small, "init_images": [base64.b64encode(image).decode()], **changes}
+    def body_of_text(self, text: str, **changes: Any) -> dict[str, Any]:
+        """A request from an infotext; Forge fails at lists that it has to take from the text.
+
+        And a host reads "the same" out of a text in words that its API then refuses.
+        """
+        same = {"hr_sampler_name": "Euler", "hr_scheduler": "Automatic"}
+        quiet = {name: SMALL[name] for name in ("do_not_save_samples", "do_not_save_grid")}
+        lists = {"styles": []} if self.kind.family else {}
+        return {**self.kind.needs, **quiet, **same, **lists, "infotext": text, **changes}
 
     def txt2img(self, **body: Any) -> dict[str, Any]:
-        """Generate from `small` changed by `body`."""
-        return self._generate("/sdapi/v1/txt2img", {**self.small, **body})
+        """Generate from SMALL changed by `body`."""
+        return self._generate("txt2img", self.body(**body))
 
     def img2img(self, image: bytes, **body: Any) -> dict[str, Any]:
-        """Generate from an image file and `small` changed by `body`."""
-        return self._generate("/sdapi/v1/img2img", self.img2img_body(image, **body))
+        """Generate from an image file and SMALL changed by `body`."""
+        return self._generate("img2img", self.img2img_body(image, **body))
 
-    def _generate(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    def img2img_body(self, image: bytes, **changes: Any) -> dict[str, Any]:
+        return self.body(init_images=[base64.b64encode(image).decode()], **changes)
+
+    def from_text(self, text: str, **changes: Any) -> dict[str, Any]:
+        """Generate what an image's text says."""
+        return self._generate("txt2img", self.body_of_text(text, **changes))
+
+    def refusal(self, kind: str = "txt2img", **body: Any) -> str:
+        """What a request that must be refused is answered: no image is made, no layer called."""
+        response = self.request("POST", f"/sdapi/v1/{kind}", json=body)
+        assert response.status_code == 422, response.text[:500]
+        assert "images" not in response.json()
+        assert self.probe_counts()["unet_calls"] == 0
+        return str(response.json()["detail"])
+
+    def _generate(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
         """Generate; what is told of it has to be what the probe saw."""
-        held = self.tells_all and "ToDo" in body.get("alwayson_scripts", {})
-        before = seen_calls(self.probe_counts()["rows"]) if held else Counter()
-        answer = dict(self.post(path, body))
+        scripts = body.get("alwayson_scripts", {})
+        held = self.tells_all and ("ToDo" in scripts or "infotext" in body)
+        before = told.seen_calls(self.probe_counts()["rows"]) if held else Counter()
+        answer = dict(self.post(f"/sdapi/v1/{kind}", body))
         if held:
-            seen = seen_calls(self.probe_counts()["rows"])
-            alone = body["alwayson_scripts"].keys() == {"ToDo"}
-            plain = alone and not body.keys() & {"script_name", "mask"}
+            seen = told.seen_calls(self.probe_counts()["rows"])
+            plain = set(scripts) <= {"ToDo"} and not body.keys() & {"script_name", "mask"}
             pictures = images(answer) if plain else None
-            check(json.loads(answer["info"]), seen - before, pictures, self.upscales_apart)
+            told.check(told.info(answer), seen - before, pictures, self.upscales_apart)
         return answer
+
+    def text_of(self, image: bytes) -> str:
+        """What the host reads out of an image's file."""
+        answer = self.post("/sdapi/v1/png-info", {"image": base64.b64encode(image).decode()})
+        return str(answer["info"])
 
     def options(self) -> dict[str, Any]:
         return dict(self.get("/sdapi/v1/options"))
@@ -195,17 +226,14 @@ class Host(Program):
         finally:
             self.set_options(**before)
 
-    def script_info(self) -> list[dict[str, Any]]:
-        return list(self.get("/sdapi/v1/script-info"))
-
-    def progress(self) -> dict[str, Any]:
-        return dict(self.get("/sdapi/v1/progress", skip_current_image=True))
-
-    def interrupt(self) -> None:
-        self.post("/sdapi/v1/interrupt")
-
-    def skip(self) -> None:
-        self.post("/sdapi/v1/skip")
+    def script_info(self, name: str, is_img2img: bool = False) -> dict[str, Any]:
+        """What script-info lists of the one script whose title, in small letters, begins so."""
+        (found,) = [
+            script
+            for script in self.get("/sdapi/v1/script-info")
+            if script["name"].startswith(name) and script["is_img2img"] == is_img2img
+        ]
+        return dict(found)
 
     def probe_reset(self) -> None:
         self.post("/todo-probe/reset")
@@ -213,6 +241,10 @@ class Host(Program):
     def probe_counts(self) -> dict[str, Any]:
         """`unet_calls`, and `rows` with generation, in_pass, step, grid, tokens, layer, calls."""
         return dict(self.get("/todo-probe/counts"))
+
+    def watch_positions(self) -> None:
+        """From now to the next reset, have the probe find which tokens pooled layers are given."""
+        self.post("/todo-probe/watch_positions")
 
     def probe_positions(self) -> list[dict[str, Any]]:
         """Each pooled call's `step`, `grid`, `layer` and which tokens it was given."""
@@ -226,8 +258,9 @@ class Host(Program):
         """Arm `raise`, `interrupt` or `skip`; see the probe's `fault` for the parameters."""
         self.post("/todo-probe/fault", action=action, **parameters)
 
-    def probe_lattice(self, factor: int, threshold: int) -> None:
-        """Have the probe pool by itself until the next reset, to compare images with."""
+    def probe_lattice(self, factor: float, threshold: int) -> None:
+        """Reset the probe, and have it pool by itself until the next reset, to compare with."""
+        self.probe_reset()
         self.post("/todo-probe/lattice", factor=factor, threshold=threshold)
 
 

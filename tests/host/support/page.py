@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from host import Host
+from host import STARTED, Host
 from playwright.sync_api import (
     Browser,
     Error,
-    Locator,
     Page,
     Request,
     WebSocket,
@@ -26,9 +23,8 @@ from tab import QUIET_SECONDS, Tab
 LOAD_MS = 120_000
 ANSWER_SECONDS = 120
 
-# What the host's log says around a reload of its UI.
+# What the host's log says at a reload of its UI.
 RESTARTING = "Restarting UI..."
-STARTED = "Startup time:"
 OFFLINE = "net::ERR_INTERNET_DISCONNECTED"
 
 CHROMIUM_ARGUMENTS = (
@@ -96,21 +92,15 @@ class WebUi:
         with self.settled():
             with self.page.expect_event("load", timeout=LOAD_MS):
                 self.page.click('#footer a:text-is("Reload UI")')
-                self._wait_for_log(host, lambda log: RESTARTING in log)
+                while RESTARTING not in host.log():
+                    self.page.wait_for_timeout(100)
                 self.page.context.set_offline(True)
-                self._wait_for_log(host, lambda log: log.count(STARTED) > starts)
+                host.wait_for_start(starts)
                 self.page.context.set_offline(False)
             self._open.clear()
             self._joined.clear()
             self.errors = [error for error in self.errors if OFFLINE not in error]
             self.wait_until_built()
-
-    def _wait_for_log(self, host: Host, is_there: Callable[[str], bool]) -> None:
-        deadline = time.monotonic() + ANSWER_SECONDS
-        while not is_there(host.log()):
-            if time.monotonic() > deadline:
-                raise TimeoutError(host.log_tail())
-            self.page.wait_for_timeout(100)
 
     def wait_until_built(self) -> None:
         """Until the host's script has given the accordions their check boxes or extra text."""
@@ -188,21 +178,6 @@ class WebUi:
         """Bring txt2img or img2img to the front."""
         self.page.click(f'#tabs > .tab-nav button:text("{tab}")')
         return Tab(self, tab)
-
-    def fine_picture(self, element: Locator, path: Path) -> None:
-        """An element drawn with two device pixels to one of the page."""
-        box = element.evaluate(
-            """element => {
-                const {left, top, width, height} = element.getBoundingClientRect();
-                return {x: left + scrollX, y: top + scrollY, width, height, scale: 2};
-            }"""
-        )
-        devtools = self.page.context.new_cdp_session(self.page)
-        taken = devtools.send(
-            "Page.captureScreenshot", {"clip": box, "captureBeyondViewport": True}
-        )
-        devtools.detach()
-        path.write_bytes(base64.b64decode(taken["data"]))
 
     def choose(self, elem_id: str, option: str) -> None:
         """Pick from a dropdown, where it does not stand there already."""

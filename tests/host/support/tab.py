@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from playwright.sync_api import Locator
-from todo_report import generations
+from told import generations
 
 if TYPE_CHECKING:
     from page import WebUi
 
-NUMBERS = ("threshold", "scale", "start", "end")
+NUMBERS = ("threshold", "scale", "start", "end", "above")
 WORDS = ("method", "phase", "passes")
 # a word for 0, or a number that is typed
 NAMED_NUMBERS = ("factor", "deep_factor", "deep_scale")
@@ -34,11 +33,6 @@ class Outcome:
     error: str
     images: int
     told: list[dict[str, Any]]
-
-    @property
-    def parameters(self) -> dict[str, str]:
-        """ToDo's part of the infotext."""
-        return dict(re.findall(r"(ToDo [a-z]+(?: [a-z]+)?): ([^,\n]+)", self.infotext))
 
 
 class Tab:

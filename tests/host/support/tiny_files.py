@@ -1,7 +1,6 @@
 """Small random files for the tests of other extensions: a ControlNet, a LoRA, a hypernetwork.
 
 All have the widths of the tiny SD 1.5 checkpoints; the first two are made from one of them.
-AnimateDiff's motion module has them too.
 """
 
 from __future__ import annotations
@@ -29,11 +28,10 @@ def make(models: Path, checkpoint: Path) -> None:
         if name.startswith(UNET)
     }
     random = torch.Generator().manual_seed(7)
-    for folder in ("ControlNet", "Lora", "hypernetworks", "AnimateDiff"):
+    for folder in ("ControlNet", "Lora", "hypernetworks"):
         (models / folder).mkdir()
     save_file(_controlnet(unet, random), models / "ControlNet" / "tiny_controlnet.safetensors")
     save_file(_lora(unet, random), models / "Lora" / "tiny_lora.safetensors")
-    save_file(_motion(random), models / "AnimateDiff" / "tiny_motion.safetensors")
     # in the old format: the host refuses what newer versions of torch add to the new one
     path = models / "hypernetworks" / "tiny_hypernetwork.pt"
     torch.save(_hypernetwork(random), path, _use_new_zipfile_serialization=False)
@@ -93,40 +91,3 @@ def _hypernetwork(random: torch.Generator) -> dict[object, object]:
             for _ in ("keys", "values")
         )
     return {**layers, "step": 0, "name": "tiny_hypernetwork", "layer_structure": [1, 2, 1]}
-
-
-def _motion(random: torch.Generator) -> State:
-    """A motion module of AnimateDiff's third version: no layer in the middle block, 32 frames."""
-    widths = (*WIDTHS, WIDTHS[-1])
-    parts = [(f"down_blocks.{i}", width, 2) for i, width in enumerate(widths)]
-    parts += [(f"up_blocks.{i}", width, 3) for i, width in enumerate(reversed(widths))]
-    shapes: dict[str, tuple[int, ...]] = {}
-    for block, width, modules in parts:
-        for number in range(modules):
-            inside = f"{block}.motion_modules.{number}.temporal_transformer."
-            layers = _temporal_shapes(width).items()
-            shapes |= {inside + name: shape for name, shape in layers}
-    return {name: torch.randn(*shape, generator=random) * 0.1 for name, shape in shapes.items()}
-
-
-def _temporal_shapes(width: int) -> dict[str, tuple[int, ...]]:
-    """The shapes of one temporal transformer's weights."""
-    block = "transformer_blocks.0."
-    shapes: dict[str, tuple[int, ...]] = {}
-
-    def layer(name: str, *shape: int) -> None:
-        shapes[f"{name}.weight"], shapes[f"{name}.bias"] = shape, shape[:1]
-
-    for name in ("norm", f"{block}norms.0", f"{block}norms.1", f"{block}ff_norm"):
-        layer(name, width)
-    for name in ("proj_in", "proj_out"):
-        layer(name, width, width)
-    layer(f"{block}ff.net.0.proj", 8 * width, width)
-    layer(f"{block}ff.net.2", width, 4 * width)
-    for number in (0, 1):
-        attention = f"{block}attention_blocks.{number}."
-        for projection in ("to_q", "to_k", "to_v"):
-            shapes[f"{attention}{projection}.weight"] = (width, width)
-        layer(f"{attention}to_out.0", width, width)
-        shapes[f"{attention}pos_encoder.pe"] = (1, 32, width)
-    return shapes

@@ -1,21 +1,117 @@
 """What the extension says of a generation, held against what was seen from outside.
 
-`Host` does this for every request of every workflow that asks for ToDo: the line, the image's text
-and the JSON agree with the keys that the probe counted, and with the picture itself.
+Programs get reasons and numbers as JSON in the API's info; people get a line and an image's text.
+`Host` holds all three, for every request that asks for ToDo, against the keys that the probe
+counted and against the picture itself. Of the line only the numbers are read here: its words are
+compared in tests/unit/test_wording.py alone.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import re
 from collections import Counter
 from typing import Any
 
 from PIL import Image
-from todo_report import generations, layers, line, numbers, pooled, sizes, used
 
+# layers by (keys before, keys after)
+Pooled = dict[tuple[int, int], int]
 # calls by pass, grid and the number of keys that were computed
 Calls = Counter[tuple[str, tuple[int, int], int]]
+
+
+def info(answer: dict[str, Any]) -> dict[str, Any]:
+    """What the API's answer says beside the images."""
+    return dict(json.loads(answer["info"]))
+
+
+def line(answer: dict[str, Any]) -> str | None:
+    """What is shown to people, without the speed of each pass and size.
+
+    It stands behind the size in brackets, and is another at every run.
+    """
+    return _line(info(answer))
+
+
+def _line(told_info: dict[str, Any]) -> str | None:
+    told: str | None = told_info["extra_generation_params"].get("ToDo report")
+    return told and re.sub(r"(\(|; )(\d+×\d+)(, [^();]+)?(?=; \d+×|[^()]*\):)", r"\1\2", told)
+
+
+def generations(told_info: dict[str, Any]) -> list[dict[str, Any]]:
+    """The JSON of each of a result's settings; none where ToDo was off or the line unwanted."""
+    params = told_info["extra_generation_params"]
+    assert ("ToDo report" in params) is ("ToDo report JSON" in params)
+    return list(params.get("ToDo report JSON", {}).get("generations", []))
+
+
+def report_of(answer: dict[str, Any]) -> dict[str, Any]:
+    """The JSON of a request's one generation."""
+    (found,) = generations(info(answer))
+    return found
+
+
+def sizes(told: dict[str, Any]) -> dict[str, list[tuple[int, int]]]:
+    """The sizes in pixels of each pass, in the order in which they were sampled."""
+    return {
+        name: [(found["size"][0], found["size"][1]) for found in several]
+        for name, several in told["sizes"].items()
+    }
+
+
+def pooled(counts: dict[str, Any]) -> Pooled:
+    """What was pooled, of a generation or of one of its `passes`."""
+    found: Counter[tuple[int, int]] = Counter()
+    for grid in counts["grids"]:
+        if grid["reason"] is None:
+            found[grid["keys_before"], grid["keys_after"]] += grid["layers"]
+    return dict(found)
+
+
+def reasons(counts: dict[str, Any]) -> dict[str, int]:
+    """How many layers were left alone, by reason."""
+    found: Counter[str] = Counter()
+    for grid in counts["grids"]:
+        if grid["reason"] is not None:
+            found[grid["reason"]] += grid["layers"]
+    return dict(found)
+
+
+def steps(counts: dict[str, Any]) -> tuple[int, int]:
+    """Steps in which something was pooled, and all steps."""
+    return counts["steps"]["pooled"], counts["steps"]["seen"]
+
+
+def used(text: str) -> dict[str, dict[tuple[int, int], float]]:
+    """The factors that an image's text says were used: by pass and (height, width) in tokens.
+
+    Of a lead-in's and the one that came after it, the latter.
+    """
+    found = re.search(r"ToDo used: ([^,\n]*)", text)
+    return {
+        part.split()[0]: {
+            (int(height), int(width)): float(factor)
+            for width, height, factor in re.findall(
+                r"(\d+)×(\d+) tokens by (?:[\d.]+ then )?([\d.]+)", part
+            )
+        }
+        for part in (found[1].split("; ") if found else ())
+    }
+
+
+def numbers(line: str) -> tuple[set[tuple[int, int]], tuple[int, ...]]:
+    """The keys before and after that a line of one pass names, and in how many of how many steps.
+
+    Of a lead-in's keys and those after it, the latter: the others stand in brackets.
+    """
+    keys = re.findall(r"(\d+) → (\d+)", line.split(" keys in ")[0])
+    shown = re.search(r", in (?:(\d+) of|all) (\d+) steps", line)
+    counted = (int(shown[1] or shown[2]), int(shown[2])) if shown else ()
+    return {(int(before), int(after)) for before, after in keys}, (
+        (1, 1) if ", in the only step" in line else counted
+    )
 
 
 def seen_calls(rows: list[dict[str, Any]]) -> Calls:
@@ -62,7 +158,7 @@ def check(
         _agrees_with_itself(one)
     if len(told) == 1:
         (one,) = told
-        _line_agrees(str(line({"info": json.dumps(told_info)})), one)
+        _line_agrees(str(_line(told_info)), one)
         _text_agrees(told_info["infotexts"][0], one)
         broken_off = any(c["steps"]["seen"] < c["steps"]["asked"] for c in one["passes"].values())
         if pictures is not None and not larger and not broken_off:
@@ -74,17 +170,18 @@ def check(
 def _agrees_with_itself(told: dict[str, Any]) -> None:
     """The sums are those of the passes, and no pass has more layers than it was seen to call."""
     for name, counts in told["passes"].items():
-        steps = counts["steps"]
-        assert steps["pooled"] <= steps["seen"], name
-        by_reason: Counter[tuple[int, ...]] = Counter()
+        assert counts["steps"]["pooled"] <= counts["steps"]["seen"], name
+        layers: Counter[tuple[int, ...]] = Counter()
         for grid in counts["grids"]:
-            by_reason[tuple(grid["grid"])] = max(by_reason[tuple(grid["grid"])], grid["layers"])
-        assert sum(by_reason.values()) <= told["layers"], name
+            layers[tuple(grid["grid"])] = max(layers[tuple(grid["grid"])], grid["layers"])
+        assert sum(layers.values()) <= told["layers"], name
     for what in ("pooled", "seen"):
         assert told["steps"][what] == sum(c["steps"][what] for c in told["passes"].values())
 
 
 def _line_agrees(text: str, told: dict[str, Any]) -> None:
+    """Each pass has its part of the one line, with the JSON's keys, layers and steps."""
+    assert len(text.splitlines()) == 1
     parts = text.split("; hires pass")
     if len(told["passes"]) != len(parts):
         # nothing was called
@@ -93,10 +190,12 @@ def _line_agrees(text: str, told: dict[str, Any]) -> None:
     for part, (name, counts) in zip(parts, told["passes"].items()):
         keys, steps = numbers(part)
         found = pooled(counts)
+        assert all(f"{width}×{height}" in part for width, height in sizes(told)[name]), name
         assert keys <= set(found), name
         assert {before for before, _ in keys} == {before for before, _ in found}, name
         if found:
-            most, all_layers = layers(part)
+            layers = re.search(r" keys in (\d+) of (\d+) self-attention layers", part)
+            most, all_layers = map(int, layers.groups()) if layers else (0, 0)
             assert max(found.values()) <= most <= all_layers <= told["layers"], name
             assert steps == () or steps[0] <= counts["steps"]["pooled"], name
             # each sampling of a batch has as many steps
@@ -106,7 +205,8 @@ def _line_agrees(text: str, told: dict[str, Any]) -> None:
 
 
 def _text_agrees(text: str, told: dict[str, Any]) -> None:
-    """A factor is named for no grid but those that were pooled by it."""
+    """A factor is named for no grid but those that were pooled by it; the report is not there."""
+    assert "ToDo report" not in text
     for name, factors in used(text).items():
         grids = told["passes"].get(name, {"grids": []})["grids"]
         for grid, factor in factors.items():

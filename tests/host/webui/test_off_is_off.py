@@ -5,32 +5,49 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from expect import CLEAN, HIRES, Pooling, infotext, pixels, todo
+from expect import CLEAN, HIRES, Pooling, infotext, picture, pixels, todo
 from host import Host, HostFactory, images
-from requests_shared import REQUESTS, SMALL_SQUARE, make, text_of
-from todo_report import used
+from kinds import KINDS
+from told import line, used
 
-POOLING = Pooling(factor=2, threshold=8)
+pytestmark = pytest.mark.kinds(*KINDS)
+POOLING = Pooling(factor=2, threshold=4)
+# one request of each kind: the checkpoint, and what to ask the host for
+REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "txt2img": ("tiny15_a", {"steps": 2}),
+    "hires": ("tiny15_a", HIRES),
+    "img2img": (
+        "tiny15_a",
+        {"width": 128, "height": 128, "steps": 2, "denoising_strength": 0.9},
+    ),
+    "sdxl": ("tinyxl_a", {"steps": 2}),
+}
+
+
+def make(host: Host, request: str, **more: Any) -> list[bytes]:
+    """The files of one of the requests, with the infotext in them."""
+    checkpoint, body = REQUESTS[request]
+    host.use(checkpoint)
+    if request == "img2img":
+        return images(host.img2img(picture(128, 128), **body | more))
+    return images(host.txt2img(**body | more))
 
 
 @pytest.fixture(scope="module")
-def bare(start_host: HostFactory) -> dict[str, list[bytes]]:
+def bare(new_host: HostFactory) -> dict[str, list[bytes]]:
     """What a host without the extension makes."""
-    host = start_host(extensions=())
-    try:
-        assert "todo" not in {script["name"] for script in host.script_info()}
-        return {kind: make(host, kind) for kind in REQUESTS}
-    finally:
-        host.stop()
+    with new_host(extensions=()) as host:
+        assert "todo" not in host.request("GET", "/sdapi/v1/script-info").text.lower()
+        return {request: make(host, request) for request in REQUESTS}
 
 
-@pytest.mark.parametrize("kind", REQUESTS)
-def test_off_before_and_after_on(host: Host, bare: dict[str, list[bytes]], kind: str) -> None:
-    assert make(host, kind) == bare[kind]
-    assert make(host, kind, **POOLING.asked()) != bare[kind]
+@pytest.mark.parametrize("request_name", REQUESTS)
+def test_before_and_after_on(host: Host, bare: dict[str, list[bytes]], request_name: str) -> None:
+    assert make(host, request_name) == bare[request_name]
+    assert make(host, request_name, **POOLING.asked()) != bare[request_name]
     assert host.probe_leftovers() == CLEAN
-    assert make(host, kind) == bare[kind]
-    assert make(host, kind, **todo(enabled=False)) == bare[kind]
+    for off in ({}, todo(enabled=False)):
+        assert make(host, request_name, **off) == bare[request_name]
 
 
 @pytest.mark.parametrize(
@@ -49,52 +66,30 @@ def test_on_with_nothing_to_pool(
     """Bit for bit the image without it; the text in its file tells that it was on, in vain."""
     (made,), (without,) = make(host, "txt2img", **todo(**settings)), bare["txt2img"]
     assert pixels(made) == pixels(without)
-    assert used(text_of(host, made)) == {"first": {}}
+    assert used(host.text_of(made)) == {"first": {}}
     assert host.probe_leftovers() == CLEAN
 
 
 @pytest.mark.parametrize("in_pass", ["first", "hires"])
-@pytest.mark.parametrize("where", ["unet", "attention"])
-def test_after_an_exception_inside_the_unet(
-    host: Host, bare: dict[str, list[bytes]], where: str, in_pass: str
+@pytest.mark.parametrize("how", ["unet", "attention", "interrupt", "skip"])
+def test_after_a_generation_that_was_broken_off(
+    host: Host, bare: dict[str, list[bytes]], how: str, in_pass: str
 ) -> None:
-    host.use("tiny15_a")
-    call = {"first": 1, "hires": 2}[in_pass]
-    host.probe_fault("raise", unet_call=call, where=where, message="on purpose")
-    body = host.body(**HIRES, **POOLING.asked())
-    response = host.request("POST", "/sdapi/v1/txt2img", json=body)
-    assert response.status_code == 500
-    assert "on purpose" in response.text
-    assert {row["in_pass"] for row in host.probe_counts()["rows"]} <= {"first", in_pass}
-    assert host.probe_counts()["unet_calls"] == call
-    assert host.probe_leftovers() == CLEAN
-    assert make(host, "hires") == bare["hires"]
-
-
-@pytest.mark.parametrize("in_pass", ["first", "hires"])
-@pytest.mark.parametrize("action", ["interrupt", "skip"])
-def test_after_an_interrupt_and_a_skip(
-    host: Host, bare: dict[str, list[bytes]], action: str, in_pass: str
-) -> None:
-    host.use("tiny15_a")
-    steps = {"steps": 2, "hr_second_pass_steps": 2}
     call = {"first": 1, "hires": 3}[in_pass]
-    host.probe_fault(action, unet_call=call)
-    answer = host.txt2img(**HIRES | steps, **POOLING.asked())
-    # Both end the generation: the host takes a skip back before the next batch, not the next pass.
+    asked = HIRES | {"steps": 2, "hr_second_pass_steps": 2} | POOLING.asked()
+    on = images(host.txt2img(**asked))
+    host.probe_reset()
+    if how in ("unet", "attention"):
+        host.probe_fault("raise", unet_call=call, where=how, message="on purpose")
+        response = host.request("POST", "/sdapi/v1/txt2img", json=host.body(**asked))
+        assert (response.status_code, "on purpose" in response.text) == (500, True)
+    else:
+        host.probe_fault(how, unet_call=call)
+        answer = host.txt2img(**asked)
+        assert "ToDo factor: 2" in infotext(answer)
+        assert "stopped at" in str(line(answer))
+    # a skip ends it too: the host takes it back before the next batch, not the next pass
     assert host.probe_counts()["unet_calls"] == call
-    assert "ToDo factor: 2" in infotext(answer)
     assert host.probe_leftovers() == CLEAN
     assert make(host, "hires") == bare["hires"]
-
-
-def test_on_again_after_an_exception(host: Host) -> None:
-    host.use("tiny15_a")
-    asked = POOLING.asked()
-    before = images(host.txt2img(**SMALL_SQUARE, **asked))
-    host.probe_reset()
-    host.probe_fault("raise", unet_call=2)
-    response = host.request("POST", "/sdapi/v1/txt2img", json=host.body(**SMALL_SQUARE, **asked))
-    assert response.status_code == 500
-    host.probe_reset()
-    assert images(host.txt2img(**SMALL_SQUARE, **asked)) == before
+    assert images(host.txt2img(**asked)) == on

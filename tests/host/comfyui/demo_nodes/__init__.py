@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import checkpoint, image_prompt, neighbours, sdxl, video, watch
+from . import checkpoint, neighbours, sdxl, watch
 
 
 class DemoCheckpoint(io.ComfyNode):
@@ -31,7 +31,7 @@ class DemoCheckpoint(io.ComfyNode):
 
 class TestNodes(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        nodes = (sdxl, video, image_prompt, neighbours)
+        nodes = (sdxl, neighbours)
         return [DemoCheckpoint, *(node for module in nodes for node in module.NODES)]
 
 

@@ -1,28 +1,25 @@
 """What is left on the host's classes, modules and hooks that is not its own."""
 
+import importlib
+import importlib.util
 import sys
 from typing import Any
 
 import torch
 from modules import shared
 
-CLASS_MODULES = (
-    "ldm.modules.attention",
-    "sgm.modules.attention",
-    "backend.nn.unet",
-    "ldm_patched.ldm.modules.attention",
+DIFFUSERS = (
     "diffusers.models.attention_processor",
     "diffusers.models.transformers.transformer_2d",
     "diffusers.models.unets.unet_2d_condition",
 )
+CLASS_MODULES = (
+    *("ldm.modules.attention", "sgm.modules.attention", "backend.nn.unet"),
+    *("ldm_patched.ldm.modules.attention", *DIFFUSERS),
+)
 CLASS_NAMES = (
-    "Attention",
-    "Transformer2DModel",
-    "UNet2DConditionModel",
-    "SpatialTransformer",
-    "CrossAttention",
-    "MemoryEfficientCrossAttention",
-    "BasicTransformerBlock",
+    *("Attention", "Transformer2DModel", "UNet2DConditionModel", "SpatialTransformer"),
+    *("CrossAttention", "MemoryEfficientCrossAttention", "BasicTransformerBlock"),
 )
 CALL_ATTRIBUTES = ("__call__", "_call_impl", "forward", "_forward")
 HOOK_TABLES = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
@@ -45,8 +42,12 @@ def watched_classes() -> dict[str, type]:
 
 
 # The probe's folder sorts first among the extensions, so this is the bare host. A UI reload runs
-# this file again; what an extension has left on the classes by then is not the bare host's.
+# this file again; what an extension has left on the classes by then is not the bare host's. Forge
+# Neo would import diffusers at the first model load only, when others have been here.
 if not hasattr(shared, "todo_probe_bare"):
+    if importlib.util.find_spec("diffusers") is not None:
+        for module_name in DIFFUSERS:
+            importlib.import_module(module_name)
     shared.todo_probe_bare = {name: dict(vars(cls)) for name, cls in watched_classes().items()}
 BARE_ATTRIBUTES: dict[str, dict[str, Any]] = shared.todo_probe_bare
 

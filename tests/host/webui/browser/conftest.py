@@ -1,4 +1,4 @@
-"""One host and two pages for all tests in this folder: a page takes many seconds to load."""
+"""A browser, and one page of each host for all tests in this folder: it takes seconds to load."""
 
 from __future__ import annotations
 
@@ -9,59 +9,44 @@ import pytest
 pytest.importorskip("playwright", reason="playwright is not installed")
 
 from browser_steps import open_page, prepare, tick
-from host import Host, HostFactory
-from page import WebUi, launched
+from host import Host
+from page import WebUi, chromium, launched
 from playwright.sync_api import Browser
 from tab import Tab
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    if chromium() is None:
+        pytest.skip("no chromium on the path")
     with launched() as browser:
         yield browser
 
 
-@pytest.fixture(scope="package")
-def page_host(start_host: HostFactory) -> Iterator[Host]:
-    host = start_host(with_ui=True)
-    assert "Error loading script" not in host.log()
-    yield host
-    host.stop()
+@pytest.fixture(scope="session")
+def ui(browser: Browser, shared_host: Host) -> Iterator[WebUi]:
+    assert "Error loading script" not in shared_host.log()
+    # Forge Neo picks any of its checkpoints at the start
+    shared_host.use("tiny15_a")
+    ui = open_page(browser, shared_host.url)
+    yield ui
+    assert [stack for stack in ui.stacks if "todo.js" in stack] == []
+    ui.page.close()
 
 
-@pytest.fixture(scope="package")
-def ui(browser: Browser, page_host: Host) -> WebUi:
-    """The page that most tests share."""
-    return open_page(browser, page_host.url)
-
-
-@pytest.fixture(scope="package")
-def dark_ui(browser: Browser, page_host: Host) -> WebUi:
-    """A second page, in the dark theme."""
-    return open_page(browser, page_host.url, "?__theme=dark")
-
-
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def seen_errors() -> dict[str, set[str]]:
     """What the console said, by test."""
     return {}
 
 
-@pytest.fixture(autouse=True)
-def _note_errors(
-    request: pytest.FixtureRequest, seen_errors: dict[str, set[str]]
-) -> Iterator[None]:
-    yield
-    for name in ("ui", "dark_ui"):
-        if name in request.fixturenames:
-            seen_errors[request.node.name] = set(request.getfixturevalue(name).take_errors())
-
-
 @pytest.fixture
-def tab(ui: WebUi, page_host: Host) -> Tab:
+def tab(
+    ui: WebUi, host: Host, request: pytest.FixtureRequest, seen_errors: dict[str, set[str]]
+) -> Iterator[Tab]:
     """txt2img set small, with the accordion open, unticked and at its defaults."""
-    page_host.probe_reset()
-    return prepare(ui.show("txt2img"))
+    yield prepare(ui.show("txt2img"))
+    seen_errors[request.node.name] = set(ui.take_errors())
 
 
 @pytest.fixture

@@ -1,14 +1,13 @@
 """A test-only WebUI extension: makes other people's extensions run on the tiny checkpoints.
 
-ADetailer's detector becomes a fixed box; FreeU, ControlNet and AnimateDiff, which know SD 1.x by
-the widths of its layers, are told the tiny ones. What they do is otherwise theirs.
+ADetailer's detector becomes a fixed box; FreeU and ControlNet, which know SD 1.x by the widths of
+its layers, are told the tiny ones. What they do is otherwise theirs.
 """
 
-import os
 import sys
 from typing import Any
 
-from modules import paths, script_callbacks, scripts, sd_models, shared
+from modules import script_callbacks, scripts, sd_models, shared
 from PIL import Image, ImageDraw
 
 SD_WIDTHS, TINY_WIDTHS = (1280, 640, 320), (128, 64, 32)
@@ -41,14 +40,6 @@ def tell_the_tiny_widths() -> None:
         code = freeu.free_u_cat_hijack.__code__
         constants = tuple(TINY_WIDTHS if c == SD_WIDTHS else c for c in code.co_consts)
         freeu.free_u_cat_hijack.__code__ = code.replace(co_consts=constants)
-    motion = sys.modules.get("motion_module")
-    if motion is not None:
-        code = motion.MotionWrapper.__init__.__code__
-        wide, tiny = (320, 640, 1280, 1280), (*reversed(TINY_WIDTHS), TINY_WIDTHS[0])
-        constants = tuple(tiny if c == wide else c for c in code.co_consts)
-        motion.MotionWrapper.__init__.__code__ = code.replace(co_consts=constants)
-        folder = os.path.join(paths.models_path, "AnimateDiff")
-        shared.opts.data["animatediff_model_path"] = folder
     guess = sys.modules.get("scripts.controlnet_model_guess")
     if guess is not None:
         guess.controlnet_default_config["model_channels"] = TINY_WIDTHS[-1]

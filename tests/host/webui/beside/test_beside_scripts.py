@@ -1,0 +1,215 @@
+"""The host's scripts that sample several times for one result, and Ultimate SD Upscale.
+
+Off, the images are bitwise those of a host without ToDo. On, they are those made when the tokens
+are taken by hand, every tile and image is counted, and one line names every size.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import told
+from expect import CLEAN, Pooling, all_pixels, infotext, lower_half, parameters, picture, todo
+from host import REPOSITORY, Host, HostFactory
+from neighbours import ULTIMATE_UPSCALE, by_hand, checkout, rows
+from neighbours import parameters as names
+from phases_seen import phases
+from told import info, line, report_of, sizes, steps, used
+
+Size = tuple[int, int]
+SQUARE, TILE = (128, 128), (192, 192)
+POOLING = Pooling(factor=2, deep_factor=2, threshold=8)
+# grids of 16×16 tokens and more, by another corner in each step
+MOVING = {"preset": "close", "factor": 2, "deep_factor": 1, "threshold": 8}
+ROUND = [(0, 0), (1, 1), (0, 1), (1, 0)]
+extension = checkout(ULTIMATE_UPSCALE)
+EXTENSIONS = (extension,) if extension else ()
+
+
+@dataclass(frozen=True)
+class Case:
+    """A script with its arguments, and what it samples.
+
+    `image` is the size of the picture that img2img starts from, None for txt2img. `sizes` are those
+    sampled, in their order, `steps` all that are made.
+    """
+
+    script: str
+    args: list[Any]
+    image: Size | None
+    sizes: list[Size]
+    steps: int
+    body: Mapping[str, Any] = field(default_factory=dict)
+    extension: str | None = None
+
+    def make(self, host: Host, **more: Any) -> dict[str, Any]:
+        asked = {"script_name": self.script, "script_args": self.args, **self.body, **more}
+        asked = {"width": 128, "height": 128, "steps": 4, **asked}
+        if self.image is None:
+            return host.txt2img(**asked)
+        return host.img2img(picture(*self.image), **{"denoising_strength": 0.8, **asked})
+
+
+def ultimate(seams: int, sizes: list[Size], steps: int, redraw: int = 0) -> Case:
+    """128×128 to 256×256 in four tiles of 128 pixels, with 32 around them, then the seams."""
+    tiles = [None, 128, 128, 8, 32, 32, 0.6, 16, 0, False, redraw, False, 4, seams, 2, 256, 256, 2]
+    return Case("Ultimate SD upscale", tiles, SQUARE, sizes, steps, extension=ULTIMATE_UPSCALE)
+
+
+def soft_inpainting() -> Case:
+    """A painted mask's transition follows the difference of the latents; no script to choose."""
+    soft = {"Soft Inpainting": {"args": [True, 1, 0.5, 4, 0, 0.5, 2]}}
+    body = {"mask": base64.b64encode(lower_half(*SQUARE)).decode(), "mask_blur": 4}
+    return Case("", [], SQUARE, [SQUARE], 4, {**body, "alwayson_scripts": soft})
+
+
+LINES = """a dog
+--prompt "a cow" --width 192 --height 136
+--prompt "a small one" --width 64 --height 64
+--prompt "a cow again" --steps 2"""
+ALTERNATIVE = "img2img alternative test"
+INVERTED = [None, True, True, "a cat", "", True, 4, True, 1.0, 0.2]
+OUTPAINTING = [None, 64, 8, ["left", "up"], 1.0, 0.05]
+# in img2img 4 steps at 0.8 are 4, at 0.65 and 0.6 they are 3
+CASES = {
+    "SD upscale": Case("SD upscale", [None, 32, "None", 2.0], (256, 200), [SQUARE], 24),
+    "Ultimate SD Upscale": ultimate(0, [TILE], 16),
+    "Ultimate SD Upscale, chess": ultimate(0, [TILE], 16, redraw=1),
+    "Ultimate SD Upscale, band": ultimate(1, [TILE, (64, 256), (256, 64)], 22),
+    "Ultimate SD Upscale, half tiles": ultimate(2, [TILE, SQUARE], 28),
+    "Ultimate SD Upscale, intersections": ultimate(3, [TILE, SQUARE], 31),
+    "Loopback": Case("Loopback", [3, 0.5, "Linear", "None"], SQUARE, [SQUARE], 10),
+    "Poor man's outpainting": Case(
+        "Poor man's outpainting", [64, 4, 0, ["left", "up"]], SQUARE, [SQUARE], 12
+    ),
+    "Outpainting mk2": Case("Outpainting mk2", OUTPAINTING, SQUARE, [SQUARE, (192, 128)], 8),
+    ALTERNATIVE: Case(ALTERNATIVE, [*INVERTED, False], SQUARE, [SQUARE], 4),
+    "sigma adjustment": Case(ALTERNATIVE, [*INVERTED, True], SQUARE, [SQUARE], 4),
+    "soft inpainting": soft_inpainting(),
+    "Prompts from file": Case(
+        *("Prompts from file or textbox", [False, False, "start", LINES], None),
+        *([SQUARE, (192, 136), (64, 64)], 14),
+    ),
+    "Prompt matrix": Case(
+        *("Prompt matrix", [False, False, "positive", "comma", 0], None, [SQUARE], 16),
+        {"prompt": "a cat|red|in fog"},
+    ),
+}
+
+
+def forget(host: Host) -> None:
+    """Give each case the same past, a small image of another one, and reset the probe.
+
+    The img2img alternative test keeps the last image's noise, if nothing but ToDo changes. And the
+    host encodes pictures with noise of the global generator, which no request seeds.
+    """
+    CASES[ALTERNATIVE].make(host, width=64, height=64)
+    host.probe_reset()
+
+
+@pytest.fixture(scope="module")
+def bare(new_host: HostFactory) -> dict[str, list[bytes]]:
+    """Each case's images on a host without ToDo."""
+    made = {}
+    with new_host(extensions=EXTENSIONS, with_ui=False) as host:
+        host.use("tiny15_a")
+        for name, case in CASES.items():
+            if not case.extension or extension:
+                forget(host)
+                made[name] = all_pixels(case.make(host))
+    return made
+
+
+@pytest.fixture(scope="module")
+def shared_scripted(new_host: HostFactory, bare: dict[str, list[bytes]]) -> Iterator[Host]:
+    """A host with ToDo; the one without has stopped by then."""
+    with new_host(extensions=(REPOSITORY, *EXTENSIONS), with_ui=False) as host:
+        host.use("tiny15_a")
+        yield host
+
+
+@pytest.fixture
+def scripted(shared_scripted: Host) -> Host:
+    forget(shared_scripted)
+    return shared_scripted
+
+
+def asked(case: Case, **settings: Any) -> dict[str, Any]:
+    """The part of a request that asks for ToDo beside what the case asks for."""
+    scripts = case.body.get("alwayson_scripts", {})
+    return {"alwayson_scripts": {**scripts, **todo(**settings)["alwayson_scripts"]}}
+
+
+@pytest.mark.parametrize("name", names(CASES))
+def test_off_is_the_bare_hosts_and_on_every_tile_is_pooled_as_by_hand(
+    scripted: Host, bare: dict[str, list[bytes]], name: str
+) -> None:
+    case = CASES[name]
+    off = case.make(scripted)
+    assert all_pixels(off) == bare[name]
+    assert (line(off), "ToDo" in str(info(off)["infotexts"])) == (None, False)
+    plain = rows(scripted)
+    forget(scripted)
+    with scripted.log_since() as log:
+        answer = case.make(scripted, **asked(case, preset="paper", **vars(POOLING)))
+    assert rows(scripted) == by_hand(plain, POOLING)
+    report = report_of(answer)
+    seen = scripted.probe_counts()["rows"]
+    assert told.told_calls(report) == told.seen_calls(seen)
+    assert sizes(report) == {"first": case.sizes}
+    assert report["steps"]["seen"] == case.steps
+    assert "Traceback" not in "\n".join(log)
+    assert scripted.probe_leftovers() == CLEAN
+    forget(scripted)
+    scripted.probe_lattice(2, 8)
+    assert all_pixels(answer) == all_pixels(case.make(scripted))
+
+
+@pytest.mark.parametrize("name", names(CASES))
+def test_each_tile_visits_the_phases_and_the_text_makes_the_result_again(
+    scripted: Host, name: str
+) -> None:
+    """The phase is the same in the same step of each tile and image, and another in each step."""
+    case = CASES[name]
+    scripted.watch_positions()
+    answer = case.make(scripted, **asked(case, **MOVING))
+    # before the sampler's first step no generation is known: an inversion takes the first phase
+    calls = [call for call in scripted.probe_positions() if call["generation"]]
+    by_step: dict[int, set[tuple[int, int]]] = {}
+    for step, phase in phases(calls):
+        by_step.setdefault(step, set()).add(phase)
+    assert by_step == {step: {phase} for step, phase in enumerate(ROUND)}
+    assert steps(report_of(answer))[1] == case.steps
+    if case.image is not None:
+        forget(scripted)
+        scripts = case.body.get("alwayson_scripts", {})
+        again = case.make(scripted, infotext=infotext(answer), alwayson_scripts=scripts, styles=[])
+        assert all_pixels(again) == all_pixels(answer)
+        assert line(again) == line(answer)
+        return
+    # each image has a text of its own; the matrix puts a grid before its images
+    first = info(answer)["index_of_first_image"]
+    for text, image in zip(info(answer)["infotexts"][first:], all_pixels(answer)[first:]):
+        again = scripted.from_text(text)
+        assert (info(again)["infotexts"], all_pixels(again)) == ([text], [image])
+
+
+def test_each_lines_text_names_its_own_grid(scripted: Host) -> None:
+    answer = CASES["Prompts from file"].make(scripted, **todo(**MOVING))
+    own = [used(text)["first"] for text in info(answer)["infotexts"]]
+    assert own == [{(16, 16): 2}, {(17, 24): 2}, {}, {(16, 16): 2}]
+
+
+@pytest.mark.parametrize("window", [{"end": 0.5}, {"start": 0.5}], ids=str)
+def test_the_inversion_of_the_alternative_test_is_in_no_step(
+    scripted: Host, window: dict[str, float]
+) -> None:
+    """Four calls of the U-Net before the sampler's four: with a window they are left alone."""
+    answer = CASES[ALTERNATIVE].make(scripted, **todo(**MOVING, **window))
+    grids = report_of(answer)["grids"]
+    assert sum(grid["calls"] for grid in grids if grid["reason"] is None) == 5 * 2
+    assert all(parameters(text)["ToDo steps"] for text in info(answer)["infotexts"])

@@ -1,0 +1,234 @@
+"""What goes in and out as text: refusals, the image's text and back, the line and why not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from expect import (
+    CLEAN,
+    HIRES,
+    PAPER_TEXT,
+    Pass,
+    Pooling,
+    check,
+    infotext,
+    parameters,
+    picture,
+    todo,
+)
+from host import Host, images
+from kinds import KINDS
+from told import generations, info, line, pooled, reasons, report_of, sizes, steps
+
+every_kind = pytest.mark.kinds(*KINDS)
+POOLING = Pooling(factor=2, deep_factor=1.5, threshold=8)
+SQUARE: dict[str, Any] = {"width": 128, "height": 128, "steps": 4}
+SMALLER, DEEPER = {"below_threshold": 16}, {"below_threshold": 11}
+
+
+@every_kind
+@pytest.mark.parametrize(
+    ("args", "named"),
+    [
+        (
+            [{"factor": 0.5}],
+            "factor = 0.5 is not allowed; factor must be 0 (automatic) or a number",
+        ),
+        ([{"method": "magic"}], "method = 'magic'"),
+        ([{"start": 0.6, "end": 0.4}], "start must be no greater than end (0.4)"),
+        ([{"enabled": False, "factor": 9}], "factor = 9"),
+        ([{"faktor": 2}], "'faktor'"),
+        ([True, 2, 2, 64, 1, 0, 64], "method = 64"),
+        ({"preset": "fast"}, "must be a list"),
+    ],
+    ids=str,
+)
+def test_a_bad_value_is_refused_by_name(host: Host, args: Any, named: str) -> None:
+    bad = {"alwayson_scripts": {"ToDo": {"args": args}}}
+    assert named in host.refusal(**host.body(**SQUARE, **bad))
+    assert named in host.refusal(**host.body(**HIRES, n_iter=2, **bad))
+    assert named in host.refusal("img2img", **host.img2img_body(picture(128, 128), **bad))
+    host.txt2img(**SQUARE, **POOLING.asked())
+    check(host, "tiny15", first=Pass(128, 128, 4, POOLING))
+
+
+def test_script_info_lists_the_settings_alone(host: Host) -> None:
+    for is_img2img in (False, True):
+        shown = host.script_info("todo", is_img2img)
+        assert shown["is_alwayson"]
+        # as tests of the page find them, and translations know them
+        labels = "Factor|Factor for deeper layers|Threshold|Scale|Scale for deeper layers|Method"
+        labels = f"ToDo: faster high resolution|{labels}|Phase|Start|End|Passes|Above"
+        assert [arg["label"] for arg in shown["args"]] == labels.split("|")
+        defaults = [False, "automatic", "automatic", 64, 1.5, "1", "nearest", "moving", 0, 1]
+        assert [arg["value"] for arg in shown["args"]] == [*defaults, "both", 1]
+
+
+@every_kind
+@pytest.mark.parametrize(
+    ("size", "settings", "told"),
+    [
+        (
+            SQUARE,
+            {"factor": 1.5, "deep_factor": 1.25, "threshold": 7, "method": "bilinear"},
+            {
+                "ToDo preset": "custom",
+                "ToDo factor": "1.5",
+                "ToDo deep factor": "1.25",
+                "ToDo threshold": "7",
+                "ToDo method": "bilinear",
+            },
+        ),
+        (
+            SQUARE,
+            {"threshold": 8, "start": 0.25, "end": 0.75, "passes": "first"},
+            {
+                "ToDo preset": "balanced",
+                "ToDo factor": "automatic",
+                "ToDo threshold": "8",
+                "ToDo steps": "0.25-0.75",
+                "ToDo pass": "first",
+            },
+        ),
+        (
+            HIRES,
+            {"factor": 3, "threshold": 8, "method": "nearest-exact", "passes": "hires"},
+            {
+                "ToDo preset": "balanced",
+                "ToDo factor": "3",
+                "ToDo threshold": "8",
+                "ToDo method": "nearest-exact",
+                "ToDo pass": "hires",
+            },
+        ),
+    ],
+    ids=["deep", "window", "hires"],
+)
+def test_an_images_text_makes_the_same_image(
+    host: Host, size: dict[str, Any], settings: dict[str, Any], told: dict[str, str]
+) -> None:
+    made = images(host.txt2img(**size, **todo(**settings)))
+    text = host.text_of(made[0])
+    assert parameters(text) == told
+    first = host.probe_counts()["rows"]
+    host.probe_reset()
+    # the file, hence the image and the infotext in it
+    assert images(host.from_text(text)) == made
+    assert host.probe_counts()["rows"] == first
+
+
+def test_an_images_text_in_img2img(host: Host) -> None:
+    """The host itself takes from the text what belongs to scripts, and nothing else."""
+    body = {**SQUARE, "denoising_strength": 0.5}
+    made = host.img2img(picture(128, 128), **body, **POOLING.asked(method="max"))
+    again = host.img2img(picture(128, 128), **body, infotext=infotext(made), styles=[])
+    assert again["images"] == made["images"]
+    assert parameters(infotext(again))["ToDo method"] == "max"
+
+
+@every_kind
+def test_a_text_without_todo_leaves_it_off_and_arguments_go_before_a_text(host: Host) -> None:
+    without = host.txt2img(**SQUARE)
+    assert parameters(infotext(without)) == {}
+    text = infotext(host.txt2img(**SQUARE, **POOLING.asked(method="average", end=0.5)))
+    host.probe_reset()
+    assert host.from_text(infotext(without))["images"] == without["images"]
+    check(host, "tiny15", first=Pass(128, 128, 4, None))
+    host.probe_reset()
+    answer = host.from_text(text, **todo(factor=3))
+    expected = Pooling(factor=3, deep_factor=1.5, threshold=8)
+    check(host, "tiny15", first=Pass(128, 128, 4, expected, pooled_in={0, 1}))
+    assert parameters(infotext(answer))["ToDo method"] == "average"
+
+
+@every_kind
+def test_the_older_extensions_keys(host: Host) -> None:
+    """It has the paper's rule alone."""
+    older = ", ToDo factor: 2, ToDo factor2: 1, ToDo disable after: 0.5, ToDo threshold: 4"
+    text = infotext(host.txt2img(**SQUARE)) + older
+    host.probe_reset()
+    answer = host.from_text(text)
+    expected = Pooling(factor=2, deep_factor=1, threshold=4)
+    check(host, "tiny15", first=Pass(128, 128, 4, expected, pooled_in={0, 1}))
+    own = {"ToDo factor": "2", "ToDo deep factor": "1", "ToDo threshold": "4"}
+    assert parameters(infotext(answer)) == PAPER_TEXT | own | {"ToDo steps": "0-0.5"}
+
+
+@every_kind
+@pytest.mark.parametrize(
+    ("forged", "named"),
+    [
+        ("ToDo factor: 99", "ToDo factor = '99'"),
+        ("ToDo factor: 2, ToDo steps: 0.8-0.2", "ToDo steps = '0.8-0.2'"),
+        ("ToDo factor: 2, ToDo factor2: 0.5", "ToDo factor2 = '0.5'"),
+    ],
+)
+def test_a_forged_text_is_refused_by_name(host: Host, forged: str, named: str) -> None:
+    text = f"a cat\nSteps: 4, Sampler: Euler, Seed: 1, Size: 128x128, {forged}"
+    assert named in host.refusal(**host.body_of_text(text))
+
+
+@every_kind
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({}, SMALLER),
+        ({"threshold": 8, "passes": "hires"}, {"other_pass": 5, **DEEPER}),
+        ({"threshold": 8, "start": 1}, {"outside_window": 5, **DEEPER}),
+        ({"threshold": 8, "factor": 1}, {"factor_one": 5, **DEEPER}),
+    ],
+    ids=str,
+)
+def test_why_nothing(host: Host, settings: dict[str, Any], why: dict[str, int]) -> None:
+    answer = host.txt2img(**SQUARE, **todo(preset="paper", **settings))
+    assert (pooled(report_of(answer)), reasons(report_of(answer))) == ({}, why)
+    assert sizes(report_of(answer)) == {"first": [(128, 128)]}
+    assert parameters(infotext(answer))["ToDo preset"] == "paper", "it is told all the same"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"sampler_name": "LCM", "steps": 4}, {"sampler_name": "Euler", "steps": 1}],
+    ids=str,
+)
+def test_the_sampler_or_the_first_quarter_is_why_nothing(
+    host: Host, settings: dict[str, Any]
+) -> None:
+    """Where `fast` would pool the largest layers, but the paper's factors apply, which are 1."""
+    answer = host.txt2img(**SQUARE | settings, **todo(preset="fast", threshold=16))
+    found = reasons(report_of(answer))
+    assert pooled(report_of(answer)) == {}
+    assert (found.get("sampler", found.get("lead_in")), found["factor_one"]) == (5, 11)
+    assert "above the threshold" not in str(line(answer))
+
+
+def test_a_note_stands_behind_the_pass_that_it_is_about(host: Host) -> None:
+    passes = {"steps": 4, "sampler_name": "Euler", "hr_sampler_name": "LMS"}
+    answer = host.txt2img(**HIRES | passes, **todo(threshold=8))
+    first, hires = str(line(answer)).split("; hires pass")
+    assert ("LMS" in first, hires.count("LMS")) == (False, 1)
+
+
+@every_kind
+def test_the_option_turns_the_line_off_and_nothing_else(host: Host) -> None:
+    asked = todo(preset="paper", factor=2, threshold=8)
+    with_line = host.txt2img(**SQUARE, n_iter=2, **asked)
+    assert steps(report_of(with_line)) == (8, 8)
+    with host.options_set({"todo_show_line": True}, todo_show_line=False):
+        without = host.txt2img(**SQUARE, n_iter=2, **asked)
+        assert generations(info(without)) == []
+        assert without["images"] == with_line["images"]
+    off = host.txt2img(**SQUARE, **todo(enabled=False))
+    assert not [key for key in info(off)["extra_generation_params"] if "ToDo" in key]
+    assert host.probe_leftovers() == CLEAN
+
+
+def test_a_style_puts_its_words_in_and_leaves_todo_as_it_is(host: Host) -> None:
+    """The line and the text have the settings; the text makes the image again."""
+    plain = host.txt2img(**SQUARE, **POOLING.asked())
+    styled = host.txt2img(**SQUARE, styles=["foggy"], **POOLING.asked())
+    assert "a cat, in fog" in infotext(styled)
+    assert parameters(infotext(styled)) == parameters(infotext(plain))
+    assert images(styled) != images(plain)
+    assert images(host.from_text(infotext(styled))) == images(styled)
