@@ -34,12 +34,16 @@ def _machine(store: Store) -> str:
 
 
 def _overhead(store: Store) -> str:
-    layers = 140
     rows = [
-        [name, *(f"{1e6 * seconds / layers:+.1f}" for seconds in spread)]
+        [name, *(f"{1e6 * seconds / overhead.LAYERS:+.1f}" for seconds in spread)]
         for name, spread in overhead.added(store).items()
     ]
-    heads = ["140 attention layers", "µs a layer above off", "lower quartile", "upper quartile"]
+    heads = [
+        f"{overhead.LAYERS} attention layers",
+        "µs a layer above off",
+        "lower quartile",
+        "upper quartile",
+    ]
     return table(heads, rows)
 
 
