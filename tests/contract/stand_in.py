@@ -84,6 +84,17 @@ class Denoiser:
         self.p, self.step, self.steps, self.init_latent = p, 0, steps, None
         self.total_steps = steps * calls_per_step
 
+    def params(self, sigma: float, width: int, height: int) -> types.SimpleNamespace:
+        """Those of `on_cfg_denoiser`, for a latent of that size in pixels."""
+        text = torch.empty(1, 77, 8)
+        return types.SimpleNamespace(
+            denoiser=self,
+            sigma=torch.tensor([sigma]),
+            x=torch.empty(1, 4, height // 8, width // 8),
+            text_cond=text,
+            text_uncond=text,
+        )
+
 
 class Processing:
     """The host's StableDiffusionProcessing: what a script sees of a generation."""
@@ -94,6 +105,7 @@ class Processing:
         self.steps, self.calls_per_step, self.n_iter = 4, 1, 1
         self.enable_hr = self.is_hr_pass = self.is_api = False
         self.hr_upscale_to_x = self.hr_upscale_to_y = self.truncate_x = self.truncate_y = 0
+        self.cfg_scale, self.batch_size = 7, 1
         self.extra_generation_params: dict[str, Any] = {}
         self.comments: dict[str, int] = {}
         self.inits = self.samples = 0
@@ -120,10 +132,8 @@ class Processing:
         denoiser = Denoiser(self, self.steps, self.calls_per_step)
         out = torch.empty(0)
         for _ in range(denoiser.total_steps):
-            sigma = torch.tensor([float(denoiser.total_steps - denoiser.step)])
-            x = torch.empty(1, 4, height // 8, width // 8)
-            params = types.SimpleNamespace(denoiser=denoiser, sigma=sigma, x=x)
-            self.lifecycle.on_denoiser_call(params)
+            sigma = float(denoiser.total_steps - denoiser.step)
+            self.lifecycle.on_denoiser_call(denoiser.params(sigma, width, height))
             out = self.model(height // 8, width // 8)
             denoiser.step += 1
         return out

@@ -131,7 +131,7 @@ def test_another_threads_denoiser_does_not_pause_ours(lifecycle: Any, model: Any
     def beside(height: int, width: int) -> torch.Tensor:
         stranger = Denoiser(Processing(model, lifecycle), 4)
         call = threading.Thread(
-            target=lifecycle.on_denoiser_call, args=(types.SimpleNamespace(denoiser=stranger),)
+            target=lifecycle.on_denoiser_call, args=(stranger.params(1, 128, 128),)
         )
         call.start()
         call.join(60)

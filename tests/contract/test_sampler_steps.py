@@ -21,10 +21,7 @@ class Repeating(Processing):
         out = torch.empty(0)
         for step, times in enumerate(self.calls_at):
             for _ in range(times):
-                sigma = torch.tensor([14.6 - step])
-                x = torch.empty(1, 4, height // 8, width // 8)
-                params = types.SimpleNamespace(denoiser=denoiser, sigma=sigma, x=x)
-                self.lifecycle.on_denoiser_call(params)
+                self.lifecycle.on_denoiser_call(denoiser.params(14.6 - step, width, height))
                 out = self.model(height // 8, width // 8)
                 denoiser.step += 1
         return out

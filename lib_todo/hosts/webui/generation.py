@@ -40,22 +40,19 @@ _here = _Here()
 class Generation:
     """What one processing object asked for, from `process` to `postprocess`."""
 
-    def __init__(self, p: Any, settings: Settings, make: result.Downsampling) -> None:
+    def __init__(
+        self, p: Any, settings: Settings, is_inside: bool, make: result.Downsampling
+    ) -> None:
         self.owner = weakref.ref(p)
         self.settings = settings
         # a generation inside another one (ADetailer) is not part of the outer result
-        self.series = None if is_inside_another(p) else result.series_of(p)
+        self.is_inside = is_inside
+        self.series = result.Series(p.extra_generation_params) if is_inside else result.series_of(p)
+        self.told = self.series.told(p, settings, make)
         self.finished = False
-        self.told_of = result.Told(settings, host.checkpoint_of(p))
-        self.downsampling = self.series.run(self.told_of, make) if self.series else make(settings)
         self.steps = SamplerSteps()
         # by pass: the size in pixels, as seen from the latent
-        self.seen: dict[str, result.Size] = {}
-        # by pass: what its step times can be compared with, and evaluations per step
-        self.kinds: dict[str, tuple[step_times.Kind, float]] = {}
-        self.sizes: result.Sizes = self.series.sizes(self.told_of) if self.series else {}
-        # the lines under the image; later tiles of the same image replace them
-        self.shown: list[str] = self.series.shown if self.series else []
+        self.seen: dict[str, host.Size] = {}
 
     def __deepcopy__(self, memo: Any) -> Generation:
         """Another extension may copy the processing object deeply: this stays its original's."""
@@ -64,7 +61,7 @@ class Generation:
     @property
     def report(self) -> Report:
         """What was pooled so far."""
-        return self.downsampling.report
+        return self.told.downsampling.report
 
 
 def begin(p: Any, args: Sequence[Any], make: result.Downsampling = token_downsampling) -> None:
@@ -78,7 +75,8 @@ def begin(p: Any, args: Sequence[Any], make: result.Downsampling = token_downsam
     _here.latest = weakref.ref(p)
     # undo what an earlier `begin` left on `p` or on objects that copies of it share
     host.take_back(p)
-    if not is_inside_another(p):
+    is_inside = is_inside_another(p)
+    if not is_inside:
         result.write_infotext(p, None)
         vars(p).pop(GENERATION, None)
     try:
@@ -88,7 +86,7 @@ def begin(p: Any, args: Sequence[Any], make: result.Downsampling = token_downsam
         return
     # inside another generation's sampling, off is entered too, to mask the outer settings
     if settings.enabled or active.entered_run() is not None:
-        setattr(p, GENERATION, Generation(p, settings, make))
+        setattr(p, GENERATION, Generation(p, settings, is_inside, make))
     if settings.enabled:
         machine.measure_once()
 
@@ -119,7 +117,7 @@ def write_infotext(p: Any, generation: Generation, done: Report | None = None) -
 
     A generation inside another one (ADetailer) shares the outer one's and writes nothing.
     """
-    if generation.series is not None and generation.settings.enabled:
+    if generation.settings.enabled and not generation.is_inside:
         result.write_infotext(p, generation.settings, done)
 
 
@@ -132,6 +130,7 @@ def before_sampling(p: Any) -> None:
     if generation is None:
         return
     write_infotext(p, generation)
+    settings = generation.settings
     # what another extension put there, which comes back
     original, others = p.sample, vars(p).get("sample")
 
@@ -141,7 +140,12 @@ def before_sampling(p: Any) -> None:
         else:
             p.sample = others
         with sampling(p, generation):
-            _expect_the_sampler(p, generation)
+            position = generation.report.position
+            position.sampler = host.sampler_of(p, host.pass_of(p))
+            if (settings.start, settings.end) != (0, 1):
+                # a script may call the model before sampling (img2img alternative test), in no
+                # step; without a window such calls are pooled, by the sampler's rule
+                position.pause()
             samples = original(*args, **kwargs)
         report_on(p, generation)
         return samples
@@ -156,15 +160,14 @@ def sampling(p: Any, generation: Generation) -> Iterator[None]:
     Where it is known that nothing will be pooled, nothing is intercepted; but a generation inside
     another one always masks the outer one's settings.
     """
-    if generation.series is not None:
-        generation.series.expect_model(generation.told_of, p.sd_model)
+    generation.told.expect_model(p.sd_model)
     nothing = {} if active.entered_run() else result.left_alone(p, generation.settings)
     for name, levels in nothing.items():
         for level in levels:
             generation.report.leave_alone(name, *level)
     _here.running.append(generation)
     try:
-        with contextlib.nullcontext() if nothing else generation.downsampling:
+        with contextlib.nullcontext() if nothing else generation.told.downsampling:
             yield
             if host.stopped():
                 generation.report.stopped()
@@ -172,98 +175,60 @@ def sampling(p: Any, generation: Generation) -> Iterator[None]:
         _here.running.remove(generation)
 
 
-def _expect_the_sampler(p: Any, generation: Generation) -> None:
-    """Name the sampler, and leave calls before its first step alone if there is a window.
-
-    A script may call the model before sampling (img2img alternative test). Such calls belong to no
-    step; without a window they are pooled, by the sampler's rule.
-    """
-    settings, position = generation.settings, generation.report.position
-    position.sampler = host.sampler_of(p, _pass(p))
-    if (settings.start, settings.end) != (0, 1):
-        position.pause()
-
-
 def on_denoiser_call(params: Any) -> None:
-    """Report the sampler's step (the host's `on_cfg_denoiser` callback).
+    """Time the sampler's step and report it (the host's `on_cfg_denoiser` callback).
 
     `params.sampling_step` lags by one from the second step on; the denoiser's own count is exact.
     """
-    running = _here.running[-1].owner if _here.running else _here.latest
-    denoiser = host.denoiser_of(params, running())
+    generation = _here.running[-1] if _here.running else None
+    p = _here.latest() if generation is None else generation.owner()
+    denoiser = host.denoiser_of(params, p)
     if denoiser is None:
         return
-    _note_step_time(denoiser, params)
-    if not _here.running:
+    ours = generation if denoiser.p is p else None
+    pass_name = host.pass_of(denoiser.p)
+    settings = ours.settings if ours is not None and ours.settings.enabled else None
+    # every generation's steps: those without ToDo are what others are compared with
+    step_times.times.evaluation(denoiser, params, pass_name, settings)
+    if generation is None:
         return
-    generation = _here.running[-1]
-    p = generation.owner()
-    if denoiser.p is not p:
+    if ours is None:
         generation.report.position.pause()
         return
-    sampler = host.sampler_of(p, _pass(p))
+    if denoiser.step == 0 or pass_name not in generation.seen:
+        _begin_pass(p, generation, denoiser, params.x, pass_name)
+    done = generation.steps.done(denoiser, params.sigma)
+    generation.report.progress(done, denoiser.total_steps, pass_name, denoiser.steps)
+
+
+def _begin_pass(p: Any, generation: Generation, denoiser: Any, latent: Any, pass_name: str) -> None:
     position = generation.report.position
-    if denoiser.step == 0:
-        levels = host.schedule_of(p, denoiser)
-        position.sigmas = () if levels is None else tuple(levels.tolist())
-        height, width = params.x.shape[-2:]
-        generation.seen[_pass(p)] = width * PIXELS_PER_LATENT, height * PIXELS_PER_LATENT
-    position.sampler = sampler
-    done = generation.steps.done(denoiser, params.sigma, sampler)
-    generation.report.progress(done, denoiser.total_steps, _pass(p), denoiser.steps)
-
-
-def _pass(p: Any) -> str:
-    return "hires" if getattr(p, "is_hr_pass", False) else "first"
-
-
-def _note_step_time(denoiser: Any, params: Any) -> None:
-    """Time every generation's steps; those without ToDo are what others are compared with."""
-    p = denoiser.p
-    mine = _here.running[-1] if _here.running and _here.running[-1].owner() is p else None
-    sampler = host.sampler_of(p, _pass(p))
-    kind = step_times.kind_of(p, params, sampler, machine.attention())
-    settings = mine.settings if mine is not None and mine.settings.enabled else None
-    step_times.times.evaluation(p, denoiser.step, denoiser.total_steps, _pass(p), kind, settings)
-    if mine is not None:
-        mine.kinds[_pass(p)] = kind, step_times.evaluations_a_step(denoiser)
+    position.sampler = host.sampler_of(p, pass_name)
+    levels = host.schedule_of(p, denoiser)
+    position.sigmas = () if levels is None else tuple(levels.tolist())
+    height, width = latent.shape[-2:]
+    generation.seen[pass_name] = width * PIXELS_PER_LATENT, height * PIXELS_PER_LATENT
+    generation.steps.begin(denoiser, position.sampler)
 
 
 def report_on(p: Any, generation: Generation) -> None:
     """Write what happened to the infotext, the line under the image and the API's info."""
-    settings, done = generation.settings, generation.report
+    settings, told, series = generation.settings, generation.told, generation.series
     if not settings.enabled:
         return
-    write_infotext(p, generation, done)
-    for line in generation.shown:
+    write_infotext(p, generation, generation.report)
+    for line in series.shown:
         p.comments.pop(line, None)
     for name, size in (generation.seen or host.sizes(p)).items():
-        generation.sizes.setdefault(name, {})[size] = _seconds_of(p, generation, name)
-    told = (
-        result.line(p, done, generation.sizes),
-        result.data(generation.told_of, done, generation.sizes),
-    )
-    if generation.series is None:
-        generation.shown[:] = [told[0]]
-    else:
-        generation.series.reports[generation.told_of] = told
-        generation.shown[:] = generation.series.lines
+        seconds = step_times.times.seconds_a_step(p, name, settings)
+        told.sizes.setdefault(name, {})[size] = seconds
+    told.line, told.data = result.line(p, told), result.data(told)
+    series.shown[:] = series.lines
     if host.show_line():
-        for line in generation.shown:
+        for line in series.shown:
             p.comment(line)
-        if host.asks_values() and generation.series is not None:
-            generation.series.write_info(p.extra_generation_params)
-
-
-def _seconds_of(p: Any, generation: Generation, pass_name: str) -> result.SecondsPerStep:
-    """Seconds per step of that pass, and of a pass like it without ToDo."""
-    if pass_name not in generation.kinds:
-        return None, None
-    kind, evaluations = generation.kinds[pass_name]
-    times = step_times.times
-    found = times.seconds(p, pass_name, kind, generation.settings), times.without(kind)
-    ours, without = (seconds and seconds * evaluations for seconds in found)
-    return ours, without
+        if host.asks_values() and not generation.is_inside:
+            series.write_info(p.extra_generation_params)
 
 
 def finish(p: Any, processed: Any) -> None:
@@ -278,7 +243,7 @@ def finish(p: Any, processed: Any) -> None:
     generation.finished = True
     series = generation.series
     # an inner generation, or one with ToDo off, has nothing to report
-    if series is None or not series.reports or not host.show_line():
+    if generation.is_inside or not series.reported or not host.show_line():
         return
     processed.extra_generation_params = {**processed.extra_generation_params}
     series.results.append(processed.extra_generation_params)
@@ -293,26 +258,25 @@ class SamplerSteps:
     The host takes each such call for a step, so its count would end a window too early.
     """
 
-    def __init__(self) -> None:
+    def begin(self, denoiser: Any, sampler: str | None) -> None:
+        """Begin a pass; a sampler with a rule of its own (PLMS) is counted as it is."""
+        rule = rule_for(sampler, reported=True)
+        self._as_it_is = (
+            denoiser.total_steps != denoiser.steps or rule.hold != 1 or rule.rests(None)
+        )
         self._repeated = 0
         self._level: float | None = None
 
-    def done(self, denoiser: Any, sigma: Any, sampler: str | None) -> int:
+    def done(self, denoiser: Any, sigma: Any) -> int:
         """How many evaluations are behind, of the denoiser's `total_steps`.
 
         Args:
             denoiser: the host's, which is about to be called.
             sigma: the noise levels that it is called with, one for each latent.
-            sampler: the sampler's name; one with a rule of its own (PLMS) is counted as it is.
         """
-        rule = rule_for(sampler, reported=True)
-        of_its_own = rule.hold != 1 or rule.rests(None)
-        if denoiser.total_steps != denoiser.steps or of_its_own:
+        if self._as_it_is:
             return int(denoiser.step)
         level = float(sigma.max())
-        if denoiser.step == 0:
-            self._repeated = 0
-        elif level == self._level:
-            self._repeated += 1
+        self._repeated += level == self._level
         self._level = level
         return int(denoiser.step) - self._repeated

@@ -75,15 +75,22 @@ def denoiser_of(params: Any, p: Any) -> Any:
     Before 1.8 the parameters of `on_cfg_denoiser` do not name it.
     """
     found = getattr(params, "denoiser", None)
-    if found is None and p is not None:
-        found = p.sampler.model_wrap_cfg
-    return found
+    return p.sampler.model_wrap_cfg if found is None and p is not None else found
+
+
+def checkpoint_info(p: Any) -> Any:
+    """The host's object for the checkpoint that `p` samples with; None where there is none."""
+    return getattr(getattr(p, "sd_model", None), "sd_checkpoint_info", None)
 
 
 def checkpoint_of(p: Any) -> str:
     """The name of the checkpoint that `p` samples with; empty where the host names none."""
-    info = getattr(getattr(p, "sd_model", None), "sd_checkpoint_info", None)
-    return str(getattr(info, "name_for_extra", ""))
+    return str(getattr(checkpoint_info(p), "name_for_extra", ""))
+
+
+def pass_of(p: Any) -> str:
+    """The pass that `p` is in: "first" or "hires"."""
+    return "hires" if getattr(p, "is_hr_pass", False) else "first"
 
 
 def schedule_of(p: Any, denoiser: Any) -> Any:
@@ -99,7 +106,7 @@ def schedule_of(p: Any, denoiser: Any) -> Any:
         # img2img and the hires pass begin in the middle of a longer schedule
         from modules.sd_samplers_common import setup_img2img_steps
 
-        asked = (p.hr_second_pass_steps or p.steps) if getattr(p, "is_hr_pass", False) else None
+        asked = (p.hr_second_pass_steps or p.steps) if pass_of(p) == "hires" else None
         steps, _ = setup_img2img_steps(p, asked)
     return levels(p, steps)[-(denoiser.steps + 1) :]
 

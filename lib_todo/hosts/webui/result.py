@@ -11,7 +11,7 @@ import collections
 import sys
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...cost.architectures import shape_of_unet
 from ...counts import Counts
@@ -45,11 +45,18 @@ SecondsPerStep = tuple["float | None", "float | None"]
 Sizes = dict[str, dict[Size, SecondsPerStep]]
 
 
-class Told(NamedTuple):
-    """What generations share that are told of in one line."""
+class Told:
+    """Generations that are told of in one line, and counted in one report."""
 
-    settings: Settings
-    checkpoint: str
+    def __init__(
+        self, settings: Settings, checkpoint: str, downsampling: token_downsampling
+    ) -> None:
+        self.settings, self.checkpoint, self.downsampling = settings, checkpoint, downsampling
+        self.sizes: Sizes = {}
+        # what was told last, to people and to programs
+        self.line = ""
+        self.data: dict[str, Any] = {}
+        self._model: weakref.ref[Any] | None = None
 
     def named(self, name: str) -> str:
         """One of its values with its name: `factor automatic`."""
@@ -58,64 +65,57 @@ class Told(NamedTuple):
         value = on_page(BY_NAME[name], getattr(self.settings, name))
         return f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
 
+    def expect_model(self, model: Any) -> None:
+        """Say which model will be called: one that was loaded anew is the same as before."""
+        if self._model is not None and self._model() is not model:
+            self.downsampling.report.expect_model()
+        self._model = weakref.ref(model)
+
 
 class Series:
-    """A downsampling, and so a report, for all generations that are told of in one line."""
+    """What is told of all generations of one result, by their settings and checkpoint."""
 
     def __init__(self, shared: dict[str, Any]) -> None:
-        self._shared = shared
-        self._runs: dict[Told, token_downsampling] = {}
-        self._sizes: dict[Told, Sizes] = {}
-        self._models: dict[Told, weakref.ref[Any]] = {}
-        # the line for people, and the same for programs
-        self.reports: dict[Told, tuple[str, dict[str, Any]]] = {}
+        # the parameters of the object that the series began with, and of its copies
+        self.shared = shared
+        # the lines under the image; later tiles of the same image replace them
         self.shown: list[str] = []
         # the parameters of earlier results, which have to show later lines too
         self.results: list[dict[str, Any]] = []
+        self._told: dict[tuple[Settings, str], Told] = {}
 
-    def belongs(self, p: Any) -> bool:
-        """Whether `p` is the object that the series began with, or a copy of it."""
-        return p.extra_generation_params is self._shared
+    def told(self, p: Any, settings: Settings, make: Downsampling) -> Told:
+        """What is told of `p`, together with earlier generations like it; `make` pools for them."""
+        key = settings, host.checkpoint_of(p)
+        if key not in self._told:
+            self._told[key] = Told(*key, make(settings))
+        return self._told[key]
 
-    def run(self, told_of: Told, make: Downsampling) -> token_downsampling:
-        """The downsampling of all these generations, made by `make`."""
-        if told_of not in self._runs:
-            self._runs[told_of] = make(told_of.settings)
-        return self._runs[told_of]
-
-    def expect_model(self, told_of: Told, model: Any) -> None:
-        """Say which model will be called: one that was loaded anew is the same as before."""
-        before = self._models.get(told_of, lambda: model)()
-        if before is not model:
-            self._runs[told_of].report.expect_model()
-        self._models[told_of] = weakref.ref(model)
-
-    def sizes(self, told_of: Told) -> Sizes:
-        """The sizes of all these generations, for each of them to add its own."""
-        return self._sizes.setdefault(told_of, {})
+    @property
+    def reported(self) -> list[Told]:
+        """Those of which anything is told yet."""
+        return [told for told in self._told.values() if told.line]
 
     @property
     def lines(self) -> list[str]:
         """A line for each settings. If there are several, each names the values that differ."""
-        names = self._differing()
-        return [
-            f"[{', '.join(map(told_of.named, names))}] {line}" if names else line
-            for told_of, (line, _) in self.reports.items()
-        ]
-
-    def _differing(self) -> list[str]:
-        found = [
+        reported = self.reported
+        names = [
             field.name
             for field in FIELDS
-            if len({getattr(told_of.settings, field.name) for told_of in self.reports}) > 1
+            if len({getattr(told.settings, field.name) for told in reported}) > 1
         ]
-        several = len({told_of.checkpoint for told_of in self.reports}) > 1
-        return [*found, "checkpoint"] if several else found
+        if len({told.checkpoint for told in reported}) > 1:
+            names.append("checkpoint")
+        return [
+            f"[{', '.join(map(told.named, names))}] {told.line}" if names else told.line
+            for told in reported
+        ]
 
     def write_info(self, params: dict[str, Any]) -> None:
         """Add the report, for people and for programs, to the parameters in the API's info."""
         params[REPORT_KEY] = InfoText("\n".join(self.lines))
-        params[JSON_KEY] = InfoData(generations=[data for _, data in self.reports.values()])
+        params[JSON_KEY] = InfoData(generations=[told.data for told in self.reported])
 
 
 # the newest last; several, since a nested generation begins a series of its own
@@ -125,14 +125,14 @@ _latest: collections.deque[Series] = collections.deque(maxlen=4)
 def series_of(p: Any) -> Series:
     """The series that `p` continues, or a new one."""
     for series in _latest:
-        if series.belongs(p):
+        if series.shared is p.extra_generation_params:
             return series
     _latest.append(Series(p.extra_generation_params))
     return _latest[-1]
 
 
-class InfoText(Written):
-    """A text for the API's info only: the host calls it when it writes an image's text, and leaves
+class _InfoOnly:
+    """A value for the API's info only: the host calls it when it writes an image's text, and leaves
     out a key whose call returns None.
 
     It has to be in the processing object's parameters, since scripts that combine results (SD
@@ -145,11 +145,14 @@ class InfoText(Written):
         """None, so that the host leaves it out of the image's text."""
 
 
-class InfoData(dict):
-    """The same for programs. A dict, since the host would take one item of a list."""
+class InfoText(_InfoOnly, Written):
+    """The report for people."""
 
-    def __call__(self, *args: Any, **kwargs: Any) -> None:
-        """None, so that the host leaves it out of the image's text."""
+    __slots__ = ()
+
+
+class InfoData(_InfoOnly, dict):
+    """The report for programs. A dict, since the host would take one item of a list."""
 
 
 def write_infotext(p: Any, settings: Settings | None, done: Report | None = None) -> None:
@@ -181,12 +184,6 @@ def attention_downscales(unet: Any) -> list[int]:
     return [level.downscale for level in shape.levels] if shape else []
 
 
-def factors(downscales: list[int], size: Size, settings: Settings) -> dict[Grid, float]:
-    """The factor of each level's grid, the largest first, in a pass over an image of `size`."""
-    grids = [level_grid(latent_grid(*size), scale) for scale in downscales]
-    return {grid: layer_factor(grid, grids[0], settings) for grid in grids}
-
-
 def planned(p: Any, settings: Settings) -> dict[str, dict[Grid, list[float]]]:
     """The grids that will be pooled in each pass, with their factors in the order of the steps.
 
@@ -196,13 +193,14 @@ def planned(p: Any, settings: Settings) -> dict[str, dict[Grid, list[float]]]:
     found: dict[str, dict[Grid, list[float]]] = {}
     for name, size in host.sizes(p).items():
         found[name] = {}
+        grids = [level_grid(latent_grid(*size), scale) for scale in downscales]
         allowed = settings_for_sampler(settings, host.sampler_of(p, name))
-        for stage in (with_papers_factors(allowed), allowed):
-            for grid, factor in factors(downscales, size, stage).items():
-                known = found[name].setdefault(grid, [])
-                if factor > 1 and factor not in known and pass_wanted(name, settings.passes):
-                    known.append(factor)
-        found[name] = {grid: known for grid, known in found[name].items() if known}
+        stages = with_papers_factors(allowed), allowed
+        for grid in grids if pass_wanted(name, settings.passes) else ():
+            factors = dict.fromkeys(layer_factor(grid, grids[0], stage) for stage in stages)
+            used_here = [factor for factor in factors if factor > 1]
+            if used_here:
+                found[name][grid] = used_here
     return found
 
 
@@ -230,13 +228,12 @@ def left_alone(p: Any, settings: Settings) -> dict[str, list[tuple[Grid, int, Re
     return found
 
 
-def line(p: Any, done: Report, sizes: Sizes) -> str:
+def line(p: Any, told: Told) -> str:
     """The line under the image."""
-    if not done.tallies and not done.steps[1]:
-        return nothing_pooled("no step was run")
+    done = told.downsampling.report
     if not done.tallies:
-        return nothing_pooled(why_no_layer(p, done))
-    heads = {name: _head(found, done.passes.get(name)) for name, found in sizes.items()}
+        return nothing_pooled(why_no_layer(p, done) if done.steps[1] else "no step was run")
+    heads = {name: _head(sizes, done.passes.get(name)) for name, sizes in told.sizes.items()}
     return done.line(heads=heads)
 
 
@@ -263,18 +260,18 @@ def _head(sizes: Mapping[Size, SecondsPerStep], counts: Counts | None) -> str:
     return "; ".join(told)
 
 
-def data(told_of: Told, done: Report, sizes: Sizes) -> dict[str, Any]:
+def data(told: Told) -> dict[str, Any]:
     """What `ToDo report JSON` contains."""
     names = ("with_todo", "without_todo")
     return {
-        "settings": vars(told_of.settings),
-        "checkpoint": told_of.checkpoint,
+        "settings": vars(told.settings),
+        "checkpoint": told.checkpoint,
         "sizes": {
             name: [
                 {"size": list(size), "seconds_a_step": dict(zip(names, seconds))}
-                for size, seconds in found.items()
+                for size, seconds in sizes.items()
             ]
-            for name, found in sizes.items()
+            for name, sizes in told.sizes.items()
         },
-        **done.to_dict(),
+        **told.downsampling.report.to_dict(),
     }

@@ -105,8 +105,8 @@ def finish(p: Any, processed: Any) -> None:
     no comments either, but the image's text, which it makes anew after this.
     """
     generation = generations.generation_of(p)
-    if generation is not None and generation.shown and host.show_line():
-        processed.comments += "".join(f"{line}\n" for line in generation.shown)
+    if generation is not None and generation.series.shown and host.show_line():
+        processed.comments += "".join(f"{line}\n" for line in generation.series.shown)
         if getattr(p.scripts, "name", None) == CONTROL:
-            p.extra_generation_params[REPORT_KEY] = Written("; ".join(generation.shown))
+            p.extra_generation_params[REPORT_KEY] = Written("; ".join(generation.series.shown))
     generations.finish(p, processed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from pathlib import Path
 from typing import Any
@@ -10,39 +11,61 @@ import pytest
 import torch
 
 from lib_todo import Settings
+from lib_todo.hosts.webui.hint import machine, step_times
 from lib_todo.hosts.webui.hint.step_times import Seen, StepTimes, kind_of
 
 SETTINGS = Settings()
 
 
 class Picture:
-    """A generation as the host has it."""
+    """A generation as the host has it, and its denoiser, about to be called."""
 
-    def __init__(self, **given: Any) -> None:
+    def __init__(
+        self,
+        batch: int = 2,
+        lengths: tuple[int, int] = (77, 77),
+        side: int = 128,
+        **given: Any,
+    ) -> None:
         self.cfg_scale, self.batch_size, self.s_min_uncond = 7, 1, 0
+        self.sampler_name = "Euler"
         self.extra_generation_params: dict[str, Any] = {}
-        self.sd_model = types.SimpleNamespace(
-            sd_checkpoint_info=types.SimpleNamespace(filename="a.safetensors")
-        )
+        self.sd_model = types.SimpleNamespace(sd_checkpoint_info=checkpoint("a"))
         self.__dict__.update(given)
+        self.text_cond, self.text_uncond = (torch.empty(1, length, 8) for length in lengths)
+        self.x = torch.empty(batch, 4, side, side)
+        self.p, self.step, self.steps = self, 0, 0
+
+    @property
+    def total_steps(self) -> int:
+        return self.steps
+
+    def run(
+        self,
+        times: StepTimes,
+        now: list[float],
+        settings: Settings | None,
+        steps: list[float],
+        stop: int | None = None,
+    ) -> Picture:
+        self.steps = len(steps)
+        for self.step, seconds in enumerate(steps[:stop]):
+            times.evaluation(self, self, "first", settings)
+            now[0] += seconds
+        return self
 
 
-def kind(p: Any = None, batch: int = 2, lengths: tuple[int, int] = (77, 77), **given: Any) -> Any:
-    texts = (torch.empty(1, length, 8) for length in lengths)
-    params = types.SimpleNamespace(
-        x=torch.empty(batch, 4, 128, 128), **dict(zip(("text_cond", "text_uncond"), texts))
-    )
-    return kind_of(p or Picture(), params, given.get("sampler", "Euler"), given.get("attn", "sdp"))
+def checkpoint(name: str) -> Any:
+    return types.SimpleNamespace(filename=f"{name}.safetensors")
 
 
-def make(
-    times: StepTimes, now: list[float], settings: Settings | None, steps: list[float], of: Any
-) -> Picture:
-    p = Picture()
-    for step, seconds in enumerate(steps):
-        times.evaluation(p, step, len(steps), "first", of, settings)
-        now[0] += seconds
-    return p
+def kind() -> Any:
+    picture = Picture()
+    return kind_of(picture, picture, "first")
+
+
+def told(times: StepTimes, p: Picture) -> tuple[float | None, float | None]:
+    return times.seconds_a_step(p, "first", SETTINGS)
 
 
 @pytest.fixture
@@ -59,11 +82,11 @@ def test_the_gain_is_of_pictures_like_this_one_also_after_a_restart(
         return StepTimes(lambda: now[0], lambda: file)
 
     times = started()
-    make(times, now, None, [5, *[2.0] * 9], kind())
+    Picture().run(times, now, None, [5, *[2.0] * 9])
     assert times.seen(kind(), SETTINGS) is None
     # the first step warms up
-    make(times, now, SETTINGS, [9, *[1.0] * 9], kind())
-    make(times, now, SETTINGS, [1.0] * 10, kind())
+    Picture().run(times, now, SETTINGS, [9, *[1.0] * 9])
+    Picture().run(times, now, SETTINGS, [1.0] * 10)
     for anew in (times, started()):
         assert anew.seen(kind(), SETTINGS) == Seen(2, 3)
         assert anew.seen({"latent": [128, 128], "sampler": "Euler"}, SETTINGS) == Seen(2, 3)
@@ -75,56 +98,97 @@ def test_the_gain_is_of_pictures_like_this_one_also_after_a_restart(
     file.unlink()
     file.mkdir()
     # nothing can be written there: the picture is made all the same
-    make(started(), now, None, [1.0] * 10, kind())
+    Picture().run(started(), now, None, [1.0] * 10)
 
 
-def different() -> dict[str, Any]:
-    controlled = Picture(extra_generation_params={"ControlNet 0": "Module: canny"})
-    ours = Picture(extra_generation_params={"ToDo factor": "2"})
-    return {
-        "attention": (kind(attn="xformers"), False),
-        "sampler": (kind(sampler="Heun"), False),
-        "batch": (kind(Picture(batch_size=2)), False),
-        "checkpoint": (kind(Picture(sd_model=None)), False),
-        "prompts joined by AND": (kind(batch=3), False),
-        "two calls a step": (kind(lengths=(154, 77)), False),
-        "no guidance": (kind(Picture(cfg_scale=1)), False),
-        "skipped uncond": (kind(Picture(s_min_uncond=1)), False),
-        "ControlNet": (kind(controlled), False),
-        "ToDo's own text": (kind(ours), True),
-    }
+DIFFERENT: dict[str, dict[str, Any]] = {
+    "sampler": {"sampler_name": "Heun"},
+    "batch": {"batch_size": 2},
+    "size": {"side": 64},
+    "checkpoint": {"sd_model": None},
+    "prompts joined by AND": {"batch": 3},
+    "two calls a step": {"lengths": (154, 77)},
+    "no guidance": {"cfg_scale": 1},
+    "skipped uncond": {"s_min_uncond": 1},
+    "ControlNet": {"extra_generation_params": {"ControlNet 0": "Module: canny"}},
+    "ToDo's own text": {"extra_generation_params": {"ToDo factor": "2"}},
+}
 
 
-@pytest.mark.parametrize("what", different())
+@pytest.mark.parametrize("what", DIFFERENT)
 def test_pictures_that_are_made_otherwise_are_not_compared(now: list[float], what: str) -> None:
-    other, same = different()[what]
+    same = what == "ToDo's own text"
     times = StepTimes(lambda: now[0])
-    make(times, now, None, [2.0] * 10, other)
-    p = make(times, now, SETTINGS, [1.0] * 10, kind())
-    assert times.seconds(p, "first", kind(), SETTINGS) == 1
-    assert (times.without(kind()) == 2) is same
+    Picture(**DIFFERENT[what]).run(times, now, None, [2.0] * 10)
+    p = Picture().run(times, now, SETTINGS, [1.0] * 10)
+    assert told(times, p) == (1, 2 if same else None)
     assert (times.seen(kind(), SETTINGS) is not None) is same
 
 
 @pytest.mark.parametrize("option", ["skip_early_cond", "token_merging_ratio"])
-def test_options_of_the_host_count(
-    monkeypatch: pytest.MonkeyPatch, now: list[float], option: str
+def test_options_and_the_attention_of_the_host_count(
+    monkeypatch: pytest.MonkeyPatch, option: str
 ) -> None:
-    import sys
-
     data: dict[str, Any] = {}
     shared = types.SimpleNamespace(opts=types.SimpleNamespace(data=data))
     monkeypatch.setitem(sys.modules, "modules.shared", shared)
-    before = kind()
+    kinds = [kind()]
     data[option] = 0.3
-    assert kind() != before
+    kinds.append(kind())
+    monkeypatch.setattr(machine, "attention", lambda: "xformers")
+    kinds.append(kind())
+    assert kinds[0] != kinds[1] != kinds[2]
+
+
+@pytest.mark.parametrize("what", ["refiner", "prompt", "the same"])
+def test_the_kind_is_worked_out_anew_where_a_pass_goes_on_otherwise(
+    monkeypatch: pytest.MonkeyPatch, now: list[float], what: str
+) -> None:
+    worked_out = []
+
+    def counted(*given: Any) -> Any:
+        worked_out.append(kind_of(*given))
+        return worked_out[-1]
+
+    monkeypatch.setattr(step_times, "kind_of", counted)
+    times = StepTimes(lambda: now[0])
+    p = Picture().run(times, now, SETTINGS, [1.0] * 20, stop=10)
+    if what == "refiner":
+        p.sd_model.sd_checkpoint_info = checkpoint("b")
+    elif what == "prompt":
+        p.text_cond = torch.empty(1, 154, 8)
+    for p.step in range(10, 20):
+        times.evaluation(p, p, "first", SETTINGS)
+        now[0] += 1.5
+    # steps of two kinds are not told as one
+    seconds = told(times, p)[0] or 0
+    assert 1 < seconds < 1.5 if what == "the same" else seconds == 1.5
+    assert len(worked_out) == (2 if what != "the same" else 1)
+
+
+def test_what_another_generation_did_meanwhile_is_not_told(now: list[float]) -> None:
+    times = StepTimes(lambda: now[0])
+    p = Picture().run(times, now, SETTINGS, [1.0] * 10)
+    Picture().run(times, now, SETTINGS, [2.0] * 10)
+    assert told(times, p) == (None, None)
+    assert times.seconds_a_step(p, "hires", SETTINGS) == (None, None)
+
+
+def test_a_step_of_two_evaluations_takes_both(now: list[float]) -> None:
+    class Heun(Picture):
+        @property
+        def total_steps(self) -> int:
+            return 2 * self.steps
+
+    times = StepTimes(lambda: now[0])
+    assert told(times, Heun().run(times, now, SETTINGS, [1.0] * 10)) == (2, None)
 
 
 def test_a_pass_is_counted_by_its_stages(now: list[float]) -> None:
     """A quarter with the paper's factors; the median of all steps would not know of it."""
     times = StepTimes(lambda: now[0])
-    p = make(times, now, SETTINGS, [9.0, *[2.0] * 4, *[1.0] * 15, 0], kind())
-    assert times.seconds(p, "first", kind(), SETTINGS) == pytest.approx((4 * 2 + 15) / 19, rel=0.05)
+    p = Picture().run(times, now, SETTINGS, [9.0, *[2.0] * 4, *[1.0] * 15, 0])
+    assert told(times, p)[0] == pytest.approx((4 * 2 + 15) / 19, rel=0.05)
 
 
 @pytest.mark.parametrize(
@@ -139,17 +203,12 @@ def test_a_pass_is_counted_by_its_stages(now: list[float]) -> None:
 )
 def test_uneven_steps_are_not_told(now: list[float], steps: list[float]) -> None:
     times = StepTimes(lambda: now[0])
-    make(times, now, None, [2.0] * 20, kind())
-    p = make(times, now, SETTINGS, steps, kind())
-    assert times.seconds(p, "first", kind(), SETTINGS) is None
+    Picture().run(times, now, None, [2.0] * 20)
+    assert told(times, Picture().run(times, now, SETTINGS, steps)) == (None, 2)
     assert times.seen(kind(), SETTINGS) is None
 
 
 def test_an_interrupted_picture_is_not_kept(now: list[float]) -> None:
     times = StepTimes(lambda: now[0])
-    p = Picture()
-    for step in range(5):
-        times.evaluation(p, step, 10, "first", kind(), None)
-        now[0] += 1
-    assert times.without(kind()) is None
-    assert times.seconds(p, "first", kind(), SETTINGS) == 1
+    p = Picture().run(times, now, None, [1.0] * 10, stop=5)
+    assert told(times, p) == (1, None)

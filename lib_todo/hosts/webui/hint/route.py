@@ -82,8 +82,7 @@ async def answer_hint(asked: HintAsked) -> dict[str, Any]:
 
     def seen(part: parts.Part, settings: Settings) -> Seen | None:
         path, latent = checkpoint.path_named(named[part.pass_name]), latent_grid(*part.size)
-        attention = machine.attention()
-        known = step_times.known_before(path, latent, asked.images, part.sampler, attention)
+        known = step_times.known_before(path, latent, asked.images, part.sampler)
         return step_times.times.seen(known, settings) if part.steps == (0, 1) else None
 
     candidates = machine.here().candidates()

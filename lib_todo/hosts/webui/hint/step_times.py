@@ -18,6 +18,7 @@ from typing import Any
 from ....cost.machine import read, write
 from ....plan import LEAD_IN
 from ....settings import FIELDS, Settings
+from .. import host
 from . import machine
 
 # settings of the host by which the time of a step differs
@@ -60,37 +61,63 @@ class StepTimes:
         """`file`: where they are kept; None for this session only."""
         self._clock = clock
         self._file = file
-        self._owner: weakref.ref | None = None
+        self._owner: Callable[[], Any] = lambda: None
         self._last: tuple[int, str, str, float] | None = None
+        # the present pass: what it is recognised by, its kind, and the kind's key
+        self._alike: tuple[Any, ...] | None = None
+        self._kind: Kind = {}
+        self._key = ""
+        # by pass: the latest kind's key, and evaluations per step (2 for Heun)
+        self._passes: dict[str, tuple[str, float]] = {}
         # by pass and kind: the tiles and seams of an upscale share an owner
         self._gaps: dict[tuple[str, str], dict[float, float]] = {}
         self._kept: dict[str, Any] | None = None
 
     def evaluation(
-        self, p: Any, step: int, steps: int, pass_name: str, kind: Kind, settings: Settings | None
+        self, denoiser: Any, params: Any, pass_name: str, settings: Settings | None
     ) -> None:
-        """Note that the denoiser is about to be called; `settings` is None with ToDo off."""
-        now, key = self._clock(), _key(kind)
-        if self._owner is None or self._owner() is not p:
-            self._owner, self._gaps, self._last = weakref.ref(p), {}, None
-        last, self._last = self._last, (step, pass_name, key, now)
-        if last is None or last[:3] != (step - 1, pass_name, key):
+        """Note that the denoiser is about to be called.
+
+        The kind takes longer to work out than all else, so it is done once for a pass, or where a
+        refiner, other prompts or another size go on in it.
+
+        Args:
+            denoiser: the host's.
+            params: of its `on_cfg_denoiser` callback.
+            pass_name: "first" or "hires".
+            settings: ToDo's; None where it is off.
+        """
+        now, p, step, steps = self._clock(), denoiser.p, denoiser.step, denoiser.total_steps
+        if self._owner() is not p:
+            self._owner, self._last, self._alike = weakref.ref(p), None, None
+            self._gaps, self._passes = {}, {}
+        alike = (pass_name, params.x.shape, host.checkpoint_info(p), _lengths(params))
+        if step == 0 or alike != self._alike:
+            self._alike, self._kind = alike, kind_of(p, params, pass_name)
+            self._key = _key(self._kind)
+            self._passes[pass_name] = self._key, steps / max(1, denoiser.steps)
+        last, self._last = self._last, (step, pass_name, self._key, now)
+        if last is None or last[:3] != (step - 1, pass_name, self._key):
             return
-        gaps = self._gaps.setdefault((pass_name, key), {})
+        gaps = self._gaps.setdefault((pass_name, self._key), {})
         gaps[(step - 1) / max(1, steps)] = now - last[3]
         if step == steps - 1:
-            self._keep(kind, key, settings, _seconds(gaps, settings))
+            self._keep(settings, _seconds(gaps, settings))
 
-    def seconds(self, p: Any, pass_name: str, kind: Kind, settings: Settings) -> float | None:
-        """Seconds between evaluations of that pass of `p`; None where not comparable."""
-        if self._owner is None or self._owner() is not p:
-            return None
-        return _seconds(self._gaps.get((pass_name, _key(kind)), {}), settings)
+    def seconds_a_step(
+        self, p: Any, pass_name: str, settings: Settings
+    ) -> tuple[float | None, float | None]:
+        """Seconds per step of that pass of `p`, and of a pass like it without ToDo.
 
-    def without(self, kind: Kind) -> float | None:
-        """The same for pictures of that kind without ToDo."""
-        found = self._all().get(_key(kind), {}).get("seconds", {}).get("", [])
-        return statistics.median(found) if found else None
+        None where that was not measured, or steps are not comparable.
+        """
+        if self._owner() is not p or pass_name not in self._passes:
+            return None, None
+        key, evaluations = self._passes[pass_name]
+        ours = _seconds(self._gaps.get((pass_name, key), {}), settings)
+        others = self._all().get(key, {}).get("seconds", {}).get("")
+        without = statistics.median(others) if others else None
+        return ours and ours * evaluations, without and without * evaluations
 
     def seen(self, known: Kind, settings: Settings) -> Seen | None:
         """What was seen of the latest pictures with these settings that agree in what is known."""
@@ -113,14 +140,14 @@ class StepTimes:
             }
         return self._kept
 
-    def _keep(self, kind: Kind, key: str, settings: Settings | None, found: float | None) -> None:
+    def _keep(self, settings: Settings | None, found: float | None) -> None:
         if found is None:
             return
         kept = self._all()
-        entry = kept.pop(key, {"kind": dict(kind), "seconds": {}})
-        times = entry["seconds"].pop(_name(settings), [])
-        entry["seconds"][_name(settings)] = [*times, found][-PICTURES:]
-        kept[key] = entry
+        entry = kept.pop(self._key, {"kind": dict(self._kind), "seconds": {}})
+        seconds = entry["seconds"].pop(_name(settings), [])
+        entry["seconds"][_name(settings)] = [*seconds, found][-PICTURES:]
+        kept[self._key] = entry
         self._kept = dict(list(kept.items())[-KINDS:])
         file = self._file()
         if file:
@@ -152,27 +179,25 @@ def _seconds(gaps: Mapping[float, float], settings: Settings | None) -> float | 
     return sum(w * m for w, m in zip(weights, medians.values())) / sum(weights)
 
 
-def kind_of(p: Any, params: Any, sampler: str | None, attention: str) -> Kind:
+def kind_of(p: Any, params: Any, pass_name: str) -> Kind:
     """What must be equal for step times of `p` to be comparable.
 
     Args:
         p: the host's processing object.
         params: of its `on_cfg_denoiser` callback.
-        sampler: of this pass.
-        attention: the attention optimisation in use.
+        pass_name: "first" or "hires".
     """
-    latent, written = getattr(params, "x", None), getattr(p, "extra_generation_params", {})
     # ControlNet, FreeU, HyperTile and others write what they do to a picture into its text
-    others = sorted((k, str(v)) for k, v in written.items() if not k.startswith("ToDo "))
-    lengths = [_length(getattr(params, name, None)) for name in ("text_cond", "text_uncond")]
-    checkpoint = getattr(getattr(p, "sd_model", None), "sd_checkpoint_info", None)
-    grid = tuple(latent.shape[-2:]) if latent is not None else None
-    file, images = getattr(checkpoint, "filename", None), getattr(p, "batch_size", 1)
+    written = p.extra_generation_params.items()
+    others = sorted((key, str(value)) for key, value in written if not key.startswith("ToDo "))
+    file = getattr(host.checkpoint_info(p), "filename", None)
+    sampler = host.sampler_of(p, pass_name)
+    lengths = _lengths(params)
     return {
-        **known_before(file, grid, images, sampler, attention),
-        "guidance": getattr(p, "cfg_scale", None) != 1,
+        **known_before(file, tuple(params.x.shape[-2:]), p.batch_size, sampler),
+        "guidance": p.cfg_scale != 1,
         # more of them with AND in the prompt; in calls of their own where the lengths differ
-        "conditions": latent.shape[0] if latent is not None else None,
+        "conditions": params.x.shape[0],
         "one length": lengths[0] == lengths[1],
         "early": str(getattr(p, "s_min_uncond", None)),
         "others": hashlib.sha256(repr(others).encode()).hexdigest()[:16],
@@ -180,28 +205,30 @@ def kind_of(p: Any, params: Any, sampler: str | None, attention: str) -> Kind:
 
 
 def known_before(
-    checkpoint: str | None,
-    latent: tuple[int, int] | None,
-    images: int,
-    sampler: str | None,
-    attention: str,
+    checkpoint: str | None, latent: tuple[int, int], images: int, sampler: str | None
 ) -> Kind:
     """The part of a kind that is known before the generation."""
     shared = sys.modules.get("modules.shared")
     data = getattr(getattr(shared, "opts", None), "data", {})
     return {
         "checkpoint": checkpoint,
-        "latent": latent and list(latent),
+        "latent": list(latent),
         "images": images,
         "sampler": sampler,
-        "attention": attention,
+        "attention": machine.attention(),
         "options": [str(data.get(name)) for name in OPTIONS],
     }
 
 
+def _lengths(params: Any) -> tuple[int | None, int | None]:
+    """Tokens of the prompt and of the negative one; None where there is none."""
+    return _length(params.text_cond), _length(params.text_uncond)
+
+
 def _length(condition: Any) -> int | None:
-    tokens = condition.get("crossattn") if isinstance(condition, Mapping) else condition
-    return tokens.shape[1] if tokens is not None else None
+    # SDXL's has several parts
+    tokens = condition.get("crossattn") if isinstance(condition, dict) else condition
+    return None if tokens is None else tokens.shape[1]
 
 
 def _key(kind: Kind) -> str:
@@ -214,11 +241,6 @@ def _name(settings: Settings | None) -> str:
         return ""
     values = {f.name: getattr(settings, f.name) for f in FIELDS}
     return json.dumps({f.name: values[f.name] for f in FIELDS if values[f.name] != f.default})
-
-
-def evaluations_a_step(denoiser: Any) -> float:
-    """Evaluations per step: 2 for second-order samplers such as Heun."""
-    return denoiser.total_steps / denoiser.steps if denoiser.steps else 1
 
 
 def in_words(seconds: float | None, without: float | None) -> str:
