@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 
 from lib_todo import Settings
+from lib_todo.samplers import SamplerRule
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +33,9 @@ class Host(Protocol):
 
     def pairs(self) -> list[tuple[str, str]]:
         """(sampler, schedule) of all its cells."""
+
+    def rule(self, cell: Cell) -> tuple[SamplerRule, int]:
+        """The rule of a cell's sampling, and how many steps it has."""
 
     def sample(self, cell: Cell, seed: int, settings: Settings | None) -> torch.Tensor:
         """The latents of a cell; dense without settings."""

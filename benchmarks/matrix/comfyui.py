@@ -14,6 +14,7 @@ from benchmarks.matrix.picture import start
 from benchmarks.models.checkpoint import GUIDANCE
 from lib_todo import Settings
 from lib_todo.hosts.comfyui import patch
+from lib_todo.samplers import SamplerRule, rule_for
 
 LOADER = Path(__file__).parents[2] / "tests/host/comfyui/demo_nodes/checkpoint.py"
 CPU = torch.device("cpu")
@@ -61,6 +62,11 @@ class ComfyUI:
             disable_pbar=True,
             seed=seed,
         )
+
+    def rule(self, cell: Cell) -> tuple[SamplerRule, int]:
+        """The rule of a cell's sampling, and how many steps it has."""
+        sigmas = tuple(self.sigmas(cell).tolist())
+        return rule_for(cell.sampler, reported=True, sigmas=sigmas), len(sigmas) - 1
 
     def sigmas(self, cell: Cell) -> torch.Tensor:
         """The noise levels of a cell's schedule."""

@@ -12,11 +12,12 @@ import torch
 
 from benchmarks.matrix.cell import Cell, Host
 from benchmarks.matrix.picture import PAPER, settings_of
+from benchmarks.matrix.treatment import treatments
 from benchmarks.matrix.weights import Errors, foretold
 from benchmarks.running.bench import Bench
 
 PART, FORETOLD = "measured", "foretold"
-ERROR = "latent_mse"
+ERROR, IDENTICAL = "latent_mse", "identical"
 # how many evaluations they make depends on the picture
 ADAPTIVE = ("dpm_adaptive",)
 
@@ -31,7 +32,8 @@ def measure(
 ) -> None:
     """The squared errors of the latents by each preset, for seeds 0 and on.
 
-    A cell that cannot be sampled, or not to finite numbers, is noted and left out.
+    A cell that cannot be sampled, or not to finite numbers, is noted and left out. What its rule
+    makes the same picture is sampled once; the paper's own cell not at all.
 
     Args:
         latents: a folder for dense latents, which a later run takes from there.
@@ -42,13 +44,8 @@ def measure(
             if bench.out_of_time:
                 return
             bench.progress.update(task, description=f"{host.name} {', '.join(cell.key)}")
-            points = {
-                preset: bench.store.point(PART, host.name, *cell.key, preset).setdefault(ERROR, [])
-                for preset in (PAPER, *presets)
-            }
-            missing = [preset for preset, errors in points.items() if len(errors) == seed]
-            if missing and not _is_left_out(bench, host, cell):
-                _measure_seed(bench, host, cell, seed, missing, latents)
+            if not _is_left_out(bench, host, cell):
+                _measure_cell(bench, host, cell, seed, presets, latents)
             bench.progress.advance(task)
 
 
@@ -71,17 +68,34 @@ def foretell(
         bench.progress.advance(task)
 
 
-def _measure_seed(
+def _measure_cell(
     bench: Bench, host: Host, cell: Cell, seed: int, presets: Sequence[str], folder: Path
 ) -> None:
     try:
-        dense = _dense(host, cell, seed, folder)
-        for preset in presets:
-            sampled = host.sample(cell, seed, settings_of(preset))
-            error = float((sampled - dense).square().mean())
-            if not math.isfinite(error):
-                raise ArithmeticError("its latents are not finite numbers")
-            bench.store.point(PART, host.name, *cell.key, preset)[ERROR].append(error)
+        treated = treatments(host, cell, (PAPER, *presets))
+        points = {
+            preset: bench.store.point(PART, host.name, *cell.key, preset) for preset in treated
+        }
+        if all(treatment == treated[PAPER] for treatment in treated.values()):
+            for point in points.values():
+                point[IDENTICAL] = True
+            return
+        known = {
+            treated[preset]: point[ERROR][seed]
+            for preset, point in points.items()
+            if len(point.setdefault(ERROR, [])) > seed
+        }
+        for preset, point in points.items():
+            if len(point[ERROR]) == seed:
+                if treated[preset] not in known:
+                    dense = _dense(host, cell, seed, folder)
+                    sampled = host.sample(cell, seed, settings_of(preset))
+                    error = float((sampled - dense).square().mean())
+                    if not math.isfinite(error):
+                        raise ArithmeticError("its latents are not finite numbers")
+                    known[treated[preset]] = error
+                point[ERROR].append(known[treated[preset]])
+                point[IDENTICAL] = preset != PAPER and treated[preset] == treated[PAPER]
     except Exception as error:
         # other people's samplers: some need what a host's page would not let pass
         bench.store.note(_note(host, cell), f"{type(error).__name__}: {error}")

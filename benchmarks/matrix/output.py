@@ -12,7 +12,7 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 import numpy
 
-from benchmarks.matrix.measure import ERROR
+from benchmarks.matrix.measure import ERROR, IDENTICAL
 from benchmarks.matrix.picture import PAPER, PRESETS
 from benchmarks.output import cells
 from benchmarks.output.tables import table
@@ -25,7 +25,10 @@ INCHES, DPI = 0.32, 110
 # a column of the table: a preset with a number of steps from a denoising strength
 Column = tuple[str, str, str]
 Row = tuple[str, str, str]
-Found = dict[Row, dict[Column, tuple[list[float], list[float]]]]
+Pair = tuple[list[float], list[float]]
+# of a preset whose pictures are the paper's own, by the rule
+AS_PAPERS: Pair = ([1.0], [1.0])
+Found = dict[Row, dict[Column, Pair]]
 
 
 def ratios(store: Store, part: str) -> Found:
@@ -35,9 +38,10 @@ def ratios(store: Store, part: str) -> Found:
     for (host, sampler, schedule, steps, strength, preset), point in points.items():
         papers = points.get((host, sampler, schedule, steps, strength, PAPER), {}).get(ERROR, [])
         seeds = min(len(point.get(ERROR, [])), len(papers))
-        if preset != PAPER and seeds:
+        if preset != PAPER and (seeds or point.get(IDENTICAL)):
             row = found.setdefault((host, sampler, schedule), {})
-            row[preset, steps, strength] = point[ERROR][:seeds], papers[:seeds]
+            pair = point.get(ERROR, [])[:seeds], papers[:seeds]
+            row[preset, steps, strength] = AS_PAPERS if point.get(IDENTICAL) else pair
     return found
 
 
@@ -138,5 +142,5 @@ def _head(column: Column) -> str:
     return f"{preset}, {steps} steps, {strength}"
 
 
-def _ratio(pair: tuple[list[float], list[float]]) -> str:
-    return cells.ratio_of_means(*pair, 2)
+def _ratio(pair: Pair) -> str:
+    return "identical" if pair is AS_PAPERS else cells.ratio_of_means(*pair, 2)

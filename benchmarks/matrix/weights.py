@@ -22,12 +22,12 @@ import torch
 from benchmarks.matrix.cell import Cell
 from benchmarks.matrix.comfyui import ComfyUI
 from benchmarks.matrix.picture import PAPER, SIDE, pipeline, settings_of, start
+from benchmarks.matrix.treatment import treatment
 from benchmarks.models.checkpoint import GUIDANCE
 from lib_todo.hosts.comfyui.schedule import step_begun, step_of
 from lib_todo.phase import phase_order
-from lib_todo.plan import LEAD_IN, PIXELS_PER_LATENT, layer_factor, with_papers_factors
+from lib_todo.plan import PIXELS_PER_LATENT, layer_factor
 from lib_todo.pooling import pool_tokens
-from lib_todo.samplers import rule_for
 
 TIMESTEPS = (0, 50, 150, 300, 450, 600, 700, 850, 999)
 # the spread of the data that the linear denoiser is for: by it, the paper's errors are those that
@@ -166,16 +166,11 @@ def _sample(host: ComfyUI, cell: Cell, batch: int) -> tuple[torch.Tensor, list[t
 def foretold(host: ComfyUI, cell: Cell, preset: str, errors: Errors) -> float:
     """The preset's squared error over the paper's."""
     found, seen = weights(host, cell)
-    sigmas = tuple(host.sigmas(cell).tolist())
-    steps = len(sigmas) - 1
-    rule = rule_for(cell.sampler, reported=True, sigmas=sigmas)
-    settings = settings_of(preset)
-    is_papers = with_papers_factors(settings) == settings
+    steps = treatment(preset, *host.rule(cell))
 
     def of_preset(step: int, level: float) -> numpy.ndarray:
-        careful = is_papers or step < LEAD_IN * steps or rule.is_careful(step)
-        phase = 0 if rule.rests(step) else step
-        return errors.of(PAPER if careful else preset, level, phase)
+        factors_of, phase = steps[step]
+        return errors.of(factors_of, level, phase)
 
     def squared(error_of: Any) -> float:
         terms = [weight * error_of(*place) for weight, place in zip(found, seen, strict=True)]

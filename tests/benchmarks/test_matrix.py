@@ -17,9 +17,16 @@ from benchmarks.matrix.output import above, draw, ratios, summary, whole
 from benchmarks.matrix.picture import settings_of
 from benchmarks.running.bench import Bench
 from benchmarks.running.store import Store
+from lib_todo.samplers import SamplerRule
 
 CELL = Cell("euler", "simple", 8, 0.6)
 BROKEN = Cell("broken", "simple", 8, 0.6)
+PAPERS_OWN = Cell("lms", "simple", 8, 0.6)
+CAREFUL = Cell("lcm", "simple", 8, 0.6)
+RULES = {
+    PAPERS_OWN: SamplerRule(careful_from=0, rest_from=0),
+    CAREFUL: SamplerRule(careful_from=0),
+}
 
 
 class Host:
@@ -32,6 +39,9 @@ class Host:
 
     def pairs(self) -> list[tuple[str, str]]:
         return [("euler", "simple"), ("euler", "karras"), ("heun", "simple")]
+
+    def rule(self, cell: Cell) -> tuple[SamplerRule, int]:
+        return RULES.get(cell, SamplerRule()), cell.steps
 
     def sample(self, cell: Cell, seed: int, settings: object) -> torch.Tensor:
         self.calls += 1
@@ -57,6 +67,15 @@ def test_a_run_is_resumed_and_a_broken_cell_noted(bench: Bench, tmp_path: Path) 
     assert host.calls == 9, "dense latents are kept"
     (note,) = bench.store.data["notes"].values()
     assert note == "ValueError: no such sampler"
+
+
+def test_what_the_rule_makes_one_picture_is_sampled_once(bench: Bench, tmp_path: Path) -> None:
+    host = Host()
+    measure(bench, host, [PAPERS_OWN, CAREFUL], ["close", "balanced"], 2, tmp_path)
+    assert host.calls == 6, "for two seeds, of one cell: dense, paper, and close for balanced too"
+    found = ratios(bench.store, PART)
+    assert "| lms | simple | identical | identical |" in whole(found)
+    assert "lms" not in above(found)
 
 
 def test_the_table_the_list_and_the_map(bench: Bench, tmp_path: Path) -> None:
