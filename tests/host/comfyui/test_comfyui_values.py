@@ -67,11 +67,6 @@ def test_every_input_takes_a_link(
         comfyui.run(linked(name, primitive, bad))
 
 
-def test_a_method_without_a_phase_takes_the_default_one(comfyui: ComfyHost) -> None:
-    comfyui.run(text2image(("ToDo", {"threshold": 16, "method": "average", "phase": "moving"})))
-    assert (32 * 32, 16 * 16) in counts(comfyui.record())
-
-
 def test_a_pair_is_checked_when_run_where_one_is_linked(comfyui: ComfyHost) -> None:
     graph = linked("start", "PrimitiveFloat", 0.9)
     graph[SETTINGS]["inputs"]["end"] = 0.1

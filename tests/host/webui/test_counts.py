@@ -17,11 +17,10 @@ from expect import (
     lower_half,
     parameters,
     picture,
-    todo,
 )
 from host import Host
 from kinds import KINDS
-from told import reasons, report_of, steps, used
+from told import reasons, report_of, steps
 
 every_kind = pytest.mark.kinds(*KINDS)
 BY_TWO = Pooling(factor=2, threshold=8)
@@ -116,16 +115,6 @@ def test_with_each_optimisation_the_image_is_the_one_pooled_by_hand(
         check(host, family, first=Pass(192, 136, 1, pooling))
 
 
-def test_positions_mean_the_same_as_names(host: Host) -> None:
-    pooling = Pooling(factor=2, deep_factor=1.5, threshold=12)
-    by_name = host.txt2img(steps=2, **pooling.asked(method="max", start=0.5, passes="first"))
-    check(host, "tiny15", first=Pass(256, 256, 2, pooling, pooled_in={1}))
-    by_position = host.txt2img(
-        steps=2, **todo(True, 2, 1.5, 12, 1, 0, "max", "fixed", 0.5, 1, "first")
-    )
-    assert by_name["images"] == by_position["images"]
-
-
 @every_kind
 @pytest.mark.parametrize(
     ("sampler", "evaluations", "pooled_in", "counted"),
@@ -161,25 +150,6 @@ def test_a_batch_of_two_and_two_batches(host: Host) -> None:
     check(host, "tiny15", first=Pass(128, 128, 2, BY_TWO, pooled_in={0}, calls=2))
     assert len(answer["images"]) == 4
     assert {row["batch"] for row in host.probe_counts()["rows"]} == {4}
-
-
-@pytest.mark.parametrize(
-    ("settings", "by_side"),
-    [
-        ({"preset": "paper", "threshold": 8}, {16: 2}),
-        # ratio 1.33: by the paper's factor of 1 in the only step there is, a first one
-        ({"preset": "balanced", "threshold": 12}, {}),
-        ({"factor": 3, "deep_factor": 1.5, "threshold": 8}, {16: 3, 8: 1.5, 4: 1.5, 2: 1.5}),
-        ({"threshold": 8, "passes": "hires"}, {}),
-    ],
-    ids=str,
-)
-def test_the_text_tells_the_factors_that_were_used(
-    host: Host, settings: dict[str, Any], by_side: dict[int, float]
-) -> None:
-    """For the reader: what `automatic` came to, and where nothing was pooled."""
-    text = infotext(host.txt2img(**SQUARE, steps=1, **todo(**settings)))
-    assert used(text) == {"first": {(side, side): by for side, by in by_side.items()}}
 
 
 @every_kind

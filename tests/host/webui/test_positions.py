@@ -107,27 +107,9 @@ def test_a_multistep_samplers_phase_rests_where_the_noise_level_leaps(
     assert report_of(answer)["passes"]["first"]["phase_rests"] == ([sampler] if rests else [])
 
 
-def test_the_papers_factors_hold_where_the_phase_rests(watched: Host) -> None:
-    asked = by(watched, "DPM++ 2M", "Uniform")
-    watched.txt2img(**SQUARE | asked, **todo(preset="balanced", threshold=8))
-    keys: dict[int, set[int]] = {}
-    for row in watched.probe_counts()["rows"]:
-        if row["queries"] == 16 * 16:
-            keys.setdefault(row["step"], set()).add(row["keys"])
-    # by 2 in the lead-in and where it rests, by 3 between
-    paper, balanced = {8 * 8}, {6 * 6}
-    assert [keys[step] for step in range(10)] == [paper] * 3 + [balanced] * 2 + [paper] * 5
-
-
 @every_kind
 def test_each_pass_and_each_batch_begins_anew(watched: Host) -> None:
     several = HIRES | {"steps": 4, "n_iter": 2}
     watched.txt2img(**several, **todo(**ALONE))
     # by batch: four steps of the first pass, four of the hires pass
     assert phases(watched.probe_positions()) == list(enumerate(ROUND)) * 2
-
-
-def test_a_window_visits_every_phase(watched: Host) -> None:
-    """The phase goes by the steps in which a layer was pooled, not by the sampler's own number."""
-    watched.txt2img(**SQUARE | {"steps": 8}, **todo(**ALONE, start=0.5))
-    assert phases(watched.probe_positions()) == list(zip((4, 5, 6, 7), ROUND))

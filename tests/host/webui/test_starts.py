@@ -130,29 +130,6 @@ def test_the_second_copy_stands_down_until_the_first_is_removed(
 
 
 @new_enough
-def test_an_update_is_taken_up_by_a_reload(new_host: HostFactory, tmp_path: Path) -> None:
-    """One that calls in the script what the library had not had before."""
-    folder = copy_of_extension(tmp_path / "todo-of-a-user")
-    library, script = folder / "lib_todo/hosts/webui/generation.py", folder / "scripts/todo.py"
-    with new_host(extensions=(folder,)) as host:
-        works_and_is_there_once(host)
-        with library.open("a") as file:
-            file.write(
-                "\n\ndef version_of_the_update() -> str:\n    return 'the updated library'\n"
-            )
-        with script.open("a") as file:
-            file.write(
-                "\nif 'ToDoScript' in globals():\n    print(generation.version_of_the_update())\n"
-            )
-        for _ in range(2):
-            with host.log_since() as lines:
-                host.reload()
-            assert "the updated library" in lines
-            assert not [line for line in lines if SWITCHED_OFF in line or "Error" in line]
-            works_and_is_there_once(host)
-
-
-@new_enough
 def test_a_folder_that_cannot_work_says_why_and_hinders_nothing(
     new_host: HostFactory, tmp_path: Path
 ) -> None:

@@ -203,13 +203,6 @@ def test_the_sampler_or_the_first_quarter_is_why_nothing(
     assert "above the threshold" not in str(line(answer))
 
 
-def test_a_note_stands_behind_the_pass_that_it_is_about(host: Host) -> None:
-    passes = {"steps": 4, "sampler_name": "Euler", "hr_sampler_name": "LMS"}
-    answer = host.txt2img(**HIRES | passes, **todo(threshold=8))
-    first, hires = str(line(answer)).split("; hires pass")
-    assert ("LMS" in first, hires.count("LMS")) == (False, 1)
-
-
 @every_kind
 def test_the_option_turns_the_line_off_and_nothing_else(host: Host) -> None:
     asked = todo(preset="paper", factor=2, threshold=8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from expect import AXES, CLEAN, Pass, Pooling, check, info, infotext, parameters, todo
+from expect import AXES, CLEAN, Pooling, info, todo
 from host import Host, images
 from kinds import KINDS
 from plot import cells, ours, plot
@@ -106,23 +106,3 @@ def test_what_cannot_be_made_is_refused_before_the_first_cell(
 ) -> None:
     body = host.body(**TINY, **plot(host, *axes), **todo(**BASE, **more))
     assert axes[0][0].removeprefix("[ToDo] ") in host.refusal(**body)
-
-
-def test_checkpoints_that_come_back_count_as_the_same_layers(host: Host) -> None:
-    axes = plot(host, ("Checkpoint name", "tiny15_a, tiny15_b, tiny15_a"), ("Seed", "1, 2"))
-    answer = host.txt2img(**TINY, **axes, **todo(**BASE))
-    told = generations(info(answer))
-    assert [cell["checkpoint"] for cell in told] == ["tiny15_a", "tiny15_b"]
-    assert [(cell["layers"], pooled(cell)) for cell in told] == [(16, {(64, 16): 5})] * 2
-
-
-def test_a_cell_that_fails_inside_the_unet(host: Host) -> None:
-    host.probe_fault("raise", unet_call=4)
-    answer = host.txt2img(**TINY, **plot(host, ("[ToDo] factor", "2, 3, 4")), **todo(**BASE))
-    first, failed, last = info(answer)["infotexts"][1:]
-    factors = [parameters(text)["ToDo factor"] for text in (first, last)]
-    assert (factors, failed) == (["2", "4"], None)
-    assert host.probe_leftovers() == CLEAN
-    host.probe_reset()
-    assert parameters(infotext(host.txt2img(**TINY))) == {}
-    check(host, "tiny15", first=Pass(64, 64, 2, None))

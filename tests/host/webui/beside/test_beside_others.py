@@ -127,19 +127,6 @@ UNKNOWN = "Kohaku_LoNyu_Yog"
 
 
 @needs(KOISHI_SMEA)
-@pytest.mark.parametrize(("name", "evaluations"), [("Euler SMEA Dy", 6), (UNKNOWN, 12)])
-def test_smea_a_window_is_of_the_samplers_own_steps(
-    crowded: HostWithOthers, name: str, evaluations: int
-) -> None:
-    """Half of 8 steps are 4, however many evaluations these take; some are of another size."""
-    asked = todo(**ALONE | {"threshold": 8}, end=0.5)
-    answer = sampler(KOISHI_SMEA, name).txt2img(crowded, {"steps": 8}, asked)
-    largest = [row for row in rows(crowded) if row[3].startswith("input_blocks.1.")]
-    assert len({row[2] for row in largest if row[5] > row[6]}) == evaluations
-    assert steps(report_of(answer)) == (4, 8)
-
-
-@needs(KOISHI_SMEA)
 @pytest.mark.parametrize("name", ["Euler SMEA Dy", "Euler Negative Dy", UNKNOWN])
 def test_smea_a_step_has_one_phase_and_all_are_visited(crowded: HostWithOthers, name: str) -> None:
     crowded.watch_positions()

@@ -56,12 +56,6 @@ def test_the_hint_follows_every_setting(paper: Tab) -> None:
     paper.hint_with("Start and End")
 
 
-def test_the_hint_follows_the_preset(paper: Tab) -> None:
-    for name, factor in {"paper": 2, "balanced": 3, "fast": 4}.items():
-        paper.set(preset=name)
-        paper.hint_with(f"tokens (by {factor})")
-
-
 def test_the_hint_follows_img2img_and_its_resize_by(ui: WebUi) -> None:
     tab = prepare(ui.show("img2img"))
     tab.set(preset="paper")
