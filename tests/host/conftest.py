@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from host import Host, HostFactory
-from kinds import KINDS, Kind
+
+pytest.register_assert_rewrite("told", "expect")
+
+from host import Host, HostFactory  # noqa: E402
+from kinds import KINDS, Kind  # noqa: E402
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -26,6 +26,7 @@ from lib_todo.hosts.webui.result import attention_downscales  # noqa: E402
 
 LATENT = torch.randn(1, 16, 16, 16)
 TEXT, TIME = torch.randn(1, 7, 48), torch.tensor([0.5])
+SETTINGS = Settings(factor=2, deep_factor=2, threshold=4)
 UNET: dict[str, Any] = {
     "in_channels": 16,
     "model_channels": 32,
@@ -67,7 +68,7 @@ def seen(model: torch.nn.Module) -> dict[str, Any]:
     """What a forward pass of this model shows to the hijack."""
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.02)
-    with torch.no_grad(), token_downsampling(Settings(factor=2, threshold=8)) as report:
+    with torch.no_grad(), token_downsampling(SETTINGS) as report:
         model(LATENT, TIME, context=TEXT)
     return {
         "pooled": [[before, after] for _, before, after, why in report.tallies if why is None],

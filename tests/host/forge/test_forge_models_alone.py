@@ -55,7 +55,6 @@ def test_the_unets_of_sd_1_and_sd_2_are_pooled(kind: Kind) -> None:
         text=True,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    # by 2 as asked for; the deeper level too, which is above its own trained grid as well
     expected = {"pooled": [[256, 64], [64, 16]], "downscales": [1, 2]}
     seen = json.loads(done.stdout.splitlines()[-1])
     assert seen == {"unet": expected, "unet 2.x": expected}

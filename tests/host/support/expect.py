@@ -178,7 +178,7 @@ def infotext(answer: dict[str, Any]) -> str:
 
 def pixels(image: bytes) -> bytes:
     """An image's pixels alone, without the infotext in its file."""
-    return Image.open(io.BytesIO(image)).tobytes()
+    return Image.open(io.BytesIO(image)).convert("RGB").tobytes()
 
 
 def first_pixels(answer: dict[str, Any]) -> bytes:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from expect import AXES, CLEAN, Pooling, info, todo
-from host import Host, images
+from expect import AXES, CLEAN, Pooling, all_pixels, first_pixels, info, todo
+from host import Host
 from kinds import KINDS
 from plot import cells, ours, plot
 from told import generations, line, pooled
@@ -78,12 +78,12 @@ def test_two_axes_count_for_each_cell(host: Host) -> None:
 @every_kind
 def test_cells_are_the_images_of_requests_and_one_line_names_what_differs(host: Host) -> None:
     """An image's own text has the settings alone; a cell that is off has no line."""
-    off = images(host.txt2img(**TINY))[0]
+    off = first_pixels(host.txt2img(**TINY))
     factors = ({"factor": 2}, {"factor": 4})
-    alone = [images(host.txt2img(**TINY, **todo(**BASE | one)))[0] for one in factors]
+    alone = [first_pixels(host.txt2img(**TINY, **todo(**BASE | one))) for one in factors]
     axes = plot(host, ("[ToDo] factor", "2, 4"), ("[ToDo] enabled", "True, False"))
     answer = host.txt2img(**TINY, **axes, **todo(**BASE))
-    assert images(answer)[1:] == [*alone, off, off]
+    assert all_pixels(answer)[1:] == [*alone, off, off]
     told = generations(info(answer))
     assert [cell["settings"]["factor"] for cell in told] == [2, 4]
     assert [pooled(cell) for cell in told] == [{(64, 16): 5}, {(64, 4): 5}]
