@@ -23,12 +23,8 @@ STEPS_KEY = BY_NAME["start"].infotext
 USED_KEY = "ToDo used"
 REPORT_KEY = "ToDo report"
 JSON_KEY = "ToDo report JSON"
-OWN_KEYS = frozenset(field.infotext for field in FIELDS if field.infotext) | {
-    PRESET_KEY,
-    USED_KEY,
-    REPORT_KEY,
-    JSON_KEY,
-}
+OTHER_KEYS = {PRESET_KEY, USED_KEY, REPORT_KEY, JSON_KEY}
+OWN_KEYS = OTHER_KEYS.union(field.infotext for field in FIELDS if field.infotext)
 
 # written by sd-webui-token-downsampling: its second factor and the end of its step window
 OLDER_KEYS = {"ToDo factor2": "deep_factor", "ToDo disable after": "end"}
@@ -58,9 +54,10 @@ def to_infotext(settings: Settings) -> dict[str, str]:
 
 def _text(name: str, value: Any) -> str:
     """A value in full, without an exponent: 2.0 as 2, and a 0 that has a name by that name."""
-    if BY_NAME[name].zero_means and value == 0:
+    zero = BY_NAME[name].zero_means
+    if zero and value == 0:
         # a name with a comma would be put in quotes by the host
-        return BY_NAME[name].zero_means if BY_NAME[name].zero_means.isalpha() else "0"
+        return zero if zero.isalpha() else "0"
     if not isinstance(value, float):
         return str(value)
     return str(int(value)) if value == int(value) else format(Decimal(repr(value)), "f")

@@ -1,6 +1,7 @@
 """Signs on a self-attention layer that another WebUI extension is using it.
 
-Extensions are recognised by what they leave on the layer; none is imported.
+Extensions are recognised by what they leave on the layer itself; none is imported. `getattr` on a
+module would be slow for missing attributes.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def older_extension(layer: Any) -> Reason | None:
     It would discard ours, even where it does not downsample itself. Its hook counts the U-Net's
     calls and stops after `disable_after` of them, which is usually before the hires pass.
     """
-    info = _left_on(layer, "_todo_info")
+    info = vars(layer).get("_todo_info")
     if not isinstance(info, dict) or not info.get("hooks"):
         return None
     last = info.get("args", {}).get("disable_after", math.inf)
@@ -35,13 +36,13 @@ def older_extension(layer: Any) -> Reason | None:
 
 def hypertile(layer: Any) -> Reason | None:
     """HyperTile, while it is on: it tiles the tokens, but would not tile a context of ours."""
-    params = _left_on(layer, "__webui_hypertile_params")
+    params = vars(layer).get("__webui_hypertile_params")
     return Reason.HYPERTILE if getattr(params, "enabled", False) else None
 
 
 def self_attention_guidance(layer: Any) -> Reason | None:
     """Self-attention guidance: it needs the layer's whole attention map, with a key per token."""
-    recorded = getattr(_left_on(layer, "forward"), "__name__", "") == "xattn_forward_log"
+    recorded = getattr(vars(layer).get("forward"), "__name__", "") == "xattn_forward_log"
     return Reason.ATTENTION_MAP_READ if recorded else None
 
 
@@ -50,9 +51,4 @@ def perturbed_attention_guidance(layer: Any) -> Reason | None:
 
     There its hook puts the layer's values in place of the output, so it needs one for each token.
     """
-    return Reason.PERTURBED if _left_on(layer, "pag_enable") is True else None
-
-
-def _left_on(layer: Any, name: str) -> Any:
-    """What is set on this layer itself; `getattr` on a module is slow for missing attributes."""
-    return vars(layer).get(name)
+    return Reason.PERTURBED if vars(layer).get("pag_enable") is True else None

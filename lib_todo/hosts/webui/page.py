@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -57,12 +56,10 @@ def build(script: Any) -> list[Any]:
     # ui-config.json saves the single values, and the preset's name follows from them
     preset.do_not_save_to_config = True
     _connect(preset, [controls[name] for name in NAMES])
-    keys = {name: PasteKey(name, _shown(BY_NAME[name])) for name in controls}
-    keys[request.PRESET] = PasteKey(request.PRESET, _preset_pasted)
     pasted = {**controls, request.PRESET: preset}
-    script.infotext_fields = [(pasted[name], keys[name]) for name in pasted]
+    script.infotext_fields = [(control, PasteKey(name)) for name, control in pasted.items()]
     # the host's "Send to img2img" copies the controls with these names
-    script.paste_field_names = list(keys.values())
+    script.paste_field_names = [key for _, key in script.infotext_fields]
     return [controls[field.name] for field in FIELDS]
 
 
@@ -99,10 +96,6 @@ def _fill(preset: str) -> list[Any]:
 def _preset_shown(*shown: Any) -> str:
     values = {name: from_page(BY_NAME[name], value) for name, value in zip(NAMES, shown)}
     return request.preset_of(values)
-
-
-def _preset_pasted(values: dict[str, Any]) -> str | None:
-    return request.preset_of(values) if values["enabled"] else None
 
 
 def _measure() -> Any:
@@ -148,26 +141,19 @@ def _control(field: Field, elem_id: str) -> Any:
     return gr.Number(value=field.default, **about)
 
 
-def _shown(field: Field) -> Callable[[dict[str, Any]], Any]:
-    def shown(values: dict[str, Any]) -> Any:
-        return on_page(field, values[field.name]) if field.name in values else None
-
-    return shown
-
-
 class PasteKey(str):
     """The key of a paste field: called with a parsed infotext, it returns the control's value.
 
     It is a text as well, by which the host matches the controls of two tabs for Send to.
     """
 
-    __slots__ = ("_shown",)
-    _shown: Callable[[dict[str, Any]], Any]
+    __slots__ = ("_name",)
+    _name: str
 
-    def __new__(cls, name: str, shown: Callable[[dict[str, Any]], Any]) -> PasteKey:
-        """`shown` gets the values of all fields and returns the control's value."""
+    def __new__(cls, name: str) -> PasteKey:
+        """The key of the setting of that name, or of the preset's control."""
         key = super().__new__(cls, f"ToDo {name}")
-        key._shown = shown
+        key._name = name
         return key
 
     def __call__(self, params: dict[str, Any]) -> Any:
@@ -180,11 +166,15 @@ class PasteKey(str):
                 the page would end the whole paste.
         """
         try:
-            return self._shown(from_infotext(params))
+            values = from_infotext(params)
         except SettingsError as error:
-            if self != "ToDo enabled":
-                return None
-            gr.Warning(f"{error}. ToDo was left as it is.")
-            if host.pastes_one_by_one():
-                raise host.SettingsRefused(error) from None
+            if self._name == "enabled":
+                gr.Warning(f"{error}. ToDo was left as it is.")
+                if host.pastes_one_by_one():
+                    raise host.SettingsRefused(error) from None
             return None
+        if self._name == request.PRESET:
+            return request.preset_of(values) if values["enabled"] else None
+        if self._name not in values:
+            return None
+        return on_page(BY_NAME[self._name], values[self._name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 import os
@@ -29,7 +30,8 @@ def add_axes(scripts_data: list[Any]) -> None:
     for data in scripts_data:
         if os.path.basename(data.path) == "xyz_grid.py" and hasattr(data.module, "axis_options"):
             axes = data.module.axis_options
-            ours = [_preset_axis(data.module), *(_axis(data.module, field) for field in FIELDS)]
+            preset = _option(data.module, PRESET, str, preset_values, choices=preset_names)
+            ours = [preset, *(_axis(data.module, field) for field in FIELDS)]
             labels = {axis.label for axis in ours}
             # the older ToDo extension has axes with the same prefix
             axes[:] = [axis for axis in axes if axis.label not in labels] + ours
@@ -41,34 +43,40 @@ def _axis(xyz_grid: Any, field: Field) -> Any:
     # SD.Next's plot and those before 1.7 do not prepare values
     if not choices and "prepare" in inspect.signature(xyz_grid.AxisOption).parameters:
         more["prepare"] = _prepare(xyz_grid, field)
+    kind = _boolean if field.kind is bool else field.kind
+    shown = functools.partial(on_page, field)
+    return _option(xyz_grid, field.name, kind, field.check, shown, **more)
+
+
+def _option(
+    xyz_grid: Any,
+    name: str,
+    kind: Callable[[str], Any],
+    check: Callable[[Any], Any],
+    shown: Callable[[Any], Any] = str,
+    **more: Any,
+) -> Any:
+    def apply(p: Any, value: Any, values: Any) -> None:
+        # a new dict, since cells are shallow copies of one p
+        setattr(p, OVERRIDES, {**getattr(p, OVERRIDES, {}), name: value})
 
     def format_value(p: Any, axis: Any, value: Any) -> str:
         _check_cells(p)
-        return f"{axis.label}: {on_page(field, value)}"
+        return f"{axis.label}: {shown(value)}"
 
-    return xyz_grid.AxisOption(
-        PREFIX + _LABELS.get(field.name, field.name),
-        _boolean if field.kind is bool else field.kind,
-        _apply(field.name),
-        format_value,
-        confirm=_confirm(field.name, field.check),
-        **more,
-    )
+    def confirm(p: Any, values: list[Any]) -> None:
+        """Check the values one by one, and note them for `_check_cells`."""
+        if not [value for value in values if value != ""]:
+            _refuse(p, SettingsError(f"the axis {PREFIX}{name}", "", "given at least one value"))
+        for value in values:
+            try:
+                check(value)
+            except SettingsError as error:
+                _refuse(p, error, {name: value})
+        setattr(p, AXES, {**getattr(p, AXES, {}), name: values})
 
-
-def _preset_axis(xyz_grid: Any) -> Any:
-    def format_value(p: Any, axis: Any, value: Any) -> str:
-        _check_cells(p)
-        return f"{axis.label}: {value}"
-
-    return xyz_grid.AxisOption(
-        PREFIX + PRESET,
-        str,
-        _apply(PRESET),
-        format_value,
-        confirm=_confirm(PRESET, preset_values),
-        choices=preset_names,
-    )
+    label = PREFIX + _LABELS.get(name, name)
+    return xyz_grid.AxisOption(label, kind, apply, format_value, confirm=confirm, **more)
 
 
 def _boolean(text: str) -> bool | str:
@@ -81,53 +89,23 @@ def _prepare(xyz_grid: Any, field: Field) -> Any:
 
     Otherwise the plot would only say that a conversion failed, and the API answer with status 500.
     """
-    whole = field.kind is int
-    ranges = [
-        getattr(xyz_grid, name)
-        for name in (
-            ("re_range", "re_range_count") if whole else ("re_range_float", "re_range_count_float")
-        )
-    ]
+    names = ("re_range", "re_range_count")
+    if field.kind is not int:
+        names = ("re_range_float", "re_range_count_float")
+    ranges = [getattr(xyz_grid, name) for name in names]
 
     def prepare(text: str) -> list[str]:
         values = [typed(field, part) for part in xyz_grid.csv_string_to_list_strip(text)]
         for value in values:
             if isinstance(value, str) and value and not any(r.fullmatch(value) for r in ranges):
                 raise SettingsRefused(SettingsError(field.name, value, field.allowed))
-        return [_written(value) for value in values]
+        # int("8.0"), the plot's own conversion, would fail
+        return [
+            str(int(value)) if isinstance(value, float) and value == int(value) else str(value)
+            for value in values
+        ]
 
     return prepare
-
-
-def _written(value: Any) -> str:
-    """A number as the plot's own conversion reads it: int("8.0") would fail."""
-    if isinstance(value, float) and value == int(value):
-        return str(int(value))
-    return str(value)
-
-
-def _apply(name: str) -> Any:
-    def apply(p: Any, value: Any, values: Any) -> None:
-        # a new dict, since cells are shallow copies of one p
-        setattr(p, OVERRIDES, {**getattr(p, OVERRIDES, {}), name: value})
-
-    return apply
-
-
-def _confirm(name: str, check: Callable[[Any], Any]) -> Callable[[Any, list[Any]], None]:
-    """Checks an axis' values one by one, and notes them for `_check_cells`."""
-
-    def confirm(p: Any, values: list[Any]) -> None:
-        if not [value for value in values if value != ""]:
-            _refuse(p, SettingsError(f"the axis {PREFIX}{name}", "", "given at least one value"))
-        for value in values:
-            try:
-                check(value)
-            except SettingsError as error:
-                _refuse(p, error, {name: value})
-        setattr(p, AXES, {**getattr(p, AXES, {}), name: values})
-
-    return confirm
 
 
 def _check_cells(p: Any) -> None:

@@ -110,13 +110,7 @@ def nearest_preset(values: Mapping[str, Any]) -> str:
 
 def preset_of(values: Mapping[str, Any]) -> str:
     """The preset that these settings equal, or `custom`. Settings left out have their defaults."""
-    wanted = {
-        field.name: values.get(field.name, field.default)
-        for field in FIELDS
-        if field.name != "enabled"
-    }
-    for name in (DEFAULT, *PRESETS):
-        made = {field: PRESETS[name].get(field, BY_NAME[field].default) for field in wanted}
-        if made == wanted:
-            return name
-    return CUSTOM
+    defaults = {field.name: field.default for field in FIELDS[1:]}
+    wanted = defaults | {name: values[name] for name in defaults.keys() & values.keys()}
+    equal = (name for name in (DEFAULT, *PRESETS) if defaults | PRESETS[name] == wanted)
+    return next(equal, CUSTOM)
