@@ -11,7 +11,6 @@ import pytest
 pytest.importorskip("fastapi")
 pytest.importorskip("gradio", exc_type=ImportError)
 BAD = {"ToDo factor": "99"}
-NAMES = ("enabled", "factor")
 
 
 @pytest.fixture
@@ -25,11 +24,6 @@ def paste(host: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return page
 
 
-def keys(paste: Any) -> list[Any]:
-    """Of the box and of one other control."""
-    return [paste.PasteKey(name) for name in NAMES]
-
-
 @pytest.fixture(params=[False, True], ids=["before 1.9", "since 1.9"])
 def one_by_one(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Whether the host's page goes on after an exception of one field's key."""
@@ -39,7 +33,7 @@ def one_by_one(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_bad_text_leaves_the_controls_and_is_told_once(paste: Any, one_by_one: bool) -> None:
-    box, other = keys(paste)
+    box, other = paste.PasteKey("enabled"), paste.PasteKey("factor")
     if one_by_one:
         with pytest.raises(paste.host.SettingsRefused) as refused:
             box(BAD)
@@ -53,5 +47,8 @@ def test_a_bad_text_leaves_the_controls_and_is_told_once(paste: Any, one_by_one:
 
 
 def test_a_good_text_fills_the_controls(paste: Any) -> None:
-    assert [key({"ToDo factor": "3"}) for key in keys(paste)] == [True, "3"]
+    names = ("enabled", "factor", "preset", "unheard of")
+    made_with, made_without = {"ToDo factor": "3"}, {"Steps": "20"}
+    assert [paste.PasteKey(name)(made_with) for name in names] == [True, "3", "custom", None]
+    assert [paste.PasteKey(name)(made_without) for name in names] == [False, None, None, None]
     assert paste.told == []

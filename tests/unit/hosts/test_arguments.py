@@ -56,15 +56,18 @@ def test_the_values_as_they_are(make: Any) -> None:
     assert read_settings(make(), tuple(values)) == read_settings(make(), values)
 
 
-def test_one_object() -> None:
-    assert read_settings(api(), filled({"enabled": True, "factor": 2})) == Settings(factor=2)
-    assert read_settings(api(), filled({"factor": 2})) == Settings(factor=2)
-    assert read_settings(api(), filled({"enabled": False})) == Settings(enabled=False)
-
-
-def test_some_values() -> None:
-    assert read_settings(api(), filled(True, 2)) == Settings(factor=2)
-    assert read_settings(api(), filled(True)) == Settings()
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([{"enabled": True, "factor": 2}], Settings(factor=2)),
+        ([{"factor": 2}], Settings(factor=2)),
+        ([{"enabled": False}], Settings(enabled=False)),
+        ([True, 2], Settings(factor=2)),
+        ([True], Settings()),
+    ],
+)
+def test_one_object_or_some_values(given: list[Any], expected: Settings) -> None:
+    assert read_settings(api(), filled(*given)) == expected
 
 
 @pytest.mark.parametrize("bad", [0.5, "0.5", "two", None, True, [2]])
@@ -117,6 +120,13 @@ def test_an_axis_for_the_box_itself() -> None:
     assert read_settings(both, TICKED) == Settings(enabled=False, factor=2)
 
 
+def test_axes_over_values_that_only_together_are_allowed() -> None:
+    """Start and end each from an axis, beside a window of the tab's that they would not fit."""
+    p = page(**{OVERRIDES: {"start": 0.6, "end": 0.9}})
+    values = [True, *(DEFAULT_VALUES | {"end": 0.5}).values()]
+    assert read_settings(p, values) == Settings(start=0.6, end=0.9)
+
+
 @pytest.mark.parametrize(
     ("overrides", "field"),
     [
@@ -139,10 +149,3 @@ def test_nothing_is_written_to_what_was_given() -> None:
     assert values == TICKED
     assert vars(p) == {"is_api": True, OVERRIDES: {"factor": 2.0}}
     assert overrides == {"factor": 2.0}
-
-
-def test_axes_over_values_that_only_together_are_allowed() -> None:
-    """Start and end each from an axis, beside a window of the tab's that they would not fit."""
-    p = page(**{OVERRIDES: {"start": 0.6, "end": 0.9}})
-    values = [True, *(DEFAULT_VALUES | {"end": 0.5}).values()]
-    assert read_settings(p, values) == Settings(start=0.6, end=0.9)

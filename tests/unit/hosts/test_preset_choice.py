@@ -55,12 +55,7 @@ def test_an_unknown_one_is_refused_by_name(bad: Any) -> None:
 
 
 @pytest.mark.parametrize("name", list(PRESETS))
-def test_there_and_back_through_an_images_text(name: str) -> None:
+def test_an_images_text_names_it(name: str) -> None:
     text = to_infotext(made(name))
     assert made(text["ToDo preset"]) == made(name)
-    assert Settings(**from_infotext(text)) == made(name)
     assert Settings(**from_infotext({"ToDo preset": name})) == made(name)
-
-
-def test_a_text_of_an_older_version_had_the_papers_rule() -> None:
-    assert Settings(**from_infotext({"ToDo factor": "2"})) == made("paper", factor=2)
