@@ -226,3 +226,5 @@ def explain_object_as_args(app: FastAPI) -> None:
         return JSONResponse(status_code=422, content={"detail": text, "errors": text})
 
     app.add_exception_handler(KeyError, answer)
+    # a request may have come before, and with it a stack without this; the next one builds it anew
+    app.middleware_stack = None
