@@ -24,9 +24,9 @@ def phase_order(factor: float) -> tuple[Phase, ...]:
 
     ceil(factor)² of them: along the diagonal, and then along the next one. Rows and columns are
     visited evenly, whatever part of a round a sampling has steps for. It erred least of the orders
-    tried for 2 and 3, and was among the two best for 4 (docs/lattice.md). Where a stride is coprime
-    to the cell's side and near the golden section (5, 7, 8), the diagonal is walked by it, so that
-    neighbouring steps lie further apart; no figure chose that.
+    tried for 2 and 3, and was among the two best for 4 (docs/measurements/lattice.md). Where a
+    stride is coprime to the cell's side and near the golden section (5, 7, 8), the diagonal is
+    walked by it, so that neighbouring steps lie further apart; no figure chose that.
 
     Args:
         factor: per axis, 1 or more.

@@ -45,6 +45,12 @@ def ratios(store: Store, part: str) -> Found:
     return found
 
 
+def all_tables(rows: Found) -> dict[str, str]:
+    """Markdown tables by name, for docs/measurements."""
+    found = {"matrix_summary": summary(rows), "matrix_above": above(rows)}
+    return found | {"matrix_cells": whole(rows)}
+
+
 def whole(rows: Found) -> str:
     """The table of all cells: errors over the paper's, with intervals where there are seeds."""
     columns = _columns(rows)

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.output.pages` renews the tables and the plot in docs/measurements.
+"""`python -m benchmarks.output.pages` renews the tables and the plots in docs/measurements.
 
 Each page takes its numbers from the JSON file of its name. A table stands between
-`<!-- table: NAME -->` and `<!-- end -->`; the plot is that of the page that shows it.
+`<!-- table: NAME -->` and `<!-- end -->`; a plot is renewed with the page that shows it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from benchmarks.matrix import output as matrix
+from benchmarks.matrix.measure import PART
 from benchmarks.output import plots, tables
 from benchmarks.running.store import Store
 
@@ -18,9 +20,10 @@ MARKED = re.compile(r"<!-- table: (\w+) -->.*?<!-- end -->", re.DOTALL)
 
 
 def renew(page: Path, images: Path) -> None:
-    """Renew the tables between their marks, and the plot."""
+    """Renew the tables between their marks, and the plots."""
     store, text = Store(page.with_suffix(".json")), page.read_text()
-    found = tables.all_tables(store)
+    rows = matrix.ratios(store, PART)
+    found = tables.all_tables(store) | matrix.all_tables(rows)
 
     def put(match: re.Match[str]) -> str:
         table = found[match[1]] or "(not measured)"
@@ -29,6 +32,7 @@ def renew(page: Path, images: Path) -> None:
     page.write_text(MARKED.sub(put, text))
     if PLOT in text:
         plots.draw(store, images / PLOT)
+    matrix.draw(rows, images, "matrix")
 
 
 def main() -> None:

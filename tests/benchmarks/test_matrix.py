@@ -13,8 +13,9 @@ from benchmarks.matrix import measure as measuring
 from benchmarks.matrix.__main__ import parse, wanted
 from benchmarks.matrix.cell import Cell
 from benchmarks.matrix.measure import PART, measure
-from benchmarks.matrix.output import above, draw, ratios, summary, whole
+from benchmarks.matrix.output import above, ratios, summary, whole
 from benchmarks.matrix.picture import settings_of
+from benchmarks.output import pages
 from benchmarks.running.bench import Bench
 from benchmarks.running.store import Store
 from lib_todo.samplers import SamplerRule
@@ -86,8 +87,12 @@ def test_the_table_the_list_and_the_map(bench: Bench, tmp_path: Path) -> None:
     assert "balanced, 8 steps, 0.6 | 2.25 (2.25 to 2.25) | 2 |" in above(found)
     assert "close" not in above(found)
     assert "| Stand-in | balanced, 8 steps, 0.6 | 1 | 2.25 | 2.25 | 1 |" in summary(found)
-    (drawn,) = draw(found, tmp_path, PART)
-    assert drawn.read_bytes().startswith(b"\x89PNG")
+    page = bench.store.path.with_suffix(".md")
+    page.write_text("<!-- table: matrix_above -->\n<!-- end -->")
+    bench.store.save()
+    pages.renew(page, tmp_path)
+    assert above(found) in page.read_text()
+    assert (tmp_path / "matrix-stand-in.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_not_a_number_is_no_error(bench: Bench, tmp_path: Path) -> None:
