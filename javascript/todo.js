@@ -53,6 +53,18 @@
         return size.includes(null) ? null : size;
     }
 
+    // How many steps will be run; 0 if the page does not tell. Without the option to run exactly as
+    // many as the slider says, img2img runs the last ones of them, by its strength.
+    function readSteps(tab) {
+        const steps = Math.round(number(`${tab}_steps`) ?? 0);
+        if (!steps || tab === "txt2img") return steps;
+        const strength = number("img2img_denoising_strength");
+        // SD.Next counts otherwise
+        if (strength === null || field(`${tab}_enable_hr`, "input")) return 0;
+        if (root.opts && root.opts.img2img_fix_steps) return steps;
+        return Math.floor(Math.min(strength, 0.999) * steps) + 1;
+    }
+
     // SD.Next's second pass: "Latent" upscalers and "Force HiRes" run it; without a mode and an
     // upscaler it keeps the size.
     function readRefinePass(tab) {
@@ -79,6 +91,7 @@
             y: number("txt2img_hr_resize_y") ?? 0,
             checkpoint: shown("hr_checkpoint") ?? "",
             sampler: shown("hr_sampler") ?? "",
+            steps: Math.round(number("txt2img_hires_steps") || readSteps(tab)),
         };
     }
 
@@ -99,8 +112,9 @@
         const [width, height] = size;
         const [hires, refiner] = [readHires(tab), readRefiner(tab)];
         const sampler = shown(`${tab}_sampling`) ?? "";
+        const steps = readSteps(tab);
         const images = Math.round(number(`${tab}_batch_size`) ?? 1);
-        return JSON.stringify({width, height, hires, refiner, sampler, images, values});
+        return JSON.stringify({width, height, hires, refiner, sampler, steps, images, values});
     }
 
     async function ask(route, state) {

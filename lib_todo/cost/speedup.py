@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ..plan import LEAD_IN, Grid, latent_grid, settings_for_sampler, with_papers_factors
+from ..plan import Grid, in_window, latent_grid, with_papers_factors
+from ..position import Moment
+from ..rule import Rule
+from ..samplers import rule_for
 from ..settings import Settings
 from .architectures import UNetShape, shape_of_unet
 from .machine import Machine
@@ -16,6 +20,8 @@ from .unet import pooled_levels, work
 # the least and the greatest to expect; the same number on a machine that was measured
 Range = tuple[float, float]
 ONE: Range = (1.0, 1.0)
+# steps that a pass is counted by where their number is not known; more make no difference
+MANY = 100
 
 
 class Stage(NamedTuple):
@@ -46,35 +52,67 @@ def seconds(
     )
 
 
+def moments(
+    settings: Settings, sampler: str | None = None, window: Range = (0.0, 1.0), steps: int = 0
+) -> tuple[list[Moment], int]:
+    """The steps of a window in which pooling is on, and how many the window has; see `stages`."""
+    sigmas = mildest_schedule(sampler, steps)
+    # so many that the stages' shares are those of time
+    count = steps if 0 < steps < MANY else MANY
+    inside = [step for step in range(count) if window[0] <= step / count < window[1]]
+    found = [
+        Moment(step=step, fraction=step / count, sampler=sampler, reported=True, sigmas=sigmas)
+        for step in inside
+        if in_window(step / count, settings.start, settings.end)
+    ]
+    return found, len(inside)
+
+
+@functools.lru_cache(maxsize=64)
+def mildest_schedule(sampler: str | None, steps: int) -> tuple[float, ...]:
+    """Noise levels of so many steps for which the rule has the least reason to be careful.
+
+    A host's page tells the number of steps, but not the levels. These fall evenly and end at 0, so
+    that no step leaps and only the last one closes; a real schedule may close one or two earlier.
+    Empty where the number is not known or makes no difference, and where the sampler may take the
+    paper's factors whatever the number is.
+    """
+    if not 0 < steps < MANY or rule_for(sampler, reported=True).careful:
+        return ()
+    return (*(2.0**-step for step in range(steps)), 0.0)
+
+
 def stages(
     shape: UNetShape,
     latent: Grid,
     settings: Settings,
     sampler: str | None = None,
     window: Range = (0.0, 1.0),
+    steps: int = 0,
 ) -> list[Stage]:
-    """The stages of a pass that pool anything: the lead-in, and the steps after it.
+    """The stages of a pass that pool anything: first the steps with the paper's factors.
 
-    One stage where both pool the same; none where nothing is pooled.
+    One stage where both pool the same; none where nothing is pooled. The steps are counted by the
+    rule that a generation goes by.
 
     Args:
         shape, latent: as for `seconds`.
         settings: what was asked for.
         sampler: its name, where it is known; some take the paper's factors.
         window: which steps of the pass this U-Net samples; a refiner takes over some.
+        steps: of the pass; 0 where it is not known.
     """
-    settings = settings_for_sampler(settings, sampler)
     found: dict[tuple[float, ...], Stage] = {}
-    for stage, low, high in (
-        (with_papers_factors(settings), 0.0, LEAD_IN),
-        (settings, LEAD_IN, 1.0),
+    pooled, count = moments(settings, sampler, window, steps)
+    careful = sum(Rule(settings, moment).careful is not None for moment in pooled)
+    for stage, number in (
+        (with_papers_factors(settings), careful),
+        (settings, len(pooled) - careful),
     ):
-        begin = max(low, settings.start, window[0])
-        steps = max(0.0, min(high, settings.end, window[1]) - begin)
         factors = pooled_levels(shape, latent, stage)
-        if steps > 0 and max(factors) > 1:
+        if number and max(factors) > 1:
             so_far = found[factors].share if factors in found else 0.0
-            found[factors] = Stage(stage, so_far + steps / (window[1] - window[0]))
+            found[factors] = Stage(stage, so_far + number / count)
     return list(found.values())
 
 

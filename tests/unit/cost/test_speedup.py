@@ -18,6 +18,7 @@ from lib_todo.cost.speedup import (
     ONE,
     Stage,
     in_words,
+    mildest_schedule,
     of_pass,
     of_step,
     seconds,
@@ -25,6 +26,8 @@ from lib_todo.cost.speedup import (
     waits_for_python,
 )
 from lib_todo.plan import LEAD_IN, latent_grid, with_papers_factors
+from lib_todo.position import Position
+from lib_todo.rule import Rule
 from lib_todo.settings import PRESETS, Settings
 
 SD15, SDXL = SHAPES["SD 1.x"], SHAPES["SDXL"]
@@ -152,6 +155,50 @@ def test_the_share_of_a_stage_is_of_the_window_and_of_the_refiners_steps() -> No
     assert [s.share for s in stages(SD15, latent_grid(640, 640), Settings(), "Euler")] == [
         1 - LEAD_IN
     ]
+
+
+@pytest.mark.parametrize(
+    ("sampler", "steps", "careful"),
+    [
+        # the first quarter rounded up, and the step that ends the schedule
+        ("Euler", 20, 6),
+        ("Euler", 8, 3),
+        ("Euler", 5, 3),
+        # one more step for a method that is computed from two
+        ("DPM++ 2M", 20, 7),
+        # too few steps to average over, more of them with noise
+        ("Euler", 3, 3),
+        ("DPM++ 2M", 6, 6),
+        ("Euler a", 12, 12),
+        ("Euler a", 13, 5),
+        ("LMS", 20, 20),
+        (None, 20, 20),
+        ("Euler", 10**9, 25),
+    ],
+)
+def test_steps_are_counted_by_the_rule_of_a_generation(
+    sampler: str | None, steps: int, careful: int
+) -> None:
+    found = stages(SD15, (128, 128), Settings(), sampler, steps=steps)
+    count = min(steps, 100)
+    assert [stage.share for stage in found] == [
+        number / count for number in (careful, count - careful) if number
+    ]
+    # the same steps as a host reports them
+    position, pooled = Position(), set()
+    position.sampler, position.sigmas = sampler, mildest_schedule(sampler, steps)
+    for step in range(count):
+        position.advance(step, count)
+        if Rule(Settings(), position.moment).careful is None:
+            pooled.add(step)
+    assert len(pooled) == count - careful
+
+
+def test_the_steps_of_a_window_are_whole() -> None:
+    late = Settings.from_preset("paper", start=0.9)
+    assert [s.share for s in stages(SD15, (128, 128), late, "Euler", steps=20)] == [2 / 20]
+    assert stages(SD15, (128, 128), late, "Euler", steps=8) == []
+    assert stages(SD15, (128, 128), late, "Euler", (0.5, 0.6), steps=3) == []
 
 
 @given(

@@ -31,10 +31,12 @@ def hint(
     height: int,
     hires: Hires | None = None,
     shape: UNetShape | None = SD15,
+    steps: int = 0,
     **values: Any,
 ) -> list[str]:
-    shapes = {"first": shape, "hires": shape}
-    return lines(parts.of(shapes, width, height, hires, samplers=EULER), values, CPU)
+    shapes, counts = {"first": shape, "hires": shape}, {"first": steps}
+    found = parts.of(shapes, width, height, hires, samplers=EULER, steps=counts)
+    return lines(found, values, CPU)
 
 
 def with_refiner(
@@ -165,6 +167,36 @@ def test_a_sampler_that_takes_the_papers_factors_is_promised_no_more(sampler: st
     assert told({"first": "Euler", "hires": sampler}) == [told(EULER)[0], paper[1]]
     by_hand = {"factor": "4", "deep_factor": "2"}
     assert "32×32 tokens (by 4)" in told({"first": sampler}, **by_hand)[0]
+
+
+def test_with_few_steps_no_more_is_promised_than_they_give() -> None:
+    """Each pass by its own number; too few are the paper's, also in what would help."""
+    shapes = {"first": SD15, "hires": SD15}
+
+    def told(size: int, *steps: int, **values: Any) -> list[str]:
+        found = parts.of(
+            shapes,
+            size,
+            size,
+            Hires(len(steps) > 1, 1),
+            samplers=EULER,
+            steps=dict(zip(("first", "hires"), steps)),
+        )
+        return lines(found, values, CPU)
+
+    def gain(line: str) -> float:
+        return float(line.split(" times as fast")[0].split(" ")[-1])
+
+    many, few = told(1024, 40, 5)[:2]
+    assert gain(many) > gain(few)
+    (paper, *_) = hint(1024, 1024, scale=1, deep_scale="0")
+    assert told(1024, 3)[0] == paper
+    assert told(1024, 3)[-1].endswith("times as fast")
+    assert told(640, 20)[0] != told(640, 0)[0]
+    (nothing,) = told(640, 3)
+    assert nothing.endswith("These settings take effect from about 832×832 up")
+    (nothing,) = told(1024, 8, start=0.9)
+    assert nothing == "Nothing to gain: no step lies between Start and End"
 
 
 def test_a_checkpoint_that_is_not_known_is_no_promise() -> None:
@@ -304,13 +336,17 @@ def test_the_route_answers_checks_and_is_silent_without_a_model(
     monkeypatch.setattr(checkpoint, "loaded", types.SimpleNamespace)
     monkeypatch.setattr(checkpoint, "shape_named", lambda name: SDXL if name == "other" else SD15)
     assert client.post(route.HINT, json=asked).json() == {"lines": hint(1024, 1024, factor=2)}
-    hires = {"enabled": True, "scale": 2, "checkpoint": "other"}
+    few = client.post(route.HINT, json=asked | {"steps": 3, "hires": {"steps": 50}}).json()
+    assert few == {"lines": hint(1024, 1024, steps=3, factor=2)}
+    hires = {"enabled": True, "scale": 2, "checkpoint": "other", "steps": 3}
     _, second, _ = client.post(route.HINT, json=asked | {"hires": hires}).json()["lines"]
-    assert second.split(": ")[1] == hint(2048, 2048, shape=SDXL, factor=2)[0].split(": ")[1]
+    alone = hint(2048, 2048, shape=SDXL, steps=3, factor=2)[0]
+    assert second.split(": ")[1] == alone.split(": ")[1]
     for bad in (
         {"width": 0},
         {"width": "wide"},
         {"height": 10**9},
+        {"steps": -1},
         {"hires": {"scale": -1}},
         {"refiner": {"switch_at": 2}},
     ):

@@ -59,7 +59,8 @@ class Part:
     """What one checkpoint samples: the steps of a pass from share `begin` to share `end`.
 
     `shape` is that of its U-Net, None where there is nothing to pool; it means nothing unless it is
-    `known`. `sampler` is the sampler's name, None where it is not known.
+    `known`. `sampler` is the sampler's name, None where it is not known; `count` the number of the
+    pass's steps, 0 where it is not known.
     """
 
     pass_name: str
@@ -69,6 +70,7 @@ class Part:
     begin: float = 0
     end: float = 1
     sampler: str | None = None
+    count: int = 0
 
     def head(self, among_others: bool) -> str:
         """The part's name in the hint; only its size where it is the only part."""
@@ -79,9 +81,9 @@ class Part:
         return f"{NAMES[self.pass_name]}, {size}{refined}"
 
     @property
-    def steps(self) -> tuple[float, float]:
-        """Which share of the pass's steps it is."""
-        return self.begin, self.end
+    def sampling(self) -> tuple[str | None, tuple[float, float], int]:
+        """Its sampler, its share of the pass's steps, and their number: see speedup.stages."""
+        return self.sampler, (self.begin, self.end), self.count
 
 
 def of(
@@ -91,6 +93,7 @@ def of(
     hires: Hires | None = None,
     refiner: Refiner | None = None,
     samplers: Mapping[str, str] = MappingProxyType({}),
+    steps: Mapping[str, int] = MappingProxyType({}),
 ) -> list[Part]:
     """The parts in their order.
 
@@ -100,7 +103,7 @@ def of(
         width, height: of the first pass in pixels.
         hires: hires fix; off without it.
         refiner: the refiner; off without it.
-        samplers: the samplers' names by pass.
+        samplers, steps: the samplers' names and the numbers of steps by pass.
     """
     hires, refiner = hires or Hires(), refiner or Refiner()
     hires_size = hires.size(width, height)
@@ -112,7 +115,16 @@ def of(
         if refiner.takes_over(name, len(sizes) > 1) and not same:
             uses = [(name, 0.0, refiner.switch_at), ("refiner", refiner.switch_at, 1.0)]
         found += [
-            Part(name, size, shapes.get(use), use in shapes, begin, end, samplers.get(name))
+            Part(
+                name,
+                size,
+                shapes.get(use),
+                use in shapes,
+                begin,
+                end,
+                samplers.get(name),
+                steps.get(name, 0),
+            )
             for use, begin, end in uses
         ]
     return found

@@ -32,6 +32,7 @@ class HiresAsked(BaseModel):
     y: int = Field(0, ge=0, le=LONGEST_SIDE)
     checkpoint: str = ""
     sampler: str = ""
+    steps: int = Field(0, ge=0)
 
 
 class RefinerAsked(BaseModel):
@@ -50,6 +51,8 @@ class HintAsked(BaseModel):
     hires: HiresAsked = Field(default_factory=HiresAsked)
     refiner: RefinerAsked = Field(default_factory=RefinerAsked)
     sampler: str = ""
+    # those that will be run; 0 where the page does not tell
+    steps: int = Field(0, ge=0)
     images: int = Field(1, ge=1, le=1024)
     # any values; the settings' own check says what is wrong with one
     values: dict[str, Any] = Field(default_factory=dict)
@@ -78,12 +81,13 @@ async def answer_hint(asked: HintAsked) -> dict[str, Any]:
         return {"lines": []}
     hires_sampler = asked.hires.sampler.replace(SAME_SAMPLER, "") or asked.sampler
     samplers = {"first": _sampler(asked.sampler), "hires": _sampler(hires_sampler)}
-    found = parts.of(shapes, asked.width, asked.height, hires, refiner, samplers)
+    steps = {"first": asked.steps, "hires": asked.hires.steps}
+    found = parts.of(shapes, asked.width, asked.height, hires, refiner, samplers, steps)
 
     def seen(part: parts.Part, settings: Settings) -> Seen | None:
         path, latent = checkpoint.path_named(named[part.pass_name]), latent_grid(*part.size)
         known = step_times.known_before(path, latent, asked.images, part.sampler)
-        return step_times.times.seen(known, settings) if part.steps == (0, 1) else None
+        return step_times.times.seen(known, settings) if (part.begin, part.end) == (0, 1) else None
 
     candidates = machine.here().candidates()
     return {"lines": text.lines(found, asked.values, candidates, asked.images, seen)}

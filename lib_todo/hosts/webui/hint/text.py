@@ -8,7 +8,17 @@ from typing import Any
 
 from ....cost.architectures import UNetShape
 from ....cost.rates import Rates
-from ....cost.speedup import ONE, Stage, in_words, of_pass, of_step, stages, waits_for_python
+from ....cost.speedup import (
+    ONE,
+    Stage,
+    in_words,
+    mildest_schedule,
+    moments,
+    of_pass,
+    of_step,
+    stages,
+    waits_for_python,
+)
 from ....cost.unet import pooled_levels
 from ....plan import (
     PIXELS_PER_LATENT,
@@ -89,7 +99,7 @@ def _settings(values: Mapping[str, Any]) -> Settings:
 def _stages(part: Part, settings: Settings) -> list[Stage]:
     if part.shape is None or not pass_wanted(part.pass_name, settings.passes):
         return []
-    return stages(part.shape, latent_grid(*part.size), settings, part.sampler, part.steps)
+    return stages(part.shape, latent_grid(*part.size), settings, *part.sampling)
 
 
 def _gain(
@@ -148,7 +158,8 @@ def _presets(part: Part, machines: Sequence[Rates], images: int) -> str:
     told = " · ".join(f"{name} {in_words(gain)}" for name, gain in zip(names, gains))
     told += " times as fast"
     # where the phase rests, all of them change it as the paper does
-    if rule_for(part.sampler, reported=True).careful:
+    sigmas = mildest_schedule(part.sampler, part.count)
+    if rule_for(part.sampler, reported=True, sigmas=sigmas).careful:
         return told
     ratio = _ratio(part.shape, part.size, TRAINED)
     change = CHANGES[min(CHANGES, key=lambda times: abs(times - ratio))]
@@ -169,11 +180,12 @@ def _why_nothing(parts: list[Part], settings: Settings) -> str:
         why = "Passes is hires, but hires fix is off" if only_hires else "set Passes to both"
         return f"Nothing to gain: {why}"
     part = [part for part in wanted if part.shape][-1]
-    if max(settings.start, part.steps[0]) >= min(settings.end, part.steps[1]):
+    if not moments(settings, *part.sampling)[0]:
         return "Nothing to gain: no step lies between Start and End"
     width, height = part.size
     told = f"{width}×{height}: nothing changes, and nothing is lost"
-    size = _takes_effect_from(part, settings_for_sampler(settings, part.sampler))
+    sigmas = mildest_schedule(part.sampler, part.count)
+    size = _takes_effect_from(part, settings_for_sampler(settings, part.sampler, sigmas))
     if size is None:
         return f"{told}. Automatic factors, or larger ones, would pool"
     return f"{told}. These settings take effect from about {size[0]}×{size[1]} up"
