@@ -45,7 +45,10 @@ def test_the_hint_follows_every_setting(paper: Tab) -> None:
     paper.set(deep_factor="8")
     paper.hint_with("64×64 → 8×8 tokens (by 8)")
     whole = paper.hint()
+    # none of the two steps that the tests set begins there
     paper.set(start=0.9)
+    paper.hint_with("no step lies between Start and End", lines=1)
+    paper.set(steps=20)
     paper.page.wait_for_function(
         "([id, n]) => document.querySelector(`#${id} .todo-hint`).innerText.trim().length > n",
         arg=[paper.id("hint"), len(whole)],
