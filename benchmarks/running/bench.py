@@ -42,7 +42,7 @@ class Bench:
         """Whether the time limit is reached."""
         return time.monotonic() > self.deadline
 
-    def interleave(self, key: tuple[str, ...], methods: Methods, repeats: int = 1) -> None:
+    def interleave(self, key: tuple[str, ...], methods: Methods) -> None:
         """Time each method's call in rounds: each method once, in an order drawn anew.
 
         Each is called once before, to warm up. A group that lacks a time is measured anew as a
@@ -50,7 +50,6 @@ class Bench:
 
         Args:
             key: the point's name without the method's.
-            repeats: calls in one measurement, for short ones; the seconds are of one call.
         """
         times = {name: self.store.seconds(*key, name) for name in methods}
         if all(len(seconds) >= self.rounds for seconds in times.values()) or self.out_of_time:
@@ -64,8 +63,7 @@ class Bench:
                 if not number:
                     timed(call, self.device)
                     return
-                several = timed(lambda: [call() for _ in range(repeats)], self.device, self.clock)
-                times[name][str(number)] = several / repeats
+                times[name][str(number)] = timed(call, self.device, self.clock)
 
             return self.attempt((*key, name), methods[name], measure)
 

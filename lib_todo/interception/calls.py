@@ -195,13 +195,15 @@ def _transformer(original: Callable, family: Family) -> Callable:
             return graphs.call_transformer(original, self, x, args, kwargs)
         if __call__ not in in_use:
             return original(self, *args, **kwargs)
-        call = here.call
+        call, own = here.call, None
         if call is None:
             run = active.entered_run()
             if run is None or not run.enabled:
                 return original(self, *args, **kwargs)
             call = run.loose_call(self)
-        outer, pooling, own = here.cut, here.pooling, graphs.enter_own()
+            # a model's call has done so
+            own = graphs.enter_own()
+        outer, pooling = here.cut, here.pooling
         cut, ended = None, False
         try:
             cut = here.cut = call.cut(self, x, family)

@@ -184,6 +184,11 @@ def attention_downscales(unet: Any) -> list[int]:
     return [level.downscale for level in shape.levels] if shape else []
 
 
+def _grids(downscales: list[int], size: Size) -> list[Grid]:
+    """The levels' grids, the largest first, in a pass over an image of `size`."""
+    return [level_grid(latent_grid(*size), scale) for scale in downscales]
+
+
 def planned(p: Any, settings: Settings) -> dict[str, dict[Grid, list[float]]]:
     """The grids that will be pooled in each pass, with their factors in the order of the steps.
 
@@ -193,7 +198,7 @@ def planned(p: Any, settings: Settings) -> dict[str, dict[Grid, list[float]]]:
     found: dict[str, dict[Grid, list[float]]] = {}
     for name, size in host.sizes(p).items():
         found[name] = {}
-        grids = [level_grid(latent_grid(*size), scale) for scale in downscales]
+        grids = _grids(downscales, size)
         allowed = settings_for_sampler(settings, host.sampler_of(p, name))
         stages = with_papers_factors(allowed), allowed
         for grid in grids if pass_wanted(name, settings.passes) else ():
@@ -215,7 +220,7 @@ def left_alone(p: Any, settings: Settings) -> dict[str, list[tuple[Grid, int, Re
     found: dict[str, list[tuple[Grid, int, Reason]]] = {}
     for name, size in host.sizes(p).items():
         found[name] = []
-        grids = [level_grid(latent_grid(*size), level.downscale) for level in shape.levels]
+        grids = _grids([level.downscale for level in shape.levels], size)
         for level, grid in zip(shape.levels, grids):
             _, reason = decide(grid, grids[0], settings)
             if reason is None and not pass_wanted(name, settings.passes):
