@@ -16,7 +16,8 @@ from tab import Tab
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser(shared_host: Host) -> Iterator[Browser]:
+    # after the host: where there is none, an open browser would leave its event loop running
     if chromium() is None:
         pytest.skip("no chromium on the path")
     with launched() as browser:
