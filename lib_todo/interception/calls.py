@@ -225,7 +225,8 @@ def _attention(original: Callable, family: Family) -> Callable:
             args, kwargs = graphs.take(family, self, args, kwargs)
             return original(self, *args, **kwargs)
         cut = here.cut
-        if cut is None or __call__ not in in_use:
+        # first what is quick: half of all calls look at the prompt
+        if cut is None or id(self) not in cut.numbers or __call__ not in in_use:
             return original(self, *args, **kwargs)
         args, kwargs, watch = cut.take(self, args, kwargs)
         if watch is None:

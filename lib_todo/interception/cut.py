@@ -49,61 +49,62 @@ class Cut:
     Args:
         family: of the transformer.
         transformer: the module.
-        layers: its self-attention layers.
+        numbers: the report's numbers of its self-attention layers, by their ids.
         pooling: which of the grid's tokens they take.
-        obeys: by a layer's place, whether it was seen to compute its keys from what it is given;
-            this call adds to it.
+        obeys: by a layer's id, whether it was seen to compute its keys from what it is given; this
+            call adds to it.
+
+    Attributes:
+        seen: the numbers of the layers called, by their keys before and after, and why they were
+            left alone (None: they were pooled). Keys may come from several grids.
     """
 
     def __init__(
         self,
         family: Family,
         transformer: Any,
-        layers: list[Any],
+        numbers: dict[int, int],
         pooling: Pooling,
         obeys: dict[int, bool],
     ) -> None:
         self.family, self.transformer, self.pooling = family, transformer, pooling
-        self._places = {id(layer): place for place, layer in enumerate(layers)}
+        self.numbers = numbers
+        self.seen: dict[tuple[int, int, Reason | None], list[int]] = {}
         self._obeys = obeys
-        # the places of the layers that were pooled, by how many grids their keys came from
-        self.taken: dict[int, list[int]] = {}
-        # those left alone: the place, the keys and why
-        self.left: list[tuple[int, int, Reason]] = []
         # those whose call was no self-attention over the grid
-        self._others: set[int] = set()
+        self._others: list[int] = []
 
     @property
     def not_called(self) -> list[int]:
-        """The places of the layers that were not called as Python."""
-        seen = self._others.union(*self.taken.values(), (place for place, _, _ in self.left))
-        return [place for place in self._places.values() if place not in seen]
+        """The layers that were not called as Python."""
+        return sorted(set(self.numbers.values()).difference(self._others, *self.seen.values()))
 
     def take(
         self, layer: Any, args: tuple, kwargs: dict
     ) -> tuple[tuple, dict, AbstractContextManager | None]:
-        """The arguments to call `layer` with, and what has to be open around the call, or None."""
-        place = self._places.get(id(layer))
-        if place is None:
-            return args, kwargs, None
-        family, pooling = self.family, self.pooling
+        """The arguments to call a layer with, and what has to be open around the call, or None.
+
+        Args:
+            layer: one of those that have `numbers`.
+            args, kwargs: that it is called with.
+        """
+        family, pooling, number = self.family, self.pooling, self.numbers[id(layer)]
         tokens_name, context_name = family.parameters[:2]
         given = dict(zip(family.parameters, args), **kwargs)
         x, context = given[tokens_name], given.get(context_name)
         is_tokens = isinstance(x, torch.Tensor) and x.ndim == 3
         if is_tokens and x.shape[1] != pooling.tokens:
-            self.left.append((place, int(x.shape[1]), self._why_not_this_grid(layer)))
+            self._leave(number, int(x.shape[1]), self._why_not_this_grid(layer))
             return args, kwargs, None
         grids = _grids(x, context, pooling.tokens) if is_tokens else 0
         if not grids:
             # it attends to something else in this call
-            self._others.add(place)
+            self._others.append(number)
             return args, kwargs, None
-        reason = why_not(family, layer, given)
-        if reason is None and self._obeys.get(place) is False:
-            reason = Reason.KEYS_IGNORED
+        obeys = self._obeys.get(id(layer))
+        reason = why_not(family, layer, given) or (Reason.KEYS_IGNORED if obeys is False else None)
         if reason is not None:
-            self.left.append((place, grids * pooling.tokens, reason))
+            self._leave(number, grids * pooling.tokens, reason)
             return args, kwargs, None
         source = x if context is None else context
         pooled = pooling.take(source)
@@ -112,10 +113,17 @@ class Cut:
         if value is not None:
             changed["value"] = pooled if value is source else pooling.take(value)
         new_args, new_kwargs = with_changed(family, args, kwargs, changed)
-        if place in self._obeys or not _can_be_watched(layer):
-            self.taken.setdefault(grids, []).append(place)
+        if obeys or not _can_be_watched(layer):
+            self._pool(number, grids)
             return new_args, new_kwargs, None
-        return new_args, new_kwargs, self._watched(layer, place, grids)
+        return new_args, new_kwargs, self._watched(layer, number, grids)
+
+    def _pool(self, number: int, grids: int) -> None:
+        key = grids * self.pooling.tokens, grids * self.pooling.kept, None
+        self.seen.setdefault(key, []).append(number)
+
+    def _leave(self, number: int, keys: int, reason: Reason) -> None:
+        self.seen.setdefault((keys, keys, reason), []).append(number)
 
     def _why_not_this_grid(self, layer: Any) -> Reason:
         """Why a layer's tokens are not those of its grid: agent attention's blocks are ToMe's."""
@@ -125,7 +133,7 @@ class Cut:
         return Reason.TOKENS_MERGED if "ToMeBlock" in blocks else Reason.OTHER_GRID
 
     @contextlib.contextmanager
-    def _watched(self, layer: Any, place: int, grids: int) -> Iterator[None]:
+    def _watched(self, layer: Any, number: int, grids: int) -> Iterator[None]:
         """Around a layer's first pooled call: count it by how many keys it really computes.
 
         Nothing is left on the layer afterwards.
@@ -142,11 +150,12 @@ class Cut:
             yield
         finally:
             handle.remove()
-            obeys = self._obeys[place] = not keys or keys[-1] == grids * self.pooling.kept
+            obeys = not keys or keys[-1] == grids * self.pooling.kept
+            self._obeys[id(layer)] = obeys
             if obeys:
-                self.taken.setdefault(grids, []).append(place)
+                self._pool(number, grids)
             else:
-                self.left.append((place, grids * self.pooling.tokens, Reason.KEYS_IGNORED))
+                self._leave(number, grids * self.pooling.tokens, Reason.KEYS_IGNORED)
 
 
 def why_not(family: Family, layer: Any, given: dict[str, Any]) -> Reason | None:

@@ -31,7 +31,7 @@ class Lane:
         self._transformers: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
     def obeys(self, transformer: Any) -> dict[int, bool]:
-        """Which of a transformer's layers were seen to take the keys that they are given."""
+        """By id, whether a transformer's layers were seen to take the keys that they are given."""
         return self._obeys.setdefault(transformer, {})
 
     def is_compiled(self, module: Any) -> bool:

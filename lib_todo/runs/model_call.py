@@ -47,27 +47,29 @@ class ModelCall:
         The layers of a transformer that takes all tokens are counted at once.
         """
         self.begin()
-        shape, numbers = x.shape, self.run.report.numbers(transformer, self_attention_of)
+        shape, report = x.shape, self.run.report
+        numbers = report.numbers(transformer, self_attention_of)
         if len(shape) != 4 or not numbers:
             return None
         # under jit.trace a side is a tensor
         grid = int(shape[2]), int(shape[3])
-        self._see(grid)
+        keys = grid[0] * grid[1]
+        if keys > self.largest[0] * self.largest[1]:
+            self.largest = grid
         factor, reason = self.rule.decide(grid, self.largest)
         if self.graph:
             reason = self.graph.enter(transformer, reason)
         if reason is not None:
-            keys = grid[0] * grid[1]
-            self.run.report.count(numbers, grid, keys, keys, reason, self.moment.shown_step)
+            report.count(numbers, grid, keys, keys, reason, self.moment.shown_step)
             return None
         calls.meet_attention()
         phase = self.rule.phase(self.lane.phases, transformer, factor)
-        self.rule.note_phase(self.run.report)
+        self.rule.note_phase(report)
         taken = pooling(grid, factor, self.rule.asked.method, phase, x.device)
         if self.graph:
             here.pooling = taken
-        layers = self_attention_of(transformer)
-        return Cut(family, transformer, layers, taken, self.lane.obeys(transformer))
+        by_id = dict(zip(map(id, self_attention_of(transformer)), numbers))
+        return Cut(family, transformer, by_id, taken, self.lane.obeys(transformer))
 
     def begin(self) -> None:
         """The first transformer is called, so this is a model with such layers."""
@@ -77,27 +79,18 @@ class ModelCall:
             if self.run.has_window:
                 self.run.report.note_window(self.moment)
 
-    def _see(self, grid: Grid) -> None:
-        if grid[0] * grid[1] > self.largest[0] * self.largest[1]:
-            self.largest = grid
-
     def count(self, cut: Cut, ended: bool) -> None:
         """Count what the layers of a transformer did in its call."""
         report, step = self.run.report, self.moment.shown_step
-        grid, pooled = cut.pooling.grid, cut.pooling
-        first = report.numbers(cut.transformer, self_attention_of).start
-        for grids, places in cut.taken.items():
-            numbers = [first + place for place in places]
-            report.count(numbers, grid, grids * pooled.tokens, grids * pooled.kept, None, step)
-        for place, keys, reason in cut.left:
-            report.count([first + place], grid, keys, keys, reason, step)
-        not_called = [first + place for place in cut.not_called] if ended else []
+        for (before, after, reason), numbers in cut.seen.items():
+            report.count(numbers, cut.pooling.grid, before, after, reason, step)
+        not_called = cut.not_called if ended else []
         if not_called and self.graph:
             self.graph.count_blocks(cut.pooling, not_called)
         elif not_called:
             # other code computes the attention in their place
-            keys = pooled.tokens
-            report.count(not_called, grid, keys, keys, Reason.REPLACED, step)
+            keys = cut.pooling.tokens
+            report.count(not_called, cut.pooling.grid, keys, keys, Reason.REPLACED, step)
 
     def end(self) -> None:
         """Count what ran as a graph of the whole model."""
