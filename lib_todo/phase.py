@@ -69,7 +69,7 @@ class PhaseCounter:
             sampling: its number; another one restarts the count.
             step: any number that differs from one step to the next.
             factor: per axis.
-            hold: for how many steps in a row a phase is kept; 0 keeps the first one for good.
+            hold: for how many steps in a row a phase is kept.
             key: tells an owner's counts apart.
         """
         seen = self._seen.get(owner)
@@ -82,4 +82,4 @@ class PhaseCounter:
             count += 1
             seen[key] = sampling, step, count
         order = phase_order(factor)
-        return order[count // hold % len(order)] if hold else order[0]
+        return order[count // hold % len(order)]

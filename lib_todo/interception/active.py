@@ -31,7 +31,6 @@ class _Here(threading.local):
         self.largest = ""
         self.refused = ""
         self.pooling: Pooling | None = None
-        self.export = ""
 
 
 here = _Here()

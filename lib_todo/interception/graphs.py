@@ -20,8 +20,8 @@ from typing import Any
 import torch
 
 from ..plan import Grid, level_grid
-from ..pooling import Pooling, pool_tokens
-from .active import entered_run, here
+from ..pooling import Pooling
+from .active import here
 from .cut import why_not, with_changed
 from .families import FAMILIES, Family, classes
 
@@ -44,12 +44,6 @@ def _never() -> bool:
 is_tracing: Callable[[], bool] = getattr(
     torch.compiler, "is_dynamo_compiling", getattr(torch.compiler, "is_compiling", _never)
 )
-_is_exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", _never)
-
-
-def is_exporting() -> bool:
-    """Whether torch.export is tracing: its tensors have no values."""
-    return bool(_is_exporting())
 
 
 def enter_own() -> bool | None:
@@ -135,59 +129,34 @@ def _see_layer(what: str) -> str:
     return what
 
 
-@_as_constant
-def _plan_export(transformer: int, layers: int, grid: str, largest: str) -> str:
-    """Count a transformer in a program that is being exported: "largest;height width factor"."""
-    run: Any = entered_run()
-    return run.plan_export(transformer, layers, grid, largest) if run and run.enabled else ""
-
-
 def call_transformer(original: Callable, self: Any, x: Any, args: tuple, kwargs: dict) -> Any:
     """Call a spatial transformer over `x` as a part of the graph."""
-    plans, before, export = here.plans, here.pooling, here.export
-    if isinstance(x, torch.Tensor) and x.ndim == 4:
+    plans, before = here.plans, here.pooling
+    if plans is not None and isinstance(x, torch.Tensor) and x.ndim == 4:
         grid = f"{x.shape[2]} {x.shape[3]}"
-        if plans is not None:
-            here.largest = _see_transformer(id(self), grid, here.largest)
-            is_refused = f" {id(self)} " in here.refused
-            here.pooling = None if is_refused else plans.get(f"{here.largest} {grid}")
-        elif is_exporting():
-            blocks = len(self.transformer_blocks)
-            here.export = _plan_export(id(self), blocks, grid, here.largest)
-            here.largest = here.export.partition(";")[0]
+        here.largest = _see_transformer(id(self), grid, here.largest)
+        is_refused = f" {id(self)} " in here.refused
+        here.pooling = None if is_refused else plans.get(f"{here.largest} {grid}")
     try:
         return original(self, *args, **kwargs)
     finally:
-        here.pooling, here.export = before, export
+        here.pooling = before
 
 
 def take(family: Family, layer: Any, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
     """The arguments to call the attention `layer` with, as a part of the graph."""
-    pooling, export = here.pooling, here.export
-    if pooling is None and not export:
+    pooling = here.pooling
+    if pooling is None:
         return args, kwargs
     given = dict(zip(family.parameters, args), **kwargs)
     x, context = given.get(family.parameters[0]), given.get(family.parameters[1])
     if not isinstance(x, torch.Tensor) or x.ndim != 3 or not (context is None or context is x):
         return args, kwargs
-    if why_not(family, layer, given) is not None:
+    if x.shape[1] != pooling.tokens or why_not(family, layer, given) is not None:
         return args, kwargs
-    if pooling is None:
-        pooled = _pool_as_text_says(x, export)
-    elif x.shape[1] == pooling.tokens:
-        pooled = pooling.take(x)
-        _see_layer(pooling.text)
-    else:
-        return args, kwargs
+    pooled = pooling.take(x)
+    _see_layer(pooling.text)
     changed = {family.parameters[1]: pooled}
     if given.get("value") is not None:
         changed["value"] = pooled
     return with_changed(family, args, kwargs, changed)
-
-
-def _pool_as_text_says(x: torch.Tensor, export: str) -> torch.Tensor:
-    how = export.partition(";")[2].split()
-    if not how:
-        return x
-    height, width, factor, method = int(how[0]), int(how[1]), float(how[2]), how[3]
-    return pool_tokens(x, (height, width), factor, method) if x.shape[1] == height * width else x

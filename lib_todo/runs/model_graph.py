@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -12,11 +12,7 @@ from ..interception.cut import self_attention_of
 from ..plan import Grid
 from ..pooling import Pooling, pooling
 from ..reasons import Reason
-from ..rule import Rule
 from .model_call import ModelCall
-
-if TYPE_CHECKING:
-    from .run import Run
 
 
 class ModelGraph:
@@ -104,35 +100,6 @@ class ModelGraph:
                 call.rule.note_phase(report)
                 after = plan.kept
             report.count(numbers, grid, keys, after, reason, call.moment.shown_step)
-
-
-def plan_export(run: Run, transformer: int, layers: int, grid: str, largest: str) -> str:
-    """What torch.export's strict tracing puts into the program; counted as one call.
-
-    Returns:
-        "largest grid;height width factor method", without the second part where nothing is pooled.
-    """
-    if not largest or _size(grid) > _size(largest):
-        largest = grid
-    height, width = map(int, grid.split())
-    above, beside = map(int, largest.split())
-    factor, reason = Rule(run.settings, None).decide((height, width), (above, beside))
-    keys = after = height * width
-    plan = ""
-    if reason is None:
-        calls.meet_attention()
-        method = run.settings.method
-        after = Pooling((height, width), factor, method, (0, 0), torch.device("cpu")).kept
-        plan = f"{height} {width} {factor} {method}"
-    numbers = run.report.numbers(
-        run.exported.setdefault(transformer, Exported()), lambda _: range(layers)
-    )
-    run.report.count(numbers, (height, width), keys, after, reason, None)
-    return f"{largest};{plan}"
-
-
-class Exported:
-    """Stands for a transformer in an exported program."""
 
 
 def _refusal(transformer: Any) -> Reason | None:

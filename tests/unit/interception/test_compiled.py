@@ -122,7 +122,6 @@ def test_a_graph_that_does_not_know_of_todo_is_named_as_the_cause(
 SAVED: dict[str, Callable[[nn.Module, tuple], Callable]] = {
     "jit.trace": lambda model, args: torch.jit.trace(model, args, check_trace=False),
     "export": lambda model, args: torch.export.export(model, args, strict=False).module(),
-    "strict export": lambda model, args: torch.export.export(model, args, strict=True).module(),
 }
 
 
