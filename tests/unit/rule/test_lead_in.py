@@ -61,21 +61,6 @@ def test_an_evaluation_of_the_lead_in(fraction: float | None, told: bool, first:
     assert Rule(Settings(), moment).careful is (Reason.LEAD_IN if first else None)
 
 
-@pytest.mark.parametrize("sampler", ["LMS", "PLMS", "LCM", "DEISMultistepScheduler"])
-def test_a_careful_sampler_has_them_throughout(sampler: str) -> None:
-    moment = Moment(fraction=0.9, reported=True, step=8, sampler=sampler)
-    assert Rule(Settings(), moment).careful is Reason.SAMPLER
-
-
-@pytest.mark.parametrize("deep_scale", [0.125, 0.5, 1.0, 2.0])
-def test_a_scale_for_deeper_layers_leaves_the_lead_in_of_the_largest_as_it_is(
-    deep_scale: float,
-) -> None:
-    """128×128 tokens are twice the trained 64×64: the paper's factor is 2 from the first step."""
-    rule = Rule(Settings(deep_scale=deep_scale), Moment(fraction=0.0, reported=True, step=0))
-    assert rule.decide((128, 128), (128, 128)) == (2, None)
-
-
 def test_what_the_papers_factors_leave_alone_is_their_doing() -> None:
     first = Moment(fraction=0.0, reported=True, step=0, sampler="Euler")
     late = Moment(fraction=0.9, reported=True, step=9, sampler="Euler")

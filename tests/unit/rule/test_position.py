@@ -18,15 +18,11 @@ timesteps = st.lists(st.floats(0.01, 999), min_size=1, max_size=30, unique=True)
 )
 
 
-def test_nobody_has_said_anything() -> None:
+def test_a_moment_as_it_was_told() -> None:
     position = Position()
     assert position.moment is None
     position.pause()
     assert position.moment == Moment(foreign=True)
-
-
-def test_a_moment_as_it_was_told() -> None:
-    position = Position()
     position.sampler = "Euler a"
     position.advance(3, 12, "hires")
     assert position.moment == Moment("hires", 1, 3, 0.25, (1, "hires", 3), "Euler a", reported=True)
@@ -53,14 +49,6 @@ def test_a_new_pass_a_lower_step_and_an_expected_sampling_begin_anew() -> None:
     assert samplings == [1, 1, 2, 3, 4, 4]
 
 
-def test_both_evaluations_of_a_step_are_one_step() -> None:
-    position, steps = Position(), []
-    for evaluation in range(19):
-        position.advance(evaluation, 19, shown_steps=10)
-        steps.append(position.moment.step)
-    assert steps == [evaluation // 2 for evaluation in range(19)]
-
-
 def test_steps_past_the_count_go_on_while_the_fraction_stays() -> None:
     position = Position()
     for step in range(15):
@@ -82,15 +70,6 @@ def test_progress_that_cannot_be(arguments: tuple) -> None:
     assert repr(arguments[-1]) in str(caught.value)
     assert (at.step, at.total, at.pass_name, report.steps) == (3, 7, "hires", (0, 1))
     assert vars(at) == before
-
-
-def test_pause_lasts_until_the_next_progress() -> None:
-    report = Report()
-    assert not report.position.foreign_evaluation
-    report.position.pause()
-    assert report.position.foreign_evaluation
-    report.progress(1, 2)
-    assert not report.position.foreign_evaluation
 
 
 def test_everything_told_but_a_pause_is_an_evaluation_of_its_own() -> None:
@@ -145,17 +124,13 @@ def test_a_higher_timestep_or_an_expected_sampling_begins_anew(
         assert (clock.sampling, clock.step) == (2, step)
 
 
-def test_a_clock_without_timesteps_knows_no_fraction() -> None:
+def test_a_clock_knows_no_fraction_before_the_first_call_or_at_the_timestep_0() -> None:
     clock = TimestepClock()
     assert clock.fraction is None
     clock.see(0.0)
     assert clock.fraction is None
-
-
-def test_an_expected_sampling_has_no_fraction_before_its_first_call() -> None:
-    clock = TimestepClock()
     clock.see(999)
     clock.expect_sampling()
     assert clock.fraction is None
     clock.see(400)
-    assert (clock.sampling, clock.step, clock.fraction) == (2, 0, 0)
+    assert clock.fraction == 0

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import dataclasses
-import json
-import pickle
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -58,24 +53,6 @@ def test_an_unknown_preset_is_refused_by_name(name: Any) -> None:
         Settings.from_mapping({"preset": name})
     assert caught.value.field == "preset"
     assert all(known in str(caught.value) for known in SAID)
-
-
-@pytest.mark.parametrize("method", CELLS)
-@pytest.mark.parametrize(
-    "again",
-    [
-        lambda made: pickle.loads(pickle.dumps(made)),
-        copy.deepcopy,
-        dataclasses.replace,
-        lambda made: Settings(**dataclasses.asdict(made)),
-        lambda made: Settings.from_mapping(json.loads(json.dumps(dataclasses.asdict(made)))),
-    ],
-    ids=["pickled", "copied", "replaced", "spread", "posted back"],
-)
-def test_settings_are_the_same_by_whatever_way_they_come(
-    method: str, again: Callable[[Settings], Settings]
-) -> None:
-    assert again(Settings(method=method)) == Settings(method=method)
 
 
 @pytest.mark.parametrize("method", ["nearest", "nearest-exact", *CELLS])

@@ -120,24 +120,21 @@ def test_the_order_of_a_sampler(name: str, order: int | None) -> None:
     assert order_of(name) == order
 
 
-@pytest.mark.parametrize("sampler", ["dpmpp_2m", "euler", "dpmpp_3m_sde"])
-def test_steps_by_their_rule(sampler: str) -> None:
+@pytest.mark.parametrize(
+    ("sampler", "moving", "own_factors"),
+    [("dpmpp_2m", 5, range(3, 5)), ("euler", 10, range(3, 8)), ("dpmpp_3m_sde", 0, range(0))],
+)
+def test_steps_by_their_rule(sampler: str, moving: int, own_factors: range) -> None:
     """Which phases and settings ten steps get, and what the report says."""
     transformer, phases, report = type("Transformer", (), {})(), PhaseCounter(), Report()
     taken = []
     for step in range(10):
-        moment = Moment(
-            step=step, fraction=step / 10, sampler=sampler, reported=True, sigmas=NORMAL
-        )
-        rule = Rule(Settings(), moment)
+        of_step = {"step": step, "fraction": step / 10, "sampler": sampler, "sigmas": NORMAL}
+        rule = Rule(Settings(), Moment(**of_step, reported=True))
         rule.note_phase(report)
         taken.append((rule.phase(phases, transformer, 2), rule.careful is not None))
-    moving = {"dpmpp_2m": 5, "euler": 10, "dpmpp_3m_sde": 0}[sampler]
-    own_factors = {"dpmpp_2m": range(3, 5), "euler": range(3, 8), "dpmpp_3m_sde": ()}[sampler]
     assert all(phase == FIXED for phase, _ in taken[moving:])
     assert len({phase for phase, _ in taken[:moving]}) == min(moving, 4)
     assert [step for step, (_, careful) in enumerate(taken) if not careful] == list(own_factors)
-    counts = report.passes["first"] if moving < 10 else Report().passes.get("first")
-    if counts is not None:
-        assert list(counts.rested) == ([sampler] if moving else [])
-        assert counts.held == ({} if moving else {sampler: 0})
+    told = [(list(counts.rested), counts.held) for counts in report.passes.values()]
+    assert told == {0: [([], {sampler: 0})], 5: [([sampler], {})], 10: []}[moving]
