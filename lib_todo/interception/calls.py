@@ -85,6 +85,7 @@ def _replace_all() -> None:
         replace(wrapper, "__call__", _compiled)
     for family in FAMILIES:
         _replace_calls(family.models, _model, family)
+        _replace_calls(family.time_embedding, _time_embedding, family)
         _replace_calls(family.transformers, _transformer, family)
         for cls in classes(family.attentions):
             _attentions.setdefault(cls, family)
@@ -173,6 +174,18 @@ def _in_call(
     finally:
         graphs.leave_own(own)
         vars(here).update(outer)
+
+
+def _time_embedding(original: Callable, family: Family) -> Callable:
+    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
+        # inside a model's call the timestep is known
+        if here.call is None and args and not graphs.is_tracing() and __call__ in in_use:
+            run = active.entered_run()
+            if run is not None and run.enabled:
+                run.see_timestep(args[0])
+        return original(self, *args, **kwargs)
+
+    return __call__
 
 
 def _transformer(original: Callable, family: Family) -> Callable:

@@ -38,6 +38,8 @@ class Family:
             from which keys and values are computed.
         must_be_unset: arguments with which keys depend on more than the context; a call with one
             of them is left alone.
+        time_embedding: what a model asks with its timesteps before its first transformer, also
+            where its `forward` is called by name.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Family:
     attentions: tuple[Place, ...]
     parameters: tuple[str, ...]
     must_be_unset: tuple[str, ...] = ("mask",)
+    time_embedding: tuple[Place, ...] = ()
 
 
 def classes(places: tuple[Place, ...]) -> Iterator[type]:
@@ -123,6 +126,7 @@ FAMILIES = (
         attentions=(("diffusers.models.attention_processor", "Attention"),),
         parameters=DIFFUSERS_PARAMETERS,
         must_be_unset=("attention_mask",),
+        time_embedding=(("diffusers.models.embeddings", "Timesteps"),),
     ),
 )
 

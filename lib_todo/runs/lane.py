@@ -11,7 +11,6 @@ from ..phase import PhaseCounter
 from ..steps import Steps
 
 if TYPE_CHECKING:
-    from ..report import Report
     from .model_call import ModelCall
 
 
@@ -21,18 +20,15 @@ class Lane:
     def __init__(self, samplings: Numbers) -> None:
         self.steps = Steps(samplings)
         self.phases = PhaseCounter()
-        # the call under way outside of any model's, and the evaluation that a host reported last
+        # the call under way outside of any model's, what the one before called, and the evaluation
+        # that a host had reported
         self.loose: ModelCall | None = None
-        self._reported = 0
+        self.before: set[int] = set()
+        self.reported_evaluation = 0
         # what is known of a transformer's layers, see `Cut`
         self._obeys: weakref.WeakKeyDictionary[Any, dict[int, bool]] = weakref.WeakKeyDictionary()
         self._compiled: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
         self._transformers: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
-
-    def is_reported_anew(self, report: Report) -> bool:
-        """Whether a host or a callback has reported another evaluation since this was asked."""
-        before, self._reported = self._reported, report.position.evaluation
-        return self._reported != before
 
     def obeys(self, transformer: Any) -> dict[int, bool]:
         """By id, whether a transformer's layers were seen to take the keys that they are given."""

@@ -72,18 +72,38 @@ class Run:
         """The call that a transformer belongs to where no model's call was seen.
 
         Transformers called one after another are taken for one call, until one of them is called
-        again or a host reports another evaluation.
+        again, a time embedding is asked, or a host reports another evaluation.
         """
         lane = self._lane()
         call = lane.loose
-        if call is None or id(transformer) in call.called or lane.is_reported_anew(self.report):
-            call = lane.loose = self._begin(lane, None)
-            # asking for the moment may have begun the sampling that a callback expects
-            lane.is_reported_anew(self.report)
+        if call is None or (call.called and not self._goes_on(lane, call.called, id(transformer))):
+            call = self._begin_loose(lane, None)
         call.called.add(id(transformer))
         if lane.is_compiled(transformer):
             call.graph = model_graph.ModelGraph(call, {id(transformer): transformer})
         return call
+
+    def _goes_on(self, lane: Lane, called: set[int], transformer: int) -> bool:
+        # once all transformers of the call before were called again, one that was not among them
+        # belongs to another model
+        newcomer = called == lane.before and transformer not in lane.before
+        reported = lane.reported_evaluation != self.report.position.evaluation
+        return not (newcomer or reported or transformer in called)
+
+    def _begin_loose(self, lane: Lane, timestep: Any) -> ModelCall:
+        if lane.loose is not None:
+            lane.before = lane.loose.called
+        lane.loose = self._begin(lane, timestep)
+        # asking for the moment may have begun the sampling that a callback expects
+        lane.reported_evaluation = self.report.position.evaluation
+        return lane.loose
+
+    def see_timestep(self, timestep: Any) -> None:
+        """A model's time embedding was asked outside of any call: its forward is called by name."""
+        lane = self._lane()
+        # SDXL embeds its sizes too, before the first transformer
+        if lane.loose is None or lane.loose.called:
+            self._begin_loose(lane, timestep)
 
     def model_missed(self) -> None:
         """A model was called where no run applies, maybe in another thread than was meant."""

@@ -19,6 +19,7 @@ pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 import diffusers_models as models
 from diffusers import DDIMScheduler
 from ldm_models import image, run, spatial_transformer, text
+from self_attention import keys_computed
 from settings_of import paper
 
 from lib_todo import Settings, bind, token_downsampling
@@ -131,6 +132,20 @@ def test_it_is_the_steps_that_are_not_known() -> None:
         run(spatial_transformer(), image(4, 4), text())
     assert "phase fixed since the steps are not known" in report.line()
     assert "sampler" not in report.line()
+
+
+def test_a_smaller_model_after_a_larger_one_where_no_models_call_tells() -> None:
+    large, small = ([spatial_transformer() for _ in range(2)] for _ in range(2))
+    with (
+        token_downsampling(paper(factor=4, deep_factor=2, threshold=2)),
+        keys_computed(*small) as seen,
+    ):
+        for _ in range(2):
+            run(large[0], image(16, 16), text())
+            run(large[1], image(8, 8), text())
+        run(small[0], image(8, 8), text())
+        run(small[1], image(4, 4), text())
+    assert seen == [(64, 4), (16, 4)]
 
 
 def test_a_first_argument_that_is_no_tensor() -> None:
