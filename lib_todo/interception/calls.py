@@ -169,7 +169,8 @@ def _in_call(
         latent = args[0] if args else next(iter(kwargs.values()), None)
         call = here.call = run.call(model, timestep, latent, in_graph=called is not model)
         result = original(called, *args, **kwargs)
-        call.end()
+        if call.graph:
+            call.graph.count()
         return result
     finally:
         graphs.leave_own(own)

@@ -120,7 +120,8 @@ def _as_constant(function: Callable) -> Callable:
 @_as_constant
 def _see_transformer(transformer: int, grid: str, largest: str) -> str:
     """Note a transformer in the graph that is being traced; the largest grid so far with it."""
-    return here.call.see_in_graph(transformer, grid, largest) if here.call else largest
+    graph = here.call.graph if here.call else None
+    return graph.see(transformer, grid, largest) if graph else largest
 
 
 @_as_constant

@@ -91,12 +91,3 @@ class ModelCall:
             # other code computes the attention in their place
             keys = cut.pooling.tokens
             report.count(not_called, cut.pooling.grid, keys, keys, Reason.REPLACED, step)
-
-    def end(self) -> None:
-        """Count what ran as a graph of the whole model."""
-        if self.graph:
-            self.graph.count()
-
-    def see_in_graph(self, transformer: int, grid: str, largest: str) -> str:
-        """A transformer is traced; see graphs.py."""
-        return self.graph.see(transformer, grid, largest) if self.graph else largest
