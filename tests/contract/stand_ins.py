@@ -30,13 +30,6 @@ class LdmAttention(Attention):
         return x
 
 
-class OptimisedAttention(Attention):
-    """As AUTOMATIC1111's optimisations replace it, in ldm and in sgm."""
-
-    def forward(self, x: Any, context: Any = None, mask: Any = None, **kwargs: Any) -> Any:
-        return x
-
-
 class SgmAttention(Attention):
     def forward(
         self,
@@ -63,15 +56,12 @@ class ComfyAttention(Attention):
         return x
 
 
-def processor(name: str) -> Any:
-    """A processor of that name, which diffusers' own are known by."""
-    return type(name, (), {"__module__": "diffusers.models.attention_processor"})()
-
-
 class DiffusersAttention(Attention):
     def __init__(self) -> None:
         super().__init__()
-        self.processor = processor("AttnProcessor2_0")
+        # diffusers' own processors are known by their names
+        own = {"__module__": "diffusers.models.attention_processor"}
+        self.processor = type("AttnProcessor2_0", (), own)()
 
     def forward(
         self,
@@ -121,42 +111,29 @@ class DiffusersTransformer(Transformer):
 
 # for every family: its classes, by the module that the host has them in and the name there
 Classes = dict[str, dict[str, type]]
-HOSTS: dict[str, tuple[type[Transformer], type[Attention], Classes]] = {}
-
-
-def _host(
-    name: str,
-    transformer: type[Transformer],
-    attention: type[Attention],
-    transformer_at: tuple[str, str],
-    attention_at: tuple[str, str],
-) -> None:
-    classes: Classes = {}
-    classes.setdefault(transformer_at[0], {})[transformer_at[1]] = transformer
-    classes.setdefault(attention_at[0], {})[attention_at[1]] = attention
-    HOSTS[name] = (transformer, attention, classes)
-
-
-for _name, _module, _transformer, _attention in (
-    ("ldm", "ldm.modules.attention", LdmTransformer, LdmAttention),
-    ("sgm", "sgm.modules.attention", LdmTransformer, SgmAttention),
-    ("forge", "backend.nn.unet", ComfyTransformer, ComfyAttention),
-    ("ldm_patched", "ldm_patched.ldm.modules.attention", ComfyTransformer, ComfyAttention),
-    ("comfy", "comfy.ldm.modules.attention", ComfyTransformer, ComfyAttention),
-):
-    _host(
-        _name,
-        _transformer,
-        _attention,
-        (_module, "SpatialTransformer"),
-        (_module, "CrossAttention"),
+HOSTS: dict[str, tuple[type[Transformer], type[Attention], Classes]] = {
+    name: (
+        transformer,
+        attention,
+        {module: {"SpatialTransformer": transformer, "CrossAttention": attention}},
     )
-_host(
-    "diffusers",
+    for name, module, transformer, attention in (
+        ("ldm", "ldm.modules.attention", LdmTransformer, LdmAttention),
+        ("sgm", "sgm.modules.attention", LdmTransformer, SgmAttention),
+        ("forge", "backend.nn.unet", ComfyTransformer, ComfyAttention),
+        ("ldm_patched", "ldm_patched.ldm.modules.attention", ComfyTransformer, ComfyAttention),
+        ("comfy", "comfy.ldm.modules.attention", ComfyTransformer, ComfyAttention),
+    )
+}
+HOSTS["diffusers"] = (
     DiffusersTransformer,
     DiffusersAttention,
-    ("diffusers.models.transformers.transformer_2d", "Transformer2DModel"),
-    ("diffusers.models.attention_processor", "Attention"),
+    {
+        "diffusers.models.transformers.transformer_2d": {
+            "Transformer2DModel": DiffusersTransformer
+        },
+        "diffusers.models.attention_processor": {"Attention": DiffusersAttention},
+    },
 )
 
 

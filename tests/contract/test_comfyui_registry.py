@@ -34,12 +34,6 @@ def test_the_oldest_comfyui_is_the_one_that_the_node_asks_for(project: dict[str,
     assert project["tool"]["comfy"]["requires-comfyui"] == f">={needed}"
 
 
-def test_the_icon_is_an_address_once_there_is_one(project: dict[str, Any]) -> None:
-    """A path within the repository, as pictures in pages have it, is none to the registry."""
-    icon = project["tool"]["comfy"]["Icon"]
-    assert icon == "" or icon.startswith("https://")
-
-
 def test_what_is_left_out_of_the_archive_exists_and_the_nodes_are_in_it() -> None:
     lines = (ROOT / ".comfyignore").read_text("utf-8").splitlines()
     left_out = [line for line in lines if line and not line.startswith("#")]

@@ -6,7 +6,6 @@ import runpy
 import subprocess
 import sys
 import types
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,45 +13,39 @@ import pytest
 INSTALL = Path(__file__).resolve().parents[2] / "install.py"
 
 
-def run_install(
-    monkeypatch: pytest.MonkeyPatch, installed: bool, run_pip: Callable[[], None]
-) -> list[str]:
-    """Run install.py; returns the pip commands it asked for."""
+FAILS = "Couldn't install einops for ToDo.\nCommand: pip\nError code: 1"
+TOLD = (
+    "ToDo: einops is missing (Couldn't install einops for ToDo.); "
+    "install it with: pip install einops\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("installed", "fails", "told"), [(True, False, ""), (False, False, ""), (False, True, TOLD)]
+)
+def test_installs_without_upgrading_and_says_in_one_line_that_it_could_not(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    installed: bool,
+    fails: bool,
+    told: str,
+) -> None:
     commands: list[str] = []
-    state = types.SimpleNamespace(installed=installed)
-    launch = types.ModuleType("launch")
+    present = [installed]
 
-    def stand_in_run_pip(command: str, desc: str) -> None:
+    def run_pip(command: str, desc: str) -> None:
         commands.append(command)
-        run_pip()
-        state.installed = True
+        if fails:
+            raise RuntimeError(FAILS)
+        present[0] = True
 
-    launch.is_installed = lambda package: package == "einops" and state.installed
-    launch.run_pip = stand_in_run_pip
+    launch = types.ModuleType("launch")
+    launch.is_installed = lambda package: package == "einops" and present[0]
+    launch.run_pip = run_pip
     monkeypatch.setitem(sys.modules, "launch", launch)
     runpy.run_path(str(INSTALL), run_name="__main__")
-    return commands
-
-
-def fail() -> None:
-    raise RuntimeError("Couldn't install einops for ToDo.\nCommand: pip\nError code: 1")
-
-
-def test_does_nothing_when_einops_is_there(monkeypatch, capsys) -> None:
-    assert run_install(monkeypatch, True, fail) == []
-    assert capsys.readouterr().out == ""
-
-
-def test_installs_without_upgrading(monkeypatch, capsys) -> None:
-    assert run_install(monkeypatch, False, lambda: None) == ["install einops"]
-    assert capsys.readouterr().out == ""
-
-
-def test_says_in_one_line_that_it_could_not(monkeypatch, capsys) -> None:
-    run_install(monkeypatch, False, fail)
-    lines = capsys.readouterr().out.splitlines()
-    expected = "ToDo: einops is missing (Couldn't install einops for ToDo.); "
-    assert lines == [expected + "install it with: pip install einops"]
+    assert commands == ([] if installed else ["install einops"])
+    assert capsys.readouterr().out == told
 
 
 def test_does_nothing_where_there_is_no_launch(

@@ -48,14 +48,6 @@ def test_bad_value_ends_the_request_before_sampling(
     assert (p.samples, p.inits) == (1, 1)
 
 
-def test_page_with_the_box_off_is_never_refused_but_a_request_is(
-    lifecycle: Any, model: Any
-) -> None:
-    process_images_inner(Processing(model, lifecycle), False, "nonsense")
-    with pytest.raises(Exception, match="factor = 'nonsense'"):
-        process_images_inner(Processing(model, lifecycle, is_api=True), False, "nonsense")
-
-
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, torch.cuda.OutOfMemoryError])
 def test_exception_in_sampling_leaves_nothing(
     lifecycle: Any, model: Any, error: type[BaseException]

@@ -56,7 +56,9 @@ def test_finds_where_the_attention_is(shape: dict[str, Any], scales: list[int]) 
 @pytest.mark.parametrize("model", [None, object(), types.SimpleNamespace(joint_blocks=[])])
 def test_finds_none_in_other_models(model: Any) -> None:
     assert result.attention_downscales(model) == []
-    assert result.planned(processing(model, 2048, 2048), Settings()) == {"first": {}}
+    p = processing(model, 2048, 2048)
+    assert result.planned(p, Settings()) == {"first": {}}
+    assert checkpoint.shape_of(p.sd_model) is None
 
 
 def test_finds_the_unet_of_forge() -> None:
@@ -142,26 +144,14 @@ def test_a_graph_is_the_reason_where_the_model_has_layers() -> None:
 def test_reads_the_shape_of_the_loaded_checkpoint(
     shape: dict[str, Any], depths: tuple[int, ...]
 ) -> None:
-    model = processing(unet(**shape), 512, 512).sd_model
-    found = checkpoint.shape_of(model)
+    model = unet(**shape)
+    found = checkpoint.shape_of(processing(model, 512, 512).sd_model)
     channels = tuple(32 * times for times in shape["channel_mult"])
     assert (found.channels, found.depths, found.middle_depth) == (channels, depths, 1)
     assert (found.context_width, found.vector_width) == (8, 0)
-
-
-def test_reads_the_width_of_what_sdxl_adds_to_the_time() -> None:
-    model = unet(**SDXL)
+    # the weights of a file tell the same
+    sizes = {name: list(weight.shape) for name, weight in model.named_parameters()}
+    assert shape_of_weights(sizes) == found
+    # what SDXL adds to the time
     model.label_emb = nn.Sequential(nn.Sequential(nn.Linear(12, 8), nn.SiLU(), nn.Linear(8, 8)))
     assert checkpoint.shape_of(processing(model, 512, 512).sd_model).vector_width == 12
-
-
-@pytest.mark.parametrize("shape", [SD15, SDXL])
-def test_the_weights_of_a_file_tell_the_same(shape: dict[str, Any]) -> None:
-    model = unet(**shape)
-    sizes = {name: list(weight.shape) for name, weight in model.named_parameters()}
-    assert shape_of_weights(sizes) == checkpoint.shape_of(processing(model, 512, 512).sd_model)
-
-
-@pytest.mark.parametrize("model", [None, object(), types.SimpleNamespace(joint_blocks=[])])
-def test_another_model_has_no_such_shape(model: Any) -> None:
-    assert checkpoint.shape_of(processing(model, 512, 512).sd_model) is None

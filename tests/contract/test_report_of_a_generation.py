@@ -47,12 +47,6 @@ def test_both_passes_count_and_each_can_be_chosen(lifecycle: Any, model: Any) ->
         assert "256×256" in processed.comments
 
 
-def test_two_evaluations_a_step_count_as_one_step(lifecycle: Any, model: Any) -> None:
-    p = Processing(model, lifecycle, calls_per_step=2)
-    processed = process_images_inner(p, {"threshold": 8, **BY_TWO, "end": 0.5})
-    assert report_of(processed)["steps"] == {"pooled": 2, "seen": 4}
-
-
 def test_batches_add_up_and_leave_one_line(lifecycle: Any, model: Any) -> None:
     p = Processing(model, lifecycle, n_iter=3)
     processed = process_images_inner(p, *ON)
@@ -90,81 +84,32 @@ def test_the_line_can_be_turned_off(
     assert "ToDo report" not in processed.extra_generation_params
 
 
-def test_axes_override_and_cells_do_not_share_infotext(lifecycle: Any, model: Any) -> None:
-    from lib_todo.hosts.webui.request import OVERRIDES
-
-    base = Processing(model, lifecycle)
-    texts = []
-    for values in (
-        {**BY_TWO, "threshold": 8},
-        {"enabled": False},
-        {**BY_TWO, "threshold": 4, "factor": 4},
-    ):
-        cell = copy.copy(base)
-        setattr(cell, OVERRIDES, values)
-        process_images_inner(cell, False)
-        texts.append(dict(cell.extra_generation_params))
-    assert texts[0] == {
-        "ToDo preset": "balanced",
-        "ToDo factor": "2",
-        "ToDo deep factor": "1",
-        "ToDo threshold": "8",
-        "ToDo used": "first pass 16×16 tokens by 2",
-    }
-    assert texts[1] == {}
-    assert texts[2] == {
-        "ToDo preset": "balanced",
-        "ToDo factor": "4",
-        "ToDo deep factor": "1",
-        "ToDo threshold": "4",
-        "ToDo used": "first pass 16×16 tokens by 4",
-    }
-
-
-def test_tiles_of_one_image_are_told_in_one_line(lifecycle: Any, model: Any) -> None:
-    """SD upscale and Loopback process one object again and again, and build their own result."""
-    p = Processing(model, lifecycle)
-    for _ in range(3):
-        processed = process_images_inner(p, *ON)
-    data = report_of(processed)
-    assert (data["steps"], data["settings"]["threshold"]) == ({"pooled": 12, "seen": 12}, 8)
-    assert calls(data) == {(256, 64, None): 12}
-    assert list(p.comments) == [processed.extra_generation_params["ToDo report"]]
-
-
 def test_a_plots_first_result_tells_of_every_cell(lifecycle: Any, model: Any) -> None:
+    """And the cells' images do not share their texts."""
     from lib_todo.hosts.webui.request import OVERRIDES
 
     base = Processing(model, lifecycle)
-    results = []
-    for factor in (2, 4):
+    results, texts = [], []
+    for width, values in ((128, {"factor": 2}), (192, {"factor": 4}), (128, {"enabled": False})):
         cell = copy.copy(base)
-        setattr(cell, OVERRIDES, {**BY_TWO, "threshold": 4, "factor": factor})
+        cell.width = width
+        setattr(cell, OVERRIDES, {**BY_TWO, "threshold": 4, **values})
         results.append(process_images_inner(cell, False))
+        texts.append(dict(cell.extra_generation_params))
     first, second = results[0].extra_generation_params["ToDo report"].splitlines()
     assert first.startswith("[factor 2] ")
     assert second.startswith("[factor 4] ")
     cells = results[0].extra_generation_params["ToDo report JSON"]["generations"]
-    assert [calls(cell) for cell in cells] == [{(256, 64, None): 4}, {(256, 16, None): 4}]
+    assert [calls(cell) for cell in cells] == [{(256, 64, None): 4}, {(384, 24, None): 4}]
     assert [cell["settings"]["factor"] for cell in cells] == [2, 4]
+    assert [sizes(cell)["first"] for cell in cells] == [[(128, 128)], [(192, 128)]]
     # a copy of its first cell's result is what the plot shows below the grid
     assert results[0].comments == f"{first.removeprefix('[factor 2] ')}\n"
-
-
-def test_one_that_is_off_inside_another_has_no_empty_report(lifecycle: Any, model: Any) -> None:
-    """An extension generates in mid-sampling, with the box off."""
-    inner: list[Any] = []
-    p = Processing(model, lifecycle)
-    ordinary = p.sample
-
-    def sample() -> torch.Tensor:
-        inner.append(process_images_inner(Processing(model, lifecycle), False))
-        return ordinary()
-
-    p.sample = sample
-    outer = process_images_inner(p, *ON)
-    assert calls(report_of(outer)) == {(256, 64, None): 4}
-    assert [inner[0].comments, inner[0].extra_generation_params] == ["", {}]
+    text = {"ToDo preset": "balanced", "ToDo deep factor": "1", "ToDo threshold": "4"}
+    assert texts[1:] == [
+        {**text, "ToDo factor": "4", "ToDo used": "first pass 24×16 tokens by 4"},
+        {},
+    ]
 
 
 def test_a_host_that_asks_values_has_the_report_outside_of_images(

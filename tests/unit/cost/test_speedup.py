@@ -56,17 +56,13 @@ def measured() -> Iterator[Any]:
                 # with another attention than PyTorch's own choice
                 continue
             times = [
-                {number: s for number, s in at["seconds"].items() if number not in marked(at)}
+                # without the rounds of which the file says why they are not the method's
+                {n: s for n, s in at["seconds"].items() if n not in at.get("doubtful", ())}
                 for at in (dense, point)
             ]
             if all(times):
                 case = (part, device, architecture, int(size), preset, ratio(*times).median)
                 yield pytest.param(*case, id=f"{path.stem} {name}")
-
-
-def marked(point: dict[str, Any]) -> set[str]:
-    """Rounds of which the file says why they are not the method's."""
-    return set(point.get("doubtful", {}))
 
 
 MEASURED = list(measured())
@@ -87,13 +83,6 @@ def test_all_that_was_measured_lies_in_the_range_without_a_measurement(
     assert round(least, 2) <= round(gain, 2) <= round(most, 2)
 
 
-def test_both_files_of_the_presets_are_among_them() -> None:
-    names = " ".join(str(case.id) for case in MEASURED)
-    assert names.count("gpu unet") == 18
-    assert names.count("gpu pass") >= 14
-    assert names.count("presets unet") >= 14
-
-
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("shape", [SD15, SDXL], ids=["SD 1.x", "SDXL"])
 def test_larger_images_gain_more_and_nothing_pooled_gains_nothing(
@@ -105,14 +94,6 @@ def test_larger_images_gain_more_and_nothing_pooled_gains_nothing(
     assert gains == sorted(gains)
     nothing = Settings(factor=1, deep_factor=1)
     assert of_step(shape, (256, 256), nothing, typical(device)) == ONE
-
-
-def test_a_measured_machine_gives_one_figure() -> None:
-    by_two = Settings(factor=2, deep_factor=1)
-    least, most = of_step(SD15, (128, 128), by_two, [rates()])
-    assert least == most
-    assert of_step(SD15, (128, 128), by_two, [rates(0.5e11)]) > (least, most)
-    assert in_words((least, most)) == f"{least:.2f}"
 
 
 def test_where_python_is_the_limit_nothing_is_gained_and_a_batch_helps() -> None:
@@ -127,9 +108,38 @@ def test_where_python_is_the_limit_nothing_is_gained_and_a_batch_helps() -> None
     assert not waits_for_python(SD15, latent, settings, slow, images=4)
 
 
-def test_attention_is_weighed_by_the_nearest_head_width() -> None:
+def test_a_measured_machine_gives_one_figure_by_the_nearest_head_width() -> None:
+    by_two = Settings(factor=2, deep_factor=1)
+    least, most = of_step(SD15, (128, 128), by_two, [rates()])
+    assert least == most
+    assert of_step(SD15, (128, 128), by_two, [rates(0.5e11)]) > (least, most)
+    assert in_words((least, most)) == f"{least:.2f}"
     found = Rates(1, {40: 4, 64: 6, 160: 16}, 1, 0, 2)
     assert [found.attention_of(width) for width in (32, 40, 60, 80, 160)] == [4, 4, 6, 6, 16]
+
+
+@pytest.mark.parametrize(
+    ("values", "asked", "shares"),
+    [
+        ({"preset": "paper"}, {}, [1]),
+        ({"preset": "paper", "start": 0.5}, {}, [0.5]),
+        # a refiner's steps
+        ({"preset": "paper", "start": 0.5}, {"window": (0.0, 0.75)}, [1 / 3]),
+        ({"preset": "paper", "start": 0.5}, {"window": (0.0, 0.5)}, []),
+        # whole steps
+        ({"preset": "paper", "start": 0.9}, {"steps": 20}, [2 / 20]),
+        ({"preset": "paper", "start": 0.9}, {"steps": 8}, []),
+        ({"preset": "paper", "start": 0.9}, {"window": (0.5, 0.6), "steps": 3}, []),
+        # after the first quarter only
+        ({"threshold": 50}, {}, [1 - LEAD_IN]),
+    ],
+)
+def test_the_share_of_a_stage(
+    values: dict[str, Any], asked: dict[str, Any], shares: list[float]
+) -> None:
+    side = 60 if "threshold" in values else 128
+    found = stages(SD15, (side, side), Settings.from_mapping(values), "Euler", **asked)
+    assert [stage.share for stage in found] == [pytest.approx(share) for share in shares]
 
 
 def test_a_pass_by_its_stages() -> None:
@@ -141,21 +151,6 @@ def test_a_pass_by_its_stages() -> None:
     gains = [of_step(SD15, latent, stage.settings, [rates()])[0] for stage in (first, second)]
     expected = 1 / (LEAD_IN / gains[0] + (1 - LEAD_IN) / gains[1])
     assert of_pass(SD15, latent, [first, second], [rates()])[0] == pytest.approx(expected)
-
-
-def test_the_share_of_a_stage_is_of_the_window_and_of_the_refiners_steps() -> None:
-    paper = Settings.from_preset("paper")
-    assert [s.share for s in stages(SD15, (128, 128), paper, "Euler")] == [1]
-    half = Settings.from_preset("paper", start=0.5)
-    assert [s.share for s in stages(SD15, (128, 128), half, "Euler")] == [0.5]
-    assert [s.share for s in stages(SD15, (128, 128), half, window=(0.0, 0.75))] == [
-        pytest.approx(1 / 3)
-    ]
-    assert stages(SD15, (128, 128), half, window=(0.0, 0.5)) == []
-    # after the first quarter only
-    assert [s.share for s in stages(SD15, latent_grid(640, 640), Settings(), "Euler")] == [
-        1 - LEAD_IN
-    ]
 
 
 @pytest.mark.parametrize(
@@ -193,13 +188,6 @@ def test_steps_are_counted_by_the_rule_of_a_generation(
         if Rule(Settings(), position.moment).careful is None:
             pooled.add(step)
     assert len(pooled) == count - careful
-
-
-def test_the_steps_of_a_window_are_whole() -> None:
-    late = Settings.from_preset("paper", start=0.9)
-    assert [s.share for s in stages(SD15, (128, 128), late, "Euler", steps=20)] == [2 / 20]
-    assert stages(SD15, (128, 128), late, "Euler", steps=8) == []
-    assert stages(SD15, (128, 128), late, "Euler", (0.5, 0.6), steps=3) == []
 
 
 @given(

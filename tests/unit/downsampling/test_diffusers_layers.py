@@ -12,7 +12,6 @@ import torch
 pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 
 import diffusers_models as models
-from diffusers import ControlNetModel
 from diffusers.models import attention_processor
 from diffusers.models.attention_processor import (
     Attention,
@@ -21,14 +20,12 @@ from diffusers.models.attention_processor import (
     SlicedAttnProcessor,
     XFormersAttnProcessor,
 )
-from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from pooled_by_hand import by_loops, pooled_by_hand
-from self_attention import keys_computed, self_attentions
+from self_attention import self_attentions
 from settings_of import paper
 
 from lib_todo import token_downsampling
 from lib_todo.plan import level_grid, pooled_grid
-from lib_todo.reasons import Reason
 from lib_todo.settings import METHODS
 
 UNETS = {
@@ -56,28 +53,6 @@ def test_any_shape_factor_and_method(
     assert not torch.allclose(got, models.run_unet(model, *latent), atol=1e-4)
     grid = level_grid(latent, downscale)
     assert list(report.pooled) == [(math.prod(grid), math.prod(pooled_grid(grid, factor)))]
-
-
-def test_both_levels_by_their_own_factor() -> None:
-    model, _ = UNETS["SD 1.x"]
-    settings = paper(factor=4, deep_factor=2, threshold=4)
-    with token_downsampling(settings) as report, keys_computed(model) as seen:
-        models.run_unet(model, 16, 16)
-    assert sorted(set(seen)) == [(64, 16), (256, 16)]
-    assert {key: len(tally.layers) for key, tally in report.pooled.items()} == {
-        (256, 16): 3,
-        (64, 16): 4,
-    }
-    assert (report.layers, report.left_alone) == (7, {})
-
-
-def test_at_its_native_size_nothing_changes() -> None:
-    model, _ = UNETS["SD 1.x"]
-    with token_downsampling(paper(threshold=8)) as report:
-        got = models.run_unet(model, 8, 8)
-    assert torch.equal(got, models.run_unet(model, 8, 8))
-    assert list(report.left_alone) == [Reason.BELOW_THRESHOLD]
-    assert (report.pooled, report.largest_grid) == ({}, (8, 8))
 
 
 def plain_attention(layer: Attention, x: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
@@ -116,55 +91,3 @@ def test_every_attention_processor(cls: type, monkeypatch: pytest.MonkeyPatch) -
     ((x, out),) = calls
     pooled = reference.pool(x, (10, 7), 2, "nearest").to(x.dtype)
     torch.testing.assert_close(out, plain_attention(layer, x, pooled))
-
-
-def test_fused_projections_pass_through_and_are_told() -> None:
-    model = models.unet()
-    model.fuse_qkv_projections()
-    wanted = models.run_unet(model, 16, 16)
-    with token_downsampling(paper(threshold=8)) as report:
-        got = models.run_unet(model, 16, 16)
-    assert torch.equal(got, wanted)
-    assert report.pooled == {}
-    assert {why: len(tally.layers) for why, tally in report.left_alone.items()} == {
-        Reason.FUSED: 3,
-        Reason.BELOW_THRESHOLD: 4,
-    }
-
-
-def test_a_masked_call_passes_through() -> None:
-    # one level only: a mask has one size for all layers
-    masks = {"attention_mask": torch.ones(2, 16 * 16)}
-    latent, text = torch.randn(2, 4, 16, 16), torch.randn(2, 5, models.TEXT_WIDTH)
-    model = models.unet(
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        mid_block_type=None,
-    )
-    wanted = model(latent, 500, text, **masks).sample
-    with token_downsampling(paper(threshold=8)) as report:
-        got = model(latent, 500, text, **masks).sample
-    assert torch.equal(got, wanted)
-    assert list(report.left_alone) == [Reason.MASKED]
-    assert report.pooled == {}
-
-
-def test_a_control_nets_layers_are_pooled_too() -> None:
-    control = models.randomised(ControlNetModel.from_unet(models.unet()))
-    latent, text = torch.randn(2, 4, 16, 16), torch.randn(2, 5, models.TEXT_WIDTH)
-    with token_downsampling(paper(threshold=8)) as report, keys_computed(control) as seen:
-        control(latent, 500, text, controlnet_cond=torch.randn(2, 3, 128, 128))
-    assert seen == [(256, 64), (64, 64), (64, 64)]
-    assert report.layers == 3
-
-
-def test_nothing_is_left_on_the_classes() -> None:
-    model, _ = UNETS["SD 1.x"]
-    with pytest.raises(RuntimeError), token_downsampling(paper(threshold=8)):
-        assert "__call__" in vars(Transformer2DModel)
-        assert "__call__" not in vars(Attention)
-        model(torch.randn(2, 4, 16, 16), 500, torch.randn(2, 5, models.TEXT_WIDTH))
-        assert "__call__" in vars(Attention)
-        model(torch.randn(2, 5, 16, 16), 500, torch.randn(2, 5, models.TEXT_WIDTH))
-    assert "__call__" not in vars(Attention)
-    assert "__call__" not in vars(Transformer2DModel)

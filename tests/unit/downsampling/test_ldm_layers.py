@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ldm.modules.attention import CrossAttention
 from ldm_models import Pool, image, run, run_explicitly, spatial_transformer, text
-from self_attention import keys_computed
 from settings_of import paper
 
 from lib_todo import token_downsampling
@@ -54,42 +53,6 @@ def test_every_block_of_a_transformer(depth: int, use_linear: bool) -> None:
     assert not torch.allclose(got, run(model, x, context), atol=1e-3)
     assert {key: tally.calls for key, tally in report.pooled.items()} == {(54, 15): depth}
     assert report.layers == depth
-
-
-@pytest.mark.parametrize(
-    ("height", "width", "factor"), [(16, 16, 2), (24, 24, 3), (10, 10, 1), (12, 12, 2), (8, 33, 2)]
-)
-def test_automatic(height: int, width: int, factor: int) -> None:
-    x, context = image(height, width), text()
-    with token_downsampling(paper(threshold=8)):
-        got = run(MODEL, x, context)
-    wanted = run_explicitly(MODEL, x, context, by_loops((height, width), factor))
-    torch.testing.assert_close(got, wanted)
-
-
-def test_keys_are_counted_as_they_are_computed() -> None:
-    with (
-        token_downsampling(paper(factor=2.5, threshold=4)) as report,
-        keys_computed(MODEL) as seen,
-    ):
-        run(MODEL, image(7, 11), text())
-    assert seen == [(77, 12)]
-    assert list(report.pooled) == [(77, 12)]
-
-
-def test_in_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
-    # ldm's other setting would mix the types
-    monkeypatch.setattr("ldm.modules.attention._ATTN_PRECISION", "bf16")
-    model = spatial_transformer().to(torch.bfloat16)
-    x, context = image(6, 6).bfloat16(), text().bfloat16()
-    with (
-        token_downsampling(paper(factor=2, threshold=4, method="average")),
-        keys_computed(model) as seen,
-    ):
-        got = run(model, x, context)
-    assert (got.dtype, seen) == (torch.bfloat16, [(36, 9)])
-    wanted = run_explicitly(model, x, context, by_loops((6, 6), 2, "average"))
-    torch.testing.assert_close(got, wanted, rtol=0.05, atol=0.05)
 
 
 def test_gradients_flow_through_a_pooled_layer() -> None:
@@ -137,20 +100,3 @@ def test_an_instances_forward_gets_the_pooled_tokens() -> None:
     assert len(seen) == 1
     layer.forward = original
     torch.testing.assert_close(got, run_explicitly(model, x, context, by_loops((6, 6), 2)))
-
-
-def test_hooks_of_others_still_run_and_see_the_pooled_tokens() -> None:
-    model = spatial_transformer()
-    seen = []
-    handle = model.transformer_blocks[0].attn1.register_forward_pre_hook(
-        lambda _, args, kwargs: seen.append(kwargs["context"].shape), with_kwargs=True
-    )
-    with token_downsampling(paper(factor=3, threshold=4)):
-        run(model, image(6, 6), text())
-    handle.remove()
-    assert seen == [(2, 4, 32)]
-
-
-def test_settings_are_asked_for() -> None:
-    with pytest.raises(TypeError, match="Settings"):
-        token_downsampling({"factor": 2})

@@ -33,12 +33,13 @@ def models() -> list[nn.Module]:
 
 def at_level(side: int, *pooled_sides: int) -> Keys:
     """Queries and keys of one evaluation over a square latent: down, middle, up."""
-    queries = [side**2, side**2 // 4, side**2 // 16, side**2 // 64]
-    rows = list(zip(queries, [pooled**2 for pooled in pooled_sides], strict=True))
-    layers = {0: 1, 1: 1, 2: 1}
-    down = [rows[level] for level in layers for _ in range(layers[level])]
-    up = [rows[level] for level in (2, 2, 1, 1, 0, 0)]
-    return [*down, rows[3], *up]
+    rows = [((side // 2**n) ** 2, pooled**2) for n, pooled in enumerate(pooled_sides)]
+    return [rows[level] for level in (0, 1, 2, 3, 2, 2, 1, 1, 0, 0)]
+
+
+FOUR_AND_TWO = paper(factor=4, deep_factor=2, threshold=4)
+# what an evaluation has by these settings, by the latent's side
+WANTED = {32: at_level(32, 8, 8, 4, 4), 16: at_level(16, 4, 4, 4, 2), 8: at_level(8, 2, 4, 2, 1)}
 
 
 def evaluate(model: nn.Module, side: int) -> Keys:
@@ -47,85 +48,49 @@ def evaluate(model: nn.Module, side: int) -> Keys:
     return seen
 
 
-def test_without_it_every_level_is_dense(models: list[nn.Module]) -> None:
-    assert evaluate(models[0], 16) == at_level(16, 16, 8, 4, 2)
+@pytest.mark.parametrize(
+    ("values", "side", "pooled_sides"),
+    [
+        ({"threshold": 8}, 32, (8, 8, 8, 4)),
+        ({"factor": 1, "deep_factor": 2, "threshold": 4}, 16, (16, 4, 4, 2)),
+        ({"factor": 2, "deep_factor": 1, "threshold": 4}, 16, (8, 8, 4, 2)),
+    ],
+)
+def test_each_level_by_its_own_factor(
+    models: list[nn.Module], values: dict[str, float], side: int, pooled_sides: tuple[int, ...]
+) -> None:
+    with token_downsampling(paper(**values)):
+        assert evaluate(models[0], side) == at_level(side, *pooled_sides)
 
 
-def test_factor_for_the_largest_and_deep_factor_for_the_rest(models: list[nn.Module]) -> None:
-    with token_downsampling(paper(factor=4, deep_factor=2, threshold=4)) as report:
-        assert evaluate(models[0], 32) == at_level(32, 8, 8, 4, 4)
-    assert report.layers == 10
-    assert {key: len(t.layers) for key, t in report.pooled.items()} == {
-        (1024, 64): 3,
-        (256, 64): 3,
-        (64, 16): 3,
-    }
-    assert {why: len(t.layers) for why, t in report.left_alone.items()} == {
-        Reason.BELOW_THRESHOLD: 1
-    }
-
-
-def test_automatic_by_level(models: list[nn.Module]) -> None:
-    with token_downsampling(paper(threshold=8)):
-        assert evaluate(models[0], 32) == at_level(32, 8, 8, 8, 4)
-
-
-def test_one_of_the_two_may_be_one(models: list[nn.Module]) -> None:
-    with token_downsampling(paper(factor=1, deep_factor=2, threshold=4)):
-        assert evaluate(models[0], 16) == at_level(16, 16, 4, 4, 2)
-    with token_downsampling(paper(factor=2, deep_factor=1, threshold=4)):
-        assert evaluate(models[0], 16) == at_level(16, 8, 8, 4, 2)
-
-
-def test_the_size_goes_up_and_down_in_one_with(models: list[nn.Module]) -> None:
+def test_the_size_goes_up_and_down_and_models_change_in_one_with(models: list[nn.Module]) -> None:
     """Hires fix and the next batch: the largest grid is that of the evaluation, not of all."""
-    model = models[0]
-    with token_downsampling(paper(factor=4, deep_factor=2, threshold=4)):
-        for side in (16, 32, 16, 8, 32):
-            expected = {
-                32: at_level(32, 8, 8, 4, 4),
-                16: at_level(16, 4, 4, 4, 2),
-                8: at_level(8, 2, 4, 2, 1),
-            }[side]
-            assert [evaluate(model, side) for _ in range(2)] == [expected] * 2
-
-
-def test_an_evaluation_that_broke_off_does_not_count_for_the_next(models: list[nn.Module]) -> None:
-    model = models[0]
 
     def fail(*_: object) -> None:
         raise RuntimeError
 
-    with token_downsampling(paper(factor=4, deep_factor=2, threshold=4)):
-        handle = model.middle_block.register_forward_pre_hook(fail)
-        with pytest.raises(RuntimeError):
-            evaluate(model, 32)
-        handle.remove()
-        assert evaluate(model, 16) == at_level(16, 4, 4, 4, 2)
-
-
-def test_another_model_at_a_smaller_size(models: list[nn.Module]) -> None:
-    """A hires checkpoint of its own, then the next batch's first pass with the first model."""
-    with token_downsampling(paper(factor=4, deep_factor=2, threshold=4)) as report:
-        for step, (model, side) in enumerate([(models[0], 32), (models[1], 16)]):
-            report.progress(0, 1, ("hires", "first")[step])
-            expected = {32: at_level(32, 8, 8, 4, 4), 16: at_level(16, 4, 4, 4, 2)}[side]
-            assert evaluate(model, side) == expected
-
-
-def test_another_model_after_entering_again(models: list[nn.Module]) -> None:
-    downsampling = token_downsampling(paper(factor=4, deep_factor=2, threshold=4))
-    with downsampling:
-        evaluate(models[0], 32)
-    with downsampling:
-        assert evaluate(models[1], 16) == at_level(16, 4, 4, 4, 2)
+    downsampling = token_downsampling(FOUR_AND_TWO)
+    for _ in range(2):
+        with downsampling as report:
+            for number, side in ((0, 16), (0, 32), (0, 16), (0, 8), (1, 32), (0, 16)):
+                assert [evaluate(models[number], side) for _ in range(2)] == [WANTED[side]] * 2
+            handle = models[0].middle_block.register_forward_pre_hook(fail)
+            with pytest.raises(RuntimeError):
+                evaluate(models[0], 32)
+            handle.remove()
+            assert evaluate(models[0], 16) == WANTED[16]
+            assert evaluate(models[1], 32) == WANTED[32]
+    assert report.layers == 20
+    assert {why: len(t.layers) for why, t in report.left_alone.items()} == {
+        Reason.BELOW_THRESHOLD: 8
+    }
 
 
 def test_two_models_in_one_evaluation_share_the_largest() -> None:
     """ControlNet's own layers run before the U-Net's, over the same grids."""
     layers = [spatial_transformer() for _ in range(4)]
     with (
-        token_downsampling(paper(factor=4, deep_factor=2, threshold=4)) as report,
+        token_downsampling(FOUR_AND_TWO) as report,
         keys_computed(*layers) as seen,
     ):
         for step in range(2):

@@ -15,7 +15,6 @@ pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 import diffusers_models as models
 from diffusers import DDIMScheduler, DEISMultistepScheduler, PNDMScheduler
 from ldm_models import image, run, run_explicitly, spatial_transformer, text
-from pooled_by_hand import pooled_by_hand
 from self_attention import self_attentions
 
 from lib_todo import Settings, token_downsampling
@@ -76,23 +75,6 @@ def test_attention_over_explicitly_picked_tokens(phase: Phase) -> None:
             report.progress(step, 10)
             got = run(LDM, x, context)
     torch.testing.assert_close(got, run_explicitly(LDM, x, context, lambda n: n[:, picked]))
-
-
-@pytest.mark.parametrize("phase", ORDER)
-def test_the_same_in_diffusers(model: Any, phase: Phase) -> None:
-    def pick(tokens: torch.Tensor) -> torch.Tensor | None:
-        if tokens.shape[1] != SIDE * SIDE:
-            return None
-        grid = tokens.unflatten(1, (SIDE, SIDE))
-        return grid[:, phase[0] :: 2, phase[1] :: 2].flatten(1, 2)
-
-    with token_downsampling(BY_TWO) as report:
-        report.position.sampler = "Euler"
-        for step in range(ORDER.index(phase) + 1):
-            report.progress(step, 10)
-            got = models.run_unet(model, SIDE, SIDE)
-    with pooled_by_hand(model, pick):
-        torch.testing.assert_close(got, models.run_unet(model, SIDE, SIDE))
 
 
 @pytest.mark.parametrize("calls", [(2,), (1, 1), (1, 3), (3, 1)])
@@ -161,16 +143,6 @@ def test_it_is_held_as_the_sampler_wants(model: Any, scheduler: type | None, hol
     assert report.passes["first"].held == ({} if hold == 1 else {name: hold})
 
 
-def test_it_stays_where_the_sampler_wants_that(model: Any) -> None:
-    with token_downsampling(BY_TWO) as report, phases_taken(model) as seen:
-        report.position.sampler = "LMS"
-        for step in range(4):
-            report.progress(step, 4)
-            call(model, 900 - 100 * step)
-    assert seen == [ORDER[0]] * 4
-    assert report.passes["first"].held == {"LMS": 0}
-
-
 def test_a_host_may_name_the_sampler_before_it_counts(model: Any) -> None:
     """As the WebUI does, where the img2img alternative test calls the model first."""
     with token_downsampling(BY_TWO) as report, phases_taken(model) as seen:
@@ -185,12 +157,20 @@ def test_a_host_may_name_the_sampler_before_it_counts(model: Any) -> None:
     assert report.passes["first"].held == {}
 
 
-def test_a_fixed_phase_stays(model: Any) -> None:
-    settings = Settings(factor=2, deep_factor=1, threshold=4, phase="fixed")
+@pytest.mark.parametrize(
+    ("phase", "sampler", "held"), [("fixed", "Euler", {}), ("moving", "LMS", {"LMS": 0})]
+)
+def test_it_stays_where_the_settings_or_the_sampler_want_that(
+    model: Any, phase: str, sampler: str, held: dict[str, int]
+) -> None:
+    settings = Settings(factor=2, deep_factor=1, threshold=4, phase=phase)
     with token_downsampling(settings) as report, phases_taken(model) as seen:
-        sampling(model, [900, 700, 500])
-    assert seen == [(0, 0)] * 3
-    assert report.passes["first"].held == {}
+        report.position.sampler = sampler
+        for step in range(4):
+            report.progress(step, 4)
+            call(model, 900 - 100 * step)
+    assert seen == [ORDER[0]] * 4
+    assert report.passes["first"].held == held
 
 
 def test_a_nested_with_does_not_move_the_outer_ones_phase(model: Any) -> None:

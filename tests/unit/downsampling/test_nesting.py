@@ -35,38 +35,34 @@ def _leaves_nothing_active() -> Iterator[None]:
     assert keys() == DENSE
 
 
-def test_the_inner_holds_and_the_outer_comes_back() -> None:
-    with token_downsampling(BY_TWO) as outer:
-        assert keys() == HALF
-        with token_downsampling(BY_THREE) as inner:
-            assert keys() == THIRD
-        assert keys() == HALF
-    assert (calls(outer), calls(inner)) == ({(36, 9): 2}, {(36, 4): 1})
-
-
-def test_a_disabled_inner_switches_off_inside() -> None:
-    with token_downsampling(BY_TWO) as outer:
-        with token_downsampling(DISABLED) as inner:
-            assert keys() == DENSE
-        assert keys() == HALF
-    assert (calls(outer), inner.tallies) == ({(36, 9): 1}, {})
-
-
-def test_a_disabled_outer_does_not_stop_the_inner() -> None:
-    with token_downsampling(DISABLED):
+def test_the_inner_holds_even_if_disabled_and_the_outer_comes_back() -> None:
+    with token_downsampling(DISABLED) as off:
         assert keys() == DENSE
-        with token_downsampling(BY_THREE):
-            assert keys() == THIRD
-        assert keys() == DENSE
-
-
-def test_three_deep() -> None:
-    with token_downsampling(BY_TWO):
-        with token_downsampling(DISABLED):
-            with token_downsampling(BY_THREE):
+        with token_downsampling(BY_TWO) as outer:
+            assert keys() == HALF
+            with token_downsampling(DISABLED):
+                assert keys() == DENSE
+                with token_downsampling(BY_THREE):
+                    assert keys() == THIRD
+            with token_downsampling(BY_THREE) as inner:
                 assert keys() == THIRD
-            assert keys() == DENSE
-        assert keys() == HALF
+            assert keys() == HALF
+        assert keys() == DENSE
+    assert (off.tallies, calls(outer), calls(inner)) == ({}, {(36, 9): 2}, {(36, 4): 1})
+
+
+def test_the_same_object_entered_twice_and_again() -> None:
+    downsampling = token_downsampling(BY_TWO)
+    for _ in range(2):
+        with downsampling as outer:
+            with token_downsampling(BY_THREE):
+                with downsampling as inner:
+                    assert keys() == HALF
+                assert keys() == THIRD
+            assert keys() == HALF
+        assert keys() == DENSE
+    assert inner is outer
+    assert calls(outer) == {(36, 9): 4}
 
 
 def test_the_inner_has_its_own_progress() -> None:
@@ -77,45 +73,6 @@ def test_the_inner_has_its_own_progress() -> None:
             inner.progress(1, 2)
             assert keys() == HALF
         assert keys() == DENSE
-
-
-def test_the_same_object_entered_twice() -> None:
-    downsampling = token_downsampling(BY_TWO)
-    with downsampling as outer:
-        with downsampling as inner:
-            assert keys() == HALF
-        assert keys() == HALF
-    assert inner is outer
-    assert calls(outer) == {(36, 9): 2}
-
-
-def test_the_same_object_entered_again_goes_on_counting() -> None:
-    downsampling = token_downsampling(BY_TWO)
-    for _ in range(2):
-        with downsampling as report:
-            assert keys() == HALF
-        assert keys() == DENSE
-    assert calls(report) == {(36, 9): 2}
-
-
-def test_the_same_object_inside_of_another_inside_of_itself() -> None:
-    downsampling = token_downsampling(BY_TWO)
-    with downsampling:
-        with token_downsampling(BY_THREE):
-            with downsampling:
-                assert keys() == HALF
-            assert keys() == THIRD
-        assert keys() == HALF
-
-
-def test_left_in_another_order_than_entered() -> None:
-    first, second = token_downsampling(BY_TWO), token_downsampling(BY_THREE)
-    first.__enter__()
-    second.__enter__()
-    first.__exit__(None, None, None)
-    assert keys() == THIRD
-    second.__exit__(None, None, None)
-    assert keys() == DENSE
 
 
 def test_entered_while_a_layer_is_being_called() -> None:
@@ -132,21 +89,6 @@ def test_entered_while_a_layer_is_being_called() -> None:
         assert keys() == HALF
     handle.remove()
     assert seen == [(36, THIRD)]
-
-
-def in_another_thread(found: list[int]) -> threading.Thread:
-    return threading.Thread(target=lambda: found.append(keys()))
-
-
-def test_another_thread_is_not_concerned() -> None:
-    found: list[int] = []
-    with token_downsampling(BY_TWO) as report:
-        thread = in_another_thread(found)
-        thread.start()
-        thread.join()
-        assert keys() == HALF
-    assert found == [DENSE]
-    assert calls(report) == {(36, 9): 1}
 
 
 def test_two_threads_with_settings_of_their_own() -> None:

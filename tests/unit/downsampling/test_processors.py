@@ -105,16 +105,6 @@ def test_a_map_that_is_read_is_a_square(unet: Any) -> None:
     assert report.pooled
 
 
-def test_the_first_frame_goes_on_to_be_seen(unet: Any) -> None:
-    unet.set_attn_processor(zero.CrossFrameAttnProcessor2_0(batch_size=1))
-    frames, text = torch.randn(3, 4, 16, 12), torch.randn(3, 5, models.TEXT_WIDTH)
-    changed = frames.clone()
-    changed[0] += 1
-    with token_downsampling(SETTINGS):
-        one, other = (unet(images, 500, text).sample[1:] for images in (frames, changed))
-    assert not torch.allclose(one, other)
-
-
 def test_unfused_projections_are_ordinary_ones(unet: Any) -> None:
     unet.fuse_qkv_projections()
     assert set(run(unet)[1].left_alone) == {Reason.FUSED}
@@ -153,15 +143,6 @@ def test_what_others_put_on_a_layer(unet: Any, take: Callable[[Any], None], reas
         take(layer)
     seen, report = run(unet)
     assert (seen, set(report.left_alone)) == (WHOLE, {reason})
-
-
-def test_values_that_a_hook_puts_out_are_as_many_as_ever(unet: Any) -> None:
-    layer, last = self_attentions(unet)[0], {}
-    layer.to_v.register_forward_hook(lambda _, args, out: last.update(values=out))
-    layer.register_forward_hook(lambda _, args, out: torch.eye(out.shape[1]) @ last["values"])
-    _, report = run(unet)
-    assert report.left_alone[Reason.HOOKED].calls == 1
-    assert sum(tally.calls for tally in report.pooled.values()) == 6
 
 
 def test_a_layer_that_took_no_keys_is_found_out_once_and_then_left_alone(unet: Any) -> None:

@@ -39,25 +39,17 @@ def call(unet: Any, timestep: float = 500) -> None:
         unet(torch.randn(1, 4, 8, 8), timestep, torch.randn(1, 5, models.TEXT_WIDTH))
 
 
-def test_a_plain_executor_is_named_as_the_cause(unet: Any) -> None:
+def test_a_plain_executor_is_named_as_the_cause_and_to_thread_takes_it_along(unet: Any) -> None:
     async def handle(executor: ThreadPoolExecutor) -> str:
         with token_downsampling(BY_TWO) as report:
             await asyncio.get_running_loop().run_in_executor(executor, call, unet)
-        return report.line()
+            line = report.line()
+            await asyncio.to_thread(call, unet)
+        assert report.pooled[64, 16].calls == 3
+        return line
 
     with ThreadPoolExecutor(1) as executor:
         assert asyncio.run(handle(executor)) == nothing_pooled(ELSEWHERE)
-    assert "asyncio.to_thread" in ELSEWHERE
-    assert "bind" in ELSEWHERE
-
-
-def test_to_thread_takes_it_along(unet: Any) -> None:
-    async def handle() -> int:
-        with token_downsampling(BY_TWO) as report:
-            await asyncio.to_thread(call, unet)
-        return report.pooled[64, 16].calls
-
-    assert asyncio.run(handle()) == 3
 
 
 def _nobody(unet: Any, other: Any) -> None:
@@ -96,21 +88,22 @@ def test_a_call_elsewhere_is_not_told_where_something_was_pooled_here(unet: Any)
 
 
 @pytest.mark.parametrize(
-    ("timesteps", "window"), [([500] * 4, "unknown"), ([900, 600, 300], "timesteps")]
+    ("values", "timesteps", "window"),
+    [
+        ({"end": 0.5}, [500] * 4, "unknown"),
+        ({"end": 0.5}, [900, 600, 300], "timesteps"),
+        # nothing is pooled
+        ({"start": 0.5}, [500], "unknown"),
+    ],
 )
-def test_a_window_without_known_steps(unet: Any, timesteps: list[int], window: str) -> None:
-    with token_downsampling(paper(factor=2, threshold=4, end=0.5)) as report:
+def test_a_window_without_known_steps(
+    unet: Any, values: dict[str, float], timesteps: list[int], window: str
+) -> None:
+    with token_downsampling(paper(factor=2, threshold=4, **values)) as report:
         for timestep in timesteps:
             call(unet, timestep)
     assert report.window == window
     assert WINDOWS[window] in report.line()
-
-
-def test_a_start_that_cannot_be_followed_is_told_where_nothing_was_pooled(unet: Any) -> None:
-    with token_downsampling(paper(factor=2, threshold=4, start=0.5)) as report:
-        call(unet)
-    assert not report.pooled
-    assert WINDOWS["unknown"] in report.line()
 
 
 @pytest.mark.parametrize("tell", ["scheduler", "host"])

@@ -1,4 +1,4 @@
-"""A generation's settings from the page, the API and the X/Y/Z plot."""
+"""A generation's settings from the page, the API and the X/Y/Z plot; presets by name."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import Any
 import pytest
 
 from lib_todo import Settings, SettingsError
+from lib_todo.hosts.webui.infotext import from_infotext, to_infotext
 from lib_todo.hosts.webui.request import (
     OVERRIDES,
     choices_on_page,
     from_page,
+    preset_of,
     read_settings,
 )
-from lib_todo.settings import BY_NAME, FIELDS
+from lib_todo.settings import BY_NAME, FIELDS, PRESETS
 
 # what the tab sends, and what the host fills an API request up with
 DEFAULTS = [False, *(field.default for field in FIELDS[1:])]
-DEFAULT_VALUES = {field.name: field.default for field in FIELDS[1:]}
 TICKED = [True, *DEFAULTS[1:]]
 
 
-def page(**attributes: Any) -> types.SimpleNamespace:
-    """A processing object as the tabs make it."""
-    return types.SimpleNamespace(**attributes)
+def processing(is_api: bool, **overrides: Any) -> types.SimpleNamespace:
+    """A processing object as the API or the tabs make it, and an axis' values."""
+    given = {"is_api": True} if is_api else {}
+    return types.SimpleNamespace(**given, **({OVERRIDES: overrides} if overrides else {}))
 
 
-def api(**attributes: Any) -> types.SimpleNamespace:
-    """A processing object as the API makes it."""
-    return types.SimpleNamespace(is_api=True, **attributes)
+PAGE, API = processing(False), processing(True)
 
 
 def filled(*given: Any) -> list[Any]:
@@ -37,59 +37,35 @@ def filled(*given: Any) -> list[Any]:
     return [*given, *DEFAULTS[len(given) :]][: len(DEFAULTS)]
 
 
-@pytest.mark.parametrize("make", [page, api])
-def test_the_values_as_they_are(make: Any) -> None:
-    assert read_settings(make(), DEFAULTS) == Settings(enabled=False)
-    assert read_settings(make(), TICKED) == Settings()
-    changed = {"factor": 2.5, "deep_factor": 3, "threshold": 32, "method": "max"}
-    changed |= {"start": 0.25, "end": 0.75, "passes": "hires"}
-    values = [True, *({**DEFAULT_VALUES, **changed}[name] for name in DEFAULT_VALUES)]
-    assert read_settings(make(), values) == Settings(
-        factor=2.5,
-        deep_factor=3,
-        threshold=32,
-        method="max",
-        start=0.25,
-        end=0.75,
-        passes="hires",
-    )
-    assert read_settings(make(), tuple(values)) == read_settings(make(), values)
+@pytest.mark.parametrize("p", [PAGE, API])
+def test_the_values_as_they_are(p: Any) -> None:
+    assert read_settings(p, DEFAULTS) == Settings(enabled=False)
+    assert read_settings(p, TICKED) == Settings()
+    changed = {"factor": 2.5, "threshold": 32, "method": "max", "end": 0.75, "passes": "hires"}
+    given = vars(Settings()) | changed
+    assert read_settings(p, tuple(given.values())) == Settings(**changed)
+    # a factor as its control shows it: script-info tells these names, and the host fills them in
+    for shown, factor in (("automatic", 0), ("2", 2), ("2.25", 2.25)):
+        assert read_settings(p, filled(True, shown)) == Settings(factor=factor)
 
 
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ([{"enabled": True, "factor": 2}], Settings(factor=2)),
-        ([{"factor": 2}], Settings(factor=2)),
-        ([{"enabled": False}], Settings(enabled=False)),
-        ([True, 2], Settings(factor=2)),
-        ([True], Settings()),
+        ({"enabled": True, "factor": 2}, Settings(factor=2)),
+        ({"factor": 2}, Settings(factor=2)),
+        ({"enabled": False}, Settings(enabled=False)),
     ],
 )
-def test_one_object_or_some_values(given: list[Any], expected: Settings) -> None:
-    assert read_settings(api(), filled(*given)) == expected
+def test_one_object(given: dict[str, Any], expected: Settings) -> None:
+    assert read_settings(API, filled(given)) == expected
 
 
 @pytest.mark.parametrize("bad", [0.5, "0.5", "two", None, True, [2]])
 def test_a_bad_value_is_an_error_from_the_api_ticked_or_not(bad: Any) -> None:
-    for enabled in (True, False):
+    for p, enabled in ((API, True), (API, False), (PAGE, True)):
         with pytest.raises(SettingsError, match="ToDo: factor = "):
-            read_settings(api(), filled(enabled, bad))
-    with pytest.raises(SettingsError, match="ToDo: factor = "):
-        read_settings(page(), filled(True, bad))
-
-
-@pytest.mark.parametrize(("shown", "factor"), [("automatic", 0), ("2", 2), ("2.25", 2.25)])
-def test_a_factor_may_come_as_its_control_shows_it(shown: str, factor: float) -> None:
-    """The control is a list of names: script-info tells them, and the host fills them in."""
-    for p in (api(), page()):
-        assert read_settings(p, filled(True, shown)) == Settings(factor=factor)
-
-
-@pytest.mark.parametrize("emptied", [None, "", 16.5])
-def test_an_emptied_or_broken_number_is_refused_by_name(emptied: Any) -> None:
-    with pytest.raises(SettingsError, match="ToDo: threshold = "):
-        read_settings(page(), filled(True, 0, 0, emptied))
+            read_settings(p, filled(enabled, bad))
 
 
 def test_every_step_of_a_factors_control_is_allowed() -> None:
@@ -101,30 +77,33 @@ def test_every_step_of_a_factors_control_is_allowed() -> None:
 
 def test_an_unticked_box_of_the_page_is_not_looked_behind() -> None:
     broken = [False, "broken", None, -1, "", 7, 8, "x"]
-    assert read_settings(page(), broken) == Settings(enabled=False)
+    assert read_settings(PAGE, broken) == Settings(enabled=False)
     with pytest.raises(SettingsError):
-        read_settings(page(**{OVERRIDES: {"factor": 2}}), broken)
+        read_settings(processing(False, factor=2), broken)
 
 
-@pytest.mark.parametrize("make", [page, api])
-def test_an_axis_goes_over_the_values_and_switches_on(make: Any) -> None:
-    p = make(**{OVERRIDES: {"factor": 2.0}})
-    assert read_settings(p, DEFAULTS) == Settings(factor=2)
-    assert read_settings(p, filled(True, 4, 0, 32)) == Settings(factor=2, threshold=32)
-
-
-def test_an_axis_for_the_box_itself() -> None:
-    off = page(**{OVERRIDES: {"enabled": False}})
-    assert read_settings(off, TICKED) == Settings(enabled=False)
-    both = page(**{OVERRIDES: {"enabled": False, "factor": 2.0}})
-    assert read_settings(both, TICKED) == Settings(enabled=False, factor=2)
-
-
-def test_axes_over_values_that_only_together_are_allowed() -> None:
-    """Start and end each from an axis, beside a window of the tab's that they would not fit."""
-    p = page(**{OVERRIDES: {"start": 0.6, "end": 0.9}})
-    values = [True, *(DEFAULT_VALUES | {"end": 0.5}).values()]
-    assert read_settings(p, values) == Settings(start=0.6, end=0.9)
+@pytest.mark.parametrize("is_api", [False, True])
+@pytest.mark.parametrize(
+    ("overrides", "values", "expected"),
+    [
+        ({"factor": 2.0}, DEFAULTS, Settings(factor=2)),
+        ({"factor": 2.0}, filled(True, 4, 0, 32), Settings(factor=2, threshold=32)),
+        ({"enabled": False}, TICKED, Settings(enabled=False)),
+        ({"enabled": False, "factor": 2.0}, TICKED, Settings(enabled=False, factor=2)),
+        # only together allowed, beside a window of the tab's that they would not fit
+        (
+            {"start": 0.6, "end": 0.9},
+            list(vars(Settings(end=0.5)).values()),
+            Settings(start=0.6, end=0.9),
+        ),
+    ],
+)
+def test_an_axis_goes_over_the_values_and_switches_on(
+    is_api: bool, overrides: dict[str, Any], values: list[Any], expected: Settings
+) -> None:
+    p, before = processing(is_api, **overrides), list(values)
+    assert read_settings(p, values) == expected
+    assert (values, getattr(p, OVERRIDES)) == (before, overrides)
 
 
 @pytest.mark.parametrize(
@@ -138,14 +117,19 @@ def test_axes_over_values_that_only_together_are_allowed() -> None:
 )
 def test_a_bad_axis_value_is_an_error(overrides: dict[str, Any], field: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        read_settings(page(**{OVERRIDES: overrides}), TICKED)
+        read_settings(processing(False, **overrides), TICKED)
     assert caught.value.field == field
 
 
-def test_nothing_is_written_to_what_was_given() -> None:
-    values, overrides = list(TICKED), {"factor": 2.0}
-    p = api(**{OVERRIDES: overrides})
-    read_settings(p, values)
-    assert values == TICKED
-    assert vars(p) == {"is_api": True, OVERRIDES: {"factor": 2.0}}
-    assert overrides == {"factor": 2.0}
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_by_name(name: str) -> None:
+    made = Settings.from_preset(name)
+    assert Settings.from_preset(preset_of(vars(made))) == made
+    assert preset_of(vars(Settings.from_preset(name, end=0.35))) == "custom"
+    # in a request, an axis' and an image's text, also where the page stands on another one
+    others = list(vars(Settings.from_preset("fast")).values())[1:]
+    wanted = Settings.from_preset(name, threshold=17)
+    assert read_settings(API, [{"preset": name, "threshold": 17}, *others]) == wanted
+    assert read_settings(processing(False, preset=name), [False, *others]) == made
+    assert Settings.from_preset(to_infotext(made)["ToDo preset"]) == made
+    assert Settings(**from_infotext({"ToDo preset": name})) == made

@@ -43,25 +43,19 @@ def test_a_file_is_read_again_when_it_changed(tmp_path: Path) -> None:
     assert shape_of_file(path) == small(3)
 
 
-def test_another_model_has_nothing_to_pool(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\xff" * 16, b"\x02" + 7 * b"\0" + b"[]"])
+def test_what_is_no_such_file_or_a_part_of_a_model_does_not_tell(
+    tmp_path: Path, content: bytes
+) -> None:
+    broken, part = tmp_path / "a.ckpt", tmp_path / "vae.safetensors"
+    broken.write_bytes(content)
+    save_file({"first_stage_model.x": torch.zeros(1)}, part)
+    for path in (tmp_path / "missing", broken, part):
+        with pytest.raises(LookupError):
+            shape_of_file(str(path))
+    # another model has nothing to pool
     path = save(tmp_path / "flux.safetensors", {"double_blocks.0.img_attn.qkv.weight": [3, 1]})
     assert shape_of_file(path) is None
-
-
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\xff" * 16, b"\x02" + 7 * b"\0" + b"[]"])
-def test_what_is_no_such_file_does_not_tell(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "a.ckpt"
-    with pytest.raises(LookupError):
-        shape_of_file(str(path))
-    path.write_bytes(content)
-    with pytest.raises(LookupError):
-        shape_of_file(str(path))
-
-
-def test_a_part_of_a_model_does_not_tell(tmp_path: Path) -> None:
-    save_file({"first_stage_model.x": torch.zeros(1)}, tmp_path / "vae.safetensors")
-    with pytest.raises(LookupError):
-        shape_of_file(str(tmp_path / "vae.safetensors"))
 
 
 @pytest.fixture

@@ -17,13 +17,11 @@ from lib_todo.hosts.webui.hint import parts
 from lib_todo.hosts.webui.hint.parts import Hires, Refiner
 from lib_todo.hosts.webui.hint.step_times import Seen
 from lib_todo.hosts.webui.hint.text import WAITS, lines
-from lib_todo.plan import latent_grid, layer_factor, level_grid, pooled_grid
 from lib_todo.settings import FIELDS, PRESETS, Settings
 
 SD15, SDXL = SHAPES["SD 1.x"], SHAPES["SDXL"]
 CPU = typical("cpu")
 EULER = {"first": "Euler", "hires": "Euler"}
-SIZES = [(512, 512), (1024, 1024), (1024, 768), (520, 328), (1536, 2048), (4096, 4096)]
 
 
 def hint(
@@ -48,19 +46,6 @@ def with_refiner(
     """At 1024×1024, with a refiner from 0.75 of the steps on."""
     found = parts.of(shapes, 1024, 1024, hires, Refiner(True, 0.75, passes), EULER)
     return lines(found, {"factor": 2, "deep_factor": 1, **values}, CPU)
-
-
-@pytest.mark.parametrize("shape", [SD15, SDXL], ids=["SD 1.x", "SDXL"])
-@pytest.mark.parametrize("size", SIZES, ids=str)
-def test_the_grids_are_the_rules(shape: UNetShape, size: tuple[int, int]) -> None:
-    text = "\n".join(hint(*size, shape=shape))
-    largest = level_grid(latent_grid(*size), shape.levels[0].downscale)
-    for level in shape.levels:
-        grid = level_grid(latent_grid(*size), level.downscale)
-        factor = layer_factor(grid, largest, Settings())
-        left = pooled_grid(grid, factor)
-        told = f"{grid[1]}×{grid[0]} → {left[1]}×{left[0]} tokens (by {factor:g})"
-        assert (told in text) == (factor > 1)
 
 
 def test_a_pass_alone_and_two_by_name() -> None:
@@ -126,9 +111,7 @@ def test_each_checkpoint_is_told_by_its_own_layers() -> None:
     assert "128×128 → 64×64" in base
     assert "from 0.75 of its steps on" in refined
     assert "nothing changes" in refined
-
-
-def test_a_refiner_of_the_same_shape_needs_no_line_of_its_own() -> None:
+    # of the same shape, it needs no line of its own
     assert len(with_refiner({"first": SD15, "refiner": SD15})) == 2
 
 
@@ -278,12 +261,6 @@ def test_what_will_be_refused_is_named_before(values: dict[str, Any], named: str
     (told,) = hint(1024, 1024, **values)
     assert told.startswith("This will be refused. ToDo: ")
     assert named in told
-
-
-def test_start_and_end_count() -> None:
-    whole, part = hint(1024, 1024)[0], hint(1024, 1024, start=0.9)[0]
-    assert whole != part
-    assert "a step from Start to End" in part
 
 
 anything = st.none() | st.booleans() | st.floats() | st.text(max_size=8) | st.lists(st.integers())

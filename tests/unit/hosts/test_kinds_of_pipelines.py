@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -11,9 +12,13 @@ import torch
 
 pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 
+import diffusers
 import diffusers_models as models
-import diffusers_pipelines as pipelines
-from diffusers_pipelines import Kind
+from diffusers.pipelines.deprecated.stable_diffusion_panorama import (
+    pipeline_stable_diffusion_panorama as panorama,
+)
+from PIL import Image
+from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from lib_todo import Settings, token_downsampling
 from lib_todo.hosts.diffusers import StepProgress
@@ -22,6 +27,150 @@ from lib_todo.reasons import Reason
 from lib_todo.runs import model_call
 
 BY_TWO = Settings(factor=2, deep_factor=2, threshold=4)
+STEPS = 4
+# width × height in pixels: a latent of 16 × 12 tokens
+SIZE = {"width": 96, "height": 128}
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """One pipeline, and what a call of it takes.
+
+    `steps`: how many a call has. `options` are the call's. `told`: it takes a
+    `callback_on_step_end`.
+    """
+
+    pipe: Any
+    options: dict[str, Any]
+    steps: int = STEPS
+    told: bool = True
+
+    def __call__(self, **more: Any) -> Any:
+        """What a call gives, always the same without ToDo."""
+        generator = torch.Generator().manual_seed(3)
+        options = {"prompt": "a fox", "num_inference_steps": STEPS, "output_type": "latent"}
+        options = {**options, "generator": generator, **self.options, **more}
+        return self.pipe(**{name: value for name, value in options.items() if value is not None})[0]
+
+    def layers(self) -> int:
+        """How many layers attend over the places of one image."""
+        models = [self.pipe.unet, getattr(self.pipe, "controlnet", None)]
+        names = [name for model in models if model for name, _ in model.named_modules()]
+        over_frames = ("motion_modules", "temporal_transformer_blocks")
+        return sum(
+            name.endswith(".attn1") and not any(part in name for part in over_frames)
+            for name in names
+        )
+
+
+def picture() -> Image.Image:
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (SIZE["height"], SIZE["width"], 3), generator=generator)
+    return Image.fromarray(pixels.to(torch.uint8).numpy())
+
+
+def _with(cls: Any, base: Any, **parts: Any) -> Any:
+    """A pipeline of `cls` from the parts of `base`, with others in their place."""
+    parts = {**base.components, **parts}
+    if "safety_checker" in parts:
+        parts["requires_safety_checker"] = False
+    pipe = cls(**{name: part for name, part in parts.items() if name != "image_encoder"})
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def _without(base: Any, *names: str) -> Any:
+    kept = {name: part for name, part in base.components.items() if name not in names}
+    return type("Parts", (), {"components": kept})
+
+
+def image_to_image(base: Any) -> Kind:
+    pipe = _with(diffusers.StableDiffusionImg2ImgPipeline, base)
+    return Kind(pipe, {"image": picture(), "strength": 0.5, "num_inference_steps": 2 * STEPS})
+
+
+def inpaint(base: Any) -> Kind:
+    pipe = _with(diffusers.StableDiffusionInpaintPipeline, base, unet=models.unet(in_channels=9))
+    mask = Image.new("L", (96, 128), 255)
+    return Kind(pipe, {"image": picture(), "mask_image": mask, "strength": 1.0, **SIZE})
+
+
+def control_net(base: Any) -> Kind:
+    net = models.randomised(diffusers.ControlNetModel.from_unet(base.unet))
+    pipe = _with(diffusers.StableDiffusionControlNetPipeline, base, controlnet=net)
+    return Kind(pipe, {"image": picture(), **SIZE})
+
+
+def perturbed(base: Any) -> Kind:
+    pipe = _with(diffusers.StableDiffusionPAGPipeline, base)
+    return Kind(pipe, SIZE)
+
+
+def latent_consistency(base: Any) -> Kind:
+    parts = {"unet": models.unet(time_cond_proj_dim=32), "scheduler": diffusers.LCMScheduler()}
+    return Kind(_with(diffusers.LatentConsistencyModelPipeline, base, **parts), SIZE)
+
+
+def wide_panorama(base: Any) -> Kind:
+    """Two views of 12 × 64 tokens side by side."""
+    pipe = _with(panorama.StableDiffusionPanoramaPipeline, base)
+    return Kind(pipe, {"height": 96, "width": 576})
+
+
+def upscale(base: Any) -> Kind:
+    unet = models.unet(in_channels=7, num_class_embeds=1000)
+    low = diffusers.DDPMScheduler()
+    parts = _without(base, "safety_checker", "image_encoder", "feature_extractor")
+    pipe = _with(diffusers.StableDiffusionUpscalePipeline, parts, unet=unet, low_res_scheduler=low)
+    small = picture().resize((12, 16))
+    return Kind(pipe, {"image": small}, told=False)
+
+
+def free_init(base: Any) -> Kind:
+    """AnimateDiff with FreeInit, in two rounds that take half and all of the steps."""
+    parts = _without(base, "safety_checker", "feature_extractor", "image_encoder")
+    others = {"motion_adapter": models.motion_adapter(), "feature_extractor": None}
+    pipe = _with(diffusers.AnimateDiffPipeline, parts, **others)
+    pipe.enable_free_init(num_iters=2, use_fast_sampling=True)
+    return Kind(pipe, {"num_frames": 2, **SIZE}, steps=STEPS // 2 + STEPS)
+
+
+def video_of_an_image(base: Any) -> Kind:
+    """Stable Video Diffusion."""
+    encoder = CLIPVisionModelWithProjection(
+        CLIPVisionConfig(
+            hidden_size=16,
+            intermediate_size=32,
+            projection_dim=models.TEXT_WIDTH,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            image_size=224,
+            patch_size=32,
+        )
+    )
+    vae = diffusers.AutoencoderKLTemporalDecoder(
+        # its norms have 32 groups, which no option changes
+        block_out_channels=(32,) * 4,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+    )
+    pipe = diffusers.StableVideoDiffusionPipeline(
+        vae=models.randomised(vae),
+        image_encoder=models.randomised(encoder),
+        unet=models.video_unet(in_channels=8),
+        scheduler=diffusers.EulerDiscreteScheduler(
+            timestep_type="continuous", use_karras_sigmas=True, prediction_type="v_prediction"
+        ),
+        feature_extractor=CLIPImageProcessor(),
+    )
+    pipe.set_progress_bar_config(disable=True)
+    options = {"prompt": None, "image": picture(), "num_frames": 2, **SIZE}
+    return Kind(pipe, {**options, "decode_chunk_size": 1})
+
+
+KINDS: list[Callable[[Any], Kind]] = [
+    *(image_to_image, inpaint, control_net, perturbed, latent_consistency),
+    *(wide_panorama, upscale, free_init, video_of_an_image),
+]
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +200,7 @@ def assert_moves_with_the_steps(phases: list[Any], kind: Kind) -> None:
     assert all(one != other for one, other in itertools.pairwise(by_step))
 
 
-@pytest.mark.parametrize("make", pipelines.OF_SD, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", KINDS, ids=lambda make: make.__name__)
 def test_by_kind(make: Callable[[Any], Kind], base: Any, phases: list[Any]) -> None:
     kind = make(base)
     dense = kind()
@@ -64,7 +213,7 @@ def test_by_kind(make: Callable[[Any], Kind], base: Any, phases: list[Any]) -> N
                 assert report.steps == (calls * kind.steps,) * 2
                 assert_moves_with_the_steps(phases, kind)
         assert "in all " in report.line()
-        left_alone = {Reason.OTHER_PROCESSOR} if make is pipelines.perturbed else set()
+        left_alone = {Reason.OTHER_PROCESSOR} if make is perturbed else set()
         assert set(report.left_alone) == left_alone
         assert (report.layers, list(report.passes)) == (kind.layers(), ["first"])
     assert torch.equal(kind(), dense)

@@ -79,36 +79,20 @@ def test_the_older_extension_keeps_a_layer_it_pools(
     assert (report.pooled, report.layers) == ({}, 1)
 
 
-@pytest.mark.parametrize("how", ["it rests", "it is off"])
+@pytest.mark.parametrize("how", ["it rests", "it is off", "something else has its name"])
 def test_a_layer_the_older_extension_had_is_pooled(
     model: Any, layer: CrossAttention, how: str
 ) -> None:
     expected, _ = answers(model, BY_TWO)
     older = Older(layer, rests_after=0 if how == "it rests" else 9)
-    if how == "it is off":
+    if how != "it rests":
         older.switch_off()
+    if how == "something else has its name":
+        layer._todo_info = "not theirs"
     got, report = answers(model, BY_TWO)
     assert torch.equal(got, expected)
     assert list(report.pooled) == [(48, 12)]
     assert report.left_alone == {}
-
-
-def test_both_are_told_where_they_take_turns(model: Any, layer: CrossAttention) -> None:
-    Older(layer, rests_after=1)
-    with token_downsampling(BY_TWO) as report:
-        for call in (1, 2):
-            layer._todo_info["current_step"] = call
-            run(model, image(*GRID), text())
-    assert {key: tally.calls for key, tally in report.pooled.items()} == {(48, 12): 1}
-    assert {why: tally.calls for why, tally in report.left_alone.items()} == {
-        Reason.OLDER_EXTENSION: 1
-    }
-    assert report.layers == 1
-
-
-def test_something_else_under_the_same_name_is_no_reason(model: Any, layer: CrossAttention) -> None:
-    layer._todo_info = "not theirs"
-    assert list(answers(model, BY_TWO)[1].pooled) == [(48, 12)]
 
 
 def test_a_layer_whose_attention_map_is_read_keeps_all_keys(

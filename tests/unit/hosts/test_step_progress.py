@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 from typing import Any
 
 import pytest
@@ -29,25 +28,30 @@ def pipe(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return models.sd_pipeline(tmp_path_factory.mktemp("sd"))
 
 
+@pytest.fixture(scope="module")
+def unet() -> Any:
+    return models.unet()
+
+
 class WithoutCount(Loop):
     """The same of one that has no `num_timesteps`, as LEDITS++'s."""
 
     num_timesteps = property(lambda self: None, lambda self, _: None)
 
 
-@pytest.fixture(scope="module")
-def unet() -> Any:
-    return models.unet()
-
-
 @pytest.mark.parametrize("kind", [Loop, WithoutCount])
-def test_a_pipeline_that_does_not_ask(unet: Any, kind: type[Loop]) -> None:
+@pytest.mark.parametrize(("tells", "times"), [(True, 2), (False, 1)])
+def test_a_pipeline_that_does_not_ask(unet: Any, kind: type[Loop], tells: bool, times: int) -> None:
+    """One that tells nothing leaves it to the timesteps."""
     loop = kind(unet, DDIMScheduler())
     with token_downsampling(HALF) as report:
         progress = StepProgress(report)
-        for _ in range(2):
-            assert loop(progress) == [POOLED, POOLED, WHOLE, WHOLE]
-    assert report.steps == (4, 8)
+        for _ in range(times):
+            seen = loop(progress if tells else lambda _, *args: progress(object(), *args))
+            assert seen == [POOLED, POOLED, WHOLE, WHOLE]
+        with pytest.raises(ValueError, match="pass_name='second': must be first or hires"):
+            StepProgress(report, "second")
+    assert report.steps == (2 * times, 4 * times)
 
 
 @pytest.mark.parametrize("at", ["before", "inside", "between"])
@@ -85,16 +89,6 @@ def test_a_call_after_a_broken_off_one_begins_anew(unet: Any) -> None:
     assert report.steps == (4, 7)
 
 
-def test_the_first_evaluation_after_entering_again_is_a_first_one(unet: Any) -> None:
-    loop, downsampling = Loop(unet, DDIMScheduler()), token_downsampling(HALF)
-    for _ in range(2):
-        with downsampling as report:
-            assert loop(StepProgress(report), stop_after=2) == [POOLED, POOLED, WHOLE]
-    with downsampling:
-        unet(torch.randn(2, 4, 16, 12), 100, torch.randn(2, 5, models.TEXT_WIDTH))
-    assert report.pooled[WHOLE, POOLED].calls == 3 * 5
-
-
 def test_told_by_a_host_and_entered_again(unet: Any) -> None:
     downsampling = token_downsampling(HALF)
     with downsampling as report:
@@ -129,24 +123,6 @@ def test_the_pass_of_each_call(pipe: Any) -> None:
         for progress in (first, hires, first):
             draw(pipe, progress, 2)
     assert tuple(report.passes[name].steps for name in ("first", "hires")) == ((0, 4), (2, 2))
-
-
-@pytest.mark.parametrize("pipeline", [object(), types.SimpleNamespace(num_timesteps=None)])
-def test_a_pipeline_that_tells_nothing_leaves_it_to_the_timesteps(unet: Any, pipeline: Any) -> None:
-    loop = Loop(unet, DDIMScheduler())
-    with token_downsampling(HALF) as report:
-        progress = StepProgress(report)
-        seen = loop(lambda _, *args: progress(pipeline, *args))
-    assert seen == [POOLED, POOLED, WHOLE, WHOLE]
-    assert report.steps == (2, 4)
-
-
-def test_an_unknown_pass() -> None:
-    with (
-        token_downsampling(HALF) as report,
-        pytest.raises(ValueError, match="pass_name='second': must be first or hires"),
-    ):
-        StepProgress(report, "second")
 
 
 class Stop(PipelineCallback):

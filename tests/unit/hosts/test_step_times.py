@@ -172,16 +172,10 @@ def test_what_another_generation_did_meanwhile_is_not_told(now: list[float]) -> 
     Picture().run(times, now, SETTINGS, [2.0] * 10)
     assert told(times, p) == (None, None)
     assert times.seconds_a_step(p, "hires", SETTINGS) == (None, None)
-
-
-def test_a_step_of_two_evaluations_takes_both(now: list[float]) -> None:
-    class Heun(Picture):
-        @property
-        def total_steps(self) -> int:
-            return 2 * self.steps
-
+    # an interrupted picture is not kept
     times = StepTimes(lambda: now[0])
-    assert told(times, Heun().run(times, now, SETTINGS, [1.0] * 10)) == (2, None)
+    p = Picture().run(times, now, None, [1.0] * 10, stop=5)
+    assert told(times, p) == (1, None)
 
 
 def test_a_pass_is_counted_by_its_stages(now: list[float]) -> None:
@@ -189,6 +183,14 @@ def test_a_pass_is_counted_by_its_stages(now: list[float]) -> None:
     times = StepTimes(lambda: now[0])
     p = Picture().run(times, now, SETTINGS, [9.0, *[2.0] * 4, *[1.0] * 15, 0])
     assert told(times, p)[0] == pytest.approx((4 * 2 + 15) / 19, rel=0.05)
+
+
+def test_a_step_of_two_evaluations_takes_both(now: list[float]) -> None:
+    class Heun(Picture):
+        total_steps = 20
+
+    times = StepTimes(lambda: now[0])
+    assert told(times, Heun().run(times, now, SETTINGS, [1.0] * 10)) == (2, None)
 
 
 @pytest.mark.parametrize(
@@ -206,9 +208,3 @@ def test_uneven_steps_are_not_told(now: list[float], steps: list[float]) -> None
     Picture().run(times, now, None, [2.0] * 20)
     assert told(times, Picture().run(times, now, SETTINGS, steps)) == (None, 2)
     assert times.seen(kind(), SETTINGS) is None
-
-
-def test_an_interrupted_picture_is_not_kept(now: list[float]) -> None:
-    times = StepTimes(lambda: now[0])
-    p = Picture().run(times, now, None, [1.0] * 10, stop=5)
-    assert told(times, p) == (1, None)

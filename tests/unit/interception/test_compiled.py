@@ -18,15 +18,13 @@ from settings_of import paper
 from torch import nn
 from torch._dynamo.testing import CompileCounter
 
-from lib_todo import Settings, bind, token_downsampling, wording
-from lib_todo.interception import graphs
+from lib_todo import Settings, bind, token_downsampling
 
 pytestmark = pytest.mark.usefixtures("fresh_graphs")
 # (settings, latent's height and width); None: no with at all
 ON = Settings(factor=2, deep_factor=2, threshold=4), (16, 12)
 FIXED = paper(factor=2, threshold=8), (16, 12)
 BELOW = paper(factor=2, threshold=8), (8, 8)
-BY_THREE = Settings(factor=3, threshold=8), (16, 12)
 ODD = Settings(factor=2, threshold=8), (15, 11)
 OFF = None, (16, 12)
 Case = tuple[Any, tuple[int, int]]
@@ -94,29 +92,10 @@ def test_a_bound_model_has_the_same_graphs(way: Callable[..., nn.Module]) -> Non
     assert counter.frame_count == 2
 
 
-def test_the_phase_moves_within_one_graph() -> None:
-    model, counter = compile_as(whole)
-    outputs, _ = sample(model, BY_THREE, 9)
-    assert len({float(output.sum()) for output in outputs}) > 3
-    assert counter.frame_count == 1
-
-
 def test_the_window_closes_with_the_timesteps() -> None:
     model, counter = compile_as(whole)
     assert_as_eager(model, (paper(factor=2, threshold=8, end=0.5), (16, 12)), steps=8)
     assert counter.frame_count == 2
-
-
-def test_a_graph_that_does_not_know_of_todo_is_named_as_the_cause(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    model, _ = compile_as(in_place)
-    sample(model, OFF, 1)
-    monkeypatch.setattr(graphs, "enter_own", lambda: None)
-    with token_downsampling(FIXED[0]) as report:
-        sample(model, OFF, 1)
-    assert report.line() == wording.nothing_pooled(wording.COMPILED)
-    assert "force_eager" in report.line()
 
 
 SAVED: dict[str, Callable[[nn.Module, tuple], Callable]] = {

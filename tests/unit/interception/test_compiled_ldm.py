@@ -18,7 +18,6 @@ from torch import nn
 from torch._dynamo.testing import CompileCounter
 
 from lib_todo import Settings, token_downsampling, wording
-from lib_todo.hosts.webui.result import why_no_layer
 from lib_todo.interception import graphs
 from lib_todo.interception.active import here
 
@@ -107,7 +106,6 @@ def test_a_graph_made_without_todo_is_named_where_it_runs_nevertheless(
     sample(call, OFF)
     _, report = sample(call, ON)
     assert report.line() == wording.nothing_pooled(wording.COMPILED)
-    assert why_no_layer(None, report) == wording.COMPILED
 
 
 def test_nothing_of_ours_is_left_in_the_thread() -> None:

@@ -41,36 +41,42 @@ def _untouched() -> Iterator[None]:
 
 
 def test_inside_only_the_call_of_three_classes_is_another() -> None:
+    """The attentions' only once a transformer has pooled; disabled, none."""
     before = state()
+
+    def changed() -> set[type]:
+        now = state()
+        assert now[len(CLASSES) :] == before[len(CLASSES) :]
+        names = {
+            cls: {name for name in here if here[name] is not was.get(name)} | was.keys() - here
+            for cls, was, here in zip(CLASSES, before, now)
+        }
+        found = {cls for cls in CLASSES if names[cls]}
+        assert all(names[cls] == {"__call__"} for cls in found)
+        return found
+
     with token_downsampling(BY_TWO):
+        run(MODEL, image(4, 4), text())
+        assert changed() == {SpatialTransformer}
         keys()
-        inside = state()
-    changed = {
-        cls: {name for name in now if now[name] is not was.get(name)} | (was.keys() - now.keys())
-        for cls, was, now in zip(CLASSES, before, inside)
-    }
-    assert {cls: names for cls, names in changed.items() if names} == {
-        SpatialTransformer: {"__call__"},
-        CrossAttention: {"__call__"},
-        MemoryEfficientCrossAttention: {"__call__"},
-    }
-    assert inside[len(CLASSES) :] == before[len(CLASSES) :]
-
-
-def test_disabled_touches_nothing_at_all() -> None:
-    before = state()
+        assert changed() == {SpatialTransformer, CrossAttention, MemoryEfficientCrossAttention}
     with token_downsampling(paper(enabled=False)):
-        assert state() == before
+        assert changed() == set()
 
 
 class Interrupted(BaseException):
     """Not an Exception, like KeyboardInterrupt."""
 
 
-@pytest.mark.parametrize("kind", [RuntimeError, Interrupted, KeyboardInterrupt, GeneratorExit])
-def test_raised_inside_the_with(kind: type[BaseException]) -> None:
+@pytest.mark.parametrize("kind", [RuntimeError, Interrupted, GeneratorExit])
+def test_raised_through_two_levels_of_nesting(kind: type[BaseException]) -> None:
     before = state()
-    with pytest.raises(kind), token_downsampling(BY_TWO):
+    with (
+        pytest.raises(kind),
+        token_downsampling(BY_TWO),
+        token_downsampling(paper(factor=3, threshold=4)),
+        token_downsampling(paper(enabled=False)),
+    ):
         raise kind
     assert state() == before
 
@@ -94,27 +100,6 @@ def test_raised_inside_a_layer(where: str, kind: type[BaseException]) -> None:
     assert report.largest_grid in ((8, 8), (6, 6))
 
 
-def test_raised_through_two_levels_of_nesting() -> None:
-    before = state()
-    with (
-        pytest.raises(Interrupted),
-        token_downsampling(BY_TWO),
-        token_downsampling(paper(factor=3, threshold=4)),
-        token_downsampling(paper(enabled=False)),
-    ):
-        raise Interrupted
-    assert state() == before
-
-
-def test_an_exception_in_the_pooling_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        raise MemoryError
-
-    monkeypatch.setattr("lib_todo.pooling.Pooling.take", fail)
-    with pytest.raises(MemoryError), token_downsampling(BY_TWO):
-        keys()
-
-
 def test_a_class_that_cannot_be_changed_leaves_the_others_as_they_were(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -136,11 +121,16 @@ def test_a_class_that_cannot_be_changed_leaves_the_others_as_they_were(
     assert state() == before
 
 
-def test_undo_all_in_the_middle() -> None:
+def test_undo_all_in_the_middle_and_when_nothing_is_on() -> None:
     before = state()
+    undo_all()
     with token_downsampling(BY_TWO):
         assert keys() == HALF
         undo_all()
+        assert state() == before
+        assert keys() == DENSE
+        with token_downsampling(BY_TWO):
+            assert keys() == HALF
         assert state() == before
         assert keys() == DENSE
     assert state() == before
@@ -152,22 +142,3 @@ def test_undo_all_in_the_middle_of_a_layer() -> None:
         assert keys() == HALF
         assert keys() == DENSE
     handle.remove()
-
-
-def test_after_undo_all_the_next_one_works() -> None:
-    before = state()
-    with token_downsampling(BY_TWO):
-        undo_all()
-        with token_downsampling(BY_TWO):
-            assert keys() == HALF
-        assert state() == before
-        assert keys() == DENSE
-    with token_downsampling(BY_TWO):
-        assert keys() == HALF
-
-
-def test_undo_all_when_nothing_is_on() -> None:
-    before = state()
-    undo_all()
-    undo_all()
-    assert state() == before

@@ -76,7 +76,10 @@ def test_others_wrap_inside_and_stay(cls: type) -> None:
         keys()
         wrapper, called = counting(cls.__call__)
         cls.__call__ = wrapper
+        with token_downsampling(BY_TWO) as inner:
+            assert keys() == HALF
         assert keys() == HALF
+    assert sum(tally.calls for tally in inner.tallies.values()) == 1
     assert vars(cls)["__call__"] is wrapper
     assert keys() == DENSE
     called.clear()
@@ -92,18 +95,6 @@ def test_others_wrap_inside_and_stay(cls: type) -> None:
     }
     assert vars(cls)["__call__"] is wrapper
     assert keys() == DENSE
-
-
-def test_an_inner_entry_where_others_wrapped_the_outers_call(cls: type) -> None:
-    with token_downsampling(BY_TWO):
-        keys()
-        wrapper = counting(cls.__call__)[0]
-        cls.__call__ = wrapper
-        with token_downsampling(BY_TWO) as inner:
-            assert keys() == HALF
-        assert keys() == HALF
-    assert sum(tally.calls for tally in inner.tallies.values()) == 1
-    assert vars(cls)["__call__"] is wrapper
 
 
 def test_deeper_layers_stay_deeper_where_others_wrapped_and_stayed(cls: type) -> None:
