@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from .callers import Numbers
@@ -26,28 +25,14 @@ class Schedule:
     # finds the number of a timestep that a pipeline took from the scheduler, see `schedulers`
     taken: Callable[[Any], float | None] | None = None
 
-    @classmethod
-    def of(
-        cls,
-        sampler: str,
-        timesteps: Sequence[float],
-        steps: int | None,
-        taken: Callable[[Any], float | None] | None = None,
-    ) -> Schedule:
-        """The schedule over `timesteps`, for which the user asked for `steps` steps."""
-        places = tuple(value for value, _ in itertools.groupby(map(float, timesteps)))
-        return cls(sampler, places, max(1, round(len(places) / steps)) if steps else 1, taken)
-
 
 class TimestepClock:
     """Where a sampling is, by the timesteps that the model itself is called with.
 
     Calls at one timestep belong to one step (cond and uncond apart, ControlNet and the U-Net, both
     evaluations of Heun that meet at it). With a schedule, a timestep that stands in it before the
-    last one begins a new sampling; without, one above the last one does.
-
-    Args:
-        samplings: the numbers of the samplings, drawn one by one.
+    last one begins a new sampling; without, one above the last one does. Each sampling draws one of
+    the numbers `samplings`.
     """
 
     def __init__(self, samplings: Numbers | None = None) -> None:
@@ -108,10 +93,9 @@ class TimestepClock:
 
     @property
     def fraction(self) -> float | None:
-        """How much of the sampling is behind, from 0 to 1.
+        """How much of the sampling is behind, from 0 to 1; None where that is not known.
 
-        Of the schedule's timesteps; without one, of the way from the sampling's first timestep to
-        0. None where neither is known.
+        Of the schedule's timesteps; without one, of the way from the sampling's first to 0.
         """
         known = self._done_of()
         if known:

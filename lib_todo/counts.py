@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 import threading
-from typing import Any
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 from .plan import Grid
 from .position import Step
-from .reasons import BY_RULE, Reason
+from .reasons import Reason
 
 
 @dataclasses.dataclass
@@ -20,15 +22,20 @@ class Tally:
     calls: int = 0
     steps: set[Step] = dataclasses.field(default_factory=set)
 
-    def add(self, other: Tally) -> None:
-        """Count what the other has here too."""
-        self.layers |= other.layers
-        self.calls += other.calls
-        self.steps |= other.steps
-
 
 # grid, keys before, keys after, and why it was left alone: None where it was pooled
 Key = tuple[Grid, int, int, "Reason | None"]
+T = TypeVar("T")
+
+
+def summed(tallies: Iterable[tuple[T, Tally]]) -> dict[T, Tally]:
+    """New tallies, one for each key."""
+    found: dict[T, Tally] = defaultdict(Tally)
+    for key, tally in tallies:
+        found[key].layers |= tally.layers
+        found[key].calls += tally.calls
+        found[key].steps |= tally.steps
+    return dict(found)
 
 
 class Counts:
@@ -42,31 +49,14 @@ class Counts:
     @property
     def pooled(self) -> dict[tuple[int, int], Tally]:
         """Pooled calls by (keys before, keys after)."""
-        merged: dict[tuple[int, int], Tally] = {}
-        for (_, before, after, reason), tally in self.tallies.items():
-            if reason is None:
-                merged.setdefault((before, after), Tally()).add(tally)
-        return merged
+        rows = self.tallies.items()
+        return summed((key[1:3], tally) for key, tally in rows if key[3] is None)
 
     @property
     def left_alone(self) -> dict[Reason, Tally]:
         """Self-attention calls left alone, by reason."""
-        merged: dict[Reason, Tally] = {}
-        for (_, _, _, reason), tally in self.tallies.items():
-            if reason is not None:
-                merged.setdefault(reason, Tally()).add(tally)
-        return merged
-
-    def left_whole(self, keys: int) -> Tally:
-        """The layers with as many `keys` that kept all of them by the rule, in their steps.
-
-        A window, a pass or another extension is no such rule: their reasons are counted apart.
-        """
-        found = Tally()
-        for (_, before, _, reason), tally in self.tallies.items():
-            if before == keys and reason in BY_RULE:
-                found.add(tally)
-        return found
+        rows = self.tallies.items()
+        return summed((key[3], tally) for key, tally in rows if key[3] is not None)
 
     @property
     def layers(self) -> int:
@@ -98,6 +88,7 @@ class PassCounts(Counts):
     """The counts of one pass, with its steps and what happened to the phase in it.
 
     Attributes:
+        counted: the tallies themselves, to be changed under the lock.
         seen: the steps in which the model was evaluated.
         asked: how many steps were asked for, by the sampling's number, where that is known.
         held: by sampler (None: not known), for how many steps a phase was held, 0 for good.
@@ -107,28 +98,17 @@ class PassCounts(Counts):
 
     def __init__(self, lock: threading.RLock) -> None:
         self._lock = lock
-        self._tallies: dict[Key, Tally] = {}
+        self.counted: defaultdict[Key, Tally] = defaultdict(Tally)
         self.seen: set[Step] = set()
         self.asked: dict[int, int] = {}
         self.held: dict[str | None, int] = {}
         self.rested: dict[str | None, None] = {}
         self.stopped = False
 
-    def tally(self, key: Key) -> Tally:
-        """The tally of that key, begun if there is none; to be changed under the lock."""
-        found = self._tallies.get(key)
-        if found is None:
-            found = self._tallies[key] = Tally()
-        return found
-
     @property
     def tallies(self) -> dict[Key, Tally]:
-        """A copy of the pass's tallies."""
         with self._lock:
-            return {
-                key: Tally(set(tally.layers), tally.calls, set(tally.steps))
-                for key, tally in self._tallies.items()
-            }
+            return summed(self.counted.items())
 
     @property
     def steps(self) -> tuple[int, int]:

@@ -23,21 +23,13 @@ MAX_FACTOR = 8
 LEAD_IN = 0.25
 
 
-def auto_factor(tokens: int, threshold: int) -> int:
-    """The whole factor, 1 to MAX_FACTOR, that brings `tokens` nearest to a grid `threshold` a side.
-
-    floor(sqrt(tokens) / threshold + 0.5), in exact integer arithmetic. It gives the authors' 2, 3
-    and 4 at 1024, 1536 and 2048 pixels of SD 1.x (arXiv 2402.13573).
-    """
-    return scaled_factor(tokens, threshold, 1)
-
-
 def scaled_factor(tokens: int, threshold: int, scale: float) -> int:
     """The whole factor, at least 1 and at most MAX_FACTOR, nearest to `scale` times the ratio.
 
     The ratio is sqrt(tokens) / threshold: how many times larger a grid is than the model's own.
     floor(scale · ratio + 0.5), in exact arithmetic on squares: the largest n with
-    (2n - 1)² · threshold² <= 4 · scale² · tokens.
+    (2n - 1)² · threshold² <= 4 · scale² · tokens. A scale of 1 gives the authors' 2, 3 and 4 at
+    1024, 1536 and 2048 pixels of SD 1.x (arXiv 2402.13573).
     """
     part = Fraction(scale).limit_denominator(1000)
     room = 4 * part.numerator**2 * tokens // (part.denominator * threshold) ** 2
@@ -70,7 +62,7 @@ def layer_factor(grid: Grid, largest: Grid, settings: Settings) -> float:
         return settings.deep_factor
     if settings.deep_scale:
         return scaled_factor(_size(largest), settings.threshold, settings.deep_scale)
-    return auto_factor(_size(grid), settings.threshold)
+    return scaled_factor(_size(grid), settings.threshold, 1)
 
 
 def in_lead_in(moment: Moment) -> bool:
@@ -95,12 +87,7 @@ def settings_for_sampler(
 ) -> Settings:
     """The settings that hold with this sampler, where a host knows its steps.
 
-    Some samplers need the paper's factors, see samplers.py.
-
-    Args:
-        settings: what was asked for.
-        sampler: its name as hosts have it; None where it is not known.
-        sigmas: the noise levels of its schedule; empty where they are not known.
+    Some samplers need the paper's factors, see samplers.rule_for.
     """
     careful = rule_for(sampler, reported=True, sigmas=sigmas).careful
     return with_papers_factors(settings) if careful else settings
@@ -132,16 +119,13 @@ def pass_wanted(pass_name: str, passes: str) -> bool:
 def decide(grid: Grid, largest: Grid, settings: Settings) -> tuple[float, Reason | None]:
     """The factor of a self-attention layer, and why the rule leaves it alone (None: it does not).
 
-    Args:
-        grid: the layer's (height, width) in tokens.
-        largest: the largest grid of the model's call that is under way.
-        settings: what holds in this step.
+    `largest` is the largest grid of the model's call that is under way.
     """
-    if not takes_part(grid, largest, settings):
-        return 1, Reason.BELOW_THRESHOLD
     factor = layer_factor(grid, largest, settings)
-    unchanged = pooled_grid(grid, factor) == grid
-    return (1, Reason.FACTOR_ONE) if unchanged else (factor, None)
+    if pooled_grid(grid, factor) != grid:
+        return factor, None
+    is_large = takes_part(grid, largest, settings)
+    return 1, Reason.FACTOR_ONE if is_large else Reason.BELOW_THRESHOLD
 
 
 def why_none_pooled(settings: Settings, moment: Moment) -> Reason | None:

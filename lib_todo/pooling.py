@@ -25,10 +25,7 @@ class Pooling:
     One gather takes them whatever the factor, and a graph of torch.compile has it as an input.
 
     Args:
-        grid: `(h, w)` in tokens.
-        factor: per axis, see `pool_tokens`.
-        method: see `pool_tokens`.
-        phase: see `pool_tokens`.
+        grid, factor, method, phase: see `pool_tokens`.
         device: where the tokens are.
 
     Attributes:
@@ -40,7 +37,6 @@ class Pooling:
     def __init__(
         self, grid: Grid, factor: float, method: str, phase: Phase, device: torch.device
     ) -> None:
-        _check(factor, method, phase)
         small = pooled_grid(grid, factor)
         self.grid, self.factor, self.method, self.phase = grid, factor, method, phase
         self.tokens, self.kept = grid[0] * grid[1], small[0] * small[1]
@@ -103,7 +99,16 @@ def pool_tokens(
             cell, or any but (0, 0) for a method that has none.
         ValueError: tokens that are not `[b, h·w, c]` for the grid.
     """
-    _check(factor, method, phase)
+    is_number = isinstance(factor, (int, float)) and not isinstance(factor, bool)
+    if not is_number or not 1 <= factor < math.inf:
+        raise SettingsError("factor", factor, "a finite number of at least 1")
+    if method not in METHODS:
+        raise SettingsError("method", method, "one of " + ", ".join(METHODS))
+    last = math.ceil(factor) - 1 if method in PHASED_METHODS else 0
+    if any(not 0 <= place <= last for place in phase):
+        raise SettingsError(
+            "phase", phase, f"two whole numbers from 0 to {last} for {method} by {factor:g}"
+        )
     height, width = grid
     if tokens.ndim != 3 or tokens.shape[1] != height * width or height < 1 or width < 1:
         raise ValueError(
@@ -117,24 +122,8 @@ def pool_tokens(
     if method in PHASED_METHODS:
         pooled = _take(image, small, factor, method, phase)
     else:
-        pooled = _POOLS[method](image, small, factor)
+        pooled = _combine(image, small, factor, method)
     return rearrange(pooled, "b h w c -> b (h w) c")
-
-
-def _check(factor: float, method: str, phase: Phase) -> None:
-    if (
-        isinstance(factor, bool)
-        or not isinstance(factor, (int, float))
-        or not 1 <= factor < math.inf
-    ):
-        raise SettingsError("factor", factor, "a finite number of at least 1")
-    if method not in METHODS:
-        raise SettingsError("method", method, "one of " + ", ".join(METHODS))
-    last = math.ceil(factor) - 1 if method in PHASED_METHODS else 0
-    if any(not 0 <= place <= last for place in phase):
-        raise SettingsError(
-            "phase", phase, f"two whole numbers from 0 to {last} for {method} by {factor:g}"
-        )
 
 
 def _take(
@@ -155,11 +144,7 @@ def _take(
 
 
 def token_places(side: int, small: int, factor: float, method: str, place: int) -> list[int]:
-    """Which of the `side` tokens along an axis each of the `small` cells takes.
-
-    Args:
-        place: the phase along that axis, from 0 to ceil(factor) - 1.
-    """
+    """Which of the `side` tokens along an axis each of the `small` cells takes, by its phase."""
     cells = math.ceil(factor)
     if factor != int(factor):
         if method == "nearest-exact":
@@ -186,45 +171,23 @@ def _as_index(places: list[int], device: torch.device) -> torch.Tensor:
         return index.to(device, non_blocking=device.type == "cuda")
 
 
-def _average(image: torch.Tensor, small: Grid, factor: float) -> torch.Tensor:
+def _combine(image: torch.Tensor, small: Grid, factor: float, method: str) -> torch.Tensor:
+    """One value of all tokens of each cell."""
     planes = rearrange(image, "b h w c -> b c h w")
-    if factor == int(factor):
-        pooled = F.avg_pool2d(
-            planes, _window(image, factor), ceil_mode=True, count_include_pad=False
-        )
+    if method == "bilinear":
+        pooled = F.interpolate(planes, size=small, mode="bilinear")
+    elif factor == int(factor):
+        # PyTorch refuses a window larger than the image
+        height, width = (min(int(factor), side) for side in planes.shape[2:])
+        if method == "max":
+            pooled = F.max_pool2d(planes, (height, width), ceil_mode=True)
+        else:
+            pooled = F.avg_pool2d(planes, (height, width), ceil_mode=True, count_include_pad=False)
     else:
-        pooled = _adaptive(F.adaptive_avg_pool2d, planes, small)
+        pool: Callable = F.adaptive_max_pool2d if method == "max" else F.adaptive_avg_pool2d
+        if planes.device.type in WITHOUT_ADAPTIVE_POOLING:
+            # by the processor, in single precision since it may lack half
+            pooled = pool(planes.float().cpu(), small).to(planes)
+        else:
+            pooled = pool(planes, small)
     return rearrange(pooled, "b c h w -> b h w c")
-
-
-def _max(image: torch.Tensor, small: Grid, factor: float) -> torch.Tensor:
-    planes = rearrange(image, "b h w c -> b c h w")
-    if factor == int(factor):
-        pooled = F.max_pool2d(planes, _window(image, factor), ceil_mode=True)
-    else:
-        pooled = _adaptive(F.adaptive_max_pool2d, planes, small)
-    return rearrange(pooled, "b c h w -> b h w c")
-
-
-def _adaptive(pool: Callable, planes: torch.Tensor, small: Grid) -> torch.Tensor:
-    if planes.device.type in WITHOUT_ADAPTIVE_POOLING:
-        # by the processor, in single precision since it may lack half
-        return pool(planes.float().cpu(), small).to(planes)
-    return pool(planes, small)
-
-
-def _window(image: torch.Tensor, factor: float) -> tuple[int, int]:
-    # PyTorch refuses a window larger than the image
-    return min(int(factor), image.shape[1]), min(int(factor), image.shape[2])
-
-
-def _bilinear(image: torch.Tensor, small: Grid, factor: float) -> torch.Tensor:
-    planes = rearrange(image, "b h w c -> b c h w")
-    return rearrange(F.interpolate(planes, size=small, mode="bilinear"), "b c h w -> b h w c")
-
-
-_POOLS = {
-    "average": _average,
-    "max": _max,
-    "bilinear": _bilinear,
-}

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from . import wording
 from .callers import Numbers, caller
-from .counts import Counts, Key, PassCounts, Tally
+from .counts import Counts, Key, PassCounts, Tally, summed
 from .plan import Grid
 from .position import Moment, Position, Step
 from .reasons import Reason
@@ -20,16 +20,13 @@ class Report(Counts):
     """What a `token_downsampling` or a binding did.
 
     A layer is one attention module; the report keeps none alive. Several threads may use it at
-    once.
+    once; where it is `shared`, each thread or task samples at a position of its own.
 
         with token_downsampling(Settings()) as report:
             image = pipe(prompt, width=1024, height=1024).images[0]
         print(report.line())  # for people
         json.dumps(report.to_dict())  # for programs
         before, after = next(iter(report.pooled))  # keys of a pooled layer
-
-    Args:
-        shared: whether several threads or tasks sample at once, each with its own position.
 
     Attributes:
         passes: the same counts by pass, "first" or "hires", in the order in which they began, with
@@ -44,7 +41,8 @@ class Report(Counts):
         self.compiled = False
         # whether a model was called in a thread or task that has no settings, instead of in ours
         self.missed_elsewhere = False
-        # how start and end were applied where the steps were not known; see `note_window`
+        # how start and end were applied where the steps were not known: "timesteps" where they were
+        # estimated from the model's timesteps, "unknown" where even that was impossible
         self.window = ""
         # numbers for samplings, shared by everything that tells one from the next
         self.samplings = Numbers(1)
@@ -59,13 +57,8 @@ class Report(Counts):
 
     @property
     def tallies(self) -> dict[Key, Tally]:
-        """The tallies of all passes, summed."""
-        merged: dict[Key, Tally] = {}
         with self._lock:
-            for counts in self.passes.values():
-                for key, tally in counts.tallies.items():
-                    merged.setdefault(key, Tally()).add(tally)
-        return merged
+            return summed(row for counts in self.passes.values() for row in counts.counted.items())
 
     def enter(self) -> None:
         """Begin a report on this thread or task: its next evaluation begins a new sampling.
@@ -79,7 +72,7 @@ class Report(Counts):
 
     @property
     def position(self) -> Position:
-        """The position reported in this thread or task, else the one of the thread that entered."""
+        """The position reported in this thread or task, else by the one that entered."""
         return self._positions.get(caller(), self._position)
 
     def own_position(self) -> Position:
@@ -114,7 +107,7 @@ class Report(Counts):
         self._pass(pass_name).asked[now[0]] = shown_steps or total
 
     def see_step(self, step: Step | None) -> None:
-        """Note that the model is evaluated in that step, as the user counts it."""
+        """Note that the model is evaluated in that step, where it is known."""
         if step is not None:
             with self._lock:
                 self._pass(step[1]).seen.add(step)
@@ -126,11 +119,7 @@ class Report(Counts):
             return self.passes[name]
 
     def note_window(self, moment: Moment) -> None:
-        """Note how start and end were applied at `moment`.
-
-        `window` becomes "timesteps" where the position was estimated from the model's timesteps,
-        and "unknown" where even that was impossible.
-        """
+        """Note that start and end were applied at `moment` by an estimate, or not at all."""
         if not moment.counts_steps:
             known = moment.fraction is not None and moment.step
             self.window = "timesteps" if known or self.window == "timesteps" else "unknown"
@@ -156,9 +145,7 @@ class Report(Counts):
         """Count one call of each of the `layers`, by their `numbers`.
 
         Args:
-            grid: their (height, width) in tokens.
-            before: their keys without pooling.
-            after: the keys they computed.
+            before, after: their keys without pooling, and those that they computed.
             reason: why they were left alone; None: they were pooled.
             step: as the user counts steps; None where that is not known.
         """
@@ -166,7 +153,7 @@ class Report(Counts):
         key = (grid, int(before), int(after), reason)
         pass_name = step[1] if step is not None else self.position.pass_name
         with self._lock:
-            tally = self._pass(pass_name).tally(key)
+            tally = self._pass(pass_name).counted[key]
             tally.layers.update(layers)
             tally.calls += len(layers)
             if step is not None:
@@ -182,7 +169,7 @@ class Report(Counts):
         """Note layers that are known beforehand to keep all their keys: no call of them is met."""
         keys = grid[0] * grid[1]
         with self._lock:
-            tally = self._pass(pass_name).tally((grid, keys, keys, reason))
+            tally = self._pass(pass_name).counted[grid, keys, keys, reason]
             if not tally.layers:
                 tally.layers.update(range(self._drawn, self._drawn + layers))
             self._drawn += layers
@@ -202,21 +189,17 @@ class Report(Counts):
     @property
     def steps(self) -> tuple[int, int]:
         """Steps in which something was pooled, and all steps; (0, 0) without any progress."""
-        pooled, seen = zip(*[(0, 0), *(counts.steps for counts in self.passes.values())])
-        return sum(pooled), sum(seen)
+        of_passes = [counts.steps for counts in self.passes.values()]
+        return sum(pooled for pooled, _ in of_passes), sum(seen for _, seen in of_passes)
 
-    def line(
-        self, threshold: int | None = None, heads: Mapping[str, str] = MappingProxyType({})
-    ) -> str:
+    def line(self, heads: Mapping[str, str] = MappingProxyType({})) -> str:
         """One line for people; where nothing was pooled it says why.
 
-        Args:
-            threshold: a side in tokens, named where no layer was above it.
-            heads: by pass, what stands in brackets behind its name, such as "512×512".
+        `heads` are by pass what stands in brackets behind its name, such as "512×512".
         """
         if not self.tallies and (self.compiled or self.missed_elsewhere):
             return wording.nothing_pooled(wording.COMPILED if self.compiled else wording.ELSEWHERE)
-        return wording.line(self.passes, self.window, heads, threshold)
+        return wording.line(self.passes, self.window, heads)
 
     def to_dict(self) -> dict[str, Any]:
         """The whole report in types that JSON knows."""

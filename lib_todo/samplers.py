@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Sequence
 
 from . import noise_levels
@@ -32,8 +33,8 @@ class SamplerRule:
     """
 
     hold: int = 1
-    careful_from: int | None = None
-    rest_from: int | None = None
+    careful_from: float = math.inf
+    rest_from: float = math.inf
 
     @property
     def careful(self) -> bool:
@@ -42,19 +43,17 @@ class SamplerRule:
 
     def is_careful(self, step: int | None) -> bool:
         """Whether the factors are the paper's in that step (None: it is not known which)."""
-        return _has_begun(self.careful_from, step) or self.rests(step)
+        return (step or 0) >= min(self.careful_from, self.rest_from)
 
     def rests(self, step: int | None) -> bool:
         """Whether the phase is the paper's in that step (None: it is not known which)."""
-        return _has_begun(self.rest_from, step)
-
-
-def _has_begun(first: int | None, step: int | None) -> bool:
-    return first is not None and (step or 0) >= first
+        return (step or 0) >= self.rest_from
 
 
 _PAPERS = SamplerRule(careful_from=0, rest_from=0)
 _CAREFUL = SamplerRule(careful_from=0)
+_CAREFUL_BY_TWO = SamplerRule(hold=2, careful_from=0)
+_BY_TWO = SamplerRule(hold=2)
 
 # By the hosts' names and diffusers' classes, see `_spelled`. DPM adaptive mistakes the change for
 # its own integration error and chooses other steps. Restart adds noise again and repeats steps. DPM
@@ -62,18 +61,11 @@ _CAREFUL = SamplerRule(careful_from=0)
 # steps are counted by evaluations or timesteps: held for two, they erred 0.1 to 0.6 times as much
 # as the paper's.
 BY_NAME: dict[str, SamplerRule] = {
-    "plms": SamplerRule(hold=2, careful_from=0),
-    "pndm": SamplerRule(hold=2, careful_from=0),
-    "pndmscheduler": SamplerRule(hold=2, careful_from=0),
-    "dpm_fast": _PAPERS,
-    "dpm_adaptive": _PAPERS,
-    "restart": _PAPERS,
-    "lcm": _CAREFUL,
-    "lcmscheduler": _CAREFUL,
-    "kdpm2_a": _CAREFUL,
-    "kdpm2ancestraldiscretescheduler": SamplerRule(hold=2, careful_from=0),
-    "kdpm2discretescheduler": SamplerRule(hold=2),
-    "dpmsolversdescheduler": SamplerRule(hold=2),
+    **dict.fromkeys(("plms", "pndm", "pndmscheduler"), _CAREFUL_BY_TWO),
+    **dict.fromkeys(("dpm_fast", "dpm_adaptive", "restart"), _PAPERS),
+    **dict.fromkeys(("lcm", "lcmscheduler", "kdpm2_a"), _CAREFUL),
+    "kdpm2ancestraldiscretescheduler": _CAREFUL_BY_TWO,
+    **dict.fromkeys(("kdpm2discretescheduler", "dpmsolversdescheduler"), _BY_TWO),
 }
 # parts of the names of samplers by their order: how many evaluations a step is computed from, each
 # of another step; the first that fits
@@ -119,7 +111,7 @@ def rule_for(
     """The rule of a sampling.
 
     Args:
-        sampler: the host's name for it, or its diffusers class; None where it is not known.
+        sampler: the host's name for it, or its diffusers class.
         reported: whether a host or a callback reports the steps; else they are known by timesteps.
         sigmas: the noise levels of its schedule, one more than it has steps; empty where they are
             not known.
@@ -131,7 +123,8 @@ def rule_for(
     order = order_of(name)
     if sigmas:
         rule = _by_schedule(order or HIGHEST, sigmas)
-        few = adds_noise(name) and len(sigmas) - 1 <= FEW_WITH_NOISE
+        adds_noise = name.endswith(ADD_NOISE_END) or any(part in name for part in ADD_NOISE)
+        few = adds_noise and len(sigmas) - 1 <= FEW_WITH_NOISE
         return dataclasses.replace(rule, careful_from=0) if few else rule
     if order is None:
         # two timesteps may be one step
@@ -153,8 +146,8 @@ def _by_schedule(order: int, sigmas: Sequence[float]) -> SamplerRule:
     leap = noise_levels.leap(sigmas, LEAP) if order == 2 else None
     closing = noise_levels.closing_step(sigmas)
     return SamplerRule(
-        careful_from=None if closing is None else max(0, closing + 1 - order),
-        rest_from=None if leap is None else max(0, leap - BEFORE_LEAP),
+        careful_from=math.inf if closing is None else max(0, closing + 1 - order),
+        rest_from=math.inf if leap is None else max(0, leap - BEFORE_LEAP),
     )
 
 
@@ -165,12 +158,6 @@ def order_of(sampler: str) -> int | None:
         if any(part in name for part in parts):
             return order
     return None
-
-
-def adds_noise(sampler: str) -> bool:
-    """Whether a sampler adds noise in each step, by its name."""
-    name = _spelled(sampler)
-    return name.endswith(ADD_NOISE_END) or any(part in name for part in ADD_NOISE)
 
 
 def _spelled(sampler: str) -> str:

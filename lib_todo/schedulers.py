@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -30,12 +31,17 @@ def scheduler_classes() -> Iterator[type]:
 
 def schedule_of(scheduler: Any) -> Schedule:
     """The scheduler's schedule; without timesteps if it has no list of them."""
-    steps = getattr(scheduler, "num_inference_steps", None)
-    known = steps if isinstance(steps, int) and steps > 0 else None
     numbers = timesteps_of(scheduler)
+    places = tuple(value for value, _ in itertools.groupby(numbers))
+    steps: Any = getattr(scheduler, "num_inference_steps", None)
+    known = isinstance(steps, int) and steps > 0
     located = numbers and scheduler.timesteps.device.type in _WITH_ADDRESSES
-    taken = TakenTimesteps(scheduler.timesteps, numbers) if located else None
-    return Schedule.of(type(scheduler).__name__, numbers, known, taken)
+    return Schedule(
+        type(scheduler).__name__,
+        places,
+        max(1, round(len(places) / steps)) if known else 1,
+        TakenTimesteps(scheduler.timesteps, numbers) if located else None,
+    )
 
 
 class TakenTimesteps:
@@ -44,9 +50,7 @@ class TakenTimesteps:
     A pipeline calls the model with `timesteps[i]`. Reading that from a GPU would wait for all that
     the GPU has to do, at every call, while Python could launch the next step.
 
-    Args:
-        timesteps: the scheduler's tensor `[n]`.
-        numbers: what was in it when it was set.
+    `timesteps` is the scheduler's tensor `[n]`, and `numbers` what was in it when it was set.
     """
 
     def __init__(self, timesteps: torch.Tensor, numbers: Sequence[float]) -> None:

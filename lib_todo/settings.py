@@ -20,24 +20,17 @@ _shorten = reprlib.Repr()
 _shorten.maxlevel, _shorten.maxstring, _shorten.maxother, _shorten.maxlong = 3, 60, 60, 60
 
 
-def _shown(value: object) -> str:
-    try:
-        return _shorten.repr(value)
-    except ValueError:
-        # Python writes out no integer of more than 4300 digits
-        return f"a {type(value).__name__} too long to show"
-
-
 class SettingsError(ValueError):
     """A setting that is not allowed. The text names the field, the value and what is allowed."""
 
     def __init__(self, field: str, value: object, allowed: str) -> None:
-        super().__init__(
-            f"ToDo: {field} = {_shown(value)} is not allowed; {field} must be {allowed}"
-        )
-        self.field = field
-        self.value = value
-        self.allowed = allowed
+        try:
+            shown = _shorten.repr(value)
+        except ValueError:
+            # Python writes out no integer of more than 4300 digits
+            shown = f"a {type(value).__name__} too long to show"
+        super().__init__(f"ToDo: {field} = {shown} is not allowed; {field} must be {allowed}")
+        self.field, self.value, self.allowed = field, value, allowed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,18 +80,15 @@ class Field:
             ok = isinstance(value, bool)
         elif self.kind is str:
             ok = isinstance(value, str) and value in self.choices
+        elif isinstance(value, bool) or not isinstance(value, (int, float)):
+            ok = False
+        elif not self.minimum <= value <= self.maximum:
+            ok = bool(self.zero_means) and value == 0
         else:
-            ok = self._is_number_in_range(value)
+            ok = self.kind is float or value == int(value)
         if not ok:
             raise SettingsError(self.name, given, self.allowed)
         return self.kind(value)
-
-    def _is_number_in_range(self, value: Any) -> bool:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            return False
-        if not self.minimum <= value <= self.maximum:
-            return bool(self.zero_means) and value == 0
-        return self.kind is float or value == int(value)
 
 
 def _setting(
@@ -255,8 +245,7 @@ class Settings:
     def from_preset(cls, preset: str, *, native_grid: int = NATIVE_GRID, **values: Any) -> Settings:
         """Settings of a named preset, with single values over it.
 
-        Args:
-            native_grid: see `preset_values`; 96 for SD 2.x at 768 pixels.
+        `native_grid` becomes the threshold: 96 for SD 2.x at 768 pixels.
         """
         return cls.from_mapping(values, base=preset_values(preset, native_grid))
 
@@ -284,19 +273,18 @@ FIELDS = tuple(Field(row.name, *row.metadata["row"]) for row in dataclasses.fiel
 BY_NAME = {field.name: field for field in FIELDS}
 
 # each preset is a bundle of ordinary settings; it leaves out the window and the passes
-_PAPER: dict[str, Any] = {
+_MOVING: dict[str, Any] = {
     "factor": 0.0,
     "deep_factor": 0.0,
     "threshold": NATIVE_GRID,
     "scale": 1.0,
     "deep_scale": 0.0,
     "method": "nearest",
-    "phase": "fixed",
+    "phase": "moving",
     "above": 1.0,
 }
-_MOVING = {**_PAPER, "phase": "moving"}
 PRESETS: dict[str, dict[str, Any]] = {
-    "paper": _PAPER,
+    "paper": {**_MOVING, "phase": "fixed"},
     "close": _MOVING,
     "balanced": {**_MOVING, "scale": 1.5, "deep_scale": 1.0},
     "fast": {**_MOVING, "scale": 2.0, "deep_scale": 1.0, "above": 0.5},
@@ -304,11 +292,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def preset_values(name: Any, native_grid: int = NATIVE_GRID) -> dict[str, Any]:
-    """The values of a preset.
-
-    Args:
-        native_grid: the side in tokens of the largest grid that the model was trained on, which
-            becomes the threshold.
+    """The values of a preset; the side of the largest trained grid becomes the threshold.
 
     Raises:
         SettingsError: no preset of that name, or a grid that no threshold may have.

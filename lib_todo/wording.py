@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from .counts import Counts, PassCounts, Tally
-from .reasons import UNEXPECTED, Reason
+from .counts import Counts, PassCounts, Tally, summed
+from .position import Step
+from .reasons import BY_RULE, UNEXPECTED, Reason
 
 WORDS = {
     Reason.BELOW_THRESHOLD: "below the threshold",
@@ -81,12 +82,7 @@ WINDOWS = {
 }
 
 
-def line(
-    passes: Mapping[str, PassCounts],
-    window: str,
-    heads: Mapping[str, str],
-    threshold: int | None = None,
-) -> str:
+def line(passes: Mapping[str, PassCounts], window: str, heads: Mapping[str, str]) -> str:
     """`Report.line` pass by pass; where nothing was pooled, it ends with what to change."""
     notes = [WINDOWS[window]] if window else []
     if not passes:
@@ -97,15 +93,20 @@ def line(
             keys, other_steps = _keys(counts)
             text = f"{keys} keys in {layers_and_steps(counts, [*other_steps, *notes])}"
         else:
-            text = f"nothing was pooled: {_with_notes(_why_nothing(counts, threshold), notes)}"
+            text = f"nothing was pooled: {_with_notes(_why_nothing(counts), notes)}"
         head = f" ({heads[name]})" if heads.get(name) else ""
         told.append(f"{PASSES[name]}{head}: {text}")
     whole = f"ToDo: {'; '.join(told)}"
     if len(passes) == 1:
         whole = whole.replace(f": {PASSES[name]}", "", 1)
-    anything = any(counts.pooled for counts in passes.values())
-    remedy = "" if anything else _remedy(passes.values())
-    return f"{whole}. {remedy}" if remedy else whole
+    if any(counts.pooled for counts in passes.values()):
+        return whole
+    # what to change about the reason that is told first, where somebody can
+    reasons = {reason for counts in passes.values() for reason in _reasons(counts)}
+    if len(reasons) > 1:
+        reasons.discard(Reason.BELOW_THRESHOLD)
+    remedies = [REMEDIES[reason] for reason in Reason if reason in reasons & set(REMEDIES)]
+    return ". ".join([whole, *remedies[:1]])
 
 
 def nothing_pooled(why: str) -> str:
@@ -114,12 +115,7 @@ def nothing_pooled(why: str) -> str:
 
 
 def steps_in_words(steps: Iterable[int], total: int) -> str:
-    """Where some of a pass's steps lie, such as `the first quarter and the last 3 steps`.
-
-    Args:
-        steps: their numbers, from 0.
-        total: how many steps the pass has.
-    """
+    """Where some of a pass's steps lie, such as `the first quarter and the last 3 steps`."""
     found = set(steps)
     first = next(number for number in range(total + 1) if number not in found)
     last = next(number for number in range(total + 1) if total - 1 - number not in found)
@@ -127,17 +123,13 @@ def steps_in_words(steps: Iterable[int], total: int) -> str:
         return f"all {total} steps" if total > 1 else "the only step"
     if first + last != len(found):
         return f"{len(found)} of {total} steps"
-    parts = []
-    if first:
-        quarter = first == -(-total // 4)
-        parts.append("the first quarter" if quarter else _some("first", first))
+    if first == -(-total // 4):
+        words = ["the first quarter"]
+    else:
+        words = [f"the first {first} steps" if first > 1 else "the first step"] if first else []
     if last:
-        parts.append(_some("last", last))
-    return " and ".join(parts)
-
-
-def _some(which: str, steps: int) -> str:
-    return f"the {which} step" if steps == 1 else f"the {which} {steps} steps"
+        words.append(f"the last {last} steps" if last > 1 else "the last step")
+    return " and ".join(words)
 
 
 def layers_and_steps(counts: PassCounts, notes: list[str]) -> str:
@@ -151,7 +143,11 @@ def layers_and_steps(counts: PassCounts, notes: list[str]) -> str:
         for reason, tally in counts.left_alone.items()
         if reason in UNEXPECTED
     ]
-    held = [_held(sampler, count) for sampler, count in counts.held.items()]
+    held = []
+    for sampler, steps in counts.held.items():
+        not_known = "steps are" if not steps else "sampler is"
+        whose = f"for {sampler}" if sampler else f"since the {not_known} not known"
+        held.append(f"phase held for {steps} steps {whose}" if steps else f"phase fixed {whose}")
     rested = [f"phase held in the last steps for {sampler}" for sampler in counts.rested]
     return _with_notes(told, [*notes, *unexpected, *held, *rested])
 
@@ -162,6 +158,10 @@ def _with_notes(told: str, notes: list[str]) -> str:
 
 def _keys(counts: PassCounts) -> tuple[str, list[str]]:
     """The keys before and after, the most first; and notes on the steps in which they differ."""
+    # layers that the rule left whole; a window, a pass or another extension is no such rule
+    wholes = summed(
+        (before, tally) for (_, before, _, why), tally in counts.tallies.items() if why in BY_RULE
+    )
     afters: dict[int, dict[int, Tally]] = {}
     for (before, after), tally in sorted(counts.pooled.items(), reverse=True):
         afters.setdefault(before, {})[after] = tally
@@ -170,7 +170,7 @@ def _keys(counts: PassCounts) -> tuple[str, list[str]]:
     others: dict[str, list[str]] = {}
     for before, tallies in afters.items():
         found = {after: _numbers(tally.steps) for after, tally in tallies.items()}
-        whole = counts.left_whole(before)
+        whole = wholes.get(before, Tally())
         if any(whole.layers & tally.layers for tally in tallies.values()):
             kept = _numbers(whole.steps) - set().union(*found.values())
             found = {before: kept, **found}
@@ -197,7 +197,7 @@ def _keys(counts: PassCounts) -> tuple[str, list[str]]:
     return ", ".join(told), notes
 
 
-def _numbers(steps: Iterable[tuple[int, str, int]]) -> set[int]:
+def _numbers(steps: Iterable[Step]) -> set[int]:
     """The steps' numbers within their samplings: those of a batch or of tiles are the same."""
     return {shown for _, _, shown in steps}
 
@@ -226,22 +226,13 @@ def _in_steps(counts: PassCounts) -> str:
     return f"in {'its' if where and not counts.stopped else 'the only'} step{where}"
 
 
-def _held(sampler: str | None, steps: int) -> str:
-    """That a moving phase was held or fixed, and why."""
-    if not steps:
-        return f"phase fixed {f'for {sampler}' if sampler else 'since the steps are not known'}"
-    whose = f"for {sampler}" if sampler else "since the sampler is not known"
-    return f"phase held for {steps} steps {whose}"
-
-
-def _why_nothing(counts: Counts, threshold: int | None) -> str:
+def _why_nothing(counts: Counts) -> str:
     told = _reasons(counts)
     if not told:
         return NO_LAYER
     if set(told) == {Reason.BELOW_THRESHOLD}:
         height, width = counts.largest_grid or (0, 0)
-        limit = f"the threshold of {threshold}×{threshold}" if threshold else "the threshold"
-        return f"no layer is above {limit}, the largest has {width}×{height} tokens"
+        return f"no layer is above the threshold, the largest has {width}×{height} tokens"
     return ", ".join(
         f"{count} layer{'s' * (count > 1)} {WORDS[reason]}"
         for reason, count in told.items()
@@ -258,11 +249,3 @@ def _reasons(counts: Counts) -> dict[Reason, int]:
             found[reason] = len(some)
             counted |= some
     return found
-
-
-def _remedy(passes: Iterable[Counts]) -> str:
-    """What to change about the reason that is told first; empty where nobody can."""
-    told = {reason for counts in passes for reason in _reasons(counts)}
-    if len(told) > 1:
-        told.discard(Reason.BELOW_THRESHOLD)
-    return next((REMEDIES[reason] for reason in Reason if reason in told & set(REMEDIES)), "")

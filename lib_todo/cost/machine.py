@@ -33,10 +33,7 @@ def default_file() -> Path:
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """A device in a precision, with the attention that is used on it.
-
-    `attention` is the name of what `attend` does.
-    """
+    """A device in a precision; `attention` is the name of the attention that is used on it."""
 
     device: torch.device
     dtype: torch.dtype

@@ -21,6 +21,7 @@ ROUNDS = 3
 # channels per head: SD 1.x's three levels, and SDXL's and SD 2.x's everywhere
 HEAD_WIDTHS = (40, 64, 80, 160)
 HEADS = 8
+SIDES = {"cpu": 96, "gpu": 192}
 
 # a call, and its number of operations or bytes
 Workload = tuple[Callable[[], Any], int]
@@ -75,14 +76,10 @@ def fused_attention(tokens: torch.Tensor, heads: int) -> torch.Tensor:
 
 
 def measure(device: torch.device, dtype: torch.dtype, attend: Attend = fused_attention) -> Rates:
-    """Measure the rates: about a second on a GPU, several on a CPU.
-
-    Args:
-        device: where.
-        dtype: the precision.
-        attend: the host's attention, if it has one of its own.
-    """
-    like, side = {"device": device, "dtype": dtype}, _side(device)
+    """Measure the rates: about a second on a GPU, several on a CPU."""
+    like: dict[str, Any] = {"device": device, "dtype": dtype}
+    # of the largest grid, in tokens
+    side = SIDES["cpu" if device.type == "cpu" else "gpu"]
     rows = side**2
     linear = (
         (rows, 320, 2560),
@@ -91,37 +88,28 @@ def measure(device: torch.device, dtype: torch.dtype, attend: Attend = fused_att
         (rows // 16, 1280, 10240),
     )
     convolved = ((side, 320), (side // 2, 640), (side // 4, 1280))
-    moved = ((side, 320), (side // 2, 640))
     with torch.inference_mode():
-        products = [_linear(*size, **like) for size in linear]
-        products += [_convolution(*size, **like) for size in convolved]
+        products = [_product(nn.Linear(i, o, **like), tokens, i) for tokens, i, o in linear]
+        products += [
+            _product(nn.Conv2d(width, width, 3, padding=1, **like), 1, width, size, size)
+            for size, width in convolved
+        ]
         return Rates(
             products=_rate(products, device),
             attention={
                 width: _rate([_attention(rows * 4 // 9, width, attend, **like)], device)
                 for width in HEAD_WIDTHS
             },
-            bytes=_rate([_moves(*size, **like) for size in moved], device),
+            bytes=_rate([_moves(*size, **like) for size in convolved[:2]], device),
             launch=0 if device.type == "cpu" else _launch(**like),
             itemsize=torch.empty(0, dtype=dtype).element_size(),
         )
 
 
-def _side(device: torch.device) -> int:
-    """Of the largest grid, in tokens."""
-    return 96 if device.type == "cpu" else 192
-
-
-def _linear(rows: int, inputs: int, outputs: int, **like: Any) -> Workload:
-    x = torch.randn(rows, inputs, **like)
-    weight, bias = torch.randn(outputs, inputs, **like), torch.randn(outputs, **like)
-    return lambda: F.linear(x, weight, bias), 2 * rows * inputs * outputs
-
-
-def _convolution(side: int, channels: int, **like: Any) -> Workload:
-    x = torch.randn(1, channels, side, side, **like)
-    weight, bias = torch.randn(channels, channels, 3, 3, **like), torch.randn(channels, **like)
-    return lambda: F.conv2d(x, weight, bias, padding=1), 2 * 9 * side**2 * channels**2
+def _product(layer: nn.Linear | nn.Conv2d, *shape: int) -> Workload:
+    x = layer.weight.new_empty(shape).normal_()
+    # a multiply-add for each weight of a result's channel
+    return lambda: layer(x), 2 * layer(x).numel() * layer.weight[0].numel()
 
 
 def _attention(count: int, head_width: int, attend: Attend, **like: Any) -> Workload:

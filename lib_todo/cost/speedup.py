@@ -37,10 +37,8 @@ def seconds(
     """Seconds of one evaluation: of its work, and of Python that launches it. The longer counts.
 
     Args:
-        shape: the U-Net's.
         latent: (height, width); an eighth of the image's pixels.
         settings: what is pooled; None for nothing.
-        rates: the machine's.
         images: the batch; each with and without the prompt.
     """
     of_one, batch = work(shape, latent, settings), 2 * images
@@ -93,11 +91,9 @@ def stages(
     """The stages of a pass that pool anything: first the steps with the paper's factors.
 
     One stage where both pool the same; none where nothing is pooled. The steps are counted by the
-    rule that a generation goes by.
+    rule that a generation goes by, so `settings` are what was asked for.
 
     Args:
-        shape, latent: as for `seconds`.
-        settings: what was asked for.
         sampler: its name, where it is known; some take the paper's factors.
         window: which steps of the pass this U-Net samples; a refiner takes over some.
         steps: of the pass; 0 where it is not known.
@@ -142,14 +138,6 @@ def of_pass(
     return min(found), max(found)
 
 
-def waits_for_python(
-    shape: UNetShape, latent: Grid, settings: Settings, rates: Rates, images: int = 1
-) -> bool:
-    """Whether the work of an evaluation is done before Python has launched it."""
-    working, launching = seconds(shape, latent, settings, rates, images)
-    return launching > working
-
-
 def in_words(found: Range) -> str:
     """`1.32 to 1.61`, or `1.32` where both are the same to two digits."""
     low, high = (f"{number:.2f}" for number in found)
@@ -172,7 +160,6 @@ def predict(
     Args:
         model: a pipeline of diffusers, or a U-Net of diffusers or ldm, on its device.
         width, height: in pixels.
-        settings: what is pooled; the defaults without it.
         images: the batch; each with and without the prompt.
         sampler: its name or its scheduler's class's, some of which take the paper's factors; the
             pipeline's own without it. Where it is not known, they are the paper's.

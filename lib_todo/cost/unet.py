@@ -27,7 +27,7 @@ CONCATENATION_PASSES = 2
 
 
 class Work:
-    """The work of one call of a U-Net for one latent.
+    """The work of one call of a U-Net for one latent of (height, width); None pools nothing.
 
     Attributes:
         products: FLOPs of matrix products and convolutions.
@@ -43,7 +43,7 @@ class Work:
         grids, factors = _grids(shape, latent), pooled_levels(shape, latent, settings)
         self._sizes = [math.prod(grid) for grid in grids]
         self._keys = [math.prod(pooled_grid(*level)) for level in zip(grids, factors)]
-        self._count()
+        self._count(shape, self._sizes)
 
     def _product(self, rows: int, inputs: int, outputs: int) -> None:
         self.products += 2 * rows * inputs * outputs
@@ -89,11 +89,11 @@ class Work:
         self._product(size, channels, channels)
         self._elementwise(TRANSFORMER_PASSES, size, channels)
 
-    def _count(self) -> None:
-        sizes, channels, depths = self._sizes, self._shape.channels, self._shape.depths
+    def _count(self, shape: UNetShape, sizes: list[int]) -> None:
+        channels, depths = shape.channels, shape.depths
         width, deepest = channels[0], len(channels) - 1
         # of the time, and with SDXL of the size and the pooled prompt
-        for inputs in filter(None, (width, self._shape.vector_width)):
+        for inputs in filter(None, (width, shape.vector_width)):
             self._product(1, inputs, 4 * width)
             self._product(1, 4 * width, 4 * width)
         self._convolution(sizes[0], LATENT_CHANNELS, width)
@@ -108,7 +108,7 @@ class Work:
                 self._convolution(sizes[level + 1], width, width)
                 skips.append(width)
         self._residual(deepest, width, width)
-        self._transformer(deepest, self._shape.middle_depth)
+        self._transformer(deepest, shape.middle_depth)
         self._residual(deepest, width, width)
         for level in range(deepest, -1, -1):
             for _ in range(3):
@@ -123,23 +123,18 @@ class Work:
         self._convolution(sizes[0], width, LATENT_CHANNELS)
 
 
-@functools.lru_cache(maxsize=256)
-def work(shape: UNetShape, latent: Grid, settings: Settings | None) -> Work:
-    """The work of one call for a latent of (height, width); settings None: nothing is pooled."""
-    return Work(shape, latent, settings)
+work = functools.lru_cache(maxsize=256)(Work)
 
 
 def pooled_levels(shape: UNetShape, latent: Grid, settings: Settings | None) -> tuple[float, ...]:
     """The factor of each level, the largest first; 1 where nothing is pooled."""
     grids = _grids(shape, latent)
-    if settings is None or not settings.enabled or not shape.levels:
-        return (1,) * len(grids)
-    used = {level.downscale for level in shape.levels}
-    largest = level_grid(latent, min(used))
-    return tuple(
-        layer_factor(grid, largest, settings) if 2**index in used else 1
-        for index, grid in enumerate(grids)
-    )
+    factors: list[float] = [1] * len(grids)
+    if settings is not None and settings.enabled:
+        used = [level.downscale.bit_length() - 1 for level in shape.levels]
+        for index in used:
+            factors[index] = layer_factor(grids[index], grids[used[0]], settings)
+    return tuple(factors)
 
 
 def _grids(shape: UNetShape, latent: Grid) -> tuple[Grid, ...]:

@@ -38,8 +38,7 @@ class StepProgress(PipelineCallback):
 
     def __init__(self, report: Report, pass_name: str = "first") -> None:
         super().__init__()
-        self._report = report
-        self._pass_name = pass_name
+        self._report, self._pass_name = report, pass_name
         # of the call that is under way: how often the pipeline calls back, and the user's steps
         self._evaluations, self._steps = 0, 0
         self._announce()
@@ -59,11 +58,13 @@ class StepProgress(PipelineCallback):
         """Announce the step after `step_index`, or that the next evaluation is a first one."""
         position = self._report.own_position()
         position.announce(self._pass_name)
-        total = _evaluations(pipeline)
-        if total is None:
+        # in how many steps of its loop the pipeline calls back, where it says so
+        scheduler = getattr(pipeline, "scheduler", None)
+        total = getattr(pipeline, "num_timesteps", None) or len(timesteps_of(scheduler))
+        if not total:
             return callback_kwargs
         if step_index == 0 or total != self._evaluations:
-            self._evaluations, self._steps = total, _steps(pipeline, total)
+            self._evaluations, self._steps = total, _steps(scheduler, total)
         if step_index + 1 < total:
             position.advance(step_index + 1, total, self._pass_name, self._steps)
         else:
@@ -71,15 +72,8 @@ class StepProgress(PipelineCallback):
         return callback_kwargs
 
 
-def _evaluations(pipeline: Any) -> int | None:
-    """In how many steps of the loop the pipeline calls back; None where it does not say."""
-    total = getattr(pipeline, "num_timesteps", None)
-    return total or len(timesteps_of(getattr(pipeline, "scheduler", None))) or None
-
-
-def _steps(pipeline: Any, evaluations: int) -> int:
+def _steps(scheduler: Any, evaluations: int) -> int:
     """The steps that a user knows of, in the last `evaluations` of the scheduler's timesteps."""
-    scheduler = getattr(pipeline, "scheduler", None)
     # a second-order scheduler evaluates the model twice in nearly every step
     steps = -(-evaluations // getattr(scheduler, "order", 1))
     timesteps = timesteps_of(scheduler)[-evaluations:]

@@ -90,12 +90,11 @@ def _why_not_stock(processor: Any) -> Reason | None:
     place = (cls.__module__, cls.__qualname__)
     if place == (_ATTENTION, "FusedAttnProcessor2_0"):
         return Reason.FUSED
-    if "__call__" in processor.__dict__:
-        return Reason.OTHER_PROCESSOR
     trained = (
         place in _TRAINED and not processor.train_kv and _is_own_code(cls.__call__, _ATTENTION)
     )
-    return None if trained or _is_stock(cls, cls.__call__) else Reason.OTHER_PROCESSOR
+    computes = (trained or _is_stock(cls, cls.__call__)) and "__call__" not in processor.__dict__
+    return None if computes else Reason.OTHER_PROCESSOR
 
 
 def guided_by_its_hook(layer: Any) -> Reason | None:

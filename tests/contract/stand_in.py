@@ -39,13 +39,15 @@ class OptionInfo:
 @contextmanager
 def host_modules() -> Iterator[types.SimpleNamespace]:
     """Put the stand-in into sys.modules for a while; yields its parts."""
-    names = ("modules", "modules.shared", "modules.sd_unet")
+    names = ("modules", "modules.shared", "modules.sd_unet", "modules.devices")
     modules = {name: types.ModuleType(name) for name in names}
     before = {name: sys.modules.get(name) for name in names}
     shared, sd_unet = modules["modules.shared"], modules["modules.sd_unet"]
+    modules["modules.devices"].device = torch.device("cpu")
     shared.opts, shared.OptionInfo = Options(), OptionInfo
     sd_unet.current_unet = None
-    modules["modules"].shared, modules["modules"].sd_unet = shared, sd_unet
+    for name in names[1:]:
+        setattr(modules["modules"], name.removeprefix("modules."), modules[name])
     sys.modules.update(modules)
     try:
         yield types.SimpleNamespace(shared=shared, sd_unet=sd_unet)

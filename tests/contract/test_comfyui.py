@@ -278,11 +278,27 @@ def test_without_a_sampling_or_a_grid_nothing_changes() -> None:
     assert all(out is tokens for out in patch.KeysPatch()(tokens, tokens, tokens, no_grid))
 
 
+def seen_patches(patches: list) -> list:
+    """The patches that a model is called with, where these are set."""
+    seen: list = []
+
+    def model(x, t, c_concat, c_crossattn, control, options, **kwargs):
+        seen.extend(options["patches"]["attn1_patch"])
+
+    options = {
+        patch.SAMPLING: Sampling(SETTINGS, SIGMAS, "euler"),
+        "sigmas": torch.tensor([14.6]),
+        "patches": {"attn1_patch": patches},
+    }
+    patch.prepare_evaluation(model, torch.zeros(1, 4, 8, 8), None, transformer_options=options)
+    return seen
+
+
 def test_the_last_node_counts_and_others_stay() -> None:
     model = Patcher()
     model.set_model_attn1_patch(print)
     once = patch.apply(model, SETTINGS, print)
-    assert patch.with_ours_last({"attn1_patch": once.attn1[::-1]})["attn1_patch"] == once.attn1
+    assert seen_patches(once.attn1[::-1]) == once.attn1
     twice = patch.apply(once, Settings(), print)
     assert model.attn1 == [print] and not model.wrappers
     assert len(once.attn1) == len(twice.attn1) == 2

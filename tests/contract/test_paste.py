@@ -33,7 +33,7 @@ def one_by_one(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_bad_text_leaves_the_controls_and_is_told_once(paste: Any, one_by_one: bool) -> None:
-    box, other = paste.PasteKey("enabled"), paste.PasteKey("factor")
+    box, other = paste.PasteKey("ToDo enabled"), paste.PasteKey("ToDo factor")
     if one_by_one:
         with pytest.raises(paste.host.SettingsRefused) as refused:
             box(BAD)
@@ -49,6 +49,16 @@ def test_a_bad_text_leaves_the_controls_and_is_told_once(paste: Any, one_by_one:
 def test_a_good_text_fills_the_controls(paste: Any) -> None:
     names = ("enabled", "factor", "preset", "unheard of")
     made_with, made_without = {"ToDo factor": "3"}, {"Steps": "20"}
-    assert [paste.PasteKey(name)(made_with) for name in names] == [True, "3", "custom", None]
-    assert [paste.PasteKey(name)(made_without) for name in names] == [False, None, None, None]
+    assert [paste.PasteKey(f"ToDo {name}")(made_with) for name in names] == [
+        True,
+        "3",
+        "custom",
+        None,
+    ]
+    assert [paste.PasteKey(f"ToDo {name}")(made_without) for name in names] == [
+        False,
+        None,
+        None,
+        None,
+    ]
     assert paste.told == []

@@ -11,9 +11,8 @@ import torch
 from torch import nn
 
 from lib_todo import Settings, wording
-from lib_todo.cost.architectures import shape_of_weights
+from lib_todo.cost.architectures import shape_of_unet, shape_of_weights
 from lib_todo.hosts.webui import host, result
-from lib_todo.hosts.webui.hint import checkpoint
 from lib_todo.report import Report
 
 openaimodel = pytest.importorskip("ldm.modules.diffusionmodules.openaimodel")
@@ -50,15 +49,14 @@ SDXL = {"attention_resolutions": [4, 2], "channel_mult": [1, 2, 4]}
 
 @pytest.mark.parametrize(("shape", "scales"), [(SD15, [1, 2, 4, 8]), (SDXL, [2, 4])])
 def test_finds_where_the_attention_is(shape: dict[str, Any], scales: list[int]) -> None:
-    assert result.attention_downscales(unet(**shape)) == scales
+    assert [level.downscale for level in shape_of_unet(unet(**shape)).levels] == scales
 
 
 @pytest.mark.parametrize("model", [None, object(), types.SimpleNamespace(joint_blocks=[])])
 def test_finds_none_in_other_models(model: Any) -> None:
-    assert result.attention_downscales(model) == []
     p = processing(model, 2048, 2048)
     assert result.planned(p, Settings()) == {"first": {}}
-    assert checkpoint.shape_of(p.sd_model) is None
+    assert host.shape_of(p.sd_model) is None
 
 
 def test_finds_the_unet_of_forge() -> None:
@@ -145,7 +143,7 @@ def test_reads_the_shape_of_the_loaded_checkpoint(
     shape: dict[str, Any], depths: tuple[int, ...]
 ) -> None:
     model = unet(**shape)
-    found = checkpoint.shape_of(processing(model, 512, 512).sd_model)
+    found = host.shape_of(processing(model, 512, 512).sd_model)
     channels = tuple(32 * times for times in shape["channel_mult"])
     assert (found.channels, found.depths, found.middle_depth) == (channels, depths, 1)
     assert (found.context_width, found.vector_width) == (8, 0)
@@ -154,4 +152,4 @@ def test_reads_the_shape_of_the_loaded_checkpoint(
     assert shape_of_weights(sizes) == found
     # what SDXL adds to the time
     model.label_emb = nn.Sequential(nn.Sequential(nn.Linear(12, 8), nn.SiLU(), nn.Linear(8, 8)))
-    assert checkpoint.shape_of(processing(model, 512, 512).sd_model).vector_width == 12
+    assert host.shape_of(processing(model, 512, 512).sd_model).vector_width == 12

@@ -19,6 +19,7 @@ from sdnext_stand_in import LARGE, SMALL, STEPS, Host, Processing
 from stand_in import report_of
 from told import pooled, sizes
 
+from lib_todo import Settings
 from lib_todo.interception import active
 from lib_todo.report import Report
 
@@ -90,7 +91,7 @@ def test_passes_by_the_hosts_flag(sdnext: Host, unet: Any, passes: str) -> None:
 def test_a_refiner_belongs_to_the_pass_that_it_goes_over(sdnext: Host, unet: Any) -> None:
     for enable_hr, name in ((False, "first"), (True, "hires")):
         sdnext.callbacks.p = Processing(unet, is_refiner_pass=True, enable_hr=enable_hr)
-        assert sdnext.script.pass_now() == name
+        assert sdnext.script._Downsampling(Settings()).pass_now() == name
 
 
 def test_off_and_bad_values_touch_nothing(sdnext: Host, unet: Any) -> None:

@@ -19,7 +19,6 @@ class ToDoExtension(ComfyExtension):
     """The nodes of this folder."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        """The node classes, for ComfyUI."""
         return [ToDo, ToDoSettings]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -35,7 +36,6 @@ class ToDo(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """The node's name, inputs and outputs, for ComfyUI."""
         # the default comes first, since a node's preview shows the first choice
         presets = sorted(PRESETS, key=lambda name: name != DEFAULT_PRESET)
         return io.Schema(
@@ -68,7 +68,6 @@ class ToDo(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: Any, preset: Any = DEFAULT_PRESET) -> io.NodeOutput:
-        """The model with ToDo. Raises SettingsError."""
         settings = preset if isinstance(preset, Settings) else Settings.from_preset(preset)
         unet = model.get_model_object("diffusion_model")
         if not isinstance(unet, UNetModel):
@@ -84,7 +83,6 @@ class ToDoSettings(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """The node's name, inputs and output, for ComfyUI."""
         return io.Schema(
             node_id="ToDoSettings",
             display_name="ToDo Settings",
@@ -109,7 +107,6 @@ class ToDoSettings(io.ComfyNode):
 
     @classmethod
     def execute(cls, **values: Any) -> io.NodeOutput:
-        """The settings. Raises SettingsError."""
         return io.NodeOutput(_settings_of(values))
 
 
@@ -120,18 +117,13 @@ def name_of(model: Any) -> str:
 
 
 def _settings_of(values: dict[str, Any]) -> Settings:
-    """The settings with these values. Raises SettingsError."""
-    return Settings(**{name: _value(BY_NAME[name], value) for name, value in values.items()})
-
-
-def _value(field: Field, shown: Any) -> Any:
-    """The number where it was chosen as a text."""
-    if field.kind is not float or not isinstance(shown, str):
-        return shown
-    try:
-        return 0 if shown == AUTOMATIC else float(shown)
-    except ValueError:
-        return shown
+    """The settings with these values, of which numbers may be chosen as texts."""
+    found = dict(values)
+    for name, value in values.items():
+        if BY_NAME[name].kind is float and isinstance(value, str):
+            with contextlib.suppress(ValueError):
+                found[name] = 0 if value == AUTOMATIC else float(value)
+    return Settings(**found)
 
 
 def _input(field: Field) -> io.Input:

@@ -75,8 +75,7 @@ class NodeText:
     """Writes a line on each sampling to the console, and a text on each of a run under the node."""
 
     def __init__(self, node_id: str | None, shape: UNetShape | None = None) -> None:
-        self.node_id = node_id
-        self.shape = shape
+        self.node_id, self.shape = node_id, shape
         self._run: str | None = None
         self._texts: list[str] = []
 

@@ -9,7 +9,7 @@ import torch
 
 from ...interception.graphs import is_tracing
 from ...settings import Settings
-from .sampling import ModelCall, Sampling
+from .sampling import ModelCall, Sampling, Taken
 from .schedule import WholeSchedule, step_of
 
 # our keys in ComfyUI's transformer_options, which every layer of a sampling gets
@@ -22,7 +22,6 @@ TRANSFORMER_OPTIONS = "transformer_options"
 ATTN1_PATCH = "attn1_patch"
 
 Tell = Callable[[Sampling], None]
-Taken = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 class KeysPatch:
@@ -49,12 +48,9 @@ def _outside_of_graphs(call: ModelCall, *tokens_and_options: Any) -> Taken:
 
 
 def apply(model: Any, settings: Settings, tell: Tell) -> Any:
-    """A clone of the model that pools by these settings, instead of an earlier ToDo.
+    """A clone of ComfyUI's ModelPatcher that pools by these settings, instead of an earlier ToDo.
 
-    Args:
-        model: ComfyUI's ModelPatcher.
-        settings: what to pool; if disabled, an earlier ToDo is only removed.
-        tell: called after each sampling.
+    `tell` is called after each sampling. Disabled settings only remove an earlier ToDo.
     """
     patched = model.clone()
     patches = patched.model_options[TRANSFORMER_OPTIONS].get("patches", {})
@@ -73,8 +69,7 @@ class SampleWrapper:
     """Around one sampling: creates its state, and reports on it afterwards."""
 
     def __init__(self, settings: Settings, tell: Tell) -> None:
-        self.settings = settings
-        self.tell = tell
+        self.settings, self.tell = settings, tell
         self._schedule = WholeSchedule()
 
     def __call__(
@@ -123,13 +118,10 @@ def prepare_evaluation(
     sigma = float(options["sigmas"].max())
     call = sampling.begin_evaluation(sigma, tuple(x.shape[-2:]), replaced)
     options[EVALUATION] = call
-    options["patches"] = with_ours_last(options.get("patches", {}))
+    # so that it gets what the others return
+    patches = options.get("patches", {})
+    ours_last = sorted(patches.get(ATTN1_PATCH, ()), key=lambda p: isinstance(p, KeysPatch))
+    options["patches"] = {**patches, ATTN1_PATCH: ours_last}
     result = executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
     call.end()
     return result
-
-
-def with_ours_last(patches: dict[str, list]) -> dict[str, list]:
-    """The patches with ours last on self-attention, so that it gets what the others return."""
-    ours_last = sorted(patches.get(ATTN1_PATCH, ()), key=lambda p: isinstance(p, KeysPatch))
-    return {**patches, ATTN1_PATCH: ours_last}

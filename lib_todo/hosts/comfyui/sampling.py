@@ -21,6 +21,9 @@ from .schedule import step_begun, step_of
 # ComfyUI's key for the shape of a transformer's input, [..., height, width]
 GRID_KEY = "activations_shape"
 
+# what queries, keys and values are computed from
+Taken = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
 
 class Sampling:
     """One sampling: its report, the phases, and the layers seen.
@@ -28,9 +31,7 @@ class Sampling:
     The model may be called from several threads at once, one for each GPU.
 
     Args:
-        settings: what to pool.
         sigmas: the levels of the whole schedule, see `WholeSchedule`.
-        sampler: the sampler's name.
         first: the step of the schedule that it begins with.
     """
 
@@ -55,12 +56,9 @@ class Sampling:
             return [self._numbers.setdefault(place, len(self._numbers)) for place in places]
 
     def begin_evaluation(self, sigma: float, latent: Grid, replaced: Set[Hashable]) -> ModelCall:
-        """Note that the U-Net is called on a latent of that size.
+        """Note that the U-Net is called on a latent of that (height, width).
 
-        Args:
-            sigma: the noise level.
-            latent: (height, width).
-            replaced: the places whose self-attention another node replaces in this call.
+        `replaced` are the places whose self-attention another node replaces in this call.
         """
         with self.lock:
             begun = step_begun()
@@ -87,11 +85,6 @@ class ModelCall:
     """One call of the U-Net: what holds in it, and what its layers take.
 
     A layer's place is (side, block, transformer), as in ComfyUI's `patches_replace`.
-
-    Args:
-        sampling: the one that it belongs to.
-        moment: where it stands there.
-        replaced: the places whose self-attention other nodes replace.
     """
 
     def __init__(self, sampling: Sampling, moment: Moment | None, replaced: Set[Hashable]) -> None:
@@ -104,13 +97,12 @@ class ModelCall:
 
     def take(
         self, queries: torch.Tensor, keys: torch.Tensor, value: torch.Tensor, options: dict
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    ) -> Taken:
         """What an attn1 layer computes from, instead of these.
 
         Args:
             queries: `[b, n, c]`; others may have merged or tiled them.
-            keys: `[b, h·w, c]`, from which the keys would be computed.
-            value: the same for the values.
+            keys, value: `[b, h·w, c]`, from which they would be computed.
             options: ComfyUI's transformer_options at the layer.
         """
         shape = options.get(GRID_KEY)
@@ -130,34 +122,23 @@ class ModelCall:
         if keys.shape[2] != queries.shape[2]:
             # it looks at the prompt
             return queries, keys, value
-        reason = self._why_not(place, grid, queries, keys, value)
+        # the keys decide whether they are the grid's: ComfyUI's ToMe merges only queries
+        reason = None
+        if keys.shape[0] != queries.shape[0]:
+            # HyperTile splits the queries into a larger batch, which pooled keys would not match
+            reason = Reason.HYPERTILE
+        elif keys.shape[1] != grid[0] * grid[1]:
+            reason = Reason.OTHER_GRID
+        elif value.shape[:2] != keys.shape[:2]:
+            reason = Reason.OTHER_VALUES
+        elif not self._replaced.isdisjoint((place, place[:2])):
+            reason = Reason.REPLACED
         if reason is not None:
             self._count([place], grid, int(keys.shape[1]), int(keys.shape[1]), reason)
             return queries, keys, value
         level.places.append(place)
         pooled = level.how.take(keys)
         return queries, pooled, pooled if value is keys else level.how.take(value)
-
-    def _why_not(
-        self,
-        place: tuple,
-        grid: Grid,
-        queries: torch.Tensor,
-        keys: torch.Tensor,
-        value: torch.Tensor,
-    ) -> Reason | None:
-        """Why a layer's keys are not the grid's; None where they are.
-
-        The keys decide, not the queries: ComfyUI's ToMe merges only queries.
-        """
-        if keys.shape[0] != queries.shape[0]:
-            # HyperTile splits the queries into a larger batch, which pooled keys would not match
-            return Reason.HYPERTILE
-        if keys.shape[1] != grid[0] * grid[1]:
-            return Reason.OTHER_GRID
-        if value.shape[:2] != keys.shape[:2]:
-            return Reason.OTHER_VALUES
-        return None if self._replaced.isdisjoint((place, place[:2])) else Reason.REPLACED
 
     def _begin(self, grid: Grid, device: torch.device) -> Level:
         if grid[0] * grid[1] > self._largest[0] * self._largest[1]:

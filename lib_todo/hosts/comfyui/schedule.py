@@ -21,14 +21,10 @@ Levels = tuple[float, ...]
 
 
 def step_of(sigma: float, sigmas: Sequence[float]) -> int:
-    """The step, from 0, that begins at the noise level `sigma` or went past it.
+    """The last step, from 0, of those whose noise level has been reached at `sigma`.
 
-    It is the last step whose sigma has been reached; one before the first sigma is the first step.
-
-    Args:
-        sigma: a noise level, 0 or more.
-        sigmas: the sampler's schedule, one more than it has steps; falling, or rising where an
-            image is turned back into noise.
+    The schedule has one level more than steps; it falls, or rises where an image is turned back
+    into noise. Before its first level is the first step.
     """
     if sigmas[-1] > sigmas[0]:
         begun = [start * (1 - TOLERANCE) <= sigma for start in sigmas[:-1]]
@@ -70,10 +66,9 @@ class WholeSchedule:
 
     def of(self, part: Levels) -> Levels:
         """The levels of the picture's schedule, as far as they are known when `part` begins."""
-        whole = _of_the_ksampler(part)
-        if whole is None:
-            whole = part
-            if self._part and self._part[-1] > 0 and _is_near(part[0], self._part[-1]):
+        whole = _of_the_ksampler(part) or part
+        if whole is part and self._part:
+            if self._part[-1] > 0 and _is_near(part[0], self._part[-1]):
                 whole = (*self._whole, *part[1:])
             elif part == self._part:
                 whole = self._whole

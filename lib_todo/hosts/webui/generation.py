@@ -23,17 +23,15 @@ GENERATION = "todo_generation"
 
 
 class _Here(threading.local):
-    """The generations that are sampling in this thread, the innermost last.
-
-    `latest` is the processing object that began last.
-    """
+    """By thread, since another thread's denoiser calls do not concern it."""
 
     def __init__(self) -> None:
+        # the generations that are sampling, the innermost last
         self.running: list[Generation] = []
+        # the processing object that began last
         self.latest: Callable[[], Any] = lambda: None
 
 
-# by thread, since another thread's denoiser calls do not concern it
 _here = _Here()
 
 
@@ -50,7 +48,7 @@ class Generation:
         self.series = result.Series(p.extra_generation_params) if is_inside else result.series_of(p)
         self.told = self.series.told(p, settings, make)
         self.finished = False
-        self.steps = SamplerSteps()
+        self.steps: SamplerSteps | None = None
         # by pass: the size in pixels, as seen from the latent
         self.seen: dict[str, host.Size] = {}
 
@@ -63,14 +61,19 @@ class Generation:
         """What was pooled so far."""
         return self.told.downsampling.report
 
+    def write_infotext(self, p: Any, done: Report | None = None) -> None:
+        """Write the settings to the infotext, with what was done, or else with what is planned.
+
+        A generation inside another one (ADetailer) shares the outer one's and writes nothing.
+        """
+        if self.settings.enabled and not self.is_inside:
+            result.write_infotext(p, self.settings, done)
+
 
 def begin(p: Any, args: Sequence[Any], make: result.Downsampling = token_downsampling) -> None:
     """Read and check the settings of `p`, in the host's `process` callback; may be called again.
 
-    Args:
-        p: the host's processing object.
-        args: the values of the script's controls.
-        make: makes the downsampling of these settings.
+    `args` are the values of the script's controls; `make` makes the downsampling of settings.
     """
     _here.latest = weakref.ref(p)
     # undo what an earlier `begin` left on `p` or on objects that copies of it share
@@ -88,7 +91,7 @@ def begin(p: Any, args: Sequence[Any], make: result.Downsampling = token_downsam
     if settings.enabled or active.entered_run() is not None:
         setattr(p, GENERATION, Generation(p, settings, is_inside, make))
     if settings.enabled:
-        machine.measure_once()
+        machine.here().measure_once()
 
 
 def generation_of(p: Any) -> Generation | None:
@@ -112,15 +115,6 @@ def is_inside_another(p: Any) -> bool:
     return any(o is not None and o is not p and o.extra_generation_params is shared for o in outer)
 
 
-def write_infotext(p: Any, generation: Generation, done: Report | None = None) -> None:
-    """Write the settings to the infotext of `p`, with what was done, or else with what is planned.
-
-    A generation inside another one (ADetailer) shares the outer one's and writes nothing.
-    """
-    if generation.settings.enabled and not generation.is_inside:
-        result.write_infotext(p, generation.settings, done)
-
-
 def before_sampling(p: Any) -> None:
     """Make the next `p.sample` run with pooling on (the host's `process_batch` callback).
 
@@ -129,16 +123,14 @@ def before_sampling(p: Any) -> None:
     generation = generation_of(p)
     if generation is None:
         return
-    write_infotext(p, generation)
+    generation.write_infotext(p)
     settings = generation.settings
     # what another extension put there, which comes back
-    original, others = p.sample, vars(p).get("sample")
+    original, others = p.sample, {"sample": p.sample} if "sample" in vars(p) else {}
 
     def sample(*args: Any, **kwargs: Any) -> Any:
-        if others is None:
-            vars(p).pop("sample", None)
-        else:
-            p.sample = others
+        vars(p).pop("sample", None)
+        vars(p).update(others)
         with sampling(p, generation):
             position = generation.report.position
             position.sampler = host.sampler_of(p, host.pass_of(p))
@@ -182,9 +174,12 @@ def on_denoiser_call(params: Any) -> None:
     """
     generation = _here.running[-1] if _here.running else None
     p = _here.latest() if generation is None else generation.owner()
-    denoiser = host.denoiser_of(params, p)
+    denoiser = getattr(params, "denoiser", None)
     if denoiser is None:
-        return
+        if p is None:
+            return
+        # before 1.8 the parameters do not name it
+        denoiser = p.sampler.model_wrap_cfg
     ours = generation if denoiser.p is p else None
     pass_name = host.pass_of(denoiser.p)
     settings = ours.settings if ours is not None and ours.settings.enabled else None
@@ -195,20 +190,16 @@ def on_denoiser_call(params: Any) -> None:
     if ours is None:
         generation.report.position.pause()
         return
-    if denoiser.step == 0 or pass_name not in generation.seen:
-        _begin_pass(p, generation, denoiser, params.x, pass_name)
+    if generation.steps is None or denoiser.step == 0 or pass_name not in generation.seen:
+        position = generation.report.position
+        position.sampler = host.sampler_of(p, pass_name)
+        levels = host.schedule_of(p, denoiser)
+        position.sigmas = () if levels is None else tuple(levels.tolist())
+        height, width = params.x.shape[-2:]
+        generation.seen[pass_name] = width * PIXELS_PER_LATENT, height * PIXELS_PER_LATENT
+        generation.steps = SamplerSteps(denoiser, position.sampler)
     done = generation.steps.done(denoiser, params.sigma)
     generation.report.progress(done, denoiser.total_steps, pass_name, denoiser.steps)
-
-
-def _begin_pass(p: Any, generation: Generation, denoiser: Any, latent: Any, pass_name: str) -> None:
-    position = generation.report.position
-    position.sampler = host.sampler_of(p, pass_name)
-    levels = host.schedule_of(p, denoiser)
-    position.sigmas = () if levels is None else tuple(levels.tolist())
-    height, width = latent.shape[-2:]
-    generation.seen[pass_name] = width * PIXELS_PER_LATENT, height * PIXELS_PER_LATENT
-    generation.steps.begin(denoiser, position.sampler)
 
 
 def report_on(p: Any, generation: Generation) -> None:
@@ -216,7 +207,7 @@ def report_on(p: Any, generation: Generation) -> None:
     settings, told, series = generation.settings, generation.told, generation.series
     if not settings.enabled:
         return
-    write_infotext(p, generation, generation.report)
+    generation.write_infotext(p, generation.report)
     for line in series.shown:
         p.comments.pop(line, None)
     for name, size in (generation.seen or host.sizes(p)).items():
@@ -258,9 +249,9 @@ class SamplerSteps:
     The host takes each such call for a step, so its count would end a window too early.
     """
 
-    def begin(self, denoiser: Any, sampler: str | None) -> None:
-        """Begin a pass; a sampler with a rule of its own (PLMS) is counted as it is."""
+    def __init__(self, denoiser: Any, sampler: str | None) -> None:
         rule = rule_for(sampler, reported=True)
+        # where a step takes several, or a sampler has a rule of its own (PLMS)
         self._as_it_is = (
             denoiser.total_steps != denoiser.steps or rule.hold != 1 or rule.rests(None)
         )
@@ -270,13 +261,10 @@ class SamplerSteps:
     def done(self, denoiser: Any, sigma: Any) -> int:
         """How many evaluations are behind, of the denoiser's `total_steps`.
 
-        Args:
-            denoiser: the host's, which is about to be called.
-            sigma: the noise levels that it is called with, one for each latent.
+        `sigma` has the noise levels of the call that is about to come, one for each latent.
         """
-        if self._as_it_is:
-            return int(denoiser.step)
-        level = float(sigma.max())
-        self._repeated += level == self._level
-        self._level = level
+        if not self._as_it_is:
+            level = float(sigma.max())
+            self._repeated += level == self._level
+            self._level = level
         return int(denoiser.step) - self._repeated

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 
+from ...cost.architectures import UNetShape, shape_of_unet
 from ...plan import PIXELS_PER_LATENT
 from ...settings import SettingsError
 from .request import in_words
@@ -22,6 +23,11 @@ SHOW_LINE = "todo_show_line"
 def _shared() -> Any:
     """The host's module of that name, which there is none of outside of a host."""
     return sys.modules.get("modules.shared")
+
+
+def options() -> dict[str, Any]:
+    """The host's options that were set, by name."""
+    return getattr(getattr(_shared(), "opts", None), "data", {})
 
 
 def register_option() -> None:
@@ -41,8 +47,7 @@ def register_option() -> None:
 
 
 def show_line() -> bool:
-    """Whether the line is wanted."""
-    return bool(_shared().opts.data.get(SHOW_LINE, True))
+    return bool(options().get(SHOW_LINE, True))
 
 
 def stopped() -> bool:
@@ -69,23 +74,9 @@ def pastes_one_by_one() -> bool:
     return hasattr(sys.modules.get("modules.extensions"), "ExtensionMetadata")
 
 
-def denoiser_of(params: Any, p: Any) -> Any:
-    """The denoiser that is about to be called; `p` is the processing object that runs.
-
-    Before 1.8 the parameters of `on_cfg_denoiser` do not name it.
-    """
-    found = getattr(params, "denoiser", None)
-    return p.sampler.model_wrap_cfg if found is None and p is not None else found
-
-
 def checkpoint_info(p: Any) -> Any:
     """The host's object for the checkpoint that `p` samples with; None where there is none."""
     return getattr(getattr(p, "sd_model", None), "sd_checkpoint_info", None)
-
-
-def checkpoint_of(p: Any) -> str:
-    """The name of the checkpoint that `p` samples with; empty where the host names none."""
-    return str(getattr(checkpoint_info(p), "name_for_extra", ""))
 
 
 def pass_of(p: Any) -> str:
@@ -127,33 +118,32 @@ def unet_of(model: Any) -> Any:
     return getattr(inner, "diffusion_model", None)
 
 
+def shape_of(model: Any) -> UNetShape | None:
+    """The shape of that U-Net; None where it is of another kind (SD3, Flux) or unknown."""
+    return shape_of_unet(unet_of(model))
+
+
 def sizes(p: Any) -> dict[str, Size]:
     """Width and height in pixels of each pass of `p`. The hires size is known after `p.init`.
 
     In SD.Next only passes that have run are told of: an upscaler without "Force HiRes" has none of
     its own, and a second pass need not enlarge.
     """
-    first = (p.width, p.height)
+    found: dict[str, Size] = {"first": (p.width, p.height)}
     if is_of_sdnext(p):
-        if not p.enable_hr or "hires" not in p.ops:
-            return {"first": first}
-        enlarged = p.hr_resize_mode > 0 and (p.hr_upscaler != "None" or p.hr_resize_mode == 5)
-        return {
-            "first": first,
-            "hires": (p.hr_upscale_to_x, p.hr_upscale_to_y) if enlarged else first,
-        }
-    found: dict[str, Size] = {} if getattr(p, "txt2img_upscale", False) else {"first": first}
+        if p.enable_hr and "hires" in p.ops:
+            enlarged = p.hr_resize_mode > 0 and (p.hr_upscaler != "None" or p.hr_resize_mode == 5)
+            hires = (p.hr_upscale_to_x, p.hr_upscale_to_y)
+            found["hires"] = hires if enlarged else found["first"]
+        return found
+    if getattr(p, "txt2img_upscale", False):
+        del found["first"]
     if getattr(p, "enable_hr", False):
         found["hires"] = (
             p.hr_upscale_to_x - p.truncate_x * PIXELS_PER_LATENT,
             p.hr_upscale_to_y - p.truncate_y * PIXELS_PER_LATENT,
         )
     return found
-
-
-def changes_model(p: Any) -> bool:
-    """Whether a pass may run with another checkpoint: a refiner's, or that of hires fix."""
-    return bool(getattr(p, "refiner_checkpoint", None) or getattr(p, "hr_checkpoint_name", None))
 
 
 def is_of_sdnext(p: Any) -> bool:
@@ -179,7 +169,12 @@ def refuse(p: Any, error: SettingsError) -> None:
     """
     # SD.Next does not tell the two apart, and its page shows the text of either error
     is_api = bool(getattr(p, "is_api", False)) or is_of_sdnext(p)
-    if not is_api and _page_loses_errors():
+    # reForge runs the page's requests in its main thread, which (unlike Forge's) does not pass
+    # exceptions on: its page would show a TypeError of its own. There the text is put where the
+    # line would be, and the generation ends as by Interrupt
+    main_thread = sys.modules.get("modules_forge.main_thread")
+    loses_errors = main_thread is not None and not hasattr(main_thread, "last_exception")
+    if loses_errors and not is_api:
         p.comment(in_words(error))
         _shared().state.interrupt()
     else:
@@ -198,16 +193,6 @@ def _raise(error: SettingsError, is_api: bool, *args: Any, **kwargs: Any) -> Non
     # the page shows the text
     error.args = (in_words(error),)
     raise error
-
-
-def _page_loses_errors() -> bool:
-    """Whether this is reForge, whose page shows a TypeError of its own instead of any exception.
-
-    It runs the page's requests in its main thread, which (unlike Forge's) does not pass exceptions
-    on. There the text is put where the line would be, and the generation ends as by Interrupt.
-    """
-    main_thread = sys.modules.get("modules_forge.main_thread")
-    return main_thread is not None and not hasattr(main_thread, "last_exception")
 
 
 def explain_object_as_args(app: FastAPI) -> None:

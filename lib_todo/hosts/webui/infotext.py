@@ -5,7 +5,6 @@ They name the preset that is nearest to the settings, and what differs from it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -74,7 +73,13 @@ def from_infotext(params: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         SettingsError: a value that cannot be read or is not allowed; it names the infotext's key.
     """
-    params = _with_sizes_joined(params)
+    # values such as 2x2, which are refused, are split over two keys by the host
+    joined = {
+        key: f"{params[f'{key}-1']}x{params.get(f'{key}-2', '')}"
+        for key in {*OWN_KEYS, *OLDER_KEYS}
+        if f"{key}-1" in params
+    }
+    params = {**params, **joined}
     if FACTOR_KEY not in params and PRESET_KEY not in params:
         return {"enabled": False}
     values = {field.name: field.default for field in FIELDS}
@@ -100,16 +105,6 @@ def _named(preset: Any) -> dict[str, Any]:
         raise SettingsError(PRESET_KEY, preset, error.allowed) from None
 
 
-def _with_sizes_joined(params: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The parameters with values such as 2x2 whole again, which the host splits over two keys."""
-    joined = {
-        key: f"{params[f'{key}-1']}x{params.get(f'{key}-2', '')}"
-        for key in {*OWN_KEYS, *OLDER_KEYS}
-        if f"{key}-1" in params
-    }
-    return {**params, **joined}
-
-
 def _read(key: str, name: str, text: Any) -> Any:
     field = BY_NAME[name]
     if field.zero_means and text == field.zero_means:
@@ -121,12 +116,9 @@ def _read(key: str, name: str, text: Any) -> Any:
 
 
 def _read_steps(text: str) -> tuple[float, float]:
-    match = re.fullmatch(r"\s*([0-9.]+)\s*-\s*([0-9.]+)\s*", text)
-    parts = match.groups() if match else ()
     try:
-        start, end = (
-            float(BY_NAME[name].check(float(part))) for name, part in zip(("start", "end"), parts)
-        )
+        # both have the same bounds
+        start, end = (float(BY_NAME["start"].check(float(part))) for part in text.split("-"))
     except ValueError:
         raise SettingsError(STEPS_KEY, text, "two numbers from 0 to 1, such as 0.2-0.8") from None
     if start > end:

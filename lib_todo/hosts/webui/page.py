@@ -44,7 +44,9 @@ def build(script: Any) -> list[Any]:
             elem_id=script.elem_id("preset"),
             elem_classes="todo-preset",
         )
-        gr.HTML(_hint_html(), elem_id=script.elem_id("hint"))
+        # an empty line for javascript/todo.js, which reads from it the names of the controls
+        hint = f'<div class="todo-hint" data-names="{" ".join(NAMES)}" data-route="{HINT}"></div>'
+        gr.HTML(hint, elem_id=script.elem_id("hint"))
         with gr.Accordion("Advanced", open=False, elem_id=script.elem_id("advanced")):
             for group, names in GROUPS.items():
                 gr.HTML(f'<div class="todo-group">{group}</div>')
@@ -55,20 +57,18 @@ def build(script: Any) -> list[Any]:
         measure.click(fn=_measure, inputs=[], outputs=[measure], show_progress=False)
     # ui-config.json saves the single values, and the preset's name follows from them
     preset.do_not_save_to_config = True
-    _connect(preset, [controls[name] for name in NAMES])
+    advanced = [controls[name] for name in NAMES]
+    quick = {"show_progress": False, "queue": False}
+    preset.input(fn=_fill, inputs=[preset], outputs=advanced, **quick)
+    for control in advanced:
+        control.input(fn=_preset_shown, inputs=advanced, outputs=[preset], **quick)
     pasted = {**controls, request.PRESET: preset}
-    script.infotext_fields = [(control, PasteKey(name)) for name, control in pasted.items()]
+    script.infotext_fields = [
+        (control, PasteKey(f"ToDo {name}")) for name, control in pasted.items()
+    ]
     # the host's "Send to img2img" copies the controls with these names
     script.paste_field_names = [key for _, key in script.infotext_fields]
     return [controls[field.name] for field in FIELDS]
-
-
-def _connect(preset: Any, controls: list[Any]) -> None:
-    """Have the preset fill the controls, and a changed control update the preset's name."""
-    quick = {"show_progress": False, "queue": False}
-    preset.input(fn=_fill, inputs=[preset], outputs=controls, **quick)
-    for control in controls:
-        control.input(fn=_preset_shown, inputs=controls, outputs=[preset], **quick)
 
 
 def _preset_at_first(controls: dict[str, Any]) -> str:
@@ -112,12 +112,6 @@ def _measure_text() -> str:
     return f"Measure this machine again (last on {measured})" if measured else MEASURE
 
 
-def _hint_html() -> str:
-    """An empty line for javascript/todo.js, which carries the names of the controls."""
-    names = " ".join(NAMES)
-    return f'<div class="todo-hint" data-names="{names}" data-route="{HINT}"></div>'
-
-
 def _control(field: Field, elem_id: str) -> Any:
     """A control on which every choice is an allowed value.
 
@@ -134,8 +128,6 @@ def _control(field: Field, elem_id: str) -> Any:
             allow_custom_value=True,
             **about,
         )
-    if field.kind is bool:
-        return gr.Checkbox(field.default, **about)
     if (field.minimum, field.maximum) == (0, 1):
         return gr.Slider(minimum=0, maximum=1, step=field.step, value=field.default, **about)
     return gr.Number(value=field.default, **about)
@@ -144,17 +136,11 @@ def _control(field: Field, elem_id: str) -> Any:
 class PasteKey(str):
     """The key of a paste field: called with a parsed infotext, it returns the control's value.
 
-    It is a text as well, by which the host matches the controls of two tabs for Send to.
+    It is a text as well, by which the host matches the controls of two tabs for Send to: `ToDo` and
+    the name of the setting, or `preset`.
     """
 
-    __slots__ = ("_name",)
-    _name: str
-
-    def __new__(cls, name: str) -> PasteKey:
-        """The key of the setting of that name, or of the preset's control."""
-        key = super().__new__(cls, f"ToDo {name}")
-        key._name = name
-        return key
+    __slots__ = ()
 
     def __call__(self, params: dict[str, Any]) -> Any:
         """The control's value; None leaves it as it is.
@@ -165,16 +151,15 @@ class PasteKey(str):
             SettingsRefused: such a value, by the key of the box, which the API answers. Not where
                 the page would end the whole paste.
         """
+        name = self.removeprefix("ToDo ")
         try:
             values = from_infotext(params)
         except SettingsError as error:
-            if self._name == "enabled":
+            if name == "enabled":
                 gr.Warning(f"{error}. ToDo was left as it is.")
                 if host.pastes_one_by_one():
                     raise host.SettingsRefused(error) from None
             return None
-        if self._name == request.PRESET:
+        if name == request.PRESET:
             return request.preset_of(values) if values["enabled"] else None
-        if self._name not in values:
-            return None
-        return on_page(BY_NAME[self._name], values[self._name])
+        return on_page(BY_NAME[name], values[name]) if name in values else None

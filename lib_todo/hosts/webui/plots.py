@@ -10,7 +10,7 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from ...settings import FIELDS, Field, SettingsError, preset_values
+from ...settings import FIELDS, Field, SettingsError
 from .host import SettingsRefused
 from .request import OVERRIDES, PRESET, on_page, preset_names, read_settings, typed
 
@@ -30,7 +30,7 @@ def add_axes(scripts_data: list[Any]) -> None:
     for data in scripts_data:
         if os.path.basename(data.path) == "xyz_grid.py" and hasattr(data.module, "axis_options"):
             axes = data.module.axis_options
-            preset = _option(data.module, PRESET, str, preset_values, choices=preset_names)
+            preset = _option(data.module, PRESET, str, choices=preset_names)
             ours = [preset, *(_axis(data.module, field) for field in FIELDS)]
             labels = {axis.label for axis in ours}
             # the older ToDo extension has axes with the same prefix
@@ -38,21 +38,19 @@ def add_axes(scripts_data: list[Any]) -> None:
 
 
 def _axis(xyz_grid: Any, field: Field) -> Any:
-    choices = list(field.choices) or (["True", "False"] if field.kind is bool else None)
+    choices = ["True", "False"] if field.kind is bool else list(field.choices)
     more: dict[str, Any] = {"choices": lambda: choices} if choices else {}
     # SD.Next's plot and those before 1.7 do not prepare values
     if not choices and "prepare" in inspect.signature(xyz_grid.AxisOption).parameters:
         more["prepare"] = _prepare(xyz_grid, field)
     kind = _boolean if field.kind is bool else field.kind
-    shown = functools.partial(on_page, field)
-    return _option(xyz_grid, field.name, kind, field.check, shown, **more)
+    return _option(xyz_grid, field.name, kind, functools.partial(on_page, field), **more)
 
 
 def _option(
     xyz_grid: Any,
     name: str,
     kind: Callable[[str], Any],
-    check: Callable[[Any], Any],
     shown: Callable[[Any], Any] = str,
     **more: Any,
 ) -> Any:
@@ -65,14 +63,9 @@ def _option(
         return f"{axis.label}: {shown(value)}"
 
     def confirm(p: Any, values: list[Any]) -> None:
-        """Check the values one by one, and note them for `_check_cells`."""
+        """Note the values for `_check_cells`."""
         if not [value for value in values if value != ""]:
             _refuse(p, SettingsError(f"the axis {PREFIX}{name}", "", "given at least one value"))
-        for value in values:
-            try:
-                check(value)
-            except SettingsError as error:
-                _refuse(p, error, {name: value})
         setattr(p, AXES, {**getattr(p, AXES, {}), name: values})
 
     label = PREFIX + _LABELS.get(name, name)
@@ -115,21 +108,17 @@ def _check_cells(p: Any) -> None:
     would leave such a cell blank and go on.
     """
     axes: dict[str, list[Any]] = vars(p).pop(AXES, {})
-    asked = _asked(p)
+    # the values of our controls in the tab or in the request
+    asked: Sequence[Any] = [False]
+    for script in getattr(getattr(p, "scripts", None), "alwayson_scripts", ()):
+        if script.title() == "ToDo":
+            asked = p.script_args[script.args_from : script.args_to]
     for values in itertools.product(*axes.values()):
         cell = types.SimpleNamespace(is_api=True, **{OVERRIDES: dict(zip(axes, values))})
         try:
             read_settings(cell, asked)
         except SettingsError as error:
             _refuse(p, error, getattr(cell, OVERRIDES))
-
-
-def _asked(p: Any) -> Sequence[Any]:
-    """The values of our controls in the tab or in the request."""
-    for script in getattr(getattr(p, "scripts", None), "alwayson_scripts", ()):
-        if script.title() == "ToDo":
-            return list(p.script_args[script.args_from : script.args_to])
-    return [False]
 
 
 def _refuse(p: Any, error: SettingsError, overrides: Mapping[str, Any] | None = None) -> NoReturn:

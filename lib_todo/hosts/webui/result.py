@@ -10,17 +10,15 @@ from __future__ import annotations
 import collections
 import sys
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from ...cost.architectures import shape_of_unet
-from ...counts import Counts
+from ...cost.unet import pooled_levels
 from ...downsampling import token_downsampling
 from ...plan import (
     Grid,
     decide,
     latent_grid,
-    layer_factor,
     level_grid,
     pass_wanted,
     settings_for_sampler,
@@ -28,7 +26,7 @@ from ...plan import (
 )
 from ...reasons import Reason
 from ...report import Report
-from ...settings import BY_NAME, FIELDS, Settings
+from ...settings import FIELDS, Settings
 from ...wording import BYPASSED, COMPILED, nothing_pooled
 from . import host
 from .hint.step_times import in_words
@@ -58,12 +56,15 @@ class Told:
         self.data: dict[str, Any] = {}
         self._model: weakref.ref[Any] | None = None
 
-    def named(self, name: str) -> str:
-        """One of its values with its name: `factor automatic`."""
-        if name == "checkpoint":
-            return f"checkpoint {self.checkpoint}"
-        value = on_page(BY_NAME[name], getattr(self.settings, name))
-        return f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+    @property
+    def values(self) -> list[str]:
+        """Its settings and its checkpoint, each with its name: `factor automatic`."""
+        shown = {field.name: on_page(field, getattr(self.settings, field.name)) for field in FIELDS}
+        shown["checkpoint"] = self.checkpoint
+        return [
+            f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in shown.items()
+        ]
 
     def expect_model(self, model: Any) -> None:
         """Say which model will be called: one that was loaded anew is the same as before."""
@@ -86,7 +87,8 @@ class Series:
 
     def told(self, p: Any, settings: Settings, make: Downsampling) -> Told:
         """What is told of `p`, together with earlier generations like it; `make` pools for them."""
-        key = settings, host.checkpoint_of(p)
+        checkpoint = str(getattr(host.checkpoint_info(p), "name_for_extra", ""))
+        key = settings, checkpoint
         if key not in self._told:
             self._told[key] = Told(*key, make(settings))
         return self._told[key]
@@ -100,17 +102,13 @@ class Series:
     def lines(self) -> list[str]:
         """A line for each settings. If there are several, each names the values that differ."""
         reported = self.reported
-        names = [
-            field.name
-            for field in FIELDS
-            if len({getattr(told.settings, field.name) for told in reported}) > 1
+        # by setting, its value in each line
+        differ = [
+            values for values in zip(*(told.values for told in reported)) if len({*values}) > 1
         ]
-        if len({told.checkpoint for told in reported}) > 1:
-            names.append("checkpoint")
-        return [
-            f"[{', '.join(map(told.named, names))}] {told.line}" if names else told.line
-            for told in reported
-        ]
+        if not differ:
+            return [told.line for told in reported]
+        return [f"[{', '.join(own)}] {told.line}" for own, told in zip(zip(*differ), reported)]
 
     def write_info(self, params: dict[str, Any]) -> None:
         """Add the report, for people and for programs, to the parameters in the API's info."""
@@ -156,15 +154,10 @@ class InfoData(_InfoOnly, dict):
 
 
 def write_infotext(p: Any, settings: Settings | None, done: Report | None = None) -> None:
-    """Write these settings to the infotext of `p`, or remove them.
+    """Write these settings to the infotext of `p`, and what was `done` or else is planned.
 
-    The cells of an X/Y/Z plot share one dict, so earlier settings are removed first. What another
-    extension wrote under the same key stays.
-
-    Args:
-        p: the host's processing object.
-        settings: None removes what we wrote.
-        done: what was pooled; None before sampling, when only the plan is known.
+    The cells of an X/Y/Z plot share one dict, so earlier settings are removed first; without
+    settings that is all. What another extension wrote under the same key stays.
     """
     params = p.extra_generation_params
     for key in [key for key, value in params.items() if isinstance(value, (Written, InfoData))]:
@@ -175,37 +168,28 @@ def write_infotext(p: Any, settings: Settings | None, done: Report | None = None
             params.setdefault(key, Written(text))
 
 
-def attention_downscales(unet: Any) -> list[int]:
-    """The downscales at which a U-Net has spatial transformers: [1, 2, 4, 8] for SD 1.x.
-
-    Empty for a model of another shape (SD3, Flux).
-    """
-    shape = shape_of_unet(unet)
-    return [level.downscale for level in shape.levels] if shape else []
-
-
-def _grids(downscales: list[int], size: Size) -> list[Grid]:
-    """The levels' grids, the largest first, in a pass over an image of `size`."""
-    return [level_grid(latent_grid(*size), scale) for scale in downscales]
-
-
 def planned(p: Any, settings: Settings) -> dict[str, dict[Grid, list[float]]]:
     """The grids that will be pooled in each pass, with their factors in the order of the steps.
 
     Of two factors the first one applies in the lead-in, see plan.LEAD_IN.
     """
-    downscales = attention_downscales(host.unet_of(p.sd_model))
+    shape = host.shape_of(p.sd_model)
     found: dict[str, dict[Grid, list[float]]] = {}
     for name, size in host.sizes(p).items():
         found[name] = {}
-        grids = _grids(downscales, size)
-        allowed = settings_for_sampler(settings, host.sampler_of(p, name))
+        if shape is None or not pass_wanted(name, settings.passes):
+            continue
+        latent, allowed = (
+            latent_grid(*size),
+            settings_for_sampler(settings, host.sampler_of(p, name)),
+        )
         stages = with_papers_factors(allowed), allowed
-        for grid in grids if pass_wanted(name, settings.passes) else ():
-            factors = dict.fromkeys(layer_factor(grid, grids[0], stage) for stage in stages)
-            used_here = [factor for factor in factors if factor > 1]
-            if used_here:
-                found[name][grid] = used_here
+        factors = zip(*(pooled_levels(shape, latent, stage) for stage in stages))
+        for level, of_level in enumerate(factors):
+            if max(of_level) > 1:
+                found[name][level_grid(latent, 2**level)] = [
+                    factor for factor in dict.fromkeys(of_level) if factor > 1
+                ]
     return found
 
 
@@ -214,15 +198,17 @@ def left_alone(p: Any, settings: Settings) -> dict[str, list[tuple[Grid, int, Re
 
     The sampler and the first quarter only ever pool less.
     """
-    shape = shape_of_unet(host.unet_of(p.sd_model))
-    if shape is None or host.is_of_sdnext(p) or host.changes_model(p):
+    shape = host.shape_of(p.sd_model)
+    # a refiner's checkpoint or that of hires fix has a shape of its own
+    others = (getattr(p, name, None) for name in ("refiner_checkpoint", "hr_checkpoint_name"))
+    if shape is None or host.is_of_sdnext(p) or any(others):
         return {}
     found: dict[str, list[tuple[Grid, int, Reason]]] = {}
     for name, size in host.sizes(p).items():
         found[name] = []
-        grids = _grids([level.downscale for level in shape.levels], size)
+        grids = [level_grid(latent_grid(*size), level.downscale) for level in shape.levels]
         for level, grid in zip(shape.levels, grids):
-            _, reason = decide(grid, grids[0], settings)
+            reason = decide(grid, grids[0], settings)[1]
             if reason is None and not pass_wanted(name, settings.passes):
                 reason = Reason.OTHER_PASS
             if reason is None and settings.start == settings.end:
@@ -234,11 +220,18 @@ def left_alone(p: Any, settings: Settings) -> dict[str, list[tuple[Grid, int, Re
 
 
 def line(p: Any, told: Told) -> str:
-    """The line under the image."""
     done = told.downsampling.report
     if not done.tallies:
         return nothing_pooled(why_no_layer(p, done) if done.steps[1] else "no step was run")
-    heads = {name: _head(sizes, done.passes.get(name)) for name, sizes in told.sizes.items()}
+    heads = {}
+    for name, sizes in told.sizes.items():
+        parts = []
+        for (width, height), (ours, without) in sizes.items():
+            # where nothing was pooled, a difference in time has other causes than ToDo
+            pooled = name in done.passes and done.passes[name].pooled
+            speed = in_words(ours, without if pooled else None)
+            parts.append(", ".join(filter(None, [f"{width}×{height}", speed])))
+        heads[name] = "; ".join(parts)
     return done.line(heads=heads)
 
 
@@ -247,22 +240,11 @@ def why_no_layer(p: Any, done: Report) -> str:
     if done.compiled:
         return COMPILED
     # not imported, since not every host has it
-    sd_unet = sys.modules.get("modules.sd_unet")
-    if getattr(sd_unet, "current_unet", None) is not None:
+    if getattr(sys.modules.get("modules.sd_unet"), "current_unet", None) is not None:
         return "an alternative U-Net (such as TensorRT) is in use, whose layers ToDo cannot reach"
     if getattr(p.sd_model, "is_sd3", False):
         return "SD3 has no layers that ToDo can pool"
-    return BYPASSED if attention_downscales(host.unet_of(p.sd_model)) else NO_LAYERS
-
-
-def _head(sizes: Mapping[Size, SecondsPerStep], counts: Counts | None) -> str:
-    """Each size of a pass with its seconds per step, such as `512×512, 0.83 s a step`."""
-    told = []
-    for (width, height), (ours, without) in sizes.items():
-        # where nothing was pooled, a difference in time has other causes than ToDo
-        speed = in_words(ours, without if counts and counts.pooled else None)
-        told.append(", ".join(filter(None, [f"{width}×{height}", speed])))
-    return "; ".join(told)
+    return BYPASSED if host.shape_of(p.sd_model) else NO_LAYERS
 
 
 def data(told: Told) -> dict[str, Any]:

@@ -22,26 +22,21 @@ from .infotext import REPORT_KEY, Written
 CONTROL = "control"
 
 
-def pass_now() -> str:
-    """The pass whose pipeline the host is calling.
-
-    Its refiner goes over the result of the last pass. "Reprocess" runs an earlier processing
-    object, so the flags are read from the one that the host's own callbacks use.
-    """
-    p = getattr(sys.modules.get("modules.processing_callbacks"), "p", None)
-    refined = getattr(p, "is_refiner_pass", False) and getattr(p, "enable_hr", False)
-    return "hires" if refined or getattr(p, "is_hr_pass", False) else "first"
-
-
 class _Downsampling(token_downsampling):
     def pass_now(self) -> str:
-        return pass_now()
+        """The pass whose pipeline the host is calling.
+
+        Its refiner goes over the result of the last pass. "Reprocess" runs an earlier processing
+        object, so the flags are read from the one that the host's own callbacks use.
+        """
+        p = getattr(sys.modules.get("modules.processing_callbacks"), "p", None)
+        refined = getattr(p, "is_refiner_pass", False) and getattr(p, "enable_hr", False)
+        return "hires" if refined or getattr(p, "is_hr_pass", False) else "first"
 
 
 class _Here(threading.local):
-    """The batches that are sampling in this thread, the innermost last."""
-
     def __init__(self) -> None:
+        # the batches that are sampling in this thread, the innermost last
         self.batches: list[tuple[Generation, contextlib.ExitStack]] = []
 
 
@@ -70,7 +65,7 @@ def before_sampling(p: Any) -> None:
     generation = generations.generation_of(p)
     if generation is None:
         return
-    generations.write_infotext(p, generation)
+    generation.write_infotext(p)
     entered = contextlib.ExitStack()
     entered.enter_context(generations.sampling(p, generation))
     _here.batches.append((generation, entered))
@@ -89,13 +84,13 @@ def leave(p: Any) -> bool:
     After an exception or an interrupt the host leaves `postprocess_batch` out, but calls
     `on_after_process` in any case. Returns whether there was one.
     """
-    owners = [generation.owner() for generation, _ in _here.batches]
-    first = next((place for place, owner in enumerate(owners) if owner is p), None)
-    if first is None:
+    if not any(generation.owner() is p for generation, _ in _here.batches):
         return False
-    while len(_here.batches) > first:
-        _here.batches.pop()[1].close()
-    return True
+    while True:
+        generation, entered = _here.batches.pop()
+        entered.close()
+        if generation.owner() is p:
+            return True
 
 
 def finish(p: Any, processed: Any) -> None:

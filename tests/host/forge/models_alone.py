@@ -22,7 +22,7 @@ PACKAGES = ("packages_3rdparty", "repositories/huggingface_guess", "modules_forg
 sys.path[:0] = [os.getcwd(), *PACKAGES, REPOSITORY]
 
 from lib_todo import Settings, token_downsampling  # noqa: E402
-from lib_todo.hosts.webui.result import attention_downscales  # noqa: E402
+from lib_todo.cost.architectures import shape_of_unet  # noqa: E402
 
 LATENT = torch.randn(1, 16, 16, 16)
 TEXT, TIME = torch.randn(1, 7, 48), torch.tensor([0.5])
@@ -72,7 +72,7 @@ def seen(model: torch.nn.Module) -> dict[str, Any]:
         model(LATENT, TIME, context=TEXT)
     return {
         "pooled": [[before, after] for _, before, after, why in report.tallies if why is None],
-        "downscales": attention_downscales(model),
+        "downscales": [level.downscale for level in shape_of_unet(model).levels],
     }
 
 

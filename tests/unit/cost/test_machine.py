@@ -95,7 +95,7 @@ def test_all_is_measured_through_the_attention_that_is_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rates, "ROUNDS", 1)
-    monkeypatch.setattr(rates, "_side", lambda device: 12)
+    monkeypatch.setitem(rates.SIDES, "cpu", 12)
     seen = set()
 
     def attend(tokens: torch.Tensor, heads: int) -> None:

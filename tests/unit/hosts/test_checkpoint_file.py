@@ -87,7 +87,7 @@ def test_what_is_not_loaded_is_told_by_its_file(host: Any) -> None:
 
 def test_what_is_loaded_is_told_by_its_layers(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a hires pass another one is loaded than the one chosen."""
-    monkeypatch.setattr(checkpoint, "shape_of", lambda model: SHAPES["SDXL"])
+    monkeypatch.setattr(checkpoint.host, "shape_of", lambda model: SHAPES["SDXL"])
     host.model_data.sd_model = types.SimpleNamespace(sd_checkpoint_info=host.infos["b"])
     assert checkpoint.shape_named("b") == SHAPES["SDXL"]
     assert checkpoint.shape_named("") == small(2)

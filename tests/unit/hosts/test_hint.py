@@ -44,7 +44,8 @@ def with_refiner(
     **values: Any,
 ) -> list[str]:
     """At 1024×1024, with a refiner from 0.75 of the steps on."""
-    found = parts.of(shapes, 1024, 1024, hires, Refiner(True, 0.75, passes), EULER)
+    refiner = Refiner(enabled=True, switch_at=0.75, checkpoint="other")
+    found = parts.of(shapes, 1024, 1024, hires, refiner, EULER, refined=passes)
     return lines(found, {"factor": 2, "deep_factor": 1, **values}, CPU)
 
 
@@ -52,7 +53,7 @@ def test_a_pass_alone_and_two_by_name() -> None:
     by_two = {"factor": 2, "deep_factor": 1}
     alone, presets = hint(1024, 1024, **by_two)
     assert alone == "1024×1024: 128×128 → 64×64 tokens (by 2). 1.33 to 1.72 times as fast"
-    first, hires, again = hint(512, 512, Hires(True, 2), **by_two)
+    first, hires, again = hint(512, 512, Hires(enabled=True, scale=2), **by_two)
     assert first == "First pass, 512×512: nothing changes, and nothing is lost"
     assert (hires, again) == (f"Hires pass, {alone}", presets)
 
@@ -100,7 +101,7 @@ def test_a_part_of_the_steps_is_named_as_what_it_is() -> None:
 def test_each_checkpoint_is_told_by_its_own_layers() -> None:
     """The hires pass's and the refiner's are other ones than the first pass's."""
     first, hires = lines(
-        parts.of({"first": SD15, "hires": SDXL}, 1024, 1024, Hires(True, 2)),
+        parts.of({"first": SD15, "hires": SDXL}, 1024, 1024, Hires(enabled=True, scale=2)),
         {"factor": 2, "deep_factor": 1},
         CPU,
     )[:2]
@@ -125,7 +126,7 @@ def test_each_checkpoint_is_told_by_its_own_layers() -> None:
 )
 def test_a_refiner_is_in_the_passes_that_the_host_says(passes: str, heads: list[str]) -> None:
     shapes = {"first": SD15, "hires": SD15, "refiner": SDXL}
-    told = with_refiner(shapes, Hires(True, 2), passes)[:-1]
+    told = with_refiner(shapes, Hires(enabled=True, scale=2), passes)[:-1]
     assert [line.split(" pass")[0] for line in told] == heads
 
 
@@ -142,7 +143,7 @@ def test_a_sampler_that_takes_the_papers_factors_is_promised_no_more(sampler: st
     shapes = {"first": SD15, "hires": SD15}
 
     def told(samplers: dict[str, str], **values: Any) -> list[str]:
-        found = parts.of(shapes, 1024, 1024, Hires(True, 2), samplers=samplers)
+        found = parts.of(shapes, 1024, 1024, Hires(enabled=True, scale=2), samplers=samplers)
         return [line.split(": ")[1] for line in lines(found, values, CPU)[:2]]
 
     paper = told(EULER, scale=1, deep_scale="0")
@@ -161,7 +162,7 @@ def test_with_few_steps_no_more_is_promised_than_they_give() -> None:
             shapes,
             size,
             size,
-            Hires(len(steps) > 1, 1),
+            Hires(enabled=len(steps) > 1),
             samplers=EULER,
             steps=dict(zip(("first", "hires"), steps)),
         )
@@ -183,7 +184,7 @@ def test_with_few_steps_no_more_is_promised_than_they_give() -> None:
 
 
 def test_a_checkpoint_that_is_not_known_is_no_promise() -> None:
-    first, hires = lines(parts.of({"first": None}, 512, 512, Hires(True, 2)), {}, CPU)
+    first, hires = lines(parts.of({"first": None}, 512, 512, Hires(enabled=True, scale=2)), {}, CPU)
     assert "no self-attention layers" in first
     assert "before the checkpoint is loaded" in hires
     (alone,) = lines(parts.of({}, 1024, 1024), {}, CPU)
@@ -192,11 +193,10 @@ def test_a_checkpoint_that_is_not_known_is_no_promise() -> None:
 
 def test_the_size_of_the_hires_pass_is_the_hosts() -> None:
     sizes = [
-        Hires(True, *given).size(512, 328)
-        for given in ((1.55, 0, 0), (1.55, 1000, 0), (1.55, 0, 1000), (1.55, 1000, 800))
+        Hires(scale=1.55, x=x, y=y).size(512, 328)
+        for x, y in ((0, 0), (1000, 0), (0, 1000), (1000, 800))
     ]
     assert sizes == [(793, 508), (1000, 640), (1560, 1000), (1000, 800)]
-    assert Hires().size(512, 328) is None
 
 
 def test_nothing_to_gain_is_one_line_with_what_would_help() -> None:
@@ -209,7 +209,7 @@ def test_nothing_to_gain_is_one_line_with_what_would_help() -> None:
     assert told.endswith("Automatic factors, or larger ones, would pool")
     (told,) = hint(1024, 1024, passes="hires")
     assert told == "Nothing to gain: Passes is hires, but hires fix is off"
-    (told,) = hint(1024, 1024, Hires(True, 1), shape=SD15, passes="first", threshold=512)
+    (told,) = hint(1024, 1024, Hires(enabled=True), shape=SD15, passes="first", threshold=512)
     assert "4160×4160" in told
     (told,) = hint(1024, 1024, start=0.5, end=0.5)
     assert told.startswith("Nothing to gain: Start and End")
@@ -271,14 +271,18 @@ anything = st.none() | st.booleans() | st.floats() | st.text(max_size=8) | st.li
     height=st.integers(1, 65536),
     hires=st.builds(
         Hires,
-        st.booleans(),
-        st.floats(0, 64),
-        st.integers(0, 65536),
-        st.integers(0, 65536),
+        enabled=st.booleans(),
+        scale=st.floats(0, 64),
+        x=st.integers(0, 65536),
+        y=st.integers(0, 65536),
     ),
     refiner=st.builds(
-        Refiner, st.booleans(), st.floats(0, 1), st.sampled_from(list(parts.REFINED))
+        Refiner,
+        enabled=st.booleans(),
+        switch_at=st.floats(0, 1),
+        checkpoint=st.sampled_from(["", "None", "other"]),
     ),
+    refined=st.sampled_from(list(parts.REFINED)),
     values=st.dictionaries(st.sampled_from([f.name for f in FIELDS] + ["other"]), anything),
     shapes=st.dictionaries(
         st.sampled_from(["first", "hires", "refiner"]), st.sampled_from([SD15, SDXL, None])
@@ -289,10 +293,12 @@ def test_whatever_is_asked_is_answered(
     height: int,
     hires: Hires,
     refiner: Refiner,
+    refined: str,
     values: dict[str, Any],
     shapes: dict[str, UNetShape | None],
 ) -> None:
-    assert all(lines(parts.of(shapes, width, height, hires, refiner), values, CPU))
+    found = parts.of(shapes, width, height, hires, refiner, refined=refined)
+    assert all(lines(found, values, CPU))
 
 
 def test_the_route_answers_checks_and_is_silent_without_a_model(

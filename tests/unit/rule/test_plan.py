@@ -17,12 +17,12 @@ from lib_todo import Settings
 from lib_todo.cost.architectures import SHAPES
 from lib_todo.plan import (
     Grid,
-    auto_factor,
     in_window,
     latent_grid,
     layer_factor,
     level_grid,
     pooled_grid,
+    scaled_factor,
 )
 
 CASES = json.loads((Path(__file__).parents[2] / "plan_cases.json").read_text("utf-8"))
@@ -32,6 +32,10 @@ grids = st.tuples(sides, sides)
 thresholds = st.integers(1, 512)
 given_factors = st.floats(1, 8) | st.integers(1, 8) | st.integers(4, 32).map(lambda n: n / 4)
 any_factors = st.just(0) | given_factors
+
+
+def auto_factor(tokens: int, threshold: int) -> int:
+    return scaled_factor(tokens, threshold, 1)
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
-import struct
 import sys
 from typing import Any
 
-from ....cost.architectures import UNetShape, shape_of_unet, shape_of_weights
-from ..host import unet_of
+from safetensors import SafetensorError, safe_open
+
+from ....cost.architectures import UNetShape, shape_of_weights
+from .. import host
 
 UNET = "model.diffusion_model."
-# bytes; what claims to be a longer header is no safetensors file
-LONGEST_HEADER = 64 * 2**20
 
 
 def loaded() -> Any:
@@ -25,18 +23,16 @@ def loaded() -> Any:
 
 def path_named(name: str) -> str | None:
     """The file of the checkpoint that a control names; "" is the one chosen for all generations."""
-    sd_models, shared = (sys.modules.get(f"modules.{part}") for part in ("sd_models", "shared"))
-    if not name:
-        name = getattr(getattr(shared, "opts", None), "data", {}).get("sd_model_checkpoint") or ""
-    find = getattr(sd_models, "get_closet_checkpoint_match", lambda name: None)
-    return getattr(find(name) if name else None, "filename", None)
+    name = name or host.options().get("sd_model_checkpoint") or ""
+    find = getattr(sys.modules.get("modules.sd_models"), "get_closet_checkpoint_match", None)
+    return getattr(find(name), "filename", None) if name and find else None
 
 
 def shape_named(name: str) -> UNetShape | None:
-    """The shape of that checkpoint.
+    """The shape of that checkpoint; None where there is nothing to pool.
 
     If it is loaded it comes from the model, else from the file's header: after a hires pass or a
-    refiner another checkpoint is still loaded. None where there is nothing to pool.
+    refiner another checkpoint is still loaded.
 
     Raises:
         LookupError: it cannot be known before the checkpoint is loaded.
@@ -44,15 +40,10 @@ def shape_named(name: str) -> UNetShape | None:
     path, model = path_named(name), loaded()
     loaded_path = getattr(getattr(model, "sd_checkpoint_info", None), "filename", None)
     if loaded_path and path in (None, loaded_path):
-        return shape_of(model)
+        return host.shape_of(model)
     if path is None:
         raise LookupError(name)
     return shape_of_file(path)
-
-
-def shape_of(model: Any) -> UNetShape | None:
-    """The shape of the model's U-Net; None where it is of another kind (SD3, Flux) or unknown."""
-    return shape_of_unet(unet_of(model))
 
 
 def shape_of_file(path: str) -> UNetShape | None:
@@ -63,20 +54,16 @@ def shape_of_file(path: str) -> UNetShape | None:
     """
     try:
         return _read(path, os.stat(path).st_mtime_ns)
-    except (OSError, ValueError, LookupError, TypeError, struct.error) as error:
+    except (OSError, SafetensorError) as error:
         raise LookupError(f"{path}: {error}") from None
 
 
 @functools.lru_cache(maxsize=32)
 def _read(path: str, _changed: int) -> UNetShape | None:
-    with open(path, "rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        if length > LONGEST_HEADER:
-            raise ValueError("no safetensors")
-        header = json.loads(file.read(length))
-    if not isinstance(header, dict):
-        raise ValueError("no safetensors")
-    entries = {name: entry for name, entry in header.items() if name.startswith(UNET)}
-    if not entries:
-        raise ValueError("no whole checkpoint")
-    return shape_of_weights({name[len(UNET) :]: at["shape"] for name, at in entries.items()})
+    with safe_open(path, "pt") as file:
+        # no dict: it is not gone through by itself
+        names = [name for name in file.keys() if name.startswith(UNET)]  # noqa: SIM118
+        sizes = {name[len(UNET) :]: file.get_slice(name).get_shape() for name in names}
+    if not sizes:
+        raise LookupError(f"{path}: no whole checkpoint")
+    return shape_of_weights(sizes)

@@ -12,7 +12,6 @@ from torch import nn
 from ....cost.machine import Machine, default_file
 from ....cost.rates import fused_attention
 
-BUSY = "An image is being generated; measure when it is done"
 # where hosts keep the class whose `forward` their attention optimisation replaces
 ATTENTIONS = (
     "backend.nn.unet",
@@ -40,12 +39,6 @@ def file(name: str) -> Path | None:
     return Path(settings).absolute().with_name(name) if settings else None
 
 
-def measure_once() -> None:
-    """Measure a GPU that was not measured (before a picture with ToDo)."""
-    if "modules.devices" in sys.modules:
-        here().measure_once()
-
-
 def measure_now() -> None:
     """Measure the rates (the button).
 
@@ -55,7 +48,7 @@ def measure_now() -> None:
     from modules.call_queue import queue_lock
 
     if not queue_lock.acquire(blocking=False):
-        raise BusyError(BUSY)
+        raise BusyError("An image is being generated; measure when it is done")
     try:
         here().measure()
     finally:
@@ -86,9 +79,8 @@ class _Layer:
 
 
 def _attend(tokens: torch.Tensor, heads: int) -> Any:
-    layer = _attention_class()
     try:
-        return layer.forward(_Layer(heads, tokens.shape[2] // heads), tokens)
+        return _attention_class().forward(_Layer(heads, tokens.shape[2] // heads), tokens)
     except (AttributeError, TypeError):
-        # an attention that wants more of its layer
+        # no such class, or an attention that wants more of its layer
         return fused_attention(tokens, heads)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import hashlib
 import json
 import statistics
-import sys
 import time
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ....cost.machine import read, write
 from ....plan import LEAD_IN
@@ -42,8 +40,7 @@ UNEVEN = 2.0
 Kind = Mapping[str, Any]
 
 
-@dataclasses.dataclass(frozen=True)
-class Seen:
+class Seen(NamedTuple):
     """How many times as fast pictures like this one were with ToDo, and how many they were."""
 
     times: float
@@ -51,41 +48,36 @@ class Seen:
 
 
 class StepTimes:
-    """Times between the sampler's evaluations: of the present pass, and of earlier pictures."""
+    """Times between the sampler's evaluations: of the present pass, and of earlier pictures.
+
+    `file` says where they are kept; None for this session only.
+    """
 
     def __init__(
         self,
         clock: Callable[[], float] = time.perf_counter,
         file: Callable[[], Path | None] = lambda: None,
     ) -> None:
-        """`file`: where they are kept; None for this session only."""
-        self._clock = clock
-        self._file = file
+        self._clock, self._file = clock, file
         self._owner: Callable[[], Any] = lambda: None
         self._last: tuple[int, str, str, float] | None = None
-        # the present pass: what it is recognised by, its kind, and the kind's key
+        # the present pass: what it is recognised by, and its kind as JSON
         self._alike: tuple[Any, ...] | None = None
-        self._kind: Kind = {}
-        self._key = ""
-        # by pass: the latest kind's key, and evaluations per step (2 for Heun)
+        self._kind = ""
+        # by pass: the latest kind, and evaluations per step (2 for Heun)
         self._passes: dict[str, tuple[str, float]] = {}
         # by pass and kind: the tiles and seams of an upscale share an owner
         self._gaps: dict[tuple[str, str], dict[float, float]] = {}
-        self._kept: dict[str, Any] | None = None
+        # by kind and settings, the seconds per step of the last pictures
+        self._kept: dict[str, dict[str, list[float]]] | None = None
 
     def evaluation(
         self, denoiser: Any, params: Any, pass_name: str, settings: Settings | None
     ) -> None:
-        """Note that the denoiser is about to be called.
+        """Note that the denoiser is about to be called; `settings` are None where ToDo is off.
 
         The kind takes longer to work out than all else, so it is done once for a pass, or where a
         refiner, other prompts or another size go on in it.
-
-        Args:
-            denoiser: the host's.
-            params: of its `on_cfg_denoiser` callback.
-            pass_name: "first" or "hires".
-            settings: ToDo's; None where it is off.
         """
         now, p, step, steps = self._clock(), denoiser.p, denoiser.step, denoiser.total_steps
         if self._owner() is not p:
@@ -93,16 +85,17 @@ class StepTimes:
             self._gaps, self._passes = {}, {}
         alike = (pass_name, params.x.shape, host.checkpoint_info(p), _lengths(params))
         if step == 0 or alike != self._alike:
-            self._alike, self._kind = alike, kind_of(p, params, pass_name)
-            self._key = _key(self._kind)
-            self._passes[pass_name] = self._key, steps / max(1, denoiser.steps)
-        last, self._last = self._last, (step, pass_name, self._key, now)
-        if last is None or last[:3] != (step - 1, pass_name, self._key):
+            self._alike = alike
+            self._kind = json.dumps(kind_of(p, params, pass_name), sort_keys=True)
+            self._passes[pass_name] = self._kind, steps / max(1, denoiser.steps)
+        last, self._last = self._last, (step, pass_name, self._kind, now)
+        if last is None or last[:3] != (step - 1, pass_name, self._kind):
             return
-        gaps = self._gaps.setdefault((pass_name, self._key), {})
+        gaps = self._gaps.setdefault((pass_name, self._kind), {})
         gaps[(step - 1) / max(1, steps)] = now - last[3]
-        if step == steps - 1:
-            self._keep(settings, _seconds(gaps, settings))
+        seconds = _seconds(gaps, settings) if step == steps - 1 else None
+        if seconds is not None:
+            self._keep(_name(settings), seconds)
 
     def seconds_a_step(
         self, p: Any, pass_name: str, settings: Settings
@@ -113,41 +106,35 @@ class StepTimes:
         """
         if self._owner() is not p or pass_name not in self._passes:
             return None, None
-        key, evaluations = self._passes[pass_name]
-        ours = _seconds(self._gaps.get((pass_name, key), {}), settings)
-        others = self._all().get(key, {}).get("seconds", {}).get("")
+        kind, evaluations = self._passes[pass_name]
+        ours = _seconds(self._gaps.get((pass_name, kind), {}), settings)
+        others = self._all().get(kind, {}).get("")
         without = statistics.median(others) if others else None
         return ours and ours * evaluations, without and without * evaluations
 
     def seen(self, known: Kind, settings: Settings) -> Seen | None:
         """What was seen of the latest pictures with these settings that agree in what is known."""
-        for entry in reversed(self._all().values()):
-            ours, without = (entry["seconds"].get(s) for s in (_name(settings), ""))
-            if ours and without and known.items() <= entry["kind"].items():
+        for kind, seconds in reversed(self._all().items()):
+            ours, without = seconds.get(_name(settings)), seconds.get("")
+            if ours and without and known.items() <= json.loads(kind).items():
                 times = statistics.median(without) / statistics.median(ours)
                 return Seen(times, len(ours) + len(without))
         return None
 
-    def _all(self) -> dict[str, Any]:
+    def _all(self) -> dict[str, dict[str, list[float]]]:
         if self._kept is None:
             file = self._file()
             found = read(file) if file else {}
             # a file that somebody changed must not end a generation
-            self._kept = {
-                key: entry
-                for key, entry in found.items()
-                if isinstance(entry, dict) and entry.keys() >= {"kind", "seconds"}
-            }
+            self._kept = {kind: entry for kind, entry in found.items() if isinstance(entry, dict)}
         return self._kept
 
-    def _keep(self, settings: Settings | None, found: float | None) -> None:
-        if found is None:
-            return
+    def _keep(self, name: str, seconds: float) -> None:
         kept = self._all()
-        entry = kept.pop(self._key, {"kind": dict(self._kind), "seconds": {}})
-        seconds = entry["seconds"].pop(_name(settings), [])
-        entry["seconds"][_name(settings)] = [*seconds, found][-PICTURES:]
-        kept[self._key] = entry
+        # the latest kind and settings stand last
+        of_kind = kept.pop(self._kind, {})
+        of_kind[name] = [*of_kind.pop(name, []), seconds][-PICTURES:]
+        kept[self._kind] = of_kind
         self._kept = dict(list(kept.items())[-KINDS:])
         file = self._file()
         if file:
@@ -168,25 +155,18 @@ def _seconds(gaps: Mapping[float, float], settings: Settings | None) -> float | 
     # a pass with one gap has no other; the first one warms up
     for fraction, gap in list(gaps.items())[min(1, len(gaps) - 1) :]:
         stages.setdefault(sum(fraction >= bound for bound in bounds), []).append(gap)
-    medians = {stage: statistics.median(times) for stage, times in stages.items()}
-    for stage, times in stages.items():
-        off = sum(not 1 / UNEVEN <= gap / medians[stage] <= UNEVEN for gap in times)
-        if off > len(times) / 10 + 1:
+    whole = 0.0
+    for found in stages.values():
+        median = statistics.median(found)
+        off = sum(not 1 / UNEVEN <= gap / median <= UNEVEN for gap in found)
+        if off > len(found) / 10 + 1:
             return None
-    if not stages:
-        return None
-    weights = [len(stages[stage]) for stage in stages]
-    return sum(w * m for w, m in zip(weights, medians.values())) / sum(weights)
+        whole += median * len(found)
+    return whole / sum(map(len, stages.values())) if stages else None
 
 
 def kind_of(p: Any, params: Any, pass_name: str) -> Kind:
-    """What must be equal for step times of `p` to be comparable.
-
-    Args:
-        p: the host's processing object.
-        params: of its `on_cfg_denoiser` callback.
-        pass_name: "first" or "hires".
-    """
+    """What must be equal for step times of `p` to be comparable."""
     # ControlNet, FreeU, HyperTile and others write what they do to a picture into its text
     written = p.extra_generation_params.items()
     others = sorted((key, str(value)) for key, value in written if not key.startswith("ToDo "))
@@ -208,38 +188,29 @@ def known_before(
     checkpoint: str | None, latent: tuple[int, int], images: int, sampler: str | None
 ) -> Kind:
     """The part of a kind that is known before the generation."""
-    shared = sys.modules.get("modules.shared")
-    data = getattr(getattr(shared, "opts", None), "data", {})
     return {
         "checkpoint": checkpoint,
         "latent": list(latent),
         "images": images,
         "sampler": sampler,
         "attention": machine.attention(),
-        "options": [str(data.get(name)) for name in OPTIONS],
+        "options": [str(host.options().get(name)) for name in OPTIONS],
     }
 
 
-def _lengths(params: Any) -> tuple[int | None, int | None]:
+def _lengths(params: Any) -> list[int | None]:
     """Tokens of the prompt and of the negative one; None where there is none."""
-    return _length(params.text_cond), _length(params.text_uncond)
-
-
-def _length(condition: Any) -> int | None:
-    # SDXL's has several parts
-    tokens = condition.get("crossattn") if isinstance(condition, dict) else condition
-    return None if tokens is None else tokens.shape[1]
-
-
-def _key(kind: Kind) -> str:
-    return hashlib.sha256(json.dumps(kind, sort_keys=True).encode()).hexdigest()[:16]
+    conditions = (params.text_cond, params.text_uncond)
+    # SDXL's have several parts
+    tokens = (c.get("crossattn") if isinstance(c, dict) else c for c in conditions)
+    return [None if found is None else found.shape[1] for found in tokens]
 
 
 def _name(settings: Settings | None) -> str:
     """The settings that differ from the defaults; empty with ToDo off."""
     if settings is None:
         return ""
-    values = {f.name: getattr(settings, f.name) for f in FIELDS}
+    values = vars(settings)
     return json.dumps({f.name: values[f.name] for f in FIELDS if values[f.name] != f.default})
 
 

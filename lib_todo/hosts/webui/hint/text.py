@@ -6,30 +6,27 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ....cost.architectures import UNetShape
 from ....cost.rates import Rates
 from ....cost.speedup import (
-    ONE,
     Stage,
     in_words,
     mildest_schedule,
     moments,
     of_pass,
     of_step,
+    seconds,
     stages,
-    waits_for_python,
 )
 from ....cost.unet import pooled_levels
 from ....plan import (
     PIXELS_PER_LATENT,
-    latent_grid,
     level_grid,
     pass_wanted,
     pooled_grid,
     settings_for_sampler,
 )
 from ....samplers import rule_for
-from ....settings import BY_NAME, FIELDS, Settings, SettingsError
+from ....settings import BY_NAME, NATIVE_GRID, Settings, SettingsError
 from .. import request
 from ..host import Size
 from ..result import NO_LAYERS
@@ -48,8 +45,8 @@ CHANGES = {
     3: {"close": 0.10, "balanced": 0.42, "fast": 0.49, "paper": 1},
     4: {"close": 0.20, "balanced": 0.41, "fast": 0.56, "paper": 1},
 }
-# the side of the trained grid in tokens, and pixels between the sizes that are named
-TRAINED, STEP = float(BY_NAME["threshold"].default), 64
+# pixels between the sizes that are named
+STEP = 64
 
 
 def lines(
@@ -69,7 +66,12 @@ def lines(
         seen: what was measured on pictures like these, which goes before what is computed.
     """
     try:
-        settings = _settings(values)
+        settings = Settings.from_mapping(
+            {
+                name: request.from_page(BY_NAME[name], value) if name in BY_NAME else value
+                for name, value in values.items()
+            }
+        )
     except SettingsError as error:
         return [f"This will be refused. {request.in_words(error)}"]
     if all(part.known and part.shape is None for part in parts):
@@ -83,23 +85,14 @@ def lines(
     for part in parts:
         told = _gain(part, pooled[part], settings, machines, images, seen(part, settings))
         found.append(f"{part.head(len(parts) > 1)}: {told}")
-    last = [part for part, found_stages in pooled.items() if found_stages][-1:]
+    last = [part for part in parts if pooled[part]][-1:]
     return found + [_presets(part, machines, images) for part in last]
-
-
-def _settings(values: Mapping[str, Any]) -> Settings:
-    for name in values:
-        if name not in BY_NAME:
-            raise SettingsError("name of a setting", name, "one of " + ", ".join(BY_NAME))
-    # the page sends every control, so a default there is not a choice of the user's
-    shown = {field.name: field.default for field in FIELDS} | dict(values)
-    return Settings.from_args([request.from_page(BY_NAME[name], shown[name]) for name in BY_NAME])
 
 
 def _stages(part: Part, settings: Settings) -> list[Stage]:
     if part.shape is None or not pass_wanted(part.pass_name, settings.passes):
         return []
-    return stages(part.shape, latent_grid(*part.size), settings, *part.sampling)
+    return stages(part.shape, part.latent, settings, part.sampler, part.window, part.steps)
 
 
 def _gain(
@@ -111,66 +104,61 @@ def _gain(
     seen: Seen | None,
 ) -> str:
     """What is pooled in the part, and how much faster it gets."""
+    shape, latent = part.shape, part.latent
     if not part.known:
         return NOT_KNOWN
-    if not part.shape:
+    if not shape:
         return f"nothing changes, {NO_LAYERS}"
     if not pooled:
         return "nothing changes, and nothing is lost"
-    latent = latent_grid(*part.size)
-    told = f"{_grids(part.shape, part.size, pooled[-1].settings)}. "
-    if seen:
-        return f"{told}{seen.times:.2f} times as fast here, from {seen.pictures} pictures"
-    whole = of_pass(part.shape, latent, pooled, machines, images)
-    told += f"{in_words(whole)} times as fast"
-    step = of_step(part.shape, latent, pooled[-1].settings, machines, images)
-    if in_words(step) != in_words(whole):
-        when = "after the first quarter"
-        if (settings.start, settings.end) != (0, 1):
-            when = "from Start to End"
-        told += f", a step {when} {in_words(step)} times"
-    if len(machines) == 1 and waits_for_python(
-        part.shape, latent, pooled[-1].settings, machines[0], images
-    ):
-        told += f". {WAITS}"
-    return told
-
-
-def _grids(shape: UNetShape, size: Size, settings: Settings) -> str:
-    latent = latent_grid(*size)
-    told = []
-    for index, factor in enumerate(pooled_levels(shape, latent, settings)):
+    grids = []
+    for index, factor in enumerate(pooled_levels(shape, latent, pooled[-1].settings)):
         if factor > 1:
             height, width = level_grid(latent, 2**index)
             left = pooled_grid((height, width), factor)
-            told.append(f"{width}×{height} → {left[1]}×{left[0]} tokens (by {factor:g})")
-    return ", ".join(told)
+            grids.append(f"{width}×{height} → {left[1]}×{left[0]} tokens (by {factor:g})")
+    told = f"{', '.join(grids)}. "
+    if seen:
+        return f"{told}{seen.times:.2f} times as fast here, from {seen.pictures} pictures"
+    whole = in_words(of_pass(shape, latent, pooled, machines, images))
+    told += f"{whole} times as fast"
+    step = in_words(of_step(shape, latent, pooled[-1].settings, machines, images))
+    if step != whole:
+        is_whole = (settings.start, settings.end) == (0, 1)
+        when = "after the first quarter" if is_whole else "from Start to End"
+        told += f", a step {when} {step} times"
+    if len(machines) == 1:
+        working, launching = seconds(shape, latent, pooled[-1].settings, machines[0], images)
+        if launching > working:
+            told += f". {WAITS}"
+    return told
 
 
 def _presets(part: Part, machines: Sequence[Rates], images: int) -> str:
     """How fast each preset would make the part, and how much it would change the picture."""
     assert part.shape is not None
-    latent, names = latent_grid(*part.size), request.preset_names()
-    gains = []
+    names, gains = request.preset_names(), []
     for name in names:
         pooled = _stages(part, Settings.from_preset(name))
-        gains.append(of_pass(part.shape, latent, pooled, machines, images) if pooled else ONE)
-    told = " · ".join(f"{name} {in_words(gain)}" for name, gain in zip(names, gains))
-    told += " times as fast"
+        gains.append(
+            f"{name} {in_words(of_pass(part.shape, part.latent, pooled, machines, images))}"
+        )
+    told = f"{' · '.join(gains)} times as fast"
     # where the phase rests, all of them change it as the paper does
-    sigmas = mildest_schedule(part.sampler, part.count)
+    sigmas = mildest_schedule(part.sampler, part.steps)
     if rule_for(part.sampler, reported=True, sigmas=sigmas).careful:
         return told
-    ratio = _ratio(part.shape, part.size, TRAINED)
+    ratio = _ratio(part, NATIVE_GRID)
     change = CHANGES[min(CHANGES, key=lambda times: abs(times - ratio))]
     compared = " · ".join(f"{name} {change[name]:g}" for name in names)
     return f"{told}; change of the picture, where the paper's is 1: {compared}"
 
 
-def _ratio(shape: UNetShape, size: Size, threshold: float) -> float:
+def _ratio(part: Part, threshold: float) -> float:
     """How many times the trained side the picture's is."""
-    trained = threshold * shape.levels[0].downscale * PIXELS_PER_LATENT
-    return math.sqrt(math.prod(size)) / trained
+    assert part.shape is not None
+    trained = threshold * part.shape.levels[0].downscale * PIXELS_PER_LATENT
+    return math.sqrt(math.prod(part.size)) / trained
 
 
 def _why_nothing(parts: list[Part], settings: Settings) -> str:
@@ -180,11 +168,10 @@ def _why_nothing(parts: list[Part], settings: Settings) -> str:
         why = "Passes is hires, but hires fix is off" if only_hires else "set Passes to both"
         return f"Nothing to gain: {why}"
     part = [part for part in wanted if part.shape][-1]
-    if not moments(settings, *part.sampling)[0]:
+    if not moments(settings, part.sampler, part.window, part.steps)[0]:
         return "Nothing to gain: no step lies between Start and End"
-    width, height = part.size
-    told = f"{width}×{height}: nothing changes, and nothing is lost"
-    sigmas = mildest_schedule(part.sampler, part.count)
+    told = f"{part.size[0]}×{part.size[1]}: nothing changes, and nothing is lost"
+    sigmas = mildest_schedule(part.sampler, part.steps)
     size = _takes_effect_from(part, settings_for_sampler(settings, part.sampler, sigmas))
     if size is None:
         return f"{told}. Automatic factors, or larger ones, would pool"
@@ -194,20 +181,20 @@ def _why_nothing(parts: list[Part], settings: Settings) -> str:
 def _takes_effect_from(part: Part, settings: Settings) -> Size | None:
     """The least size of the part's shape that these settings pool; None where factors are 1."""
     assert part.shape is not None
-    # an automatic factor is 2 from 1.5 up, see plan.scaled_factor
-    ratios = [settings.above] if settings.factor > 1 else []
-    if not settings.factor:
-        ratios.append(max(settings.above, 1.5 / settings.scale))
+    # without a scale each level is compared with the threshold: the next one has half the side
+    own_grid = 1 if settings.deep_scale else 2
+    levels = [(settings.factor, settings.scale, 1)]
     if len(part.shape.levels) > 1:
-        # without a scale each level is compared with the threshold: the next one has half the side
-        own_grid = 1 if settings.deep_scale else 2
-        if settings.deep_factor > 1:
-            ratios.append(settings.above * own_grid)
-        elif not settings.deep_factor:
-            ratios.append(max(settings.above, 1.5 / (settings.deep_scale or 1)) * own_grid)
+        levels.append((settings.deep_factor, settings.deep_scale or 1, own_grid))
+    # an automatic factor is 2 from 1.5 up, see plan.scaled_factor
+    ratios = [
+        own * (settings.above if factor else max(settings.above, 1.5 / scale))
+        for factor, scale, own in levels
+        if factor != 1
+    ]
     if not ratios:
         return None
-    times = min(ratios) / _ratio(part.shape, part.size, settings.threshold)
+    times = min(ratios) / _ratio(part, settings.threshold)
     shorter = (math.floor(min(part.size) * times / STEP) + 1) * STEP
     width, height = (round(side * shorter / min(part.size) / 8) * 8 for side in part.size)
     return width, height
