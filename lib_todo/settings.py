@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -89,6 +90,18 @@ class Field:
         if not ok:
             raise SettingsError(self.name, given, self.allowed)
         return self.kind(value)
+
+    def read(self, value: Any) -> Any:
+        """The number that a text stands for; anything else as it is, for `check` to refuse."""
+        if not isinstance(value, str) or self.kind not in (int, float):
+            return value
+        if self.zero_means and value.strip().lower() == self.zero_means:
+            return 0
+        try:
+            number = float(value)
+        except ValueError:
+            return value
+        return number if math.isfinite(number) else value
 
 
 def _setting(

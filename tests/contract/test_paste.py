@@ -47,18 +47,8 @@ def test_a_bad_text_leaves_the_controls_and_is_told_once(paste: Any, one_by_one:
 
 
 def test_a_good_text_fills_the_controls(paste: Any) -> None:
-    names = ("enabled", "factor", "preset", "unheard of")
+    names = ("ToDo enabled", "ToDo factor", "ToDo preset", "ToDo unheard of")
     made_with, made_without = {"ToDo factor": "3"}, {"Steps": "20"}
-    assert [paste.PasteKey(f"ToDo {name}")(made_with) for name in names] == [
-        True,
-        "3",
-        "custom",
-        None,
-    ]
-    assert [paste.PasteKey(f"ToDo {name}")(made_without) for name in names] == [
-        False,
-        None,
-        None,
-        None,
-    ]
+    assert [paste.PasteKey(name)(made_with) for name in names] == [True, "3", "custom", None]
+    assert [paste.PasteKey(name)(made_without) for name in names] == [False, None, None, None]
     assert paste.told == []

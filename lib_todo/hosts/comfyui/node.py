@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -118,12 +117,7 @@ def name_of(model: Any) -> str:
 
 def _settings_of(values: dict[str, Any]) -> Settings:
     """The settings with these values, of which numbers may be chosen as texts."""
-    found = dict(values)
-    for name, value in values.items():
-        if BY_NAME[name].kind is float and isinstance(value, str):
-            with contextlib.suppress(ValueError):
-                found[name] = 0 if value == AUTOMATIC else float(value)
-    return Settings(**found)
+    return Settings(**{name: BY_NAME[name].read(value) for name, value in values.items()})
 
 
 def _input(field: Field) -> io.Input:

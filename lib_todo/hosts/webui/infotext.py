@@ -107,11 +107,9 @@ def _named(preset: Any) -> dict[str, Any]:
 
 def _read(key: str, name: str, text: Any) -> Any:
     field = BY_NAME[name]
-    if field.zero_means and text == field.zero_means:
-        return field.kind(0)
     try:
-        return field.check(str(text) if field.kind is str else float(text))
-    except (TypeError, ValueError):
+        return field.check(field.read(str(text)))
+    except SettingsError:
         raise SettingsError(key, text, field.allowed) from None
 
 

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from ...settings import FIELDS, Field, SettingsError
 from .host import SettingsRefused
-from .request import OVERRIDES, PRESET, on_page, preset_names, read_settings, typed
+from .request import OVERRIDES, PRESET, on_page, preset_names, read_settings
 
 PREFIX = "[ToDo] "
 # the attribute of the host's processing object in which the axes note all their values
@@ -88,7 +88,7 @@ def _prepare(xyz_grid: Any, field: Field) -> Any:
     ranges = [getattr(xyz_grid, name) for name in names]
 
     def prepare(text: str) -> list[str]:
-        values = [typed(field, part) for part in xyz_grid.csv_string_to_list_strip(text)]
+        values = [field.read(part) for part in xyz_grid.csv_string_to_list_strip(text)]
         for value in values:
             if isinstance(value, str) and value and not any(r.fullmatch(value) for r in ranges):
                 raise SettingsRefused(SettingsError(field.name, value, field.allowed))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -54,18 +53,7 @@ def on_page(field: Field, value: Any) -> Any:
 
 def from_page(field: Field, value: Any) -> Any:
     """A control's value as a setting; where 0 has a name, the control holds texts."""
-    return typed(field, value) if field.zero_means and isinstance(value, str) else value
-
-
-def typed(field: Field, text: str) -> Any:
-    """The number that was typed; anything else is returned for the check to refuse."""
-    if field.zero_means and text.strip().lower() == field.zero_means:
-        return field.kind(0)
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    return number if math.isfinite(number) else text
+    return field.read(value) if field.zero_means else value
 
 
 def choices_on_page(field: Field) -> list[str]:
