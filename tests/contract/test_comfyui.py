@@ -65,7 +65,7 @@ def call(
     def model(x, t, c_concat, c_crossattn, control, options, **kwargs):
         options |= {"activations_shape": [batch, 3, side, side], "block": ("input", 1)}
         tokens = torch.arange(side * side).float().reshape(1, -1, 1).expand(batch, -1, 3)
-        n, context, value = patch.KeysPatch()(tokens, tokens, tokens, options)
+        n, context, value = patch.keys_patch(tokens, tokens, tokens, options)
         assert n is tokens and value is context
         seen.append(context)
 
@@ -259,7 +259,7 @@ def test_a_video_models_layer_over_time_is_neither_pooled_nor_counted(frames: in
         GRID_KEY: shape,
         "block": ("input", 1),
     }
-    layer = patch.KeysPatch()
+    layer = patch.keys_patch
     for index in range(2):
         options["block_index"] = index
         assert layer(picture, picture, picture, options)[1].shape[1] == 16
@@ -272,10 +272,10 @@ def test_a_video_models_layer_over_time_is_neither_pooled_nor_counted(frames: in
 
 def test_without_a_sampling_or_a_grid_nothing_changes() -> None:
     tokens = torch.zeros(1, 64, 3)
-    assert all(out is tokens for out in patch.KeysPatch()(tokens, tokens, tokens, {}))
+    assert all(out is tokens for out in patch.keys_patch(tokens, tokens, tokens, {}))
     sampling = Sampling(SETTINGS, SIGMAS, "euler")
     no_grid = {patch.EVALUATION: sampling.begin_evaluation(1.0, (8, 8), frozenset())}
-    assert all(out is tokens for out in patch.KeysPatch()(tokens, tokens, tokens, no_grid))
+    assert all(out is tokens for out in patch.keys_patch(tokens, tokens, tokens, no_grid))
 
 
 def seen_patches(patches: list) -> list:

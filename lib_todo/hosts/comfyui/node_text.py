@@ -11,7 +11,7 @@ from ...cost.architectures import UNetShape
 from ...cost.machine import Machine
 from ...cost.rates import Rates
 from ...cost.speedup import in_words, of_step
-from ...plan import LEAD_IN, PIXELS_PER_LATENT, with_papers_factors
+from ...plan import LEAD_IN, PIXELS_PER_LATENT, settings_for_sampler, with_papers_factors
 from ...wording import layers_and_steps
 from .sampling import Sampling
 
@@ -40,9 +40,10 @@ def expected(sampling: Sampling, shape: UNetShape | None) -> list[str]:
 
     The first quarter of the steps is named where it differs.
     """
-    latent, settings = sampling.latent, sampling.sampler_settings
+    latent, position = sampling.latent, sampling.report.position
     if shape is None or latent is None:
         return []
+    settings = settings_for_sampler(sampling.settings, position.sampler, position.sigmas)
     rest, quarter = (
         in_words(of_step(shape, latent, stage, candidates()))
         for stage in (settings, with_papers_factors(settings))

@@ -24,21 +24,19 @@ ATTN1_PATCH = "attn1_patch"
 Tell = Callable[[Sampling], None]
 
 
-class KeysPatch:
+def keys_patch(
+    n: torch.Tensor, context: torch.Tensor, value: torch.Tensor, options: dict[str, Any]
+) -> Taken:
     """The attn1 patch: gives self-attention pooled tokens for its keys and values.
 
-    It has no state, since clones share it. The state is the sampling's, in transformer_options.
+    Clones of a model share it. The state is the sampling's, in transformer_options.
     """
-
-    def __call__(
-        self, n: torch.Tensor, context: torch.Tensor, value: torch.Tensor, options: dict[str, Any]
-    ) -> Taken:
-        call: ModelCall | None = options.get(EVALUATION)
-        if call is None:
-            return n, context, value
-        if is_tracing():
-            return _outside_of_graphs(call, n, context, value, options)
-        return call.take(n, context, value, options)
+    call: ModelCall | None = options.get(EVALUATION)
+    if call is None:
+        return n, context, value
+    if is_tracing():
+        return _outside_of_graphs(call, n, context, value, options)
+    return call.take(n, context, value, options)
 
 
 @torch.compiler.disable
@@ -55,11 +53,11 @@ def apply(model: Any, settings: Settings, tell: Tell) -> Any:
     patched = model.clone()
     patches = patched.model_options[TRANSFORMER_OPTIONS].get("patches", {})
     if ATTN1_PATCH in patches:
-        patches[ATTN1_PATCH] = [p for p in patches[ATTN1_PATCH] if not isinstance(p, KeysPatch)]
+        patches[ATTN1_PATCH] = [p for p in patches[ATTN1_PATCH] if p is not keys_patch]
     for kind in (OUTER_SAMPLE, APPLY_MODEL):
         patched.remove_wrappers_with_key(kind, WRAPPERS_KEY)
     if settings.enabled:
-        patched.set_model_attn1_patch(KeysPatch())
+        patched.set_model_attn1_patch(keys_patch)
         patched.add_wrapper_with_key(OUTER_SAMPLE, WRAPPERS_KEY, SampleWrapper(settings, tell))
         patched.add_wrapper_with_key(APPLY_MODEL, WRAPPERS_KEY, prepare_evaluation)
     return patched
@@ -120,7 +118,7 @@ def prepare_evaluation(
     options[EVALUATION] = call
     # so that it gets what the others return
     patches = options.get("patches", {})
-    ours_last = sorted(patches.get(ATTN1_PATCH, ()), key=lambda p: isinstance(p, KeysPatch))
+    ours_last = sorted(patches.get(ATTN1_PATCH, ()), key=lambda p: p is keys_patch)
     options["patches"] = {**patches, ATTN1_PATCH: ours_last}
     result = executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
     call.end()

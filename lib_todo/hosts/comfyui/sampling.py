@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from ...phase import PhaseCounter
-from ...plan import Grid, settings_for_sampler
+from ...plan import Grid
 from ...pooling import Pooling, pooling
 from ...position import Moment
 from ...reasons import Reason
@@ -39,8 +39,6 @@ class Sampling:
         self, settings: Settings, sigmas: Sequence[float], sampler: str | None, first: int = 0
     ) -> None:
         self.settings = settings
-        # what holds after the lead-in
-        self.sampler_settings = settings_for_sampler(settings, sampler, tuple(sigmas))
         self.sigmas = sigmas
         self.report = Report()
         self.report.position.sampler = sampler
