@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -70,7 +70,16 @@ def shape_of_unet(unet: Any) -> UNetShape | None:
     unet = getattr(unet, "_orig_mod", unet)
     if hasattr(getattr(unet, "config", None), "down_block_types"):
         return _shape_of_config(unet.config)
-    return shape_of_weights(dict(_weights(unet))) if hasattr(unet, "input_blocks") else None
+    if not hasattr(unet, "input_blocks"):
+        return None
+    sizes = {}
+    for name, layer in unet.named_modules():
+        for kind in ("features", "channels"):
+            if hasattr(layer, f"in_{kind}") and hasattr(layer, f"out_{kind}"):
+                # a quantized weight's own size would say something else
+                size = getattr(layer, f"out_{kind}"), getattr(layer, f"in_{kind}")
+                sizes[f"{name}.weight"] = size
+    return shape_of_weights(sizes)
 
 
 def shape_of_weights(sizes: Mapping[str, Sequence[int]]) -> UNetShape | None:
@@ -97,15 +106,6 @@ def shape_of_weights(sizes: Mapping[str, Sequence[int]]) -> UNetShape | None:
         context_width=contexts[0][1],
         vector_width=sizes.get("label_emb.0.0.weight", (0, 0))[1],
     )
-
-
-def _weights(unet: Any) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Outputs and inputs of each layer; a quantized weight's own size would say something else."""
-    for name, layer in unet.named_modules():
-        for kind in ("features", "channels"):
-            if hasattr(layer, f"in_{kind}") and hasattr(layer, f"out_{kind}"):
-                size = getattr(layer, f"out_{kind}"), getattr(layer, f"in_{kind}")
-                yield f"{name}.weight", size
 
 
 def _shape_of_config(config: Any) -> UNetShape | None:

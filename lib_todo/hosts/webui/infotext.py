@@ -22,8 +22,8 @@ STEPS_KEY = BY_NAME["start"].infotext
 USED_KEY = "ToDo used"
 REPORT_KEY = "ToDo report"
 JSON_KEY = "ToDo report JSON"
-OTHER_KEYS = {PRESET_KEY, USED_KEY, REPORT_KEY, JSON_KEY}
-OWN_KEYS = OTHER_KEYS.union(field.infotext for field in FIELDS if field.infotext)
+OWN_KEYS = {PRESET_KEY, USED_KEY, REPORT_KEY, JSON_KEY}
+OWN_KEYS |= {field.infotext for field in FIELDS if field.infotext}
 
 # written by sd-webui-token-downsampling: its second factor and the end of its step window
 OLDER_KEYS = {"ToDo factor2": "deep_factor", "ToDo disable after": "end"}

@@ -100,10 +100,8 @@ def _preset_shown(*shown: Any) -> str:
 
 def _measure() -> Any:
     """Measure; runs in the queue, since only then the page shows the warning."""
-    try:
-        machine.measure_now()
-    except machine.BusyError as error:
-        gr.Warning(str(error))
+    if not machine.measure_now():
+        gr.Warning("An image is being generated; measure when it is done")
     return gr.update(value=_measure_text())
 
 

@@ -82,10 +82,8 @@ def _prepare(xyz_grid: Any, field: Field) -> Any:
 
     Otherwise the plot would only say that a conversion failed, and the API answer with status 500.
     """
-    names = ("re_range", "re_range_count")
-    if field.kind is not int:
-        names = ("re_range_float", "re_range_count_float")
-    ranges = [getattr(xyz_grid, name) for name in names]
+    kind = "" if field.kind is int else "_float"
+    ranges = [getattr(xyz_grid, f"{name}{kind}") for name in ("re_range", "re_range_count")]
 
     def prepare(text: str) -> list[str]:
         values = [field.read(part) for part in xyz_grid.csv_string_to_list_strip(text)]

@@ -20,10 +20,6 @@ ATTENTIONS = (
 )
 
 
-class BusyError(RuntimeError):
-    """A generation is using the device."""
-
-
 def here() -> Machine:
     """The device, precision and attention in use."""
     from modules import devices
@@ -39,20 +35,17 @@ def file(name: str) -> Path | None:
     return Path(settings).absolute().with_name(name) if settings else None
 
 
-def measure_now() -> None:
-    """Measure the rates (the button).
-
-    Raises:
-        BusyError: a generation is under way, or waits for its turn.
-    """
+def measure_now() -> bool:
+    """Measure the rates (the button); False while a generation is under way or waits its turn."""
     from modules.call_queue import queue_lock
 
     if not queue_lock.acquire(blocking=False):
-        raise BusyError("An image is being generated; measure when it is done")
+        return False
     try:
         here().measure()
     finally:
         queue_lock.release()
+    return True
 
 
 def attention() -> str:
