@@ -94,8 +94,7 @@ def _fill(preset: str) -> list[Any]:
 
 
 def _preset_shown(*shown: Any) -> str:
-    values = {name: from_page(BY_NAME[name], value) for name, value in zip(NAMES, shown)}
-    return request.preset_of(values)
+    return request.preset_of(from_page(dict(zip(NAMES, shown))))
 
 
 def _measure() -> Any:

@@ -32,10 +32,10 @@ def read_settings(p: Any, args: Sequence[Any]) -> Settings:
     overrides = getattr(p, OVERRIDES, {})
     if not getattr(p, "is_api", False) and list(args[:1]) == [False] and not overrides:
         return Settings(enabled=False)
-    settings = Settings.from_args([from_page(field, value) for field, value in zip(FIELDS, args)])
+    settings = Settings.from_args(list(from_page(dict(zip(BY_NAME, args))).values()))
     if not overrides:
         return settings
-    known = {field.name: getattr(settings, field.name) for field in FIELDS}
+    known = dict(vars(settings))
     if "preset" in overrides:
         # the threshold is the checkpoint's trained size, which no preset knows
         known |= preset_values(overrides["preset"], settings.threshold)
@@ -51,9 +51,10 @@ def on_page(field: Field, value: Any) -> Any:
     return f"{value:g}" if value else field.zero_means
 
 
-def from_page(field: Field, value: Any) -> Any:
-    """A control's value as a setting; where 0 has a name, the control holds texts."""
-    return field.read(value) if field.zero_means else value
+def from_page(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Controls' values as settings, by name; where 0 has a name, the control holds texts."""
+    texts = [field for field in FIELDS if field.zero_means and field.name in values]
+    return {**values, **{field.name: field.read(values[field.name]) for field in texts}}
 
 
 def choices_on_page(field: Field) -> list[str]:

@@ -72,7 +72,7 @@ def test_every_step_of_a_factors_control_is_allowed() -> None:
     shown = choices_on_page(BY_NAME["factor"])
     assert (shown[0], shown[1], shown[-1]) == ("automatic", "1", "8")
     for text in shown:
-        BY_NAME["factor"].check(from_page(BY_NAME["factor"], text))
+        BY_NAME["factor"].check(from_page({"factor": text})["factor"])
 
 
 def test_an_unticked_box_of_the_page_is_not_looked_behind() -> None:

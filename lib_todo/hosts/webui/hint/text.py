@@ -26,7 +26,7 @@ from ....plan import (
     settings_for_sampler,
 )
 from ....samplers import rule_for
-from ....settings import BY_NAME, NATIVE_GRID, Settings, SettingsError
+from ....settings import NATIVE_GRID, Settings, SettingsError
 from .. import request
 from ..host import Size
 from ..result import NO_LAYERS
@@ -66,12 +66,7 @@ def lines(
         seen: what was measured on pictures like these, which goes before what is computed.
     """
     try:
-        settings = Settings.from_mapping(
-            {
-                name: request.from_page(BY_NAME[name], value) if name in BY_NAME else value
-                for name, value in values.items()
-            }
-        )
+        settings = Settings.from_mapping(request.from_page(values))
     except SettingsError as error:
         return [f"This will be refused. {request.in_words(error)}"]
     if all(part.known and part.shape is None for part in parts):
