@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from benchmarks.matrix.cell import Cell
-from benchmarks.matrix.picture import start
+from benchmarks.matrix.picture import Start, start
 from benchmarks.models.checkpoint import GUIDANCE
 from lib_todo import Settings
 from lib_todo.hosts.comfyui import patch
@@ -48,9 +48,16 @@ class ComfyUI:
 
     def sample(self, cell: Cell, seed: int, settings: Settings | None) -> torch.Tensor:
         """The latents of a cell; dense without settings."""
-        begin, model = start(seed), self.model
-        if settings is not None:
-            model = patch.apply(model, settings, lambda sampling: None)
+        return self.sample_with(self.patched(settings), cell, start(seed), seed)
+
+    def patched(self, settings: Settings | None) -> Any:
+        """The model with the node's patch; without settings the model itself."""
+        if settings is None:
+            return self.model
+        return patch.apply(self.model, settings, lambda sampling: None)
+
+    def sample_with(self, model: Any, cell: Cell, begin: Start, seed: int) -> torch.Tensor:
+        """The latents of a cell by a clone of the model."""
         latents = model.model.process_latent_out(begin.latents)
         torch.manual_seed(seed)
         return self._sampler(cell, model).sample(

@@ -49,13 +49,14 @@ def pipeline() -> Any:
 
 
 @functools.cache
-def start(seed: int) -> Start:
-    """The start for a seed; `latents` are as the U-Net has them, scaled."""
+def start(seed: int, times: int = TIMES) -> Start:
+    """The start for a seed, at so many times the trained size; `latents` are scaled."""
+    side = NATIVE * times
     pipe, generator = pipeline(), torch.Generator().manual_seed(seed)
     asked = {"num_inference_steps": STEPS, "guidance_scale": GUIDANCE, "generator": generator}
     with torch.inference_mode():
         small = pipe(prompt_of(seed), width=NATIVE, height=NATIVE, **asked).images[0]
-        enlarged = small.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+        enlarged = small.resize((side, side), Image.Resampling.LANCZOS)
         positive, negative = pipe.encode_prompt(prompt_of(seed), "cpu", 1, GUIDANCE > 1)
         pixels = pipe.image_processor.preprocess(enlarged)
         latents = pipe.vae.encode(pixels).latent_dist.mode() * pipe.vae.config.scaling_factor

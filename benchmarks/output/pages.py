@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from benchmarks.matrix import caches
 from benchmarks.matrix import output as matrix
 from benchmarks.matrix.measure import PART
 from benchmarks.output import plots, tables
@@ -23,7 +24,7 @@ def renew(page: Path, images: Path) -> None:
     """Renew the tables between their marks, and the plots."""
     store, text = Store(page.with_suffix(".json")), page.read_text()
     rows = matrix.ratios(store, PART)
-    found = tables.all_tables(store) | matrix.all_tables(rows)
+    found = tables.all_tables(store) | matrix.all_tables(rows) | {"caches": caches.table_of(store)}
 
     def put(match: re.Match[str]) -> str:
         table = found[match[1]] or "(not measured)"
@@ -32,6 +33,8 @@ def renew(page: Path, images: Path) -> None:
     page.write_text(MARKED.sub(put, text))
     if PLOT in text:
         plots.draw(store, images / PLOT)
+    if caches.PLOT in text:
+        caches.draw(store, images / caches.PLOT)
     matrix.draw(rows, images, "matrix")
 
 
