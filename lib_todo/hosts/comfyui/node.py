@@ -44,7 +44,8 @@ class ToDo(io.ComfyNode):
             description=(
                 "Makes images faster that are larger than the model was trained at, for SD 1.x, "
                 "SD 2.x and SDXL: self-attention looks at fewer keys and values. Put it between "
-                "the model and the sampler. Bypass it to switch it off. With EasyCache, choose close."
+                "the model and the sampler. Bypass it to switch it off. With EasyCache, choose "
+                "close."
             ),
             search_aliases=ALIASES.split("|"),
             inputs=[
