@@ -1,11 +1,15 @@
-"""The self-attention layers of a model, of ldm or diffusers, and how many keys they compute."""
+"""The self-attention layers of a model: the keys that they compute, or are given by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import pooling_reference as reference
+import torch
 from torch import nn
+
+from lib_todo.plan import level_grid
 
 
 def self_attentions(model: nn.Module) -> list[nn.Module]:
@@ -31,3 +35,35 @@ def keys_computed(*models: nn.Module) -> Iterator[list[tuple[int, int]]]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+@contextmanager
+def pooled_by_hand(
+    model: nn.Module, pool: Callable[[torch.Tensor], torch.Tensor | None]
+) -> Iterator[None]:
+    """Give each self-attention `pool` of its tokens as context, unless that is None."""
+
+    def hook(_: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+        pooled = pool(args[0])
+        return args, kwargs if pooled is None else {**kwargs, "encoder_hidden_states": pooled}
+
+    handles = [
+        layer.register_forward_pre_hook(hook, with_kwargs=True) for layer in self_attentions(model)
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def by_loops(latent: tuple[int, int], downscale: int, factor: float, method: str = "nearest"):
+    """Pools the tokens of the level at 1/`downscale` and leaves every other level's alone."""
+    grid = level_grid(latent, downscale)
+
+    def pool(tokens: torch.Tensor) -> torch.Tensor | None:
+        if tokens.shape[1] != grid[0] * grid[1]:
+            return None
+        return reference.pool(tokens, grid, factor, method).to(tokens.dtype)
+
+    return pool

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import script_host as loading
 import torch
 from stand_in import host_modules, modules_for_the_host
 
@@ -43,11 +42,3 @@ def model() -> Any:
         return layer(noise, torch.ones(1, 3, 8))
 
     return call
-
-
-@pytest.fixture
-def script_host(monkeypatch: pytest.MonkeyPatch) -> Iterator[loading.ScriptHost]:
-    """A host that loads scripts, and no library yet under the name that it has there."""
-    pytest.importorskip("fastapi")
-    with loading.script_host(monkeypatch) as host:
-        yield host

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import threading
+import copy
 import weakref
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -33,13 +35,7 @@ class Patcher:
         self.wrappers: dict[tuple[str, str], list] = {}
 
     def clone(self) -> Patcher:
-        other = Patcher()
-        patches = self.model_options["transformer_options"].get("patches", {})
-        other.model_options["transformer_options"]["patches"] = {
-            name: list(of_kind) for name, of_kind in patches.items()
-        }
-        other.wrappers = {key: list(of_kind) for key, of_kind in self.wrappers.items()}
-        return other
+        return copy.deepcopy(self)
 
     def set_model_attn1_patch(self, function: object) -> None:
         patches = self.model_options["transformer_options"].setdefault("patches", {})
@@ -57,14 +53,14 @@ class Patcher:
 
 
 def call(
-    sampling: Sampling, sigma: float = 14.6, replaced: tuple = (), side: int = 8, batch: int = 1
+    sampling: Sampling, sigma: float = 14.6, replaced: tuple = (), side: int = 8
 ) -> torch.Tensor:
     """The context that the patch makes of a grid of numbered tokens; the model's whole way."""
     seen = []
 
     def model(x, t, c_concat, c_crossattn, control, options, **kwargs):
-        options |= {"activations_shape": [batch, 3, side, side], "block": ("input", 1)}
-        tokens = torch.arange(side * side).float().reshape(1, -1, 1).expand(batch, -1, 3)
+        options |= {"activations_shape": [1, 3, side, side], "block": ("input", 1)}
+        tokens = torch.arange(side * side).float().reshape(1, -1, 1).expand(1, -1, 3)
         n, context, value = patch.keys_patch(tokens, tokens, tokens, options)
         assert n is tokens and value is context
         seen.append(context)
@@ -74,7 +70,7 @@ def call(
         "sigmas": torch.tensor([sigma]),
         "patches_replace": {"attn1": dict.fromkeys(replaced, print)},
     }
-    latent = torch.zeros(batch, 4, side, side)
+    latent = torch.zeros(1, 4, side, side)
     patch.prepare_evaluation(model, latent, None, None, None, None, options)
     assert patch.EVALUATION not in options, "the caller's own options stay as they are"
     return seen[0]
@@ -128,24 +124,19 @@ def test_a_loop_that_does_not_count_steps_leaves_it_to_the_levels(i: object) -> 
     assert sample(torch.tensor(SIGMAS)) == [PHASES[0], *PHASES[:4]]
 
 
-@pytest.mark.parametrize("sigmas", [None, torch.tensor(2.0), list(SIGMAS)])
-def test_sigmas_that_are_no_schedule_leave_it_to_the_levels(sigmas: object) -> None:
-    def sample(sigmas: object, i: int = 0) -> float | None:
-        return step_begun()
-
-    assert sample(sigmas) is None
-    assert sample(torch.tensor(SIGMAS)) == pytest.approx(14.6)
-
-
-def test_looking_at_a_samplers_variables_keeps_none_of_them_alive() -> None:
-    def sample(sigmas: torch.Tensor, i: int = 0) -> object:
+@pytest.mark.parametrize(
+    ("sigmas", "level"),
+    [(None, None), (torch.tensor(2.0), None), (list(SIGMAS), None), (torch.tensor(SIGMAS), 14.6)],
+)
+def test_a_samplers_variables_are_looked_at_and_not_kept(sigmas: Any, level: float | None) -> None:
+    def sample(sigmas: Any, i: int = 0) -> tuple[float | None, object]:
         latent = Patcher()
         alive = weakref.ref(latent)
-        step_begun()
+        begun = step_begun()
         del latent
-        return alive()
+        return begun, alive()
 
-    assert sample(torch.tensor(SIGMAS)) is None
+    assert sample(sigmas) == (pytest.approx(level), None)
 
 
 LONG = (*(2 * 0.7**step for step in range(10)), 0.0)
@@ -202,25 +193,16 @@ def test_steps_one_at_a_time_go_on_and_tiles_share_them() -> None:
     assert taken == [[token] for token in expected for _ in "ab"]
     assert told[-1].sigmas == pytest.approx(LONG)
     assert "in its step 10 of 10" in told[-1].report.line()
-    # the next picture
+    # the next picture, and another pass over the end of the schedule
     assert sampled(wrapper, schedule) == PHASES[:10]
-
-
-def test_another_pass_over_the_end_of_a_schedule_begins_anew() -> None:
-    told: list[Sampling] = []
-    wrapper, schedule = patch.SampleWrapper(SETTINGS, told.append), torch.tensor(LONG)
-    sampled(wrapper, schedule)
     assert sampled(wrapper, schedule[4:]) == PHASES[:6]
     assert told[-1].sigmas == pytest.approx(LONG[4:])
 
 
-def test_a_sampler_that_cannot_take_it_keeps_the_phase_and_it_is_said() -> None:
+def test_a_sampler_or_another_node_that_cannot_take_it_is_named() -> None:
     sampling = Sampling(SETTINGS, SIGMAS, "lms")
     assert {int(call(sampling, sigma)[0, 0, 0]) for sigma in SIGMAS[:-1]} == {0}
     assert "lms" in sampling.report.line()
-
-
-def test_a_replaced_block_is_left_alone_and_said() -> None:
     for replaced in (("input", 1), ("input", 1, 0)):
         sampling = Sampling(SETTINGS, SIGMAS, "euler")
         assert call(sampling, replaced=(replaced,)).shape[1] == 64
@@ -230,17 +212,10 @@ def test_a_replaced_block_is_left_alone_and_said() -> None:
 
 def test_threads_share_the_phase_and_are_counted_whole() -> None:
     sampling = Sampling(SETTINGS, SIGMAS, "euler")
-    found: list[torch.Tensor] = []
-    for sigma in SIGMAS[:-1]:
-        threads = [
-            threading.Thread(target=lambda s=sigma: found.append(call(sampling, s)))
-            for _ in range(4)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert len({int(context[0, 0, 0]) for context in found[-4:]}) == 1
+    with ThreadPoolExecutor(4) as pool:
+        for sigma in SIGMAS[:-1]:
+            contexts = pool.map(call, [sampling] * 4, [sigma] * 4)
+            assert len({int(context[0, 0, 0]) for context in contexts}) == 1
     assert sum(tally.calls for tally in sampling.report.pooled.values()) == 16
 
 

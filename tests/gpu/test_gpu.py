@@ -15,7 +15,7 @@ pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 import diffusers_models as models
 from compiling import by_blocks, whole
 from diffusers import EulerDiscreteScheduler
-from pooled_by_hand import pooled_by_hand
+from self_attention import pooled_by_hand
 from torch import nn
 from torch._dynamo.utils import counters
 

@@ -16,6 +16,7 @@ from lib_todo.wording import REMEDIES, WORDS, steps_in_words
 TEN = (range(10), *POOLED)
 OF_TEN = "ToDo: 16384 → 4096 keys in 10 of 10 self-attention layers"
 NOTHING = "ToDo: nothing was pooled: "
+SMALL = (64, 64)
 
 
 def report_of(*counted: tuple[Any, ...]) -> Report:
@@ -30,12 +31,9 @@ def kept(layers: range, reason: Reason) -> tuple[Any, ...]:
     return layers, LARGE, 16384, 16384, reason
 
 
-def test_no_layer_was_called() -> None:
-    assert Report().line() == f"{NOTHING}no self-attention layer that ToDo knows was called"
-
-
-def test_a_model_was_called_in_another_thread() -> None:
+def test_no_layer_was_called_or_in_another_thread() -> None:
     report = Report()
+    assert report.line() == f"{NOTHING}no self-attention layer that ToDo knows was called"
     report.missed_elsewhere = True
     assert report.line() == (
         f"{NOTHING}the model was called in another thread or task than the one "
@@ -64,48 +62,20 @@ def test_a_window_without_known_steps(step: int, words: str) -> None:
     assert report.line().endswith(f" ({words})")
 
 
-def test_without_any_progress_no_steps_are_named() -> None:
-    assert report_of(TEN).line() == OF_TEN
-    assert report_of(TEN).line(heads={"first": "1024×1024"}) == OF_TEN.replace(
-        "ToDo", "ToDo (1024×1024)"
-    )
-
-
-def test_the_issues_own_line() -> None:
-    report = Report()
-    for step in range(20):
-        report.progress(step, 20)
-        count(report, range(10), *POOLED)
-        count(report, range(10, 16), *BELOW)
-    assert report.line() == (
-        "ToDo: 16384 → 4096 keys in 10 of 16 self-attention layers, in all 20 steps"
-    )
-
-
-def test_several_grids_largest_first() -> None:
-    report = report_of(
-        (range(5, 10), LARGE, 16384, 4096, None),
-        (range(5), (256, 256), 65536, 4096, None),
-        (range(10, 16), *BELOW),
-    )
-    assert report.line() == (
-        "ToDo: 65536 → 4096, 16384 → 4096 keys in 10 of 16 self-attention layers"
-    )
-
-
 @pytest.mark.parametrize(
     "reason", [Reason.BELOW_THRESHOLD, Reason.FACTOR_ONE, Reason.LEAD_IN, Reason.SAMPLER]
 )
-def test_a_level_that_a_lead_in_pools_less_or_not_at_all(reason: Reason) -> None:
+def test_without_known_steps_all_numbers_of_keys_the_largest_grid_first(reason: Reason) -> None:
     report = report_of(
+        (range(6, 12), SMALL, 4096, 4096, reason),
+        (range(6, 12), SMALL, 4096, 484, None),
+        (range(12, 16), SMALL, 4096, 4096, reason),
         (range(6), *POOLED),
         (range(6), LARGE, 16384, 1849, None),
-        (range(6, 12), (64, 64), 4096, 4096, reason),
-        (range(6, 12), (64, 64), 4096, 484, None),
-        (range(12, 16), (64, 64), 4096, 4096, reason),
     )
-    assert report.line() == (
-        "ToDo: 16384 → 4096 or 1849, 4096 → 484 or all keys in 12 of 16 self-attention layers"
+    assert report.line(heads={"first": "1024×1024"}) == (
+        "ToDo (1024×1024): 16384 → 4096 or 1849, 4096 → 484 or all keys in 12 of 16 "
+        "self-attention layers"
     )
 
 
@@ -114,11 +84,8 @@ def sampled(report: Report, steps: int, asked: int, paper: range, pass_name: str
     for step in range(steps):
         report.progress(step, asked, pass_name)
         count(report, range(5), LARGE, 16384, 4096 if step in paper else 1849, None)
-        count(report, range(5, 10), *(SMALL_KEPT if step in paper else SMALL_POOLED))
-
-
-SMALL_KEPT = ((64, 64), 4096, 4096, Reason.LEAD_IN)
-SMALL_POOLED = ((64, 64), 4096, 484, None)
+        deep = (4096, Reason.LEAD_IN) if step in paper else (484, None)
+        count(report, range(5, 10), SMALL, 4096, *deep)
 
 
 @pytest.mark.parametrize("batch", [1, 2])
@@ -131,7 +98,6 @@ def test_which_keys_belong_to_the_first_quarter(batch: int) -> None:
         "ToDo: 16384 → 1849, 4096 → 484 keys in 10 of 10 self-attention layers, in all 20 steps "
         "(in the first quarter only 16384 → 4096)"
     )
-    assert report.steps == (20 * batch, 20 * batch)
     (counts,) = report.to_dict()["passes"].values()
     assert counts["steps"]["asked"] == 20 * batch
 
@@ -168,18 +134,6 @@ def test_a_sampling_that_was_stopped(paper: range, keys: int) -> None:
     assert report.line().endswith(", in all 10 steps until it was stopped at 10 of 40")
 
 
-def test_a_note_stands_behind_its_own_pass() -> None:
-    report = Report()
-    sampled(report, 4, 4, range(1))
-    report.progress(0, 4, "hires")
-    report.phase_held("LMS", 0)
-    report.phase_rests("LMS")
-    sampled(report, 4, 4, range(4), "hires")
-    first, hires = report.line().split("; hires pass: ")
-    assert "phase" not in first
-    assert hires.endswith("(phase fixed for LMS; phase held in the last steps for LMS)")
-
-
 @pytest.mark.parametrize(
     ("levels", "words"),
     [
@@ -211,6 +165,7 @@ def test_what_is_other_in_the_first_quarter(
 @pytest.mark.parametrize(
     ("steps", "total", "words"),
     [
+        (range(2), 2, "all 2 steps"),
         (range(20), 20, "all 20 steps"),
         (range(1), 1, "the only step"),
         (range(5), 20, "the first quarter"),
@@ -235,20 +190,17 @@ def test_a_layer_left_alone_for_several_reasons_is_counted_once() -> None:
         report.progress(step, 4)
         count(report, *kept(range(5), Reason.OTHER_PASS))
         deeper = Reason.LEAD_IN if step == 0 else Reason.OTHER_PASS
-        count(report, range(5, 16), (64, 64), 4096, 4096, deeper)
+        count(report, range(5, 16), SMALL, 4096, 4096, deeper)
     words, remedy = WORDS[Reason.OTHER_PASS], REMEDIES[Reason.OTHER_PASS]
     assert report.line() == f"{NOTHING}16 layers {words}. {remedy}"
 
 
 @pytest.mark.parametrize("reason", Reason)
-def test_what_no_setting_asked_for_is_noted(reason: Reason) -> None:
+def test_each_reason(reason: Reason) -> None:
+    """Beside pooled layers, what no setting asked for is noted; where nothing was, the remedy."""
     note = f" (3 {WORDS[reason]})" if reason in UNEXPECTED else ""
     line = report_of(TEN, kept(range(10, 13), reason)).line()
     assert line == OF_TEN.replace("10 of 10", "10 of 13") + note
-
-
-@pytest.mark.parametrize("reason", Reason)
-def test_nothing_pooled(reason: Reason) -> None:
     if reason is Reason.BELOW_THRESHOLD:
         counted = (range(5), *BELOW), (range(5, 16), (32, 16), 512, 512, reason)
         why = "no layer is above the threshold, the largest has 64×64 tokens"
@@ -268,28 +220,26 @@ def test_nothing_pooled_for_two_reasons() -> None:
     # one layer is no layers
     line = report_of(kept(range(1), Reason.FUSED)).line()
     assert line.startswith(f"{NOTHING}1 layer with fused projections")
+    assert len(set(WORDS.values())) == len(Reason)
 
 
-def test_each_pass_by_its_name_and_size() -> None:
+def test_each_pass_by_its_name_and_size_and_with_its_own_notes() -> None:
     heads = {"first": "512×512", "hires": "1024×1024, 0.83 s a step"}
-    assert two_passes().line(heads=heads) == (
+    report = two_passes()
+    report.phase_held("LMS", 0)
+    report.phase_rests("LMS")
+    assert report.line(heads=heads) == (
         "ToDo: first pass (512×512): nothing was pooled: no layer is above the threshold, "
         "the largest has 64×64 tokens; "
         "hires pass (1024×1024, 0.83 s a step): 16384 → 4096 keys in 10 of 16 self-attention "
-        "layers, in 5 of 10 steps"
+        "layers, in 5 of 10 steps (phase fixed for LMS; phase held in the last steps for LMS)"
     )
-
-
-def test_every_reason_has_words_and_no_two_the_same() -> None:
-    assert set(WORDS) == set(Reason)
-    assert len(set(WORDS.values())) == len(Reason)
 
 
 @pytest.mark.parametrize(
     ("sampler", "steps", "words"),
     [
         ("Heun", 2, "phase held for 2 steps for Heun"),
-        ("DPM fast", 0, "phase fixed for DPM fast"),
         (None, 3, "phase held for 3 steps since the sampler is not known"),
         (None, 0, "phase fixed since the steps are not known"),
     ],
@@ -298,8 +248,6 @@ def test_a_held_phase_is_noted_with_whose_sake(sampler: str | None, steps: int, 
     report = report_of(TEN, kept(range(10, 13), Reason.HYPERTILE))
     report.phase_held(sampler, steps)
     assert report.line().endswith(f"(3 left to HyperTile; {words})")
-    report.phase_rests("DPM++ 2M")
-    assert report.line().endswith(f"{words}; phase held in the last steps for DPM++ 2M)")
 
 
 @pytest.mark.parametrize(

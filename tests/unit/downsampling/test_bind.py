@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import copy
 import gc
+import random
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -23,7 +26,7 @@ from diffusers import (
     UNet2DConditionModel,
 )
 from diffusers.models.attention_processor import Attention
-from self_attention import keys_computed
+from self_attention import keys_computed, self_attentions
 from settings_of import paper
 
 from lib_todo import Settings, bind, token_downsampling
@@ -186,6 +189,48 @@ def test_each_thread_has_its_own_steps(unet: Any) -> None:
             job.result(120)
     for one, other in zip(phases["one"], phases["other"], strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_each_request_is_pooled_exactly_if_it_asked(unet: Any, other: Any) -> None:
+    """A random server: tasks in many threads, and threads of theirs, each in a `with` or not."""
+    draw, here = random.Random(0), threading.local()
+
+    def note(_: Any, inputs: tuple) -> None:
+        here.keys = inputs[0].shape[1]
+
+    def call(model: Any) -> int:
+        with torch.inference_mode():
+            models.run_unet(model, 8, 8)
+        return here.keys
+
+    async def serve(model: Any, settings: Settings | None, wanted: int, in_thread: bool) -> None:
+        with token_downsampling(settings) if settings else contextlib.nullcontext():
+            for _ in range(3):
+                await asyncio.sleep(0)
+                got = await asyncio.to_thread(call, model) if in_thread else call(model)
+                assert got == wanted
+
+    async def serve_all(requests: list[tuple]) -> None:
+        await asyncio.gather(*(serve(*request) for request in requests))
+
+    requests = []
+    for _ in range(48):
+        model, settings = draw.choice([unet, other]), draw.choice([None, OFF, BY_TWO, BY_FOUR])
+        by_binding = HALF if model is unet else DENSE
+        wanted = {None: by_binding, OFF: DENSE, BY_TWO: HALF, BY_FOUR: QUARTER}[settings]
+        requests.append((model, settings, wanted, draw.random() < 0.5))
+    hooks = [
+        self_attentions(model)[0].to_k.register_forward_pre_hook(note) for model in (unet, other)
+    ]
+    with bind(unet, BY_TWO) as binding, ThreadPoolExecutor(6) as pool:
+        jobs = [pool.submit(asyncio.run, serve_all(requests[n::12])) for n in range(12)]
+        assert all(job.result(120) is None and binding.report.line() for job in jobs)
+    for hook in hooks:
+        hook.remove()
+    bound = sum(model is unet and settings is None for model, settings, *_ in requests)
+    # three layers in each of three calls
+    assert binding.report.pooled[DENSE, HALF].calls == 9 * bound > 0
+    assert len(binding.report.pooled[DENSE, HALF].layers) == 3
 
 
 @pytest.mark.parametrize("target", [None, 3, torch.nn.Linear(2, 2), UNet2DConditionModel])

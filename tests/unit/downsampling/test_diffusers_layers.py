@@ -20,8 +20,7 @@ from diffusers.models.attention_processor import (
     SlicedAttnProcessor,
     XFormersAttnProcessor,
 )
-from pooled_by_hand import by_loops, pooled_by_hand
-from self_attention import self_attentions
+from self_attention import by_loops, pooled_by_hand, self_attentions
 from settings_of import paper
 
 from lib_todo import token_downsampling

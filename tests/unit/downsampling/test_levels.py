@@ -48,21 +48,6 @@ def evaluate(model: nn.Module, side: int) -> Keys:
     return seen
 
 
-@pytest.mark.parametrize(
-    ("values", "side", "pooled_sides"),
-    [
-        ({"threshold": 8}, 32, (8, 8, 8, 4)),
-        ({"factor": 1, "deep_factor": 2, "threshold": 4}, 16, (16, 4, 4, 2)),
-        ({"factor": 2, "deep_factor": 1, "threshold": 4}, 16, (8, 8, 4, 2)),
-    ],
-)
-def test_each_level_by_its_own_factor(
-    models: list[nn.Module], values: dict[str, float], side: int, pooled_sides: tuple[int, ...]
-) -> None:
-    with token_downsampling(paper(**values)):
-        assert evaluate(models[0], side) == at_level(side, *pooled_sides)
-
-
 def test_the_size_goes_up_and_down_and_models_change_in_one_with(models: list[nn.Module]) -> None:
     """Hires fix and the next batch: the largest grid is that of the evaluation, not of all."""
 

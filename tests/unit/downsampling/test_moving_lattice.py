@@ -23,6 +23,7 @@ from lib_todo.phase import Phase, phase_order
 SIDE = 8
 BY_TWO = Settings(factor=2, deep_factor=1, threshold=4)
 ORDER = list(phase_order(2))
+PASSES = ("first", "hires", "first")
 LDM = spatial_transformer()
 
 
@@ -83,49 +84,34 @@ def test_the_phase_moves_with_the_timesteps_and_not_with_the_calls(
 ) -> None:
     with token_downsampling(BY_TWO), phases_taken(model) as seen:
         sampling(model, [900, 700, 500, 300, 100], calls)
-    assert seen == [phase for phase in [*ORDER, ORDER[0]] for _ in calls]
+        # a scheduler that is set anew begins anew
+        sampling(model, [90, 70], calls)
+    assert seen == [phase for phase in [*ORDER, ORDER[0], *ORDER[:2]] for _ in calls]
 
 
-def test_the_phase_moves_with_what_is_told_and_not_with_the_timesteps(model: Any) -> None:
-    with token_downsampling(BY_TWO) as report, phases_taken(model) as seen:
-        report.position.sampler = "Euler"
-        for step in range(4):
-            report.progress(step, 4)
-            call(model, 900 - 100 * step)
-            call(model, 850 - 100 * step)
-    assert seen == [phase for phase in ORDER for _ in range(2)]
-
-
-@pytest.mark.parametrize("every", [2, 3, 5])
-def test_a_model_that_is_skipped_visits_all_phases(model: Any, every: int) -> None:
-    """DeepCache calls the deep layers in every second, third or fifth step only."""
-    with token_downsampling(BY_TWO) as report, phases_taken(model) as seen:
-        report.position.sampler = "Euler"
-        for step in range(4 * every):
-            report.progress(step, 4 * every)
-            if step % every == 0:
-                call(model, 900 - step)
-    assert seen == ORDER
-
-
-def test_a_new_pass_a_new_image_and_a_new_with_begin_anew(model: Any) -> None:
+@pytest.mark.parametrize(
+    ("told", "every", "expected"),
+    [
+        ([(step, 4) for step in range(4)], 1, ORDER),
+        # DeepCache calls the deep layers in every third step only
+        ([(step, 12) for step in range(12)], 3, ORDER),
+        # a new pass or image begins anew
+        ([(step, 2, name) for name in PASSES for step in range(2)], 1, ORDER[:2] * 3),
+    ],
+)
+def test_the_phase_moves_with_what_is_told_and_not_with_the_timesteps(
+    model: Any, told: list[tuple], every: int, expected: list[Phase]
+) -> None:
     downsampling = token_downsampling(BY_TWO)
     with phases_taken(model) as seen:
         for _ in range(2):
             with downsampling as report:
                 report.position.sampler = "Euler"
-                for pass_name in ("first", "hires", "first"):
-                    for step in range(2):
-                        report.progress(step, 2, pass_name)
-                        call(model, 500)
-    assert seen == ORDER[:2] * 6
-
-
-def test_a_schedulers_set_timesteps_begins_anew(model: Any) -> None:
-    with token_downsampling(BY_TWO), phases_taken(model) as seen:
-        sampling(model, [900, 700, 500])
-        sampling(model, [400, 300])
-    assert seen == [*ORDER[:3], *ORDER[:2]]
+                for number, arguments in enumerate(told):
+                    report.progress(*arguments)
+                    for timestep in (900, 850) if number % every == 0 else ():
+                        call(model, timestep - number)
+    assert seen == [phase for phase in expected * 2 for _ in range(2)]
 
 
 @pytest.mark.parametrize(

@@ -75,22 +75,6 @@ def test_the_inner_has_its_own_progress() -> None:
         assert keys() == DENSE
 
 
-def test_entered_while_a_layer_is_being_called() -> None:
-    """A layer's hook that runs another generation, as far-fetched as it is."""
-    other, seen = spatial_transformer(), []
-
-    def nested(*_: object) -> None:
-        with token_downsampling(BY_THREE), keys_computed(other) as inner:
-            run(other, image(6, 6), text())
-        seen.extend(inner)
-
-    handle = MODEL.transformer_blocks[0].attn1.register_forward_pre_hook(nested)
-    with token_downsampling(BY_TWO):
-        assert keys() == HALF
-    handle.remove()
-    assert seen == [(36, THIRD)]
-
-
 def test_two_threads_with_settings_of_their_own() -> None:
     """They leave in the order in which they came, so neither may restore what the other needs."""
     both_in, found = threading.Barrier(2, timeout=60), {}

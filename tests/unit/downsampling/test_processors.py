@@ -1,4 +1,4 @@
-"""Attention processors: pooled where they use the given context, else left with a reason."""
+"""Attention processors, merged layers and videos: pooled where pooled keys are taken, else not."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from self_attention import keys_computed, self_attentions
 from settings_of import paper
 
 from lib_todo import Report, token_downsampling
+from lib_todo.pooling import pool_tokens
 from lib_todo.reasons import Reason
 
 SETTINGS = paper(factor=2, deep_factor=2, threshold=2)
@@ -164,3 +165,58 @@ def test_the_largest_level_is_the_largest_with_self_attention() -> None:
         models.run_unet(unet, 32, 24)
     assert (192, 48) in seen
     assert report.largest_grid == (16, 12)
+
+
+BY_TWO = paper(factor=2, deep_factor=2, threshold=2)
+
+
+def test_layers_that_tome_merges_are_told_as_that() -> None:
+    tomesd = pytest.importorskip("tomesd", reason="needs requirements/bench.txt")
+    unet = models.unet()
+    tomesd.apply_patch(unet, ratio=0.5, max_downsample=1)
+    with token_downsampling(BY_TWO) as report:
+        models.run_unet(unet, 16, 12)
+    # the deeper level is not merged, so it is pooled
+    assert report.left_alone[Reason.TOKENS_MERGED].calls == 3
+    assert list(report.pooled) == [(48, 12)]
+    assert "token merging" in report.line()
+    tomesd.remove_patch(unet)
+    with token_downsampling(BY_TWO) as report:
+        models.run_unet(unet, 16, 12)
+    assert not report.left_alone
+
+
+def run_video(model: Any, frames: int = 4, height: int = 8, width: int = 4) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    latents = torch.randn(1, frames, 4, height, width, generator=generator)
+    image = torch.randn(1, 1, models.TEXT_WIDTH, generator=generator)
+    return model(latents, 500, image, added_time_ids=torch.ones(1, 3)).sample
+
+
+def spatial_layers(model: Any) -> list[Any]:
+    return [
+        layer
+        for name, layer in model.named_modules()
+        if name.endswith("attn1") and ".transformer_blocks." in name
+    ]
+
+
+@pytest.mark.parametrize("frames", [4, 8])
+def test_stable_video_diffusion(frames: int) -> None:
+    """8 frames: as many as the deeper level (4 × 2) has tokens, and as its temporal layers get."""
+    model = models.video_unet()
+    with token_downsampling(BY_TWO) as report:
+        got = run_video(model, frames)
+    assert set(report.pooled) == {(32, 8), (8, 2)}
+    assert report.left_alone == {}
+    assert report.layers == len(spatial_layers(model))
+    grids = {32: (8, 4), 8: (4, 2)}
+
+    def pool(_: Any, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+        tokens = args[0]
+        pooled = pool_tokens(tokens, grids[tokens.shape[1]], 2)
+        return args, {**kwargs, "encoder_hidden_states": pooled}
+
+    for layer in spatial_layers(model):
+        layer.register_forward_pre_hook(pool, with_kwargs=True)
+    torch.testing.assert_close(got, run_video(model, frames))

@@ -128,7 +128,7 @@ def test_grids_of_another_batch_or_width_pass(other: dict[str, int]) -> None:
 @pytest.mark.parametrize("context", [["a list"], {"a": "dict"}, "text"], ids=repr)
 def test_a_context_that_is_no_tensor_is_none_of_our_business(context: Any) -> None:
     """Some extensions hand their own objects to a forward that they replaced."""
-    case, x = Given("attn2"), tokens()
+    case, x = Given(), tokens()
     case.layer.forward = lambda x, context=None: x + len(context)
     case.assert_untouched(case.call(BY_TWO, x, context=context), x, context=context)
 

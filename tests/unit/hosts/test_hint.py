@@ -96,6 +96,11 @@ def test_a_part_of_the_steps_is_named_as_what_it_is() -> None:
     assert "a step after the first quarter" in hint(512, 512, **PRESETS["fast"])[0]
     assert "a step from Start to End" in hint(1024, 1024, end=0.5)[0]
     assert "a step" not in hint(1024, 1024, **PRESETS["paper"])[0]
+    # a refiner begins at 0.75
+    shapes = {"first": SDXL, "refiner": SD15}
+    assert with_refiner(shapes, end=0.75) == ["Nothing to gain: no step lies between Start and End"]
+    assert "from Start to End" in with_refiner(shapes, start=0.8)[1]
+    assert "from Start to End" not in with_refiner(shapes, start=0.5)[1]
 
 
 def test_each_checkpoint_is_told_by_its_own_layers() -> None:
@@ -128,13 +133,6 @@ def test_a_refiner_is_in_the_passes_that_the_host_says(passes: str, heads: list[
     shapes = {"first": SD15, "hires": SD15, "refiner": SDXL}
     told = with_refiner(shapes, Hires(enabled=True, scale=2), passes)[:-1]
     assert [line.split(" pass")[0] for line in told] == heads
-
-
-def test_a_window_after_which_the_refiner_begins_pools_nothing_of_it() -> None:
-    shapes = {"first": SDXL, "refiner": SD15}
-    assert with_refiner(shapes, end=0.75) == ["Nothing to gain: no step lies between Start and End"]
-    assert "from Start to End" in with_refiner(shapes, start=0.8)[1]
-    assert "from Start to End" not in with_refiner(shapes, start=0.5)[1]
 
 
 @pytest.mark.parametrize("sampler", ["LMS", "LCM", "PLMS"])
@@ -192,10 +190,8 @@ def test_a_checkpoint_that_is_not_known_is_no_promise() -> None:
 
 
 def test_the_size_of_the_hires_pass_is_the_hosts() -> None:
-    sizes = [
-        Hires(scale=1.55, x=x, y=y).size(512, 328)
-        for x, y in ((0, 0), (1000, 0), (0, 1000), (1000, 800))
-    ]
+    asked = [(0, 0), (1000, 0), (0, 1000), (1000, 800)]
+    sizes = [Hires(scale=1.55, x=x, y=y).size(512, 328) for x, y in asked]
     assert sizes == [(793, 508), (1000, 640), (1560, 1000), (1000, 800)]
 
 
@@ -263,6 +259,7 @@ def test_what_will_be_refused_is_named_before(values: dict[str, Any], named: str
     assert named in told
 
 
+pixels = st.integers(0, 65536)
 anything = st.none() | st.booleans() | st.floats() | st.text(max_size=8) | st.lists(st.integers())
 
 
@@ -273,8 +270,8 @@ anything = st.none() | st.booleans() | st.floats() | st.text(max_size=8) | st.li
         Hires,
         enabled=st.booleans(),
         scale=st.floats(0, 64),
-        x=st.integers(0, 65536),
-        y=st.integers(0, 65536),
+        x=pixels,
+        y=pixels,
     ),
     refiner=st.builds(
         Refiner,
@@ -326,11 +323,7 @@ def test_the_route_answers_checks_and_is_silent_without_a_model(
     alone = hint(2048, 2048, shape=SDXL, steps=3, factor=2)[0]
     assert second.split(": ")[1] == alone.split(": ")[1]
     for bad in (
-        {"width": 0},
-        {"width": "wide"},
-        {"height": 10**9},
-        {"steps": -1},
-        {"hires": {"scale": -1}},
-        {"refiner": {"switch_at": 2}},
+        *({"width": 0}, {"width": "wide"}, {"height": 10**9}, {"steps": -1}),
+        *({"hires": {"scale": -1}}, {"refiner": {"switch_at": 2}}),
     ):
         assert client.post(route.HINT, json=asked | bad).status_code == 422

@@ -68,37 +68,23 @@ def test_the_preset_and_the_factor_always_the_others_only_where_they_differ(
     assert preset == "custom" or len(changed) <= 2
 
 
-def test_in_words() -> None:
-    settings = Settings(
-        factor=2.5,
-        deep_factor=2,
-        threshold=32,
-        method="max",
-        start=0.2,
-        end=0.8,
-        passes="hires",
-    )
-    assert to_infotext(settings) == {
-        "ToDo preset": "custom",
-        "ToDo factor": "2.5",
-        "ToDo deep factor": "2",
-        "ToDo threshold": "32",
-        "ToDo method": "max",
-        "ToDo steps": "0.2-0.8",
-        "ToDo pass": "hires",
-    }
-    assert to_infotext(Settings()) == {"ToDo preset": "balanced", "ToDo factor": "automatic"}
-    assert to_infotext(Settings.from_preset("fast", threshold=16, passes="hires")) == {
-        "ToDo preset": "fast",
-        "ToDo factor": "automatic",
-        "ToDo threshold": "16",
-        "ToDo pass": "hires",
-    }
-    assert to_infotext(Settings(end=1e-05)) == {
-        "ToDo preset": "balanced",
-        "ToDo factor": "automatic",
-        "ToDo steps": "0-0.00001",
-    }
+@pytest.mark.parametrize(
+    ("settings", "texts"),
+    [
+        (Settings(), {"preset": "balanced", "factor": "automatic"}),
+        (
+            Settings.from_preset("fast", threshold=16, passes="hires"),
+            {"preset": "fast", "factor": "automatic", "threshold": "16", "pass": "hires"},
+        ),
+        (
+            Settings(factor=2.5, deep_factor=2, method="max", start=1e-05, end=0.8),
+            {"preset": "custom", "factor": "2.5", "deep factor": "2", "method": "max"}
+            | {"steps": "0.00001-0.8"},
+        ),
+    ],
+)
+def test_in_words(settings: Settings, texts: dict[str, str]) -> None:
+    assert to_infotext(settings) == {f"ToDo {key}": text for key, text in texts.items()}
 
 
 @pytest.mark.parametrize(

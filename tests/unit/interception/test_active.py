@@ -61,15 +61,6 @@ def test_left_in_any_order_or_twice(order: tuple[int, ...], wanted: tuple[Run | 
     assert tuple(found) == wanted
 
 
-def test_one_run_entered_twice_holds_until_both_entries_end() -> None:
-    outer, between, inner = enter(FIRST), enter(SECOND), enter(FIRST)
-    leave(inner)
-    assert entered_run() is SECOND
-    leave(between)
-    assert entered_run() is FIRST
-    leave(outer)
-
-
 def test_another_thread_has_its_own_which_ends_with_it() -> None:
     def work() -> tuple[Any, Any]:
         before, _ = entered_run(), enter(SECOND)
@@ -79,38 +70,6 @@ def test_another_thread_has_its_own_which_ends_with_it() -> None:
     assert in_another_thread(work) == (None, SECOND)
     assert entered_run() is FIRST
     leave(entry)
-
-
-def test_each_asyncio_task_has_its_own_and_begins_with_its_creators() -> None:
-    async def work(run: Run, together: Callable[[], Any]) -> list[Any]:
-        found = [entered_run()]
-        entry = enter(run)
-        await together()
-        found.append(entered_run())
-        leave(entry)
-        await together()
-        return [*found, entered_run()]
-
-    async def both() -> list[list[Any]]:
-        waiting = []
-
-        async def together() -> None:
-            """Until both tasks are here."""
-            event = asyncio.Event()
-            waiting.append(event)
-            if len(waiting) == 2:
-                for each in waiting:
-                    each.set()
-                waiting.clear()
-            await event.wait()
-
-        entry = enter(FIRST)
-        found = await asyncio.gather(work(SECOND, together), work(THIRD, together))
-        assert entered_run() is FIRST
-        leave(entry)
-        return found
-
-    assert asyncio.run(both()) == [[FIRST, SECOND, FIRST], [FIRST, THIRD, FIRST]]
 
 
 def test_a_task_that_outlives_the_with_is_out_of_it() -> None:
@@ -130,21 +89,6 @@ def test_a_task_that_outlives_the_with_is_out_of_it() -> None:
         return inside, await task
 
     assert asyncio.run(outliving()) == (FIRST, None)
-
-
-def test_to_thread_hands_it_on_and_takes_nothing_back() -> None:
-    def work() -> Any:
-        found = entered_run()
-        enter(SECOND)
-        return found
-
-    async def handing() -> tuple[Any, Any]:
-        entry = enter(FIRST)
-        found = await asyncio.to_thread(work), entered_run()
-        leave(entry)
-        return found
-
-    assert asyncio.run(handing()) == (FIRST, FIRST)
 
 
 def generation(run: Run) -> Iterator[Any]:

@@ -77,17 +77,6 @@ def test_equals_the_loops(
     assert (pooled is tokens) is (small == list(grid))
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize(
-    ("grid", "factor"), [((3, 5), 2), ((4, 4), 2.0), ((5, 3), 1.5), ((1, 7), 3), ((2, 3), 8)]
-)
-def test_gradients_flow(method: str, grid: Grid, factor: float) -> None:
-    # far apart, so that the greatest of a cell stays the greatest
-    values = torch.randperm(2 * grid[0] * grid[1] * 2).double().reshape(2, -1, 2)
-    tokens = values.requires_grad_()
-    assert torch.autograd.gradcheck(lambda t: pool_tokens(t, grid, factor, method), (tokens,))
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("method", ["max", "average"])
 def test_where_adaptive_pooling_is_wrong_the_processor_does_it(

@@ -20,7 +20,7 @@ sides = st.integers(1, 40)
 grids = st.tuples(sides, sides)
 whole = st.integers(1, 8)
 fractional = st.integers(5, 31).map(lambda n: n / 4).filter(lambda f: f != int(f))
-METHODS = ("nearest", "nearest-exact")
+PHASED = ("nearest", "nearest-exact")
 
 
 def numbered(grid: Grid) -> torch.Tensor:
@@ -32,7 +32,7 @@ def taken(grid: Grid, factor: float, method: str, phase: tuple[int, int]) -> lis
     return pool_tokens(numbered(grid), grid, factor, method, phase).flatten().tolist()
 
 
-@given(grid=grids, factor=whole | fractional, method=st.sampled_from(METHODS))
+@given(grid=grids, factor=whole | fractional, method=st.sampled_from(PHASED))
 def test_shapes_are_the_same_in_every_phase(grid: Grid, factor: float, method: str) -> None:
     wanted = (1, math.prod(pooled_grid(grid, factor)), 1)
     for phase in phase_order(factor):
@@ -72,7 +72,7 @@ def test_a_fractional_factor_takes_the_token_that_share_of_a_cell_further(
 @given(
     cells=st.tuples(st.integers(1, 5), st.integers(1, 5)),
     factor=whole,
-    method=st.sampled_from(METHODS),
+    method=st.sampled_from(PHASED),
 )
 def test_a_round_takes_each_token_of_a_whole_grid_once(
     cells: Grid, factor: int, method: str

@@ -1,4 +1,4 @@
-"""The report: counts by grid and reason, the passes, JSON, and no module kept."""
+"""The report: counts by grid and reason, steps and passes, JSON, and no module kept."""
 
 from __future__ import annotations
 
@@ -68,41 +68,26 @@ def test_as_json() -> None:
     report.progress(1, 2)
     count(report, range(10, 16), *BELOW)
     written = json.loads(json.dumps(report.to_dict()))
-    assert written.pop("passes") == {
-        "first": {
-            "steps": {**written["steps"], "asked": 2},
-            "phase_held": [],
-            "phase_rests": [],
-            "stopped": False,
-            "grids": written["grids"],
-        }
+    steps, (pooled, below) = written["steps"], written["grids"]
+    assert written["passes"]["first"] == {
+        "steps": {**steps, "asked": 2},
+        "phase_held": [],
+        "phase_rests": [],
+        "stopped": False,
+        "grids": [pooled, below],
     }
-    assert written == {
-        "window": "",
-        "missed_elsewhere": False,
-        "layers": 16,
-        "steps": {"pooled": 1, "seen": 2},
-        "grids": [
-            {
-                "grid": [128, 128],
-                "keys_before": 16384,
-                "keys_after": 4096,
-                "reason": None,
-                "layers": 10,
-                "calls": 20,
-                "steps": 1,
-            },
-            {
-                "grid": [64, 64],
-                "keys_before": 4096,
-                "keys_after": 4096,
-                "reason": "below_threshold",
-                "layers": 6,
-                "calls": 6,
-                "steps": 1,
-            },
-        ],
+    assert (written["layers"], steps) == (16, {"pooled": 1, "seen": 2})
+    assert (written["window"], written["missed_elsewhere"]) == ("", False)
+    keys = {"keys_before": 16384, "keys_after": 4096}
+    assert pooled == {
+        "grid": [128, 128],
+        "reason": None,
+        "layers": 10,
+        "calls": 20,
+        "steps": 1,
+        **keys,
     }
+    assert below["reason"] == "below_threshold"
 
 
 def test_a_report_that_cannot_be_pickled_says_what_can() -> None:
@@ -131,3 +116,50 @@ def test_no_module_is_kept_alive(breaks_off: bool) -> None:
         gc.collect()
         assert [ref() for ref in dead if ref() is not None] == []
     assert report.layers == 1
+
+
+FIVE = [(step, 5) for step in range(5)]
+FIRST = [(step, 5, "first") for step in range(5)]
+HIRES = [(step, 3, "hires") for step in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("told", "steps"),
+    [
+        pytest.param([], 0, id="nothing"),
+        pytest.param([(0, 20)] * 4 + [(1, 20)], 2, id="several calls a step"),
+        # Heun calls the model twice in every step but the last, or in that one too
+        *[([(call, 2 * n - 1, "first", n) for call in range(2 * n - 1)], n) for n in (1, 2, 33)],
+        *[([(call, 2 * n, "first", n) for call in range(2 * n)], n) for n in (2, 10, 33)],
+        pytest.param([(step, 10) for step in range(25)], 10, id="past the count"),
+        pytest.param(FIVE * 3, 15, id="batches"),
+        pytest.param([*FIVE[:2], *FIVE[:3]], 5, id="an interrupted batch and the next"),
+        pytest.param([*FIRST, *HIRES] * 2, 16, id="both passes"),
+        pytest.param([(0, 1, "first"), (0, 1, "hires"), (0, 1, "first")], 3, id="one step each"),
+    ],
+)
+def test_steps(told: list[tuple], steps: int) -> None:
+    for pool in (True, False):
+        report = Report()
+        for arguments in told:
+            report.progress(*arguments)
+            count(report, range(3), *(POOLED if pool else BELOW), calls=2)
+        assert report.steps == (steps * pool, steps)
+
+
+def test_only_steps_in_which_something_was_pooled() -> None:
+    report = Report()
+    for call in range(39):
+        report.progress(call, 39, "first", 20)
+        count(report, range(1), *(POOLED if call < 20 else BELOW))
+    assert report.steps == (10, 20)
+
+
+def test_batches_of_one_step_are_told_apart_by_entering_again() -> None:
+    downsampling = token_downsampling(paper(factor=2, threshold=2))
+    model = spatial_transformer()
+    for _ in range(3):
+        with downsampling as report:
+            report.progress(0, 1)
+            run(model, image(4, 4), text())
+    assert report.steps == (3, 3)

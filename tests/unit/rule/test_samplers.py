@@ -1,15 +1,23 @@
-"""How the phase moves and which factors hold, by sampler and schedule."""
+"""How the phase moves and which factors hold, by sampler, schedule and step."""
 
 from __future__ import annotations
 
+import math
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lib_todo import Settings
+from lib_todo.noise_levels import closing_step, ends_high, falls, leap
 from lib_todo.phase import FIXED, PhaseCounter
+from lib_todo.plan import LEAD_IN, Grid, in_lead_in, layer_factor, with_papers_factors
 from lib_todo.position import Moment
+from lib_todo.reasons import Reason
 from lib_todo.report import Report
 from lib_todo.rule import Rule
 from lib_todo.samplers import SamplerRule, order_of, rule_for
+from lib_todo.settings import PRESETS
 
 # by ComfyUI's functions for SD 1.x: ten steps at a denoising strength of 0.6, and eight from noise
 NORMAL = (2.28, 1.807, 1.447, 1.163, 0.932, 0.739, 0.571, 0.418, 0.267, 0.029, 0.0)
@@ -17,6 +25,7 @@ SIMPLE = (2.318, 1.878, 1.535, 1.264, 1.046, 0.862, 0.702, 0.555, 0.413, 0.256, 
 KARRAS = (2.2, 1.37, 0.94, 0.63, 0.42, 0.27, 0.17, 0.1, 0.06, 0.029, 0.0)
 ALIGN_YOUR_STEPS = (1.886, 1.543, 1.233, 0.963, 0.743, 0.554, 0.399, 0.21, 0.088, 0.029, 0.0)
 LINEAR_QUADRATIC = (14.31, 14.249, 13.906, 12.999, 11.528, 9.492, 6.892, 3.728, 0.0)
+SMOOTH = (*(0.9**step for step in range(30)), 0.0)
 LAST_ONE = SamplerRule(careful_from=19)
 PAPERS = SamplerRule(careful_from=0, rest_from=0)
 CAREFUL = SamplerRule(careful_from=0)
@@ -76,6 +85,9 @@ def test_by_the_name_alone(sampler: str | None, reported: bool, rule: SamplerRul
         ("lms", SIMPLE, PAPERS),
         ("hyperion", SIMPLE, PAPERS),
         (None, NORMAL, PAPERS),
+        # with enough steps a higher order moves where the schedule does not leap
+        ("lms", SMOOTH, SamplerRule(careful_from=26)),
+        ("hyperion", SMOOTH, SamplerRule(careful_from=26)),
         # a single step to 0 decides
         ("euler", LINEAR_QUADRATIC, PAPERS),
         ("euler", (14.6, 0.0), PAPERS),
@@ -89,12 +101,6 @@ def test_by_the_name_alone(sampler: str | None, reported: bool, rule: SamplerRul
 )
 def test_by_the_schedule(sampler: str | None, sigmas: tuple[float, ...], rule: SamplerRule) -> None:
     assert rule_for(sampler, reported=True, sigmas=sigmas) == rule
-
-
-def test_with_enough_steps_a_higher_order_moves_where_the_schedule_does_not_leap() -> None:
-    smooth = (*(0.9**step for step in range(30)), 0.0)
-    assert rule_for("lms", True, smooth) == SamplerRule(careful_from=26)
-    assert rule_for("hyperion", True, smooth) == SamplerRule(careful_from=26)
 
 
 @pytest.mark.parametrize(
@@ -138,3 +144,99 @@ def test_steps_by_their_rule(sampler: str, moving: int, own_factors: range) -> N
     assert [step for step, (_, careful) in enumerate(taken) if not careful] == list(own_factors)
     told = [(list(counts.rested), counts.held) for counts in report.passes.values()]
     assert told == {0: [([], {sampler: 0})], 5: [([sampler], {})], 10: []}[moving]
+
+
+def test_the_leap_is_the_step_to_the_last_level() -> None:
+    assert leap(NORMAL, 2) == closing_step(NORMAL) == 8
+    assert leap(NORMAL, 5) is None
+    assert leap(KARRAS, 1.65) is None
+    assert closing_step(KARRAS) == 9
+
+
+def test_only_the_second_half_counts() -> None:
+    assert leap([14.6, 14.5, 10.0, 7.0, 4.9, 3.43, 0.0], 2) is None
+    assert leap(ALIGN_YOUR_STEPS, 1.65) == 6
+    assert leap(ALIGN_YOUR_STEPS, 2) is None
+
+
+@given(st.integers(2, 60), st.floats(0.01, 0.9))
+def test_equal_steps_never_leap_and_the_last_one_closes(count: int, step: float) -> None:
+    sigmas = [*(math.exp(-step * n) for n in range(count)), 0.0]
+    assert leap(sigmas, 1.1) is None
+    assert closing_step(sigmas) == count - 1
+    assert falls(sigmas) and not falls(sigmas[::-1])
+
+
+@pytest.mark.parametrize("sigmas", [[], [0.0], [1.0, 0.0], [14.6, 3.0, 0.0], [0.0, 1.0, 14.6]])
+def test_schedules_without_a_step_before(sigmas: list[float]) -> None:
+    """Also one that rises, by which an image is turned back into noise."""
+    assert leap(sigmas, 2) is None
+
+
+def test_a_part_of_a_schedule_does_not_close() -> None:
+    assert closing_step(NORMAL[:6]) is None
+    assert not ends_high(NORMAL[:6])
+
+
+def test_a_last_step_from_much_noise_ends_high() -> None:
+    assert ends_high([14.3, 9.5, 3.7, 0.0]) and ends_high([14.6, 0.0])
+    assert not ends_high(KARRAS) and not ends_high([14.6, 6.0])
+
+
+PAPER = Settings.from_preset("paper")
+GRIDS = st.tuples(st.integers(1, 300), st.integers(1, 300))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@given(largest=GRIDS, deep=st.sampled_from([1, 2, 4, 8]))
+def test_a_presets_factors_are_the_papers(name: str, largest: Grid, deep: int) -> None:
+    """Also those of `fast`, which pools at the trained size too."""
+    careful = with_papers_factors(Settings.from_preset(name))
+    grid = -(-largest[0] // deep), -(-largest[1] // deep)
+    assert layer_factor(grid, largest, careful) == layer_factor(grid, largest, PAPER)
+
+
+@given(
+    factor=st.sampled_from([0, 1, 2, 3.5]),
+    deep_factor=st.sampled_from([0, 1, 2, 3.5]),
+    threshold=st.integers(1, 512),
+    scale=st.floats(0.125, 4),
+    deep_scale=st.one_of(st.just(0.0), st.floats(0.125, 4)),
+)
+def test_numbers_asked_for_stay(
+    factor: float, deep_factor: float, threshold: int, scale: float, deep_scale: float
+) -> None:
+    asked = Settings(True, factor, deep_factor, threshold, scale, deep_scale)
+    careful = with_papers_factors(asked)
+    assert (careful.factor, careful.deep_factor) == (factor, deep_factor)
+    assert careful.threshold == threshold
+    assert careful.scale == (scale if factor else min(scale, 1))
+    assert careful.deep_scale == (deep_scale if deep_factor else 0)
+
+
+@pytest.mark.parametrize(
+    ("fraction", "told", "first"),
+    [
+        (0.0, True, True),
+        (LEAD_IN - 0.01, True, True),
+        (LEAD_IN, True, False),
+        (None, True, False),
+        # by the model's own timesteps alone, a lone call would always be a first one
+        (0.0, False, False),
+    ],
+)
+def test_an_evaluation_of_the_lead_in(fraction: float | None, told: bool, first: bool) -> None:
+    moment = Moment(sampler="Euler", fraction=fraction, reported=told, step=0)
+    assert in_lead_in(moment) is first
+    assert Rule(Settings(), moment).careful is (Reason.LEAD_IN if first else None)
+
+
+def test_what_the_papers_factors_leave_alone_is_their_doing() -> None:
+    first = Moment(fraction=0.0, reported=True, step=0, sampler="Euler")
+    late = Moment(fraction=0.9, reported=True, step=9, sampler="Euler")
+    fast, grid = Settings.from_preset("fast"), (48, 48)
+    assert Rule(fast, first).decide(grid, grid) == (1, Reason.LEAD_IN)
+    assert Rule(fast, late).decide(grid, grid) == (2, None)
+    lcm = Moment(fraction=0.9, reported=True, step=9, sampler="LCM")
+    assert Rule(fast, lcm).decide(grid, grid) == (1, Reason.SAMPLER)
+    assert Rule(fast, first).decide((16, 16), (16, 16)) == (1, Reason.BELOW_THRESHOLD)

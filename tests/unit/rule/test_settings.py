@@ -1,4 +1,4 @@
-"""The settings: defaults, bounds, the texts of refusals, and what a request may pass."""
+"""The settings: defaults, bounds, refusals, presets, and what a request may pass."""
 
 from __future__ import annotations
 
@@ -11,98 +11,73 @@ import pytest
 import torch
 
 from lib_todo import Settings, SettingsError
-from lib_todo.settings import BY_NAME, FIELDS
+from lib_todo.plan import layer_factor
+from lib_todo.settings import BY_NAME, FIELDS, METHODS, PRESETS
 
-DEFAULTS = {
-    "enabled": True,
-    "factor": 0.0,
-    "deep_factor": 0.0,
-    "threshold": 64,
-    "scale": 1.5,
-    "deep_scale": 1.0,
-    "method": "nearest",
-    "phase": "moving",
-    "start": 0.0,
-    "end": 1.0,
-    "passes": "both",
-    "above": 1.0,
+# by field: the default, the bounds or choices, and what a message must say is allowed
+TABLE: dict[str, tuple[Any, Any, str]] = {
+    "enabled": (True, (True, False), "true or false"),
+    "factor": (0.0, (1, 8), "0 (automatic) or a number from 1 to 8"),
+    "deep_factor": (0.0, (1, 8), "0 (automatic) or a number from 1 to 8"),
+    "threshold": (64, (1, 512), "a whole number from 1 to 512"),
+    "scale": (1.5, (0.1, 4), "a number from 0.1 to 4"),
+    "deep_scale": (
+        *(1.0, (0.1, 4)),
+        "0 (by the threshold, as in the paper) or a number from 0.1 to 4",
+    ),
+    "method": ("nearest", METHODS, "one of nearest, nearest-exact, average, max, bilinear"),
+    "phase": ("moving", ("moving", "fixed"), "one of moving, fixed"),
+    "start": (0.0, (0, 1), "a number from 0 to 1"),
+    "end": (1.0, (0, 1), "a number from 0 to 1"),
+    "passes": ("both", ("both", "first", "hires"), "one of both, first, hires"),
+    "above": (1.0, (0.1, 8), "a number from 0.1 to 8"),
 }
-# what a message must say is allowed
-ALLOWED = {
-    "enabled": "true or false",
-    "factor": "0 (automatic) or a number from 1 to 8",
-    "deep_factor": "0 (automatic) or a number from 1 to 8",
-    "threshold": "a whole number from 1 to 512",
-    "scale": "a number from 0.1 to 4",
-    "deep_scale": "0 (by the threshold, as in the paper) or a number from 0.1 to 4",
-    "phase": "one of moving, fixed",
-    "method": "one of nearest, nearest-exact, average, max, bilinear",
-    "start": "a number from 0 to 1",
-    "end": "a number from 0 to 1",
-    "passes": "one of both, first, hires",
-    "above": "a number from 0.1 to 8",
-}
-BOUNDS = {
-    **dict.fromkeys(("factor", "deep_factor"), (1, 8)),
-    "threshold": (1, 512),
-    **dict.fromkeys(("scale", "deep_scale"), (0.1, 4)),
-    **dict.fromkeys(("start", "end"), (0, 1)),
-    "above": (0.1, 8),
-}
-MAY_BE_ZERO = ("factor", "deep_factor", "deep_scale")
-CHOICES = {
-    "method": ("nearest", "nearest-exact", "average", "max", "bilinear"),
-    "phase": ("moving", "fixed"),
-    "passes": ("both", "first", "hires"),
-}
+NAMES = list(TABLE)
+BOUNDS = (0, 0.1, 1, 4, 8, 512)
 VALUES = [
-    *(number for bounds in BOUNDS.values() for number in bounds),
-    *(math.nextafter(high, math.inf) for _, high in BOUNDS.values()),
-    *(math.nextafter(low, -math.inf) for low, _ in BOUNDS.values()),
+    *(math.nextafter(bound, to) for bound in BOUNDS for to in (math.inf, bound, -math.inf)),
     *(-1, -0.5, 0.0, 5e-324, 0.05, 1.25, 2, 63.999, 64.0, 512.0, 512.5, 513, 10**400),
     *(math.nan, math.inf, -math.inf, np.float64("nan")),
     *(True, False, "2", "", "nan", "true", None, [], [1], [True], {}, 1j, (1,), b"1", b"both"),
-    *(name for names in CHOICES.values() for name in names),
+    *(*METHODS, "moving", "fixed", "both", "first", "hires"),
     *("Nearest", "nearest ", "bicubic", "second", "First", "both,first", ["nearest"]),
 ]
 
 
 def is_allowed(name: str, value: Any) -> bool:
-    if name == "enabled":
-        return isinstance(value, bool)
-    if name in CHOICES:
-        return isinstance(value, str) and value in CHOICES[name]
+    default, span, allowed = TABLE[name]
+    if isinstance(default, (bool, str)):
+        return type(value) is type(default) and value in span
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    low, high = BOUNDS[name]
-    if not low <= value <= high:
-        return value == 0 and name in MAY_BE_ZERO
+    if not span[0] <= value <= span[1]:
+        return value == 0 and allowed.startswith("0 ")
     return name != "threshold" or value % 1 == 0
 
 
 def test_the_defaults_and_the_table() -> None:
-    assert list(dataclasses.asdict(Settings()).items()) == list(DEFAULTS.items())
-    assert {field.name: field.default for field in FIELDS} == DEFAULTS
-    assert {field.name: field.allowed for field in FIELDS} == ALLOWED
+    defaults = [(name, default) for name, (default, _, _) in TABLE.items()]
+    assert list(dataclasses.asdict(Settings()).items()) == defaults
+    assert [(field.name, field.default) for field in FIELDS] == defaults
 
 
-@pytest.mark.parametrize("name", DEFAULTS)
+@pytest.mark.parametrize("name", NAMES)
 def test_what_is_allowed_comes_in_the_fields_own_type_and_all_else_is_refused(name: str) -> None:
     for value in VALUES:
         values = {"start": 0, "end": 1, name: value}
         if is_allowed(name, value):
             taken = getattr(Settings(**values), name)
             assert taken == value
-            assert type(taken) is BY_NAME[name].kind is type(DEFAULTS[name])
+            assert type(taken) is BY_NAME[name].kind is type(TABLE[name][0])
             continue
         with pytest.raises(SettingsError) as caught:
             Settings(**values)
         error, text = caught.value, str(caught.value)
-        assert (error.field, error.allowed) == (name, ALLOWED[name])
+        assert (error.field, error.allowed) == (name, TABLE[name][2])
         assert error.value is value
         shown = repr(value) if len(repr(value)) < 60 else repr(value)[:10]
         assert text.startswith(f"ToDo: {name} = {shown}")
-        assert text.endswith(f"{name} must be {ALLOWED[name]}")
+        assert text.endswith(f"{name} must be {TABLE[name][2]}")
         assert isinstance(error, ValueError)
 
 
@@ -138,9 +113,6 @@ def test_scalars_of_numpy_and_torch_are_numbers(two: Any) -> None:
             Settings(factor=refused)
 
 
-# a request's arguments
-
-NAMES = list(DEFAULTS)
 POSITIONAL = [False, 2.5, 3, 32, 1.25, 0.5, "max", "fixed", 0.25, 0.75, "hires", 0.5]
 WANTED = Settings(**dict(zip(NAMES, POSITIONAL)))
 
@@ -180,3 +152,72 @@ def test_an_unknown_name_is_named_with_what_is_known(name: Any) -> None:
     text = str(caught.value)
     assert repr(name) in text
     assert all(known in text for known in ["preset", *NAMES])
+
+
+# scale, deep_scale, above, phase
+SAID = {
+    "paper": (1.0, 0.0, 1.0, "fixed"),
+    "close": (1.0, 0.0, 1.0, "moving"),
+    "balanced": (1.5, 1.0, 1.0, "moving"),
+    "fast": (2.0, 1.0, 0.5, "moving"),
+}
+CELLS = ("average", "max", "bilinear")
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_what_a_preset_says(name: str) -> None:
+    made = Settings.from_preset(name)
+    assert (made.scale, made.deep_scale, made.above, made.phase) == SAID[name]
+    assert made.threshold == 64
+    assert (made.factor, made.deep_factor, made.method) == (0, 0, "nearest")
+    assert (made.start, made.end, made.passes, made.enabled) == (0, 1, "both", True)
+    assert set(PRESETS) == set(SAID)
+    assert (made == Settings()) is (name == "balanced")
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_single_values_go_over_it_wherever_they_stand(name: str) -> None:
+    wanted = Settings.from_preset(name, factor=3, end=0.8)
+    assert (wanted.factor, wanted.end, wanted.scale) == (3, 0.8, SAID[name][0])
+    for values in (
+        {"preset": name, "factor": 3, "end": 0.8},
+        {"factor": 3, "end": 0.8, "preset": name},
+    ):
+        assert Settings.from_mapping(values) == wanted
+
+
+def test_a_preset_goes_over_the_base_and_leaves_what_it_does_not_name() -> None:
+    made = Settings.from_mapping({"preset": "paper"}, base={"scale": 2.0, "end": 0.5})
+    assert made == Settings.from_preset("paper", end=0.5)
+
+
+@pytest.mark.parametrize("name", ["", "Paper", "best", None, 1, ["paper"], True])
+def test_an_unknown_preset_is_refused_by_name(name: Any) -> None:
+    with pytest.raises(SettingsError, match="ToDo: preset = ") as caught:
+        Settings.from_mapping({"preset": name})
+    assert caught.value.field == "preset"
+    assert all(known in str(caught.value) for known in SAID)
+
+
+@pytest.mark.parametrize("method", ["nearest", "nearest-exact", *CELLS])
+def test_only_a_method_that_takes_one_token_of_a_cell_moves(method: str) -> None:
+    assert Settings(method=method).moves is (method not in CELLS)
+    assert not Settings(method=method, phase="fixed").moves
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("side", [16, 64, 96])
+def test_a_presets_threshold_goes_with_the_models_own_grid(name: str, side: int) -> None:
+    """So the rule does for a grid of `side` tokens what it does for one of 64."""
+    here, there = Settings.from_preset(name, native_grid=side), Settings.from_preset(name)
+    for ratio in (0.5, 1, 1.5, 2, 4):
+        mine, theirs = (2 * [round(grid * ratio)] for grid in (side, 64))
+        factor = layer_factor(tuple(mine), tuple(mine), here)
+        assert factor == layer_factor(tuple(theirs), tuple(theirs), there)
+
+
+@pytest.mark.parametrize("side", [0, -8, 64.5, "64", True, None, 1000])
+def test_a_grid_that_no_model_has_is_refused_by_name(side: Any) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_preset("fast", native_grid=side)
+    assert caught.value.field == "native_grid"
