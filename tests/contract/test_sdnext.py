@@ -128,7 +128,7 @@ def sdnext(host: Any, monkeypatch: pytest.MonkeyPatch) -> Host:
 
 
 def clean(sdnext: Host) -> bool:
-    nothing_entered = active.entered_run() is None and not sdnext.script._here.batches
+    nothing_entered = active.entered_run() is None and not sdnext.script.generations.here.running
     return nothing_entered and "__call__" not in vars(UNet2DConditionModel)
 
 

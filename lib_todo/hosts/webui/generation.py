@@ -32,7 +32,7 @@ class _Here(threading.local):
         self.latest: Callable[[], Any] = lambda: None
 
 
-_here = _Here()
+here = _Here()
 
 
 class Generation:
@@ -49,6 +49,8 @@ class Generation:
         self.told = self.series.told(p, settings, make)
         self.finished = False
         self.steps: SamplerSteps | None = None
+        # what SD.Next leaves when a batch ends
+        self.entered = contextlib.ExitStack()
         # by pass: the size in pixels, as seen from the latent
         self.seen: dict[str, host.Size] = {}
 
@@ -75,7 +77,7 @@ def begin(p: Any, args: Sequence[Any], make: result.Downsampling = token_downsam
 
     `args` are the values of the script's controls; `make` makes the downsampling of settings.
     """
-    _here.latest = weakref.ref(p)
+    here.latest = weakref.ref(p)
     # undo what an earlier `begin` left on `p` or on objects that copies of it share
     host.take_back(p)
     is_inside = is_inside_another(p)
@@ -110,7 +112,7 @@ def is_inside_another(p: Any) -> bool:
     copied = getattr(p, GENERATION, None)
     if copied is not None and copied.owner() is not p:
         return copied.owner() is not None and not copied.finished
-    outer = [generation.owner() for generation in _here.running]
+    outer = [generation.owner() for generation in here.running]
     shared = p.extra_generation_params
     return any(o is not None and o is not p and o.extra_generation_params is shared for o in outer)
 
@@ -157,14 +159,14 @@ def sampling(p: Any, generation: Generation) -> Iterator[None]:
     for name, levels in nothing.items():
         for level in levels:
             generation.report.leave_alone(name, *level)
-    _here.running.append(generation)
+    here.running.append(generation)
     try:
         with contextlib.nullcontext() if nothing else generation.told.downsampling:
             yield
             if host.stopped():
                 generation.report.stopped()
     finally:
-        _here.running.remove(generation)
+        here.running.remove(generation)
 
 
 def on_denoiser_call(params: Any) -> None:
@@ -172,8 +174,8 @@ def on_denoiser_call(params: Any) -> None:
 
     `params.sampling_step` lags by one from the second step on; the denoiser's own count is exact.
     """
-    generation = _here.running[-1] if _here.running else None
-    p = _here.latest() if generation is None else generation.owner()
+    generation = here.running[-1] if here.running else None
+    p = here.latest() if generation is None else generation.owner()
     denoiser = getattr(params, "denoiser", None)
     if denoiser is None:
         if p is None:

@@ -100,6 +100,6 @@ def nearest_preset(values: Mapping[str, Any]) -> str:
 def preset_of(values: Mapping[str, Any]) -> str:
     """The preset that these settings equal, or `custom`. Settings left out have their defaults."""
     defaults = {field.name: field.default for field in FIELDS[1:]}
-    wanted = defaults | {name: values[name] for name in defaults.keys() & values.keys()}
+    wanted = {name: values.get(name, default) for name, default in defaults.items()}
     equal = (name for name in (DEFAULT, *PRESETS) if defaults | PRESETS[name] == wanted)
     return next(equal, CUSTOM)

@@ -6,16 +6,13 @@ SD.Next runs diffusers' pipelines. It has no `p.sample` and reports no steps, so
 
 from __future__ import annotations
 
-import contextlib
 import sys
-import threading
 from collections.abc import Sequence
 from typing import Any
 
 from ...downsampling import token_downsampling
 from . import generation as generations
 from . import host
-from .generation import Generation
 from .infotext import REPORT_KEY, Written
 
 # what the host calls its scripts of the Control tab
@@ -32,15 +29,6 @@ class _Downsampling(token_downsampling):
         p = getattr(sys.modules.get("modules.processing_callbacks"), "p", None)
         refined = getattr(p, "is_refiner_pass", False) and getattr(p, "enable_hr", False)
         return "hires" if refined or getattr(p, "is_hr_pass", False) else "first"
-
-
-class _Here(threading.local):
-    def __init__(self) -> None:
-        # the batches that are sampling in this thread, the innermost last
-        self.batches: list[tuple[Generation, contextlib.ExitStack]] = []
-
-
-_here = _Here()
 
 
 def show_in_control(title: str) -> None:
@@ -66,9 +54,7 @@ def before_sampling(p: Any) -> None:
     if generation is None:
         return
     generation.write_infotext(p)
-    entered = contextlib.ExitStack()
-    entered.enter_context(generations.sampling(p, generation))
-    _here.batches.append((generation, entered))
+    generation.entered.enter_context(generations.sampling(p, generation))
 
 
 def after_sampling(p: Any) -> None:
@@ -84,12 +70,13 @@ def leave(p: Any) -> bool:
     After an exception or an interrupt the host leaves `postprocess_batch` out, but calls
     `on_after_process` in any case. Returns whether there was one.
     """
-    if not any(generation.owner() is p for generation, _ in _here.batches):
+    running = generations.here.running
+    if not any(generation.owner() is p for generation in running):
         return False
     while True:
-        generation, entered = _here.batches.pop()
-        entered.close()
-        if generation.owner() is p:
+        innermost = running[-1]
+        innermost.entered.close()
+        if innermost.owner() is p:
             return True
 
 
