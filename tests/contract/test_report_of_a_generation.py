@@ -94,7 +94,7 @@ def test_a_plots_first_result_tells_of_every_cell(lifecycle: Any, model: Any) ->
         cell = copy.copy(base)
         cell.width = width
         setattr(cell, OVERRIDES, {**BY_TWO, "threshold": 4, **values})
-        results.append(process_images_inner(cell, False))
+        results.append(copy.copy(process_images_inner(cell, False)))
         texts.append(dict(cell.extra_generation_params))
     first, second = results[0].extra_generation_params["ToDo report"].splitlines()
     assert first.startswith("[factor 2] ")
@@ -194,14 +194,16 @@ POOLS = {"threshold": 4, **BY_TWO}
 def test_tiles_and_seams_of_one_object(lifecycle: Any, model: Any) -> None:
     """Ultimate SD Upscale and outpainting process one object at several sizes."""
     p = Processing(model, lifecycle)
+    results = []
     for width, height in ((128, 128), (64, 256), (128, 128)):
         p.width, p.height = width, height
-        processed = process_images_inner(p, {**POOLS, "threshold": 8})
-    data = report_of(processed)
+        results.append(process_images_inner(p, {**POOLS, "threshold": 8}))
+    data = report_of(results[-1])
     assert sizes(data) == {"first": [(128, 128), (64, 256)]}
     assert data["steps"] == {"pooled": 12, "seen": 12}
     assert {tuple(grid["grid"]) for grid in data["grids"]} >= {(16, 16), (32, 8)}
-    (line,) = processed.comments.splitlines()
+    assert results[0].comments == results[-1].comments, "of a batch of files the first is shown"
+    (line,) = results[0].comments.splitlines()
     assert ["128×128" in line, "64×256" in line] == [True, True]
     # an image's own text names the grid of that image alone
     assert p.extra_generation_params["ToDo used"] == "first pass 16×16 tokens by 2"

@@ -90,6 +90,10 @@ class Host:
             p.sd_model.unet(latent, timestep, torch.zeros(1, 5, models.TEXT_WIDTH))
 
 
+class Processed(types.SimpleNamespace):
+    """A result; a plain namespace cannot be referred to weakly."""
+
+
 def process_images_inner(host: Host, p: Any, *args: Any) -> Any:
     """Its order of callbacks."""
     host.script.begin(p, args)
@@ -100,9 +104,7 @@ def process_images_inner(host: Host, p: Any, *args: Any) -> Any:
         if host.interrupted:
             break
         host.script.after_sampling(p)
-    processed = types.SimpleNamespace(
-        comments="", extra_generation_params=p.extra_generation_params
-    )
+    processed = Processed(comments="", extra_generation_params=p.extra_generation_params)
     if not host.interrupted:
         host.script.finish(p, processed)
     return processed

@@ -228,7 +228,8 @@ def finish(p: Any, processed: Any) -> None:
     """Make a result's info report on the whole series (the host's `postprocess`).
 
     A plot keeps the parameters of its first cell's result. So these are an object of our own, which
-    is updated for the later cells. Its comments are a text: they tell of the first cell.
+    is updated for the later cells. Its comments are a text, of which it has a copy: they tell of
+    the first cell.
     """
     generation = generation_of(p)
     if generation is None:
@@ -242,6 +243,9 @@ def finish(p: Any, processed: Any) -> None:
     series.results.append(processed.extra_generation_params)
     for params in series.results:
         series.write_info(params)
+    series.first = series.first or weakref.ref(processed)
+    if (first := series.first()) is not None:
+        first.comments = processed.comments
 
 
 class SamplerSteps:

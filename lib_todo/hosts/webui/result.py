@@ -83,6 +83,8 @@ class Series:
         self.shown: list[str] = []
         # the parameters of earlier results, which have to show later lines too
         self.results: list[dict[str, Any]] = []
+        # img2img's Batch tab shows the comments of its first result
+        self.first: Callable[[], Any] | None = None
         self._told: dict[tuple[Settings, str], Told] = {}
 
     def told(self, p: Any, settings: Settings, make: Downsampling) -> Told:
