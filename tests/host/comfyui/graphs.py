@@ -6,7 +6,8 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-Graph = dict[str, dict[str, Any]]
+from comfyui_host import Graph
+
 # a node's class and its inputs besides the model
 Step = tuple[str, Mapping[str, Any]]
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import random
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 
-import workflows
 from comfyui_host import ComfyHost, Graph
 from comfyui_page import open_page
 from graphs import SAVED_LATENT, TODO, hires, text2image, with_image
@@ -85,24 +82,3 @@ def test_no_text_stays_after_a_bypass_or_an_interrupt(comfyui: ComfyHost) -> Non
         page.page.evaluate("app.graph._nodes.find(n => n.type === 'ToDo').mode = 4")
         page.run_to_the_end()
         assert page.text_under("ToDo") is None
-
-
-@pytest.mark.parametrize("vue_nodes", [False, True], ids=["canvas", "Vue"])
-def test_the_text_is_whole_in_an_example(
-    comfyui: ComfyHost, tmp_path: Path, vue_nodes: bool
-) -> None:
-    """At the size that it ships; on the canvas its picture is the one of the page in docs."""
-    folder = Path(os.environ.get("TODO_SCREENSHOTS", tmp_path))
-    opened = workflows.on_small_model(workflows.HIRES, 2)
-    for node in opened["nodes"]:
-        if node["type"] == "KSampler":
-            node["widgets_values"][0] = random.randrange(2**32)
-        if node.get("title") == "Prompt":
-            node["widgets_values"] = ["a fox on a beach"]
-    with open_page(comfyui, vue_nodes=vue_nodes) as page:
-        page.open(opened)
-        page.run_to_the_end()
-        text = page.text_under("ToDo")
-        assert text is not None and "in the first quarter" in text
-        page.picture_of_graph(folder / f"comfyui{'-vue' if vue_nodes else ''}.png")
-        assert page.text_is_whole(text)

@@ -1,13 +1,37 @@
-"""The nodes as ComfyUI shows them, and what they say."""
+"""The nodes as ComfyUI shows them, what they say, and what they refuse."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-import workflows
-from comfyui_host import ComfyHost
+from comfyui_host import ComfyHost, Graph, HostError
 from graphs import TODO, hires, text2image
+from lattice import counts
 
 NAMES = ("ToDo", "ToDoSettings")
+SETTINGS = "chain-0-settings"
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({"factor": "many"}, "factor = 'many' is not allowed; factor must be 0 (automatic) or"),
+    ({"deep_scale": float("nan")}, "deep_scale = nan is not allowed"),
+    ({"start": 0.9, "end": 0.1}, "start = 0.9 is not allowed; start must be no greater than end"),
+    ({"preset": "quick"}, "preset = 'quick' is not allowed; preset must be one of"),
+]
+# an input, the primitive that is linked to it, a value that is allowed, one that is not
+LINKS: list[tuple[str, str, Any, Any]] = [
+    ("factor", "PrimitiveFloat", 4.0, 0.5),
+    ("factor", "PrimitiveString", "automatic", "many"),
+    ("deep_factor", "PrimitiveFloat", 1.0, 9.0),
+    ("threshold", "PrimitiveInt", 16, 0),
+    ("scale", "PrimitiveFloat", 2.0, 0.05),
+    ("deep_scale", "PrimitiveFloat", 0.0, -0.5),
+    ("method", "PrimitiveString", "nearest-exact", "median"),
+    ("phase", "PrimitiveString", "fixed", "still"),
+    ("start", "PrimitiveFloat", 0.25, 1.5),
+    ("end", "PrimitiveFloat", 0.75, -1.0),
+    ("above", "PrimitiveFloat", 0.5, 0.05),
+    ("preset", "PrimitiveString", "fast", "quick"),
+]
 
 
 def inputs_of(node: dict) -> dict[str, tuple]:
@@ -73,9 +97,39 @@ def test_a_model_of_another_kind_passes_through_and_is_named(comfyui: ComfyHost)
     assert "nothing was pooled: Z-Image has no layers that ToDo can pool" in said
 
 
-def test_example_workflows_are_offered_with_a_picture(comfyui: ComfyHost) -> None:
-    found = comfyui.get("workflow_templates").json()["sd-webui-todo"]
-    assert sorted(found) == sorted(workflows.NAMES)
-    for name in found:
-        for kind in ("json", "jpg"):
-            assert comfyui.get(f"api/workflow_templates/sd-webui-todo/{name}.{kind}").ok
+@pytest.mark.parametrize(("inputs", "text"), BAD, ids=str)
+def test_a_bad_value_is_refused_once_before_anything_runs(
+    comfyui: ComfyHost, inputs: dict[str, Any], text: str
+) -> None:
+    answer = comfyui.queue(text2image(("ToDo", inputs)))
+    assert answer.status_code == 400
+    (node,) = answer.json()["node_errors"].values()
+    (error,) = node["errors"]
+    assert text in error["details"]
+    assert not comfyui.record()["calls"]
+
+
+def linked(name: str, primitive: str, value: Any) -> Graph:
+    """A graph where an input's value comes from a primitive, the others being such that it runs."""
+    given = {"preset": "balanced"} if name == "preset" else {"threshold": 16}
+    graph = text2image(("ToDo", given), width=256, height=128)
+    graph["value"] = {"class_type": primitive, "inputs": {"value": value}}
+    graph["chain-0" if name == "preset" else SETTINGS]["inputs"][name] = ["value", 0]
+    return graph
+
+
+@pytest.mark.parametrize(("name", "primitive", "good", "bad"), LINKS)
+def test_every_input_takes_a_link(
+    comfyui: ComfyHost, name: str, primitive: str, good: Any, bad: Any
+) -> None:
+    comfyui.run(linked(name, primitive, good))
+    assert good != 4.0 or (32 * 16, 8 * 4) in counts(comfyui.record()), "it is used"
+    with pytest.raises(HostError, match=f"ToDo: {name} = .* is not allowed; {name} must be"):
+        comfyui.run(linked(name, primitive, bad))
+
+
+def test_a_pair_is_checked_when_run_where_one_is_linked(comfyui: ComfyHost) -> None:
+    graph = linked("start", "PrimitiveFloat", 0.9)
+    graph[SETTINGS]["inputs"]["end"] = 0.1
+    with pytest.raises(HostError, match=r"start must be no greater than end \(0\.1\)"):
+        comfyui.run(graph)

@@ -8,7 +8,6 @@ from comfyui_host import COMFYUI, ComfyHost, Graph
 from graphs import SAMPLER, TODO, hires, sampler_node, text2image
 from lattice import latent
 
-SAVE_SECOND = {"class_type": "SaveLatent", "inputs": {"filename_prefix": "latent"}}
 CASES = {
     "text to image": text2image(),
     "batch of two": text2image(batch_size=2),
@@ -39,15 +38,13 @@ def test_after_it_was_there(comfyui: ComfyHost, bare: dict) -> None:
 def test_a_branch_from_the_model_before_it(comfyui: ComfyHost, bare: dict) -> None:
     graph: Graph = text2image(TODO)
     graph["plain"] = sampler_node(["model", 0], graph[SAMPLER]["inputs"]["latent_image"])
-    graph["plain latent"] = {**SAVE_SECOND, "inputs": {"samples": ["plain", 0]}}
-    graph["plain latent"]["inputs"]["filename_prefix"] = "plain"
+    saved = {"samples": ["plain", 0], "filename_prefix": "plain"}
+    graph["plain latent"] = {"class_type": "SaveLatent", "inputs": saved}
     found = latent(comfyui, graph, "plain latent")
     assert torch.equal(found, bare["text to image"])
 
 
-@pytest.mark.parametrize(
-    "nothing", [{"threshold": 64}, {"end": 0.0}, {"factor": 1}], ids=lambda case: str(case)
-)
+@pytest.mark.parametrize("nothing", [{"threshold": 64}, {"end": 0.0}, {"factor": 1}], ids=str)
 def test_settings_that_pool_nothing(comfyui: ComfyHost, bare: dict, nothing: dict) -> None:
     todo = ("ToDo", {**TODO[1], **nothing})
     assert torch.equal(latent(comfyui, text2image(todo)), bare["text to image"])

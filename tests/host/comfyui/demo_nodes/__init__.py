@@ -1,40 +1,33 @@
 """A ComfyUI extension for tests: the demo's model as MODEL, CLIP and VAE, its attention watched.
 
-It is linked into `custom_nodes/` of the host under test, and is no part of ToDo.
+It is linked into `custom_nodes/` of the host under test, and is no part of ToDo. Each run of a
+graph that needs a checkpoint anew begins a new record.
 """
 
 from __future__ import annotations
 
-from comfy_api.latest import ComfyExtension, io
-
 from . import checkpoint, neighbours, sdxl, watch
+from .node import node
 
 
-class DemoCheckpoint(io.ComfyNode):
-    """The demo's model; each run of a graph that needs it begins a new record."""
-
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="DemoCheckpoint",
-            category="tests",
-            inputs=[],
-            outputs=[io.Model.Output(), io.Clip.Output(), io.Vae.Output()],
-        )
-
-    @classmethod
-    def execute(cls) -> io.NodeOutput:
-        model, clip, vae = checkpoint.load()
-        watch.watch(model.model.diffusion_model)
-        return io.NodeOutput(model, clip, vae)
+@node("MODEL", "CLIP", "VAE")
+def demo_checkpoint() -> tuple:
+    model, clip, vae = checkpoint.load()
+    watch.watch(model.model.diffusion_model)
+    return model, clip, vae
 
 
-class TestNodes(ComfyExtension):
-    async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        nodes = (sdxl, neighbours)
-        return [DemoCheckpoint, *(node for module in nodes for node in module.NODES)]
+@node("MODEL", "CLIP", "VAE")
+def sdxl_checkpoint() -> tuple:
+    """A small model of SDXL's structure, with the demo's VAE."""
+    model = sdxl.load()
+    watch.watch(model.model.diffusion_model)
+    return model, sdxl.Prompt(), checkpoint.load()[2]
 
 
-async def comfy_entrypoint() -> TestNodes:
-    watch.add_routes()
-    return TestNodes()
+NODE_CLASS_MAPPINGS = {
+    "DemoCheckpoint": demo_checkpoint,
+    "SDXLCheckpoint": sdxl_checkpoint,
+    **neighbours.NODES,
+}
+watch.add_routes()

@@ -7,10 +7,9 @@ from typing import Any
 
 import torch
 from comfy import model_patcher, supported_models
-from comfy_api.latest import io
 from torch import nn
 
-from . import checkpoint, watch
+from . import checkpoint
 
 CONTEXT, POOLED = 64, 32
 # six numbers of the picture's size, as SDXL has them, in 256 waves each
@@ -53,28 +52,8 @@ class Prompt:
         return [[words, {"pooled_output": torch.randn(1, POOLED, generator=generator)}]]
 
 
-class SDXLCheckpoint(io.ComfyNode):
-    """That model, with the demo's VAE; each run of a graph that needs it begins a new record."""
-
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="SDXLCheckpoint",
-            category="tests",
-            inputs=[],
-            outputs=[io.Model.Output(), io.Clip.Output(), io.Vae.Output()],
-        )
-
-    @classmethod
-    def execute(cls) -> io.NodeOutput:
-        model = patcher(TinySDXL, UNET)
-        watch.watch(model.model.diffusion_model)
-        return io.NodeOutput(model, Prompt(), checkpoint.load()[2])
-
-
-def patcher(kind: Any, unet: dict[str, Any]) -> model_patcher.ModelPatcher:
-    """A model of that kind with a U-Net of that configuration, its weights random."""
-    config = kind(dict(unet))
+def load() -> model_patcher.ModelPatcher:
+    config = TinySDXL(dict(UNET))
     config.set_inference_dtype(torch.float32, None)
     model = config.get_model({}, "", device="cpu")
     torch.manual_seed(0)
@@ -94,6 +73,3 @@ def _randomise(module: nn.Module) -> None:
         nn.init.normal_(weight, std=weight[0].numel() ** -0.5)
     if module.bias is not None:
         nn.init.zeros_(module.bias)
-
-
-NODES = [SDXLCheckpoint]
