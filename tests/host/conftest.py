@@ -13,7 +13,8 @@ import pytest
 pytest.register_assert_rewrite("told", "expect")
 
 from host import Host, HostFactory  # noqa: E402
-from kinds import KINDS, Kind  # noqa: E402
+from kinds import KINDS, SDNEXT, Kind  # noqa: E402
+from sdnext_host import SdNextHost  # noqa: E402
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -38,7 +39,8 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 @pytest.fixture(scope="session")
 def new_host(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> HostFactory:
     """A factory of hosts with the keywords of `Host`, to be used as context managers."""
-    return lambda **keywords: Host(kind, tmp_path_factory.mktemp("host"), **keywords)
+    made = SdNextHost if kind is SDNEXT else Host
+    return lambda **keywords: made(kind, tmp_path_factory.mktemp("host"), **keywords)
 
 
 @pytest.fixture(scope="session")

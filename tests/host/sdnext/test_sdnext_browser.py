@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from expect import CLEAN
-from sdnext_host import SdNextHost
+from host import Host
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 
@@ -18,7 +18,10 @@ from page import WebUi, chromium, launched
 from tab import Tab
 from told import numbers
 
-pytestmark = pytest.mark.skipif(chromium() is None, reason="no chromium on the path")
+pytestmark = [
+    pytest.mark.kinds("sdnext"),
+    pytest.mark.skipif(chromium() is None, reason="no chromium on the path"),
+]
 # on one busy core its page took more than two minutes
 LOAD_MS = 300_000
 # what its buttons for the tabs say
@@ -41,16 +44,16 @@ class SdNextUi(WebUi):
 
 
 @pytest.fixture(scope="module")
-def ui(shared_sdnext: SdNextHost) -> Iterator[SdNextUi]:
+def ui(shared_host: Host) -> Iterator[SdNextUi]:
     with launched() as browser:
-        ui = SdNextUi(browser.new_page(viewport=WIDE), shared_sdnext.url)
+        ui = SdNextUi(browser.new_page(viewport=WIDE), shared_host.url)
         ui.load()
         yield ui
         assert [stack for stack in ui.stacks if "todo.js" in stack] == []
 
 
 @pytest.fixture
-def tab(ui: SdNextUi, sdnext: SdNextHost) -> Tab:
+def tab(ui: SdNextUi, host: Host) -> Tab:
     """The Text tab, with the accordion open and unticked."""
     tab = ui.show("txt2img")
     tab.switch("enabled", False)
@@ -66,7 +69,7 @@ def generated(tab: Tab) -> str:
     return tab.page.inner_text(f"#html_log_{tab.name}")
 
 
-def keys_seen(host: SdNextHost) -> set[int]:
+def keys_seen(host: Host) -> set[int]:
     return {row["keys"] for row in host.probe_counts()["rows"] if row["height"] == 16}
 
 
@@ -79,21 +82,19 @@ def test_the_accordion_is_in_each_tab_and_opens_unticked(ui: SdNextUi, name: str
     tab.switch("enabled", False)
 
 
-def test_unticked_it_does_nothing_and_ticked_it_pools_and_says_so(
-    tab: Tab, sdnext: SdNextHost
-) -> None:
+def test_unticked_it_does_nothing_and_ticked_it_pools_and_says_so(tab: Tab, host: Host) -> None:
     assert "ToDo" not in generated(tab)
-    assert keys_seen(sdnext) == {256}
-    sdnext.probe_reset()
+    assert keys_seen(host) == {256}
+    host.probe_reset()
     tick(tab)
     tab.hint_with("128×128: 16×16 → 8×8 tokens (by 2)")
     assert numbers(generated(tab)) == POOLED
     tab.page.screenshot(path=screenshot("sdnext"), full_page=True)
-    assert keys_seen(sdnext) == {64}
-    assert sdnext.probe_leftovers() == CLEAN
+    assert keys_seen(host) == {64}
+    assert host.probe_leftovers() == CLEAN
 
 
-def test_bad_values_are_told_and_make_no_image(tab: Tab, sdnext: SdNextHost) -> None:
+def test_bad_values_are_told_and_make_no_image(tab: Tab, host: Host) -> None:
     """Where the image would be, the host shows the first error since it started, over and over."""
     tick(tab)
     for values, named in REFUSED[:3]:
@@ -103,7 +104,7 @@ def test_bad_values_are_told_and_make_no_image(tab: Tab, sdnext: SdNextHost) -> 
             tab.page.click("#txt2img_generate")
         tab.page.wait_for_selector(f"#html_log_txt2img >> text={REFUSED[0][1]}")
         tab.set(preset="balanced")
-    assert sdnext.probe_counts()["unet_calls"] == 0
+    assert host.probe_counts()["unet_calls"] == 0
 
 
 def test_paste(tab: Tab) -> None:
@@ -137,7 +138,7 @@ def test_the_hint_follows_the_second_pass(tab: Tab) -> None:
     assert "→" not in tab.hint_with("512×512", lines=1)
 
 
-def test_the_control_tab_generates_and_tells(ui: SdNextUi, sdnext: SdNextHost) -> None:
+def test_the_control_tab_generates_and_tells(ui: SdNextUi, host: Host) -> None:
     """It shows no error: the hint has said it, and the log, a part of the page."""
     tab = ui.show("control")
     tab.unfold("size")
@@ -149,12 +150,12 @@ def test_the_control_tab_generates_and_tells(ui: SdNextUi, sdnext: SdNextHost) -
     tab.hint_with("128×128: 16×16 → 8×8 tokens (by 2)")
     generated(tab)
     assert numbers(ui.page.inner_text("#control-result")) == POOLED
-    assert keys_seen(sdnext) == {64}
-    sdnext.probe_reset()
+    assert keys_seen(host) == {64}
+    host.probe_reset()
     values, named = REFUSED[0]
     tab.set(**values)
     tab.hint_with(named)
-    with sdnext.log_since() as lines, ui.settled():
+    with host.log_since() as lines, ui.settled():
         ui.page.click("#control_generate")
     assert named in "\n".join(lines)
-    assert sdnext.probe_counts()["unet_calls"] == 0
+    assert host.probe_counts()["unet_calls"] == 0

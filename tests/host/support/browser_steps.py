@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from expect import picture
 from host import REPOSITORY
 from page import WebUi
 from playwright.sync_api import Browser
@@ -140,52 +139,28 @@ def contrast(tab: Tab, selector: str) -> float:
     )
 
 
-def misplaced(tab: Tab) -> list[str]:
-    """What of ToDo's accordion is cut off, or lies over another part of it, in the present window.
-
-    Parts are the pieces of text and the fields that are to be seen.
-    """
+def cut_off(tab: Tab) -> list[str]:
+    """The text and the fields of ToDo's accordion that are cut off in the present window."""
     found: list[str] = tab.accordion.evaluate(
         """accordion => {
             const {left, right} = accordion.getBoundingClientRect();
             const parts = [];
-            const add = (box, name) => {
-                if (box.width > 1 && box.height > 1) parts.push({box, name});
-            };
-            const seen = (element) => element.checkVisibility(
-                {opacityProperty: true, visibilityProperty: true});
             const walker = document.createTreeWalker(accordion, NodeFilter.SHOW_TEXT);
             while (walker.nextNode()) {
-                const text = walker.currentNode;
-                if (!text.data.trim() || !seen(text.parentElement)) continue;
                 const range = document.createRange();
-                range.selectNodeContents(text);
-                for (const box of range.getClientRects()) add(box, text.data.trim());
+                range.selectNodeContents(walker.currentNode);
+                if (walker.currentNode.data.trim()) parts.push(range);
             }
-            for (const field of accordion.querySelectorAll("input, textarea, select")) {
-                if (seen(field)) add(field.getBoundingClientRect(), field.outerHTML);
-            }
-            const outside = parts
-                .filter(({box}) => box.left < left - 1 || box.right > right + 1)
-                .map(({name}) => `outside: ${name}`);
-            const over = (a, b) =>
-                Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2 &&
-                Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2;
-            const overlaps = parts.flatMap((a, i) => parts.slice(i + 1)
-                .filter((b) => over(a.box, b.box))
-                .map((b) => `${a.name} over ${b.name}`));
-            const cut = left < 0 || right > innerWidth ? ["the accordion is outside"] : [];
-            return [...cut, ...outside, ...overlaps];
+            parts.push(...accordion.querySelectorAll("input, textarea, select"));
+            return parts
+                .map((part) => [part, part.getBoundingClientRect()])
+                .filter(([, box]) => box.width > 1 && box.height > 1)
+                .filter(([, box]) => box.left < Math.max(left, 0) - 1
+                    || box.right > Math.min(right, innerWidth) + 1)
+                .map(([part]) => part.outerHTML || part.toString());
         }"""
     )
     return found
-
-
-def upload(tab: Tab, width: int, height: int) -> None:
-    """Give img2img a picture of that size."""
-    file = {"name": "picture.png", "mimeType": "image/png", "buffer": picture(width, height)}
-    tab.page.set_input_files("#img2img_image input[type=file]", file)
-    tab.page.wait_for_selector("#img2img_image img")
 
 
 def small_hires(tab: Tab) -> None:

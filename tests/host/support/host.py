@@ -16,7 +16,7 @@ from typing import Any
 
 import requests
 import told
-from kinds import CHECKPOINT, EVERYWHERE, Kind
+from kinds import ARGUMENTS, CHECKPOINT, Kind
 from program import HostError, Program, environment
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -82,7 +82,7 @@ class Host(Program):
         folder = self.webui / "models" / "Stable-diffusion"
         checkpoints = self.kind.checkpoints.format(folder=folder, file=folder / CHECKPOINT)
         command = [str(self.kind.python()), "launch.py", "--port", str(self.port)]
-        command += f"{EVERYWHERE} {self.kind.arguments} {checkpoints}".split()
+        command += f"{ARGUMENTS} {self.kind.arguments} {checkpoints}".split()
         command += ["--data-dir", str(self.data)]
         if self.kind.family:
             # gradio 4 serves no other files than those of the data folder
@@ -227,11 +227,11 @@ class Host(Program):
             self.set_options(**before)
 
     def script_info(self, name: str, is_img2img: bool = False) -> dict[str, Any]:
-        """What script-info lists of the one script whose title, in small letters, begins so."""
+        """What script-info lists of the one script with this title, in small letters."""
         (found,) = [
             script
             for script in self.get("/sdapi/v1/script-info")
-            if script["name"].startswith(name) and script["is_img2img"] == is_img2img
+            if (script["name"], script["is_img2img"]) == (name, is_img2img)
         ]
         return dict(found)
 

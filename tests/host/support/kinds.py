@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from program import Installed
 
 CHECKPOINT = "tiny15_a.safetensors"
 GUIDANCE = frozenset({"selfattentionguidance", "perturbedattentionguidance"})
 OTHERS = frozenset({"freeu", "kohya hrfix", "hypertile", "stylealign"})
 CACHES = frozenset({"spectrum"})
-EVERYWHERE = (
+ARGUMENTS = (
     "--skip-prepare-environment --skip-torch-cuda-test --skip-version-check "
     "--skip-python-version-check --api --server-name 127.0.0.1 --disable-console-progressbars"
 )
@@ -93,5 +94,21 @@ NEO = Kind(
     upscaler="None",
     size_step=64,
 )
+# what sdnext/tiny_models.py makes
+SDNEXT_MODELS = ("tiny15", "wide15", "tinyxl")
+SDNEXT = Kind(
+    "SD.Next",
+    "SD_NEXT",
+    files=(
+        "modules/processing_diffusers.py",
+        *(f"models/Diffusers/{name}/model_index.json" for name in SDNEXT_MODELS),
+    ),
+    # four steps in the hires pass, over the enlarged latent
+    needs={"hr_force": True, "hr_resize_mode": 1, "hr_second_pass_steps": 4},
+    upscaler="Latent Nearest",
+)
 FORGES = {"forge": FORGE, "reforge": REFORGE, "classic": CLASSIC, "neo": NEO}
-KINDS = {"a1111": A1111, **FORGES}
+KINDS = {"a1111": A1111, **FORGES, "sdnext": SDNEXT}
+# the marks of tests that run on all of them, and on all but SD.Next, which has ways of its own
+everywhere = pytest.mark.kinds(*KINDS)
+every_kind = pytest.mark.kinds("a1111", *FORGES)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -12,7 +11,6 @@ from contextlib import contextmanager
 from host import STARTED, Host
 from playwright.sync_api import (
     Browser,
-    Error,
     Page,
     Request,
     WebSocket,
@@ -25,7 +23,6 @@ ANSWER_SECONDS = 120
 
 # What the host's log says at a reload of its UI.
 RESTARTING = "Restarting UI..."
-OFFLINE = "net::ERR_INTERNET_DISCONNECTED"
 
 CHROMIUM_ARGUMENTS = (
     "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
@@ -56,12 +53,11 @@ def _ended(request: Request) -> float:
 
 
 class WebUi:
-    """The WebUI in one page, with what the console and the network said."""
+    """The WebUI in one page, with what the network said and the stacks of uncaught errors."""
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
         self.url = url
-        self.errors: list[str] = []
         self.stacks: list[str] = []
         self._begun = 0
         self._open: set[object] = set()
@@ -69,8 +65,7 @@ class WebUi:
         self._streamed_until = 0.0
         self._last = time.monotonic()
         page.set_default_timeout(ANSWER_SECONDS * 1000)
-        page.on("console", lambda message: self._console(message.type, message.text))
-        page.on("pageerror", self._uncaught)
+        page.on("pageerror", lambda error: self.stacks.append(error.stack or ""))
         page.on("websocket", self._socket)
         page.on("request", self._request)
         page.on("requestfinished", self._request_over)
@@ -99,26 +94,12 @@ class WebUi:
                 self.page.context.set_offline(False)
             self._open.clear()
             self._joined.clear()
-            self.errors = [error for error in self.errors if OFFLINE not in error]
             self.wait_until_built()
 
     def wait_until_built(self) -> None:
         """Until the host's script has given the accordions their check boxes or extra text."""
         built = "#txt2img_hr-visible-checkbox, #txt2img_hr .label-wrap > #txt2img_hr-extra"
         self.page.wait_for_selector(built, state="attached", timeout=LOAD_MS)
-
-    def take_errors(self) -> list[str]:
-        """The console's errors since the last call, without addresses and numbers."""
-        taken, self.errors = self.errors, []
-        return [re.sub(r"https?://\S+|\d+", "…", text) for text in taken]
-
-    def _console(self, kind: str, text: str) -> None:
-        if kind == "error":
-            self.errors.append(f"console: {text}")
-
-    def _uncaught(self, error: Error) -> None:
-        self.errors.append(f"uncaught: {error.message}")
-        self.stacks.append(error.stack or "")
 
     def _socket(self, socket: WebSocket) -> None:
         """With gradio 3 the page opens a socket for each thing it asks, closed by the answer."""

@@ -19,10 +19,9 @@ from expect import (
     picture,
 )
 from host import Host
-from kinds import KINDS
+from kinds import every_kind, everywhere
 from told import reasons, report_of, steps
 
-every_kind = pytest.mark.kinds(*KINDS)
 BY_TWO = Pooling(factor=2, threshold=8)
 SQUARE: dict[str, Any] = {"width": 128, "height": 128}
 # 256×256 pixels give SD 1.5 grids of 32, 16, 8, 4 a side and SDXL 16, 8
@@ -39,7 +38,7 @@ CASES = [
 ]
 
 
-@every_kind
+@everywhere
 @pytest.mark.parametrize(("family", "size", "pooling"), CASES, ids=str)
 def test_every_layer_gets_its_keys(
     host: Host, family: str, size: tuple[int, int], pooling: Pooling
@@ -53,7 +52,7 @@ def test_every_layer_gets_its_keys(
     assert parameters(infotext(answer))["ToDo factor"] == factor
 
 
-@every_kind
+@everywhere
 def test_every_method_pools_as_much_and_makes_its_own_image(host: Host) -> None:
     pooling = Pooling(factor=3, deep_factor=3, threshold=12)
     made = {"none": first_pixels(host.txt2img(steps=1))}
@@ -133,14 +132,6 @@ def test_a_window_of_each_kind_of_sampler(
     check(host, "tiny15", first=Pass(128, 128, evaluations, BY_TWO, pooled_in))
     assert steps(report_of(answer)) == counted
     assert parameters(infotext(answer))["ToDo steps"] == "0.25-0.5"
-
-
-def test_cond_and_uncond_apart(host: Host) -> None:
-    """A prompt longer than the negative one takes two U-Net calls a step; steps are not halved."""
-    long = {"prompt": "a very long prompt, " * 30}
-    answer = host.txt2img(**long, **SQUARE, **BY_TWO.asked(start=0.5))
-    check(host, "tiny15", first=Pass(128, 128, 4, BY_TWO, pooled_in={2, 3}, calls=2))
-    assert steps(report_of(answer)) == (2, 4)
 
 
 @every_kind

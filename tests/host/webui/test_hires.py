@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 from expect import HIRES, Pass, Pooling, check, infotext, parameters
 from host import Host
-from kinds import KINDS
+from kinds import every_kind
 from told import reasons, report_of, sizes, steps, used
 
-every_kind = pytest.mark.kinds(*KINDS)
 # automatic: 2 for the first pass' 16×16, 4 for the hires pass' 32×32 and 2 for its 16×16
 POOLING = Pooling(threshold=8)
 

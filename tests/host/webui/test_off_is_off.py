@@ -5,12 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from expect import CLEAN, HIRES, Pooling, infotext, picture, pixels, todo
+from expect import (
+    CLEAN,
+    HIRES,
+    Pooling,
+    first_pixels,
+    infotext,
+    parameters,
+    picture,
+    pixels,
+    todo,
+)
 from host import Host, HostFactory, images
-from kinds import KINDS
-from told import line, used
+from kinds import every_kind, everywhere
+from told import line, pooled, reasons, report_of, used
 
-pytestmark = pytest.mark.kinds(*KINDS)
 POOLING = Pooling(factor=2, threshold=4)
 # one request of each kind: the checkpoint, and what to ask the host for
 REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -41,6 +50,7 @@ def bare(new_host: HostFactory) -> dict[str, list[bytes]]:
         return {request: make(host, request) for request in REQUESTS}
 
 
+@everywhere
 @pytest.mark.parametrize("request_name", REQUESTS)
 def test_before_and_after_on(host: Host, bare: dict[str, list[bytes]], request_name: str) -> None:
     assert make(host, request_name) == bare[request_name]
@@ -50,26 +60,31 @@ def test_before_and_after_on(host: Host, bare: dict[str, list[bytes]], request_n
         assert make(host, request_name, **off) == bare[request_name]
 
 
+@everywhere
 @pytest.mark.parametrize(
-    "settings",
+    ("settings", "why"),
     [
-        {"threshold": 64},
-        {"factor": 1, "deep_factor": 1, "threshold": 8},
-        {"factor": 2, "threshold": 8, "start": 0.5, "end": 0.5},
-        {"factor": 2, "threshold": 8, "passes": "hires"},
+        ({"threshold": 64}, {"below_threshold": 16}),
+        ({"factor": 1, "deep_factor": 1}, {"factor_one": 10}),
+        ({"start": 0.5, "end": 0.5}, {"outside_window": 10}),
+        ({"passes": "hires"}, {"other_pass": 10}),
     ],
     ids=str,
 )
 def test_on_with_nothing_to_pool(
-    host: Host, bare: dict[str, list[bytes]], settings: dict[str, Any]
+    host: Host, bare: dict[str, list[bytes]], settings: dict[str, Any], why: dict[str, int]
 ) -> None:
-    """Bit for bit the image without it; the text in its file tells that it was on, in vain."""
-    (made,), (without,) = make(host, "txt2img", **todo(**settings)), bare["txt2img"]
-    assert pixels(made) == pixels(without)
-    assert used(host.text_of(made)) == {"first": {}}
+    """Bit for bit the image without it; line and text tell that it was on, and why in vain."""
+    answer = host.txt2img(steps=2, **todo(**{"preset": "paper", "threshold": 8, **settings}))
+    assert first_pixels(answer) == pixels(bare["txt2img"][0])
+    told = report_of(answer)
+    assert (pooled(told), reasons(told)) == ({}, {"below_threshold": 6} | why)
+    assert used(infotext(answer)) == {"first": {}}
+    assert parameters(infotext(answer))["ToDo preset"] in ("paper", "custom")
     assert host.probe_leftovers() == CLEAN
 
 
+@every_kind
 @pytest.mark.parametrize("in_pass", ["first", "hires"])
 @pytest.mark.parametrize("how", ["unet", "attention", "interrupt", "skip"])
 def test_after_a_generation_that_was_broken_off(

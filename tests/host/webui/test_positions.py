@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 from expect import HIRES, infotext, todo
 from host import Host
-from kinds import KINDS
+from kinds import every_kind, everywhere
 from phases_seen import phases
 from told import report_of, used
 
-every_kind = pytest.mark.kinds(*KINDS)
 # 16×16 tokens at 128×128, of which the largest layers alone are pooled
 ALONE = {"preset": "close", "factor": 2, "deep_factor": 1, "threshold": 8}
 SQUARE = {"width": 128, "height": 128, "steps": 4}
@@ -26,7 +25,7 @@ def watched(host: Host) -> Host:
     return host
 
 
-@every_kind
+@everywhere
 @pytest.mark.parametrize("size", [(128, 128), (264, 200), (136, 328)], ids=str)
 @pytest.mark.parametrize("factor", [2, 3])
 def test_each_step_takes_another_whole_lattice(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from expect import AXES, CLEAN, Pass, Pooling, check, infotext, todo
 from host import REPOSITORY, Host, HostFactory, images
-from kinds import A1111, KINDS
+from kinds import A1111, every_kind
 from plot import ours, plot
 from told import generations, info, pooled
 
@@ -93,7 +93,7 @@ def works_and_is_there_once(host: Host) -> None:
     assert host.probe_leftovers() == CLEAN
 
 
-@pytest.mark.kinds(*KINDS)
+@every_kind
 def test_reloaded_twice_nothing_of_the_former_load_is_left(host: Host) -> None:
     off = images(host.txt2img(**SQUARE))
     on = images(host.txt2img(**SQUARE, **POOLING.asked()))
@@ -127,21 +127,6 @@ def test_the_second_copy_stands_down_until_the_first_is_removed(
         assert not [line for line in lines if SWITCHED_OFF in line]
         works_and_is_there_once(host)
         assert images(host.txt2img(**SQUARE)) == off
-
-
-@new_enough
-def test_a_folder_that_cannot_work_says_why_and_hinders_nothing(
-    new_host: HostFactory, tmp_path: Path
-) -> None:
-    folder = copy_of_extension(tmp_path / "todo-half")
-    (folder / "lib_todo" / "hosts" / "webui" / "result.py").unlink()
-    with new_host(extensions=(folder,), with_ui=False) as host:
-        (told,) = [line for line in host.log().splitlines() if SWITCHED_OFF in line]
-        assert "result" in told and "1.6.0" not in told
-        assert len(images(host.txt2img(**SQUARE))) == 1
-        asked = host.body(**SQUARE, **POOLING.asked())
-        answer = host.request("POST", "/sdapi/v1/txt2img", json=asked)
-        assert answer.status_code == 422, "asked for, and not there"
 
 
 @too_old

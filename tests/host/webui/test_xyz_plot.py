@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 from expect import AXES, CLEAN, Pooling, all_pixels, first_pixels, info, todo
 from host import Host
-from kinds import KINDS
+from kinds import every_kind
 from plot import cells, ours, plot
 from told import generations, line, pooled
 
-every_kind = pytest.mark.kinds(*KINDS)
 # grids of 8, 4, 2 and 1 a side
 TINY = {"width": 64, "height": 64, "steps": 2}
 BASE: dict[str, Any] = {"factor": 2, "deep_factor": 1, "threshold": 4}
@@ -42,14 +41,9 @@ def test_each_axis_is_there_once(host: Host) -> None:
             "3, 1, 0, automatic",
             [OURS | {"ToDo factor": text} for text in ("3", "1", "automatic", "automatic")],
         ),
-        ("threshold", "8, 5", [OURS | {"ToDo threshold": text} for text in ("8", "5")]),
-        ("scale", "2, 0.5", [CUSTOM | {"ToDo scale": text} for text in ("2", "0.5")]),
         ("deep scale", "0, 2", [CUSTOM | {"ToDo deep scale": text} for text in ("0", "2")]),
-        ("phase", "fixed, moving", [CUSTOM | {"ToDo phase": "fixed"}, OURS]),
         ("method", "max, nearest", [CUSTOM | {"ToDo method": "max"}, OURS]),
-        ("start", "0.5, 0", [OURS | {"ToDo steps": "0.5-1"}, OURS]),
         ("end", "1, 0.5, 0", [OURS, *(OURS | {"ToDo steps": f"0-{end}"} for end in ("0.5", "0"))]),
-        ("pass", "first, both", [OURS | {"ToDo pass": "first"}, OURS]),
         ("enabled", "True, false, TRUE", [OURS, {}, OURS]),
     ],
 )

@@ -242,13 +242,14 @@ ORDINARY = {
     "LoRA": Case(body={"prompt": "a cat <lora:tiny_lora:1>"}),
     "hypernetwork": Case(body={"prompt": "a cat <hypernet:tiny_hypernetwork:1>"}),
 }
-CASES = ORDINARY | {
+LARGER = {
     "ADetailer": Case(ADETAILER, adetailer()),
     "ControlNet, a model": Case(CONTROLNET, control(module="none", model="tiny_controlnet")),
     "ControlNet, reference-only": Case(CONTROLNET, control(module="reference_only")),
     "agent attention": Case(AGENT_ATTENTION, script("Agent Attention", *AGENTS)),
     "the older ToDo": Case(OLDER, {}, {"token_downsampling_factor": 2.0}, OLDER_OFF),
 }
+CASES = ORDINARY | LARGER
 
 
 def parameters(cases: Mapping[str, Any]) -> list[Any]:

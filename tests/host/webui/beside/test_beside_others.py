@@ -16,6 +16,7 @@ from neighbours import (
     GUIDANCE,
     INCANTATIONS,
     KOISHI_SMEA,
+    LARGER,
     ORDINARY,
     Case,
     HostWithOthers,
@@ -34,7 +35,7 @@ EVERYWHERE = Pooling(factor=2, deep_factor=2, threshold=2)
 PLAIN = Case()
 
 
-@pytest.mark.parametrize("name", parameters(CASES))
+@pytest.mark.parametrize("name", parameters(LARGER))
 def test_off_is_the_others_own_image(
     crowded: HostWithOthers, without_todo: dict[str, bytes], name: str
 ) -> None:
@@ -45,11 +46,13 @@ def test_off_is_the_others_own_image(
 
 
 @pytest.mark.parametrize("name", parameters(ORDINARY))
-def test_on_every_layer_is_pooled(
+def test_off_is_the_others_own_image_and_on_every_layer_is_pooled(
     crowded: HostWithOthers, without_todo: dict[str, bytes], name: str
 ) -> None:
     case = ORDINARY[name]
-    case.txt2img(crowded)
+    off = case.txt2img(crowded)
+    assert first_pixels(off) == without_todo[name] != without_todo["nothing"]
+    assert line(off) is None
     plain, leftovers = rows(crowded), crowded.probe_leftovers()
     crowded.probe_reset()
     with crowded.log_since() as log:

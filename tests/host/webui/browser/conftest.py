@@ -35,19 +35,10 @@ def ui(browser: Browser, shared_host: Host) -> Iterator[WebUi]:
     ui.page.close()
 
 
-@pytest.fixture(scope="session")
-def seen_errors() -> dict[str, set[str]]:
-    """What the console said, by test."""
-    return {}
-
-
 @pytest.fixture
-def tab(
-    ui: WebUi, host: Host, request: pytest.FixtureRequest, seen_errors: dict[str, set[str]]
-) -> Iterator[Tab]:
+def tab(ui: WebUi, host: Host) -> Tab:
     """txt2img set small, with the accordion open, unticked and at its defaults."""
-    yield prepare(ui.show("txt2img"))
-    seen_errors[request.node.name] = set(ui.take_errors())
+    return prepare(ui.show("txt2img"))
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ artifacts/.
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from browser_steps import (
     DEFAULTS,
@@ -19,7 +17,7 @@ from browser_steps import (
     REFUSED,
     check_small_hires,
     contrast,
-    misplaced,
+    cut_off,
     no_markup,
     open_page,
     prepare,
@@ -27,17 +25,16 @@ from browser_steps import (
     small_hires,
     tick,
 )
-from expect import AXES, CLEAN, PAPER_TEXT, Pass, Pooling, check, parameters
+from expect import CLEAN, PAPER_TEXT, Pass, Pooling, check, parameters
 from host import Host
-from kinds import KINDS, Kind
+from kinds import every_kind
 from page import WebUi
 from playwright.sync_api import Browser
 from tab import Tab
-from told import numbers, pooled, reasons, steps
+from told import numbers, pooled, steps
 
 from lib_todo import __version__
 
-every_kind = pytest.mark.kinds(*KINDS)
 OWN = PAPER_TEXT | {"ToDo factor": "automatic", "ToDo threshold": "8"}
 SMALL_HIRES = Pooling(threshold=4)
 BY_TWO = "1024×1024: 128×128 → 64×64 tokens (by 2)"
@@ -61,7 +58,7 @@ def test_the_accordion_is_in_both_tabs_fits_every_width_and_opens_unticked(
         ui.page.set_viewport_size({"width": width, "height": 2000})
         tab.accordion.scroll_into_view_if_needed()
         tab.accordion.screenshot(path=screenshot(f"{host.kind.name}-{theme}-{width}"))
-        assert misplaced(tab) == [], width
+        assert cut_off(tab) == [], width
     assert contrast(tab, f"#{tab.id('hint')} .todo-hint") >= 4.5
     ui.page.close()
 
@@ -111,13 +108,6 @@ def test_unticked_nothing_is_said_and_ticked_it_pools_and_says_so(tab: Tab, host
     tab.hint_with("128×128: 16×16 → 8×8 tokens (by 2)")
     shown = tab.page.locator("#txt2img_settings").locator("..")
     shown.screenshot(path=screenshot(f"{host.kind.name}-fine"))
-
-
-def test_the_box_alone_leaves_small_images_as_they_were(tab: Tab, host: Host) -> None:
-    tab.switch("enabled", True)
-    outcome = tab.generate()
-    assert [reasons(told) for told in outcome.told] == [{"below_threshold": 16}]
-    check(host, "tiny15", first=Pass(128, 128, 2, None))
 
 
 @every_kind
@@ -171,18 +161,17 @@ def test_a_forged_text_changes_nothing_of_todo_and_markup_stays_text(
 
 
 @every_kind
-@pytest.mark.parametrize(("values", "named"), REFUSED, ids=str)
-def test_a_bad_value_is_told_where_the_image_would_be(
-    kind: Kind, ticked: Tab, host: Host, values: dict[str, Any], named: str
-) -> None:
+def test_a_bad_value_is_told_where_the_image_would_be(ticked: Tab, host: Host) -> None:
     """Where the page shows no exception's text, it stands where the line does."""
-    ticked.set(**values)
-    ticked.hint_with(named)
-    refused = ticked.generate()
-    assert named in (refused.error if kind.shows_errors else refused.line)
-    assert (refused.images, host.probe_counts()["unet_calls"]) == (0, 0)
-    tick(ticked)
-    ticked.set(start=0, end=1)
+    for values, named in REFUSED:
+        ticked.set(**values)
+        ticked.hint_with(named)
+        refused = ticked.generate()
+        assert named in (refused.error if host.kind.shows_errors else refused.line)
+        assert (refused.images, host.probe_counts()["unet_calls"]) == (0, 0)
+        tick(ticked)
+        ticked.set(preset="balanced")
+        tick(ticked)
     again = ticked.generate()
     assert (numbers(again.line), again.error, again.images) == (POOLED, "", 1)
 
@@ -194,14 +183,22 @@ def test_both_passes_of_hires_fix_and_its_hint(ticked: Tab, host: Host) -> None:
     first, second = (Pass(side, side, 2, SMALL_HIRES) for side in (64, 128))
     check(host, "tiny15", first=first, hires=second)
     ticked.set(threshold=64, width=512, height=512)
-    ticked.hint_with("1024×1024: 128×128 → 64×64 tokens (by 2)", lines=3)
-    ticked.set(hr_resize_x=1280)
+    of_each = ticked.hint_with("1024×1024: 128×128 → 64×64 tokens (by 2)", lines=3).splitlines()
+    assert ["512×512" in of_each[0], "1024×1024" in of_each[1]] == [True, True]
+    assert all(f"{name} " in of_each[2] for name in ("close", "balanced", "fast", "paper"))
+    ticked.set(hr_scale=3)
+    ticked.hint_with("1536×1536: 192×192 → 64×64 tokens (by 3)")
+    ticked.set(hr_scale=2, hr_resize_x=1280)
     ticked.hint_with("1280×1280: 160×160")
-    ticked.set(hr_resize_x=0, width=512, height=384)
+    ticked.set(hr_resize_y=768)
+    ticked.hint_with("1280×768: 160×96")
+    ticked.set(hr_resize_x=0, hr_resize_y=0, width=512, height=384)
     ticked.page.click("#txt2img_res_switch_btn")
     ticked.hint_with("768×1024: 96×128 → 48×64 tokens (by 2)")
+    ticked.set(passes="hires")
+    ticked.hint_with("768×1024: 96×128 → 48×64", lines=3)
     ticked.switch("hr", False)
-    assert "→" not in ticked.hint_with("384×512", lines=1)
+    assert "→" not in ticked.hint_with("Nothing to gain", lines=1)
 
 
 def test_only_the_hires_pass_by_the_button_below_the_gallery(ticked: Tab, host: Host) -> None:
@@ -325,13 +322,6 @@ def test_reload_ui_and_generate_again(ticked: Tab, host: Host) -> None:
     ui = ticked.ui
     ui.reload_from_footer(host)
     assert ui.page.locator('[id="script_txt2img_todo_enabled-visible-checkbox"]').count() == 1
-    axes = ui.page.evaluate(
-        """() => gradio_config.components
-            .filter((part) => (part.props.elem_id || "").endsWith("_xyz_plot_x_type"))
-            .map((part) => part.props.choices.flat().filter((label) => label.startsWith("[ToDo] ")))
-        """
-    )
-    assert axes == [[f"[ToDo] {name}" for name in AXES]] * 2
     assert host.probe_leftovers() == CLEAN
     tab = ui.show("txt2img")
     assert (tab.values(), tab.preset) == (DEFAULTS, "balanced")

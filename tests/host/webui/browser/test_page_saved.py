@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from browser_steps import DEFAULTS, open_page
-from expect import parameters
+from expect import parameters, picture, todo
 from host import Host, HostFactory
 from page import WebUi
 from playwright.sync_api import Browser
 from tab import Tab
+from told import pooled, report_of
 
 SAVED = {
     # other defaults, one by its own choice and one by a number
@@ -80,8 +81,11 @@ def test_saved_defaults_are_shown_and_used_and_a_style_leaves_them(saved_tab: Ta
     assert "in fog" in made.infotext
 
 
-def test_what_is_not_allowed_stops_only_who_ticks(saved_ui: WebUi) -> None:
-    """A choice that is none is the default's; a number stays, and is named before and after."""
+def test_what_is_not_allowed_stops_only_who_ticks(saved_ui: WebUi, saved_host: Host) -> None:
+    """A choice that is none is the default's; a number stays, and is named before and after.
+
+    The API has defaults of its own.
+    """
     tab = saved_ui.show("img2img")
     tab.unfold("enabled")
     shown = tab.values()
@@ -89,6 +93,9 @@ def test_what_is_not_allowed_stops_only_who_ticks(saved_ui: WebUi) -> None:
     tab.set(width=1024, height=1024)
     tab.hint_with("= ")
     assert "not allowed" in tab.hint()
+    size = {"width": 128, "height": 128, "denoising_strength": 0.9}
+    made = saved_host.img2img(picture(128, 128), **size, **todo(factor=2, threshold=8))
+    assert pooled(report_of(made)) == {(256, 64): 5}
 
 
 def test_a_translation_changes_words_and_no_value(saved_tab: Tab) -> None:

@@ -7,7 +7,6 @@ One fault is armed at a time, for the n-th time that its place is reached.
 
 import builtins
 import contextlib
-import copy
 import dataclasses
 import gc
 import pkgutil
@@ -19,7 +18,7 @@ from typing import Any
 from unittest import mock
 
 import torch
-from modules import processing, script_callbacks, sd_models, shared
+from modules import script_callbacks, sd_models, shared
 from modules.api.models import StableDiffusionTxt2ImgProcessingAPI
 
 TESTED = "sd_webui_todo"
@@ -33,22 +32,17 @@ CONTAINERS = (dict, list, tuple, set, weakref.WeakKeyDictionary)
 class Fault:
     """What happens at the n-th time that a function is entered or left in that pass.
 
-    `action` is an exception's name, a way to stop, `look`, or `nest`: a generation inside this one
-    with these arguments for the extension under test, in which `inner` is armed.
+    `action` is an exception's name, a way to stop, or `look`.
     """
 
     place: str
     action: str
     nth: int = 1
     in_pass: str = ""
-    args: list[Any] = dataclasses.field(default_factory=list)
-    inner: dict[str, Any] | None = None
 
-    def strike(self, p: Any) -> None:
+    def strike(self) -> None:
         if self.action == "look":
             seen.update(replaced=replaced(), kept=own_state())
-        elif self.action == "nest":
-            generate_inside(p, self)
         elif self.action in ("interrupt", "skip", "request_restart"):
             getattr(shared.state, self.action)()
         else:
@@ -78,7 +72,7 @@ def wrap(fault: Fault) -> None:
             left -= 1
             if left == 0:
                 seen["struck"] = True
-                fault.strike(p)
+                fault.strike()
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         if side == "enter":
@@ -89,36 +83,6 @@ def wrap(fault: Fault) -> None:
         return result
 
     armed.enter_context(mock.patch.object(owner, last, wrapper))
-
-
-def generate_inside(p: Any, fault: Fault) -> None:
-    """A small generation with its own settings of the extension under test, as ADetailer does."""
-    runner = copy.copy(p.scripts)
-    script_args = list(p.script_args)
-    for script in runner.alwayson_scripts:
-        if script.title() == "ToDo":
-            script_args[script.args_from : script.args_from + len(fault.args)] = fault.args
-    inner = processing.StableDiffusionProcessingTxt2Img(
-        sd_model=shared.sd_model,
-        prompt="inside",
-        seed=5,
-        steps=1,
-        width=64,
-        height=64,
-        sampler_name="Euler",
-        do_not_save_samples=True,
-        do_not_save_grid=True,
-        override_settings={},
-    )
-    inner.scripts, inner.script_args, inner.is_api = runner, tuple(script_args), True
-    wrap(Fault(**(fault.inner or {})))
-    try:
-        processing.process_images(inner)
-    except Exception:
-        # as the host does with what a callback throws
-        return
-    finally:
-        inner.close()
 
 
 def classes() -> list[type]:

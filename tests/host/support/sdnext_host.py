@@ -3,44 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
-from host import REPOSITORY, STARTED, Host
-from kinds import Kind
+from host import STARTED, Host
 from program import environment
-
-# what tiny_models.py makes
-MODELS = ("tiny15", "wide15", "tinyxl")
-SDNEXT = Kind(
-    "SD.Next",
-    "SD_NEXT",
-    files=(
-        "modules/processing_diffusers.py",
-        *(f"models/Diffusers/{name}/model_index.json" for name in MODELS),
-    ),
-)
-# two passes of 4 steps each, over 128×128 and 256×256
-HIRES: dict[str, Any] = {
-    "width": 128,
-    "height": 128,
-    "enable_hr": True,
-    "hr_force": True,
-    "hr_resize_mode": 1,
-    "hr_scale": 2,
-    "hr_upscaler": "Latent Nearest",
-    "hr_second_pass_steps": 4,
-    "denoising_strength": 0.7,
-}
 
 
 class SdNextHost(Host):
     """One running SD.Next with its page and the probe."""
 
     upscales_apart = True
-
-    def __init__(self, data: Path, with_todo: bool = True) -> None:
-        super().__init__(SDNEXT, data, extensions=(REPOSITORY,) if with_todo else ())
 
     def _lay_out_data(self) -> None:
         super()._lay_out_data()
@@ -78,5 +50,5 @@ class SdNextHost(Host):
         return defaults | super().options()
 
     def use(self, checkpoint: str) -> None:
-        """Load one of MODELS."""
-        super().use(f"Diffusers/{checkpoint}")
+        """Load one of the tiny models; there is one of each kind."""
+        super().use(f"Diffusers/{checkpoint.removesuffix('_a')}")
