@@ -17,6 +17,7 @@ class Schedule:
     `sampler` is the name of the scheduler's class. `places` are its timesteps in their order, each
     run of equal ones (Heun, PNDM) once; empty where they are not known. `a_step` of them, at most,
     are one step of the user's (2 for KDPM2, which looks at a second timestep in each step).
+    `sigmas` are the noise levels of these steps, and the one after; empty where they are not known.
     """
 
     sampler: str
@@ -24,6 +25,7 @@ class Schedule:
     a_step: int = 1
     # finds the number of a timestep that a pipeline took from the scheduler, see `schedulers`
     taken: Callable[[Any], float | None] | None = None
+    sigmas: tuple[float, ...] = ()
 
 
 class TimestepClock:
@@ -92,6 +94,13 @@ class TimestepClock:
         return self._place - self._begin, len(self.schedule.places) - self._begin
 
     @property
+    def sigmas(self) -> tuple[float, ...]:
+        """The noise levels of the sampling's steps, and the one after; empty if not known."""
+        if not self.schedule or self._begin is None or self._rises:
+            return ()
+        return self.schedule.sigmas[self._begin // self.schedule.a_step :]
+
+    @property
     def fraction(self) -> float | None:
         """How much of the sampling is behind, from 0 to 1; None where that is not known.
 
@@ -123,4 +132,5 @@ class TimestepClock:
             shown_step=shown,
             sampler=self.schedule.sampler if self.schedule else None,
             scheduled=shown is not None,
+            sigmas=self.sigmas,
         )

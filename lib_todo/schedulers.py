@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -32,16 +31,26 @@ def scheduler_classes() -> Iterator[type]:
 def schedule_of(scheduler: Any) -> Schedule:
     """The scheduler's schedule; without timesteps if it has no list of them."""
     numbers = timesteps_of(scheduler)
-    places = tuple(value for value, _ in itertools.groupby(numbers))
+    # of each run of equal timesteps
+    first = [at for at, number in enumerate(numbers) if not at or number != numbers[at - 1]]
     steps: Any = getattr(scheduler, "num_inference_steps", None)
-    known = isinstance(steps, int) and steps > 0
+    a_step = max(1, round(len(first) / steps)) if isinstance(steps, int) and steps > 0 else 1
     located = numbers and scheduler.timesteps.device.type in _WITH_ADDRESSES
+    levels = levels_of(scheduler, numbers)
     return Schedule(
-        type(scheduler).__name__,
-        places,
-        max(1, round(len(places) / steps)) if known else 1,
+        name_of(scheduler),
+        tuple(numbers[at] for at in first),
+        a_step,
         TakenTimesteps(scheduler.timesteps, numbers) if located else None,
+        (*(levels[at] for at in first[::a_step]), levels[-1]) if levels else (),
     )
+
+
+def name_of(scheduler: Any) -> str:
+    """The scheduler's class, and the algorithm where its configuration makes it one with noise."""
+    name = type(scheduler).__name__
+    algorithm = getattr(getattr(scheduler, "config", None), "algorithm_type", None) or ""
+    return f"{name} ({algorithm})" if algorithm.startswith("sde") else name
 
 
 class TakenTimesteps:
@@ -87,6 +96,21 @@ def timesteps_of(scheduler: Any) -> Sequence[float]:
     if not isinstance(timesteps, torch.Tensor) or timesteps.ndim != 1 or timesteps.is_meta:
         return ()
     return [float(value) for value in timesteps.tolist()]
+
+
+def levels_of(scheduler: Any, timesteps: Sequence[float]) -> Sequence[float]:
+    """The noise levels of a scheduler's timesteps and the one after; empty if it tells none."""
+    if not timesteps:
+        return ()
+    sigmas = getattr(scheduler, "sigmas", None)
+    if isinstance(sigmas, torch.Tensor) and sigmas.shape == (len(timesteps) + 1,):
+        return tuple(sigmas.tolist())
+    # DDIM and its like have none, KDPM2 has others
+    products = getattr(scheduler, "alphas_cumprod", None)
+    if not isinstance(products, torch.Tensor):
+        return ()
+    levels = ((1 - products) / products).sqrt().tolist()
+    return *(levels[min(max(round(value), 0), len(levels) - 1)] for value in timesteps), 0.0
 
 
 def as_number(timestep: Any) -> float | None:

@@ -80,5 +80,5 @@ class Steps:
         elif now != self._at:
             return self._clock.moment
         sampler = self._clock.schedule.sampler if self._clock.schedule else None
-        reported = position.moment
-        return dataclasses.replace(reported, sampler=sampler) if reported else None
+        sigmas, reported = self._clock.sigmas, position.moment
+        return dataclasses.replace(reported, sampler=sampler, sigmas=sigmas) if reported else None

@@ -1,4 +1,4 @@
-"""The command: `python -m benchmarks.matrix --comfyui FOLDER`."""
+"""The command: `python -m benchmarks.matrix --diffusers` or `--comfyui FOLDER`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import torch
 
 from benchmarks.matrix.cell import Cell, Host
 from benchmarks.matrix.comfyui import ComfyUI
+from benchmarks.matrix.diffusers import Diffusers
 from benchmarks.matrix.measure import FORETOLD, PART, foretell, measure
 from benchmarks.matrix.output import above, draw, ratios, summary, whole
 from benchmarks.matrix.picture import PRESETS, conditions
@@ -25,6 +26,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The options."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.matrix", description=__doc__)
     add = parser.add_argument
+    add("--diffusers", action="store_true", help="its schedulers")
     add("--comfyui", type=Path, help="ComfyUI's folder; this Python has to have its requirements")
     add("--samplers", nargs="+", help="default: all of the host's")
     add("--schedules", nargs="+", help="default: all of the host's")
@@ -65,8 +67,9 @@ def main() -> None:
 
 
 def hosts(args: argparse.Namespace) -> list[Host]:
-    """The hosts whose folders were given."""
-    return [ComfyUI(args.comfyui)] if args.comfyui else []
+    """The hosts that were asked for."""
+    comfyui = [ComfyUI(args.comfyui)] if args.comfyui else []
+    return [*comfyui, Diffusers()] if args.diffusers else comfyui
 
 
 def wanted(host: Host, args: argparse.Namespace) -> list[Cell]:

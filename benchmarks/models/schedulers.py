@@ -16,15 +16,22 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "DPM++ 2M Karras": ("DPMSolverMultistepScheduler", {"use_karras_sigmas": True}),
     "DPM++ 3M": ("DPMSolverMultistepScheduler", {"solver_order": 3}),
     "DPM++ 2M SDE": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
+    "DPM++ 3M SDE": (
+        "DPMSolverMultistepScheduler",
+        {"algorithm_type": "sde-dpmsolver++", "solver_order": 3},
+    ),
     "DPM++ SDE": ("DPMSolverSDEScheduler", {"use_karras_sigmas": True}),
     "DPM++ 2S": ("DPMSolverSinglestepScheduler", {}),
+    "DPM++ 3S": ("DPMSolverSinglestepScheduler", {"solver_order": 3}),
     "UniPC": ("UniPCMultistepScheduler", {}),
+    "UniPC 3": ("UniPCMultistepScheduler", {"solver_order": 3}),
     "DDPM": ("DDPMScheduler", {}),
     "SA-Solver": ("SASolverScheduler", {}),
     "TCD": ("TCDScheduler", {}),
     "LCM": ("LCMScheduler", {}),
     "PNDM": ("PNDMScheduler", {"skip_prk_steps": True}),
     "DEIS": ("DEISMultistepScheduler", {}),
+    "DEIS 3": ("DEISMultistepScheduler", {"solver_order": 3}),
     "LMS": ("LMSDiscreteScheduler", {}),
 }
 

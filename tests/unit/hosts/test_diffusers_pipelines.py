@@ -15,6 +15,8 @@ pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 import diffusers_models as models
 from diffusers import (
     DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    DPMSolverSDEScheduler,
     EulerDiscreteScheduler,
     HeunDiscreteScheduler,
     KDPM2DiscreteScheduler,
@@ -26,8 +28,9 @@ from self_attention import by_loops, keys_computed, pooled_by_hand, self_attenti
 from settings_of import paper
 
 from lib_todo import steps, token_downsampling
+from lib_todo.clock import TimestepClock
 from lib_todo.hosts.diffusers import StepProgress
-from lib_todo.schedulers import TakenTimesteps
+from lib_todo.schedulers import TakenTimesteps, schedule_of
 
 
 class Loop:
@@ -228,6 +231,48 @@ def test_rounds_of_free_init(unet: Any, told: bool, set_anew: bool) -> None:
             half = loop.steps // 2
             assert seen == [POOLED] * half + [WHOLE] * half
     assert report.steps == (6, 12)
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "places"),
+    [
+        (EulerDiscreteScheduler(), 1),
+        (HeunDiscreteScheduler(), 1),
+        (DDIMScheduler(), 1),
+        (KDPM2DiscreteScheduler(), 2),
+        (DPMSolverSDEScheduler(), 2),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+@pytest.mark.parametrize("begun", [0, 4])
+def test_the_noise_levels_of_a_sampling(scheduler: Any, places: int, begun: int) -> None:
+    """One for each step of the user's from where it begins, then 0, whatever the scheduler has."""
+    scheduler.set_timesteps(10)
+    clock = TimestepClock()
+    clock.expect_sampling(schedule_of(scheduler))
+    clock.see(clock.schedule.places[begun * places])
+    timesteps = [clock.schedule.places[step * places] for step in range(begun, 10)]
+    products = scheduler.alphas_cumprod
+    levels = [float((1 / products[round(value)] - 1).sqrt()) for value in timesteps]
+    assert clock.moment.sigmas == pytest.approx((*levels, 0), rel=0.05)
+
+
+def test_of_inversion_and_of_others_schedulers_no_noise_levels_are_known() -> None:
+    scheduler, clock = DDIMScheduler(), TimestepClock()
+    scheduler.set_timesteps(10)
+    clock.expect_sampling(schedule_of(scheduler))
+    for timestep in reversed(clock.schedule.places):
+        clock.see(timestep)
+    assert clock.sigmas == ()
+    later = LaterScheduler()
+    later.set_timesteps(10)
+    assert schedule_of(later).sigmas == ()
+
+
+def test_a_scheduler_that_adds_noise_is_known_by_its_configuration() -> None:
+    noisy = DPMSolverMultistepScheduler(algorithm_type="sde-dpmsolver++")
+    assert schedule_of(noisy).sampler == "DPMSolverMultistepScheduler (sde-dpmsolver++)"
+    assert schedule_of(DPMSolverMultistepScheduler()).sampler == "DPMSolverMultistepScheduler"
 
 
 class LaterScheduler:

@@ -104,6 +104,27 @@ def test_by_the_schedule(sampler: str | None, sigmas: tuple[float, ...], rule: S
 
 
 @pytest.mark.parametrize(
+    ("sampler", "sigmas", "rule"),
+    [
+        # with few steps the second order moves, but not over a leap, nor where noise is added
+        ("UniPCMultistepScheduler", SIMPLE[-5:], CAREFUL),
+        ("UniPCMultistepScheduler", NORMAL[5:], PAPERS),
+        ("DPMSolverMultistepScheduler (sde-dpmsolver++)", SIMPLE[-5:], PAPERS),
+        ("DPMSolverMultistepScheduler (sde-dpmsolver++)", SIMPLE, CAREFUL),
+        ("PNDMScheduler", SIMPLE[-6:], PAPERS),
+        ("PNDMScheduler", SIMPLE, SamplerRule(hold=2, careful_from=0)),
+        # each step of the schedule is two timesteps
+        ("KDPM2DiscreteScheduler", SIMPLE, SamplerRule(hold=2, careful_from=18)),
+        ("KDPM2DiscreteScheduler", NORMAL[:6], SamplerRule(hold=2)),
+    ],
+)
+def test_by_a_schedule_of_diffusers(
+    sampler: str, sigmas: tuple[float, ...], rule: SamplerRule
+) -> None:
+    assert rule_for(sampler, sigmas=sigmas) == rule
+
+
+@pytest.mark.parametrize(
     ("name", "order"),
     [
         ("DPM++ 2M SDE Heun", 2),
@@ -113,7 +134,10 @@ def test_by_the_schedule(sampler: str | None, sigmas: tuple[float, ...], rule: S
         ("ER SDE", 2),
         ("DPM++ 3M SDE", 3),
         ("SA-Solver", 3),
-        ("UniPCMultistepScheduler", 3),
+        ("uni_pc_bh2", 3),
+        ("UniPCMultistepScheduler", 2),
+        ("SASolverScheduler", 2),
+        ("DPMSolverSinglestepScheduler", 2),
         ("DEISMultistepScheduler", 4),
         ("DPM++ SDE", 1),
         ("DPM2 a", 1),
