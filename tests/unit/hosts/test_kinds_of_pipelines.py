@@ -27,7 +27,7 @@ from lib_todo.reasons import Reason
 from lib_todo.runs import model_call
 
 BY_TWO = Settings(factor=2, deep_factor=2, threshold=4)
-STEPS = 4
+STEPS = 8
 # width × height in pixels: a latent of 16 × 12 tokens
 SIZE = {"width": 96, "height": 128}
 
