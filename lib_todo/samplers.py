@@ -59,7 +59,7 @@ _BY_TWO = SamplerRule(hold=2)
 # its own integration error and chooses other steps. Restart adds noise again and repeats steps. DPM
 # fast goes by levels of its own. LCM does not average at all. PNDM and PLMS extrapolate, but their
 # steps are counted by evaluations or timesteps: held for two, they erred 0.1 to 0.6 times as much
-# as the paper's in nine evaluations, and more in five.
+# as the paper's in nine evaluations; in five they are foretold to err more.
 BY_NAME: dict[str, SamplerRule] = {
     **dict.fromkeys(("plms", "pndm", "pndmscheduler"), _CAREFUL_BY_TWO),
     **dict.fromkeys(("dpm_fast", "dpm_adaptive", "restart"), _PAPERS),
