@@ -34,7 +34,9 @@ class SdNextHost(Host):
         # what a user's shell sets for SD.Next must not reach the host under test
         env = environment(self.webui, self.data)
         theirs = {name for name in env if name.startswith("SD_") and "WEBUI" not in name}
-        return {name: env[name] for name in env.keys() - theirs} | {"CUDA_VISIBLE_DEVICES": ""}
+        # it writes a set into an image's text, in an order that each process has for itself
+        ours = {"CUDA_VISIBLE_DEVICES": "", "PYTHONHASHSEED": "0"}
+        return {name: env[name] for name in env.keys() - theirs} | ours
 
     def _is_up(self) -> bool:
         return STARTED in self.log() and bool(self.get("/todo-probe/ready"))
