@@ -17,10 +17,6 @@ from kinds import KINDS, SDNEXT, Kind  # noqa: E402
 from sdnext_host import SdNextHost  # noqa: E402
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "kinds(*names): the WebUIs that a test runs on")
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "kind" in metafunc.fixturenames:
         mark = metafunc.definition.get_closest_marker("kinds")

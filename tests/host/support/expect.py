@@ -81,11 +81,7 @@ class Pooling:
         """What holds in the first quarter: automatic factors no greater than the paper's."""
         changes: dict[str, Any] = {} if self.deep_factor else {"deep_scale": 0}
         if not self.factor:
-            trained = round(self.threshold / self.deep_scale) if self.deep_scale else 0
-            changes |= {
-                "scale": min(self.scale, 1),
-                "threshold": min(max(self.threshold, trained), 512),
-            }
+            changes["scale"] = min(self.scale, 1)
         return replace(self, **changes)
 
     def keys(self, grid: Grid, largest: Grid) -> int:

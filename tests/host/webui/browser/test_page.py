@@ -307,7 +307,7 @@ def test_a_missing_element_leaves_the_page_whole(tab: Tab, gone: str, hint: str 
 def test_a_machine_that_was_measured_gives_one_figure(tab: Tab) -> None:
     tab.set(width=1024, height=1024)
     # ranges, of the pass and of each preset
-    assert " to " in tab.hint_with("128×128")
+    assert " to " in tab.hint_with("128×128 →")
     with tab.ui.settled():
         tab.page.click(f"#{tab.id('measure')}")
     tab.page.wait_for_function(
