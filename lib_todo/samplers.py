@@ -95,6 +95,9 @@ HIGHEST = max(ORDERS)
 # decide what the picture shows, and with few of them larger factors are seen
 ADD_NOISE = ("ancestral", "sde", "seeds", "ddpm")
 ADD_NOISE_END = "_a"
+# parts of the names of samplers that go on from the guided picture with the unguided noise: the
+# difference between the two enters each step undamped, and with few steps larger factors are seen
+CFG_PP = ("cfg_pp", "cfg++")
 # that many steps for each order are too few to average over
 FEW = 3
 FEW_WITH_NOISE = 12
@@ -125,6 +128,8 @@ def rule_for(
     if sigmas:
         noisy = name.endswith(ADD_NOISE_END) or any(part in name for part in ADD_NOISE)
         rule = _by_schedule(order or HIGHEST, sigmas, noisy)
+        if len(sigmas) - 1 <= FEW_WITH_NOISE and any(part in name for part in CFG_PP):
+            rule = dataclasses.replace(rule, careful_from=0)
         if named is None or reported:
             return rule
         # each timestep of a step counts

@@ -54,13 +54,14 @@ def test_its_tome_does_nothing(host: Host) -> None:
 
 
 @pytest.mark.parametrize(
-    ("checkpoint", "deeper"),
-    [("tiny15", {(512, 32): 5, (128, 8): 5, (32, 2): 1}), ("tinyxl", {(128, 32): 12})],
+    ("checkpoint", "factor", "deeper"),
+    [("tiny15", 4, {(512, 32): 5, (128, 8): 5, (32, 2): 1}), ("tinyxl", 2, {(128, 32): 12})],
 )
 def test_hidiffusion_keeps_its_windows(
     host: Host,
     monkeypatch: pytest.MonkeyPatch,
     checkpoint: str,
+    factor: int,
     deeper: dict[tuple[int, int], int],
 ) -> None:
     """The layers that see windows are left to it; the others are pooled, by the grids it makes."""
@@ -75,8 +76,7 @@ def test_hidiffusion_keeps_its_windows(
     assert pooled(report_of(both)) == {}
     assert "other_grid" in reasons(report_of(both))
     host.probe_reset()
-    # the deeper levels by the automatic rule, behind the lead-in: by 4 with SD 1.5, by 2 with SDXL
-    asked = todo(threshold=12, factor=2)
+    asked = todo(threshold=12, factor=2, deep_factor=factor)
     told = report_of(host.txt2img(width=512, hidiffusion=True, **asked))
     seen = {(row["queries"], row["keys"], row["layer"]) for row in host.probe_counts()["rows"]}
     assert pooled(told) == deeper == Counter((many, few) for many, few, _ in seen if many != few)
