@@ -53,16 +53,9 @@ def test_its_tome_does_nothing(host: Host) -> None:
     assert pooled(report_of(both)) == POOLED
 
 
-@pytest.mark.parametrize(
-    ("checkpoint", "factor", "deeper"),
-    [("tiny15", 4, {(512, 32): 5, (128, 8): 5, (32, 2): 1}), ("tinyxl", 2, {(128, 32): 12})],
-)
+@pytest.mark.parametrize("checkpoint", ["tiny15", "tinyxl"])
 def test_hidiffusion_keeps_its_windows(
-    host: Host,
-    monkeypatch: pytest.MonkeyPatch,
-    checkpoint: str,
-    factor: int,
-    deeper: dict[tuple[int, int], int],
+    host: Host, monkeypatch: pytest.MonkeyPatch, checkpoint: str
 ) -> None:
     """The layers that see windows are left to it; the others are pooled, by the grids it makes."""
     # it changes a layer's grid in mid-sampling, so what is told is held against the probe here
@@ -76,10 +69,10 @@ def test_hidiffusion_keeps_its_windows(
     assert pooled(report_of(both)) == {}
     assert "other_grid" in reasons(report_of(both))
     host.probe_reset()
-    asked = todo(threshold=12, factor=2, deep_factor=factor)
+    asked = todo(threshold=12, factor=2, deep_factor=2)
     told = report_of(host.txt2img(width=512, hidiffusion=True, **asked))
     seen = {(row["queries"], row["keys"], row["layer"]) for row in host.probe_counts()["rows"]}
-    assert pooled(told) == deeper == Counter((many, few) for many, few, _ in seen if many != few)
+    assert pooled(told) == Counter((many, few) for many, few, _ in seen if many != few) != {}
     assert "other_grid" in reasons(told)
     assert all_pixels(host.txt2img(width=512)) == plain
     assert host.probe_leftovers()["classes"] == CLEAN["classes"]

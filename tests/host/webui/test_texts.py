@@ -11,6 +11,7 @@ from expect import (
     PAPER_TEXT,
     Pass,
     Pooling,
+    all_pixels,
     check,
     infotext,
     parameters,
@@ -75,13 +76,13 @@ def test_script_info_lists_the_settings_alone(host: Host) -> None:
 def test_an_images_text_makes_the_same_image(
     host: Host, size: dict[str, Any], settings: dict[str, Any]
 ) -> None:
-    made = images(host.txt2img(**size, **todo(**settings)))
+    made = all_pixels(host.txt2img(**size, **todo(**settings)))
     text = host.text_of(made[0])
     assert parameters(text)["ToDo threshold"] == str(settings["threshold"])
     first = host.probe_counts()["rows"]
     host.probe_reset()
     # the file, hence the image and the infotext in it
-    assert images(host.from_text(text)) == made
+    assert all_pixels(host.from_text(text)) == made
     assert host.probe_counts()["rows"] == first
 
 
@@ -90,7 +91,7 @@ def test_an_images_text_in_img2img(host: Host) -> None:
     body = {**SQUARE, "denoising_strength": 0.5}
     made = host.img2img(picture(128, 128), **body, **POOLING.asked(method="max"))
     again = host.img2img(picture(128, 128), **body, infotext=infotext(made), styles=[])
-    assert again["images"] == made["images"]
+    assert all_pixels(again) == all_pixels(made)
     assert parameters(infotext(again))["ToDo method"] == "max"
 
 
@@ -100,7 +101,7 @@ def test_a_text_without_todo_leaves_it_off_and_arguments_go_before_a_text(host: 
     assert parameters(infotext(without)) == {}
     text = infotext(host.txt2img(**SQUARE, **POOLING.asked(method="average", end=0.5)))
     host.probe_reset()
-    assert host.from_text(infotext(without))["images"] == without["images"]
+    assert all_pixels(host.from_text(infotext(without))) == all_pixels(without)
     check(host, "tiny15", first=Pass(128, 128, 4, None))
     host.probe_reset()
     answer = host.from_text(text, **todo(factor=3))
