@@ -128,7 +128,8 @@ def rule_for(
     if sigmas:
         noisy = name.endswith(ADD_NOISE_END) or any(part in name for part in ADD_NOISE)
         rule = _by_schedule(order or HIGHEST, sigmas, noisy)
-        if len(sigmas) - 1 <= FEW_WITH_NOISE and any(part in name for part in CFG_PP):
+        decides_late = noisy or any(part in name for part in CFG_PP)
+        if decides_late and len(sigmas) - 1 <= FEW_WITH_NOISE:
             rule = dataclasses.replace(rule, careful_from=0)
         if named is None or reported:
             return rule
@@ -157,9 +158,8 @@ def _by_schedule(order: int, sigmas: Sequence[float], noisy: bool) -> SamplerRul
         return _CAREFUL if order == 2 and not noisy else _PAPERS
     leap = noise_levels.leap(sigmas, LEAP) if order == 2 else None
     closing = noise_levels.closing_step(sigmas)
-    careful = math.inf if closing is None else max(0, closing + 1 - order)
     return SamplerRule(
-        careful_from=0 if noisy and steps <= FEW_WITH_NOISE else careful,
+        careful_from=math.inf if closing is None else max(0, closing + 1 - order),
         rest_from=math.inf if leap is None else max(0, leap - BEFORE_LEAP),
     )
 

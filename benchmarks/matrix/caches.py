@@ -77,14 +77,14 @@ def cost(preset: str, times: int, keys: list[int]) -> float:
     By the cost model, with the rates of a fast GPU, and without the time of Python.
     """
     rates = dataclasses.replace(typical("cuda")[0], launch=0)
-    side = NATIVE // PIXELS_PER_LATENT * times
-    of_paper = (-(-side // times)) ** 2 if times > 1 else None
+    trained = NATIVE // PIXELS_PER_LATENT
 
     def of_one(kept: int) -> float:
-        if kept == side**2:
+        if kept == (trained * times) ** 2:
             return 1.0
         settings = Settings.from_preset(preset)
-        stage = with_papers_factors(settings) if kept == of_paper else settings
+        # the paper's factor brings the grid back to the trained one
+        stage = with_papers_factors(settings) if kept == trained**2 else settings
         ours, dense = (
             max(seconds(SHAPES["SD 1.x"], latent_grid(*2 * (SD15 * times,)), each, rates))
             for each in (stage, None)
