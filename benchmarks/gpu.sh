@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All that docs/performance-gpu.md needs, in eight minutes on one GPU: a pass of 20 steps of SD 1.x
+# All that docs/measurements/gpu.md needs, in eight minutes on one GPU: a pass of 20 steps of SD 1.x
 # and SDXL at three sizes, dense, by each preset and by ToMe; the calls' kernels; what the hint would
 # have promised beside both; tests/gpu. Run in the repository's root, with PYTHON naming a Python that
 # has torch for this GPU and requirements/demo.txt, bench.txt and test.txt.

@@ -185,6 +185,14 @@ def test_a_pass_is_counted_by_its_stages(now: list[float]) -> None:
     assert told(times, p)[0] == pytest.approx((4 * 2 + 15) / 19, rel=0.05)
 
 
+def test_a_picture_of_two_steps_tells_nothing(now: list[float]) -> None:
+    """Its only time between evaluations is the first step's, which warms up."""
+    times = StepTimes(lambda: now[0])
+    Picture().run(times, now, None, [9.0, 1.0])
+    assert told(times, Picture().run(times, now, SETTINGS, [5.0, 1.0])) == (None, None)
+    assert times.seen(kind(), SETTINGS) is None
+
+
 def test_a_step_of_two_evaluations_takes_both(now: list[float]) -> None:
     class Heun(Picture):
         total_steps = 20

@@ -152,8 +152,8 @@ def _seconds(gaps: Mapping[float, float], settings: Settings | None) -> float | 
     """
     bounds = [LEAD_IN, *((settings.start, settings.end) if settings else ())]
     stages: dict[int, list[float]] = {}
-    # a pass with one gap has no other; the first one warms up
-    for fraction, gap in list(gaps.items())[min(1, len(gaps) - 1) :]:
+    # the first one warms up
+    for fraction, gap in list(gaps.items())[1:]:
         stages.setdefault(sum(fraction >= bound for bound in bounds), []).append(gap)
     whole = 0.0
     for found in stages.values():
