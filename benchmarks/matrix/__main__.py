@@ -1,4 +1,4 @@
-"""The command: `python -m benchmarks.matrix --diffusers` or `--comfyui FOLDER`."""
+"""The command: `python -m benchmarks.matrix` with `--diffusers`, `--comfyui` or `--webui`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from benchmarks.matrix.diffusers import Diffusers
 from benchmarks.matrix.measure import FORETOLD, PART, foretell, measure
 from benchmarks.matrix.output import above, draw, ratios, summary, whole
 from benchmarks.matrix.picture import PRESETS, conditions
+from benchmarks.matrix.webui import WebUI
 from benchmarks.running.bench import Bench, shown_progress
 from benchmarks.running.store import Store
 
@@ -28,6 +29,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--diffusers", action="store_true", help="its schedulers")
     add("--comfyui", type=Path, help="ComfyUI's folder; this Python has to have its requirements")
+    add("--webui", metavar="URL", help="a WebUI with ToDo and the checkpoint of demo/convert.py")
     add("--samplers", nargs="+", help="default: all of the host's")
     add("--schedules", nargs="+", help="default: all of the host's")
     add("--steps", type=int, nargs="+", default=[8, 20])
@@ -68,8 +70,14 @@ def main() -> None:
 
 def hosts(args: argparse.Namespace) -> list[Host]:
     """The hosts that were asked for."""
-    comfyui = [ComfyUI(args.comfyui)] if args.comfyui else []
-    return [*comfyui, Diffusers()] if args.diffusers else comfyui
+    found: list[Host] = []
+    if args.comfyui:
+        found.append(ComfyUI(args.comfyui))
+    if args.diffusers:
+        found.append(Diffusers())
+    if args.webui:
+        found.append(WebUI(args.webui))
+    return found
 
 
 def wanted(host: Host, args: argparse.Namespace) -> list[Cell]:

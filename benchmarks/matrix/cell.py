@@ -27,7 +27,7 @@ class Cell:
 
 
 class Host(Protocol):
-    """A program's samplers in this process."""
+    """A program's samplers."""
 
     name: str
 
@@ -38,4 +38,4 @@ class Host(Protocol):
         """The rule of a cell's sampling, and how many steps it has."""
 
     def sample(self, cell: Cell, seed: int, settings: Settings | None) -> torch.Tensor:
-        """The latents of a cell; dense without settings."""
+        """The latents of a cell, or its picture; dense without settings."""

@@ -71,11 +71,14 @@ def foretell(
 def _measure_cell(
     bench: Bench, host: Host, cell: Cell, seed: int, presets: Sequence[str], folder: Path
 ) -> None:
+    points = {
+        preset: bench.store.point(PART, host.name, *cell.key, preset)
+        for preset in (PAPER, *presets)
+    }
+    if all(point.get(IDENTICAL) or len(point.get(ERROR, [])) > seed for point in points.values()):
+        return
     try:
-        treated = treatments(host, cell, (PAPER, *presets))
-        points = {
-            preset: bench.store.point(PART, host.name, *cell.key, preset) for preset in treated
-        }
+        treated = treatments(host, cell, points)
         if all(treatment == treated[PAPER] for treatment in treated.values()):
             for point in points.values():
                 point[IDENTICAL] = True

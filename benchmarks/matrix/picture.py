@@ -49,16 +49,22 @@ def pipeline() -> Any:
 
 
 @functools.cache
-def start(seed: int, times: int = TIMES) -> Start:
-    """The start for a seed, at so many times the trained size; `latents` are scaled."""
-    side = NATIVE * times
+def enlarged(seed: int, times: int = TIMES) -> Image.Image:
+    """The picture of a seed, at so many times the trained size."""
     pipe, generator = pipeline(), torch.Generator().manual_seed(seed)
     asked = {"num_inference_steps": STEPS, "guidance_scale": GUIDANCE, "generator": generator}
     with torch.inference_mode():
         small = pipe(prompt_of(seed), width=NATIVE, height=NATIVE, **asked).images[0]
-        enlarged = small.resize((side, side), Image.Resampling.LANCZOS)
+    return small.resize((NATIVE * times, NATIVE * times), Image.Resampling.LANCZOS)
+
+
+@functools.cache
+def start(seed: int, times: int = TIMES) -> Start:
+    """The start for a seed, at so many times the trained size; `latents` are scaled."""
+    pipe = pipeline()
+    with torch.inference_mode():
         positive, negative = pipe.encode_prompt(prompt_of(seed), "cpu", 1, GUIDANCE > 1)
-        pixels = pipe.image_processor.preprocess(enlarged)
+        pixels = pipe.image_processor.preprocess(enlarged(seed, times))
         latents = pipe.vae.encode(pixels).latent_dist.mode() * pipe.vae.config.scaling_factor
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(seed))
     return Start(latents, noise, positive, negative)

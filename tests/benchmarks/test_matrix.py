@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 import torch
+from PIL import Image
 from rich.progress import Progress
 
 from benchmarks.matrix import measure as measuring
+from benchmarks.matrix import webui
 from benchmarks.matrix.__main__ import parse, wanted
 from benchmarks.matrix.cell import Cell
 from benchmarks.matrix.measure import PART, measure
 from benchmarks.matrix.output import above, ratios, summary, whole
-from benchmarks.matrix.picture import settings_of
+from benchmarks.matrix.picture import SIDE, settings_of
 from benchmarks.output import pages
 from benchmarks.running.bench import Bench
 from benchmarks.running.store import Store
@@ -119,3 +126,88 @@ def test_the_cells_that_are_asked_for() -> None:
 def test_presets_go_with_the_embedded_models_grid() -> None:
     assert settings_of("balanced").threshold == 16
     assert measuring.FORETOLD != PART
+
+
+class FakeWebUI:
+    """Stands for a WebUI's API: by its ToDo, "LMS" errs as the paper's, "Euler a" by its factors.
+
+    Attributes:
+        asked: the bodies of the requests for pictures.
+        checkpoint: the one that is loaded.
+        is_up: whether it answers.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.checkpoint = "sd-webui-todo-demo.safetensors [0123456789]"
+        self.is_up = True
+
+    def request(self, method: str, url: str, **more: Any) -> requests.Response:
+        if not self.is_up:
+            raise requests.ConnectionError
+        lists: dict[str, Any] = {
+            "options": {"sd_model_checkpoint": self.checkpoint},
+            "samplers": [{"name": name} for name in ("Euler", "Euler a", "LMS", "DDIM")],
+            "schedulers": [{"label": "Automatic"}, {"label": "Karras"}],
+        }
+        answer = requests.Response()
+        answer.status_code = 200
+        what = url.removeprefix("http://here/sdapi/v1/")
+        answer._content = json.dumps(lists.get(what) or self.picture(more["json"])).encode()
+        return answer
+
+    def picture(self, body: dict[str, Any]) -> dict[str, Any]:
+        self.asked.append(body)
+        (todo,) = body["alwayson_scripts"]["ToDo"]["args"]
+        level = 0
+        if todo["enabled"]:
+            is_papers = body["sampler_name"] == "LMS" or todo["phase"] == "fixed"
+            level = 9 if is_papers else 3
+            level += 0 if body["sampler_name"] in ("LMS", "Euler a") else int(4 * todo["scale"])
+        file = io.BytesIO()
+        Image.new("RGB", (8, 8), (level, 0, 0)).save(file, "PNG")
+        return {"images": [base64.b64encode(file.getvalue()).decode()]}
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> FakeWebUI:
+    fake = FakeWebUI()
+    monkeypatch.setattr(requests, "request", fake.request)
+    monkeypatch.setattr(webui, "enlarged", lambda seed: Image.new("RGB", (SIDE, SIDE)))
+    webui._picture.cache_clear()
+    return fake
+
+
+def test_a_webui_is_asked_for_pictures(bench: Bench, tmp_path: Path, fake: FakeWebUI) -> None:
+    host = webui.WebUI("http://here")
+    assert host.pairs()[4:] == [(name, "Karras") for name in ("Euler", "Euler a", "LMS")]
+    fake.asked.clear()
+    cells = [Cell(name, "Karras", 8, 0.6) for name in ("LMS", "Euler a", "Euler")]
+    for _ in range(2):
+        measure(bench, host, cells, ["close", "balanced", "fast"], 1, tmp_path)
+    names = [body["sampler_name"] for body in fake.asked]
+    assert [names.count(cell.sampler) for cell in cells] == [2, 4, 5], "and nothing when resumed"
+    assert {body["scheduler"] for body in fake.asked} == {"Karras"}
+    sent = [body["alwayson_scripts"]["ToDo"]["args"][0] for body in fake.asked[-5:]]
+    assert sorted(todo.get("scale", 0) for todo in sent) == [0, 1, 1, 1.5, 2]
+    assert {todo.get("threshold", 16) for todo in sent} == {16}
+    first = base64.b64decode(fake.asked[0]["init_images"][0])
+    assert Image.open(io.BytesIO(first)).size == (SIDE, SIDE)
+    table = whole(ratios(bench.store, PART))
+    assert "| LMS | Karras | identical | identical | identical |" in table
+    assert "| Euler a | Karras | 0.11 | 0.11 | 0.11 |" in table
+    # of the paper's 9 + 4: 3 + 4, 3 + 6 and 3 + 8
+    assert "| Euler | Karras | 0.29 | 0.48 | 0.72 |" in table
+
+
+def test_a_webui_that_does_not_answer_is_no_fault_of_a_cell(
+    bench: Bench, tmp_path: Path, fake: FakeWebUI
+) -> None:
+    host = webui.WebUI("http://here")
+    fake.is_up = False
+    with pytest.raises(SystemExit, match="does not answer"):
+        measure(bench, host, [CELL], ["close"], 1, tmp_path)
+    assert not bench.store.data["notes"]
+    fake.is_up, fake.checkpoint = True, "other"
+    with pytest.raises(SystemExit, match="other loaded"):
+        webui.WebUI("http://here")
