@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from types import MappingProxyType
 from typing import Any, NoReturn
 
@@ -165,14 +165,14 @@ class Report(Counts):
             self._numbers.clear()
             self._drawn = 0
 
-    def leave_alone(self, pass_name: str, grid: Grid, layers: int, reason: Reason) -> None:
-        """Note layers that are known beforehand to keep all their keys: no call of them is met."""
-        keys = grid[0] * grid[1]
+    def leave_alone(self, pass_name: str, levels: Iterable[tuple[Grid, int, Reason]]) -> None:
+        """Note a model's layers, by grid, that will keep all their keys: no call of them is met."""
+        drawn = 0
         with self._lock:
-            tally = self._pass(pass_name).counted[grid, keys, keys, reason]
-            if not tally.layers:
-                tally.layers.update(range(self._drawn, self._drawn + layers))
-            self._drawn += layers
+            for grid, layers, reason in levels:
+                keys = grid[0] * grid[1]
+                numbers = range(drawn, drawn := drawn + layers)
+                self._pass(pass_name).counted[grid, keys, keys, reason].layers.update(numbers)
 
     def phase_held(self, sampler: str | None, steps: int) -> None:
         """Note that a moving phase was held for `steps` steps in a row (0: it did not move)."""

@@ -157,8 +157,7 @@ def sampling(p: Any, generation: Generation) -> Iterator[None]:
     generation.told.expect_model(p.sd_model)
     nothing = {} if active.entered_run() else result.left_alone(p, generation.settings)
     for name, levels in nothing.items():
-        for level in levels:
-            generation.report.leave_alone(name, *level)
+        generation.report.leave_alone(name, levels)
     here.running.append(generation)
     try:
         with contextlib.nullcontext() if nothing else generation.told.downsampling:

@@ -183,7 +183,7 @@ def check(
 
 
 def _agrees_with_itself(told: dict[str, Any]) -> None:
-    """The sums are those of the passes, and no pass has more layers than it was seen to call."""
+    """The sums are those of the passes, and no size has more layers than the model."""
     for name, counts in told["passes"].items():
         assert counts["steps"]["pooled"] <= counts["steps"]["seen"], name
         layers: Counter[tuple[int, ...]] = Counter()
@@ -191,7 +191,7 @@ def _agrees_with_itself(told: dict[str, Any]) -> None:
             # other code may show a layer on grids of its own
             if grid["reason"] in (None, *BY_SETTINGS):
                 layers[tuple(grid["grid"])] = max(layers[tuple(grid["grid"])], grid["layers"])
-        assert sum(layers.values()) <= told["layers"], name
+        assert sum(layers.values()) <= told["layers"] * len(told["sizes"].get(name, " ")), name
     for what in ("pooled", "seen"):
         assert told["steps"][what] == sum(c["steps"][what] for c in told["passes"].values())
 

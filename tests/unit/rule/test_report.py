@@ -51,6 +51,23 @@ def test_what_is_summed_is_no_more_than_what_was_counted() -> None:
     assert [len(tally.layers) for tally in report.tallies.values()] == [2, 3, 2, 1]
 
 
+@pytest.mark.parametrize("known_first", [True, False])
+def test_layers_known_beforehand_are_the_models_own(known_first: bool) -> None:
+    """A result may have pictures in which nothing can be pooled, before or after others."""
+    report = Report()
+    below = Reason.BELOW_THRESHOLD
+    for known in (known_first, not known_first):
+        if known:
+            for name in ("first", "hires"):
+                report.leave_alone(name, [((8, 8), 2, below), ((4, 4), 1, below)])
+        else:
+            count(report, (0, 2), (16, 16), 256, 64, None)
+            count(report, (1,), (8, 8), 64, 64, below)
+    assert report.layers == 3
+    rows = {tuple(row["grid"]): row["layers"] for row in report.passes["hires"].to_list()}
+    assert rows == {(8, 8): 2, (4, 4): 1}
+
+
 def test_the_sums_of_the_passes_are_the_report() -> None:
     report = two_passes()
     merged: dict = {}
