@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import functools
 import io
 from typing import Any
 
@@ -14,11 +13,11 @@ import torch
 from PIL import Image
 
 from benchmarks.matrix.cell import Cell
-from benchmarks.matrix.picture import PAPER, SIDE, enlarged, settings_of
+from benchmarks.matrix.picture import SIDE, enlarged
 from benchmarks.models.checkpoint import GUIDANCE, prompt_of
 from demo.convert import NAME
 from lib_todo import Settings
-from lib_todo.samplers import SamplerRule
+from lib_todo.samplers import SamplerRule, rule_for
 
 AUTOMATIC = "Automatic"
 # they go by timesteps of their own, whatever schedule is chosen
@@ -36,11 +35,10 @@ class WebUI:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self._seed: int | None = None
         loaded = _ask(url, "options")["sd_model_checkpoint"]
         if not loaded.startswith(NAME):
             raise SystemExit(f"{url} has {loaded} loaded, not {NAME}: see demo/convert.py")
-        # the first picture after a host's start is another, without ToDo too
-        self.sample(Cell(*self.pairs()[0], steps=1, strength=0.6), 0, None)
 
     def pairs(self) -> list[tuple[str, str]]:
         """(sampler, schedule) of all its cells, by the page's names."""
@@ -53,47 +51,42 @@ class WebUI:
         ]
 
     def rule(self, cell: Cell) -> tuple[SamplerRule, int]:
-        """What it must have done in all steps, by the first seed's pictures, and how many.
+        """What the rule makes of the sampler whatever the schedule is, and how many steps it has.
 
-        `fast` makes the paper's picture only where all is the paper's, and the picture of `close`
-        only where all factors are.
+        The host does not tell its noise levels. By such even ones the paper's factors and phase
+        hold in fewer steps than by any others.
         """
-        paper, close, fast = (settings_of(preset) for preset in (PAPER, "close", "fast"))
-        picture = self.sample(cell, 0, fast)
-        if torch.equal(picture, self.sample(cell, 0, paper)):
-            return SamplerRule(careful_from=0, rest_from=0), cell.steps
-        if torch.equal(picture, self.sample(cell, 0, close)):
-            return SamplerRule(careful_from=0), cell.steps
-        return SamplerRule(), cell.steps
+        even = (*(0.5**step for step in range(cell.steps)), 0.0)
+        sigmas = () if cell.sampler in NO_SCHEDULE else even
+        return rule_for(cell.sampler, reported=True, sigmas=sigmas), cell.steps
 
     def sample(self, cell: Cell, seed: int, settings: Settings | None) -> torch.Tensor:
         """The picture of a cell; dense without settings."""
-        return _picture(self.url, cell, seed, settings)
-
-
-@functools.lru_cache(maxsize=8)
-def _picture(url: str, cell: Cell, seed: int, settings: Settings | None) -> torch.Tensor:
-    file = io.BytesIO()
-    enlarged(seed).save(file, "PNG")
-    todo = {"enabled": False} if settings is None else dataclasses.asdict(settings)
-    body = {
-        "init_images": [base64.b64encode(file.getvalue()).decode()],
-        "prompt": prompt_of(seed),
-        "seed": seed,
-        "width": SIDE,
-        "height": SIDE,
-        "sampler_name": cell.sampler,
-        "scheduler": cell.schedule,
-        "steps": cell.steps,
-        "denoising_strength": cell.strength,
-        "cfg_scale": GUIDANCE,
-        # all of the steps, as in hires fix
-        "override_settings": {"img2img_fix_steps": True},
-        "alwayson_scripts": {"ToDo": {"args": [todo]}},
-    }
-    (image,) = _ask(url, "img2img", body)["images"]
-    pixels = numpy.array(Image.open(io.BytesIO(base64.b64decode(image))).convert("RGB"))
-    return torch.from_numpy(pixels).float() / 255
+        if seed != self._seed:
+            # the host encodes the start with random numbers that depend on the request before
+            self._seed = seed
+            self.sample(dataclasses.replace(cell, steps=1), seed, None)
+        file = io.BytesIO()
+        enlarged(seed).save(file, "PNG")
+        todo = {"enabled": False} if settings is None else dataclasses.asdict(settings)
+        body = {
+            "init_images": [base64.b64encode(file.getvalue()).decode()],
+            "prompt": prompt_of(seed),
+            "seed": seed,
+            "width": SIDE,
+            "height": SIDE,
+            "sampler_name": cell.sampler,
+            "scheduler": cell.schedule,
+            "steps": cell.steps,
+            "denoising_strength": cell.strength,
+            "cfg_scale": GUIDANCE,
+            # all of the steps, as in hires fix
+            "override_settings": {"img2img_fix_steps": True},
+            "alwayson_scripts": {"ToDo": {"args": [todo]}},
+        }
+        (image,) = _ask(self.url, "img2img", body)["images"]
+        pixels = numpy.array(Image.open(io.BytesIO(base64.b64decode(image))).convert("RGB"))
+        return torch.from_numpy(pixels).float() / 255
 
 
 def _ask(url: str, what: str, body: dict[str, Any] | None = None) -> Any:

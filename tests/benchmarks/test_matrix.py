@@ -129,7 +129,7 @@ def test_presets_go_with_the_embedded_models_grid() -> None:
 
 
 class FakeWebUI:
-    """Stands for a WebUI's API: by its ToDo, "LMS" errs as the paper's, "Euler a" by its factors.
+    """Stands for a WebUI's API: its pictures are off by a preset's scale, or 9 with a fixed phase.
 
     Attributes:
         asked: the bodies of the requests for pictures.
@@ -161,9 +161,7 @@ class FakeWebUI:
         (todo,) = body["alwayson_scripts"]["ToDo"]["args"]
         level = 0
         if todo["enabled"]:
-            is_papers = body["sampler_name"] == "LMS" or todo["phase"] == "fixed"
-            level = 9 if is_papers else 3
-            level += 0 if body["sampler_name"] in ("LMS", "Euler a") else int(4 * todo["scale"])
+            level = 9 if todo["phase"] == "fixed" else int(4 * todo["scale"])
         file = io.BytesIO()
         Image.new("RGB", (8, 8), (level, 0, 0)).save(file, "PNG")
         return {"images": [base64.b64encode(file.getvalue()).decode()]}
@@ -174,19 +172,19 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeWebUI:
     fake = FakeWebUI()
     monkeypatch.setattr(requests, "request", fake.request)
     monkeypatch.setattr(webui, "enlarged", lambda seed: Image.new("RGB", (SIDE, SIDE)))
-    webui._picture.cache_clear()
     return fake
 
 
 def test_a_webui_is_asked_for_pictures(bench: Bench, tmp_path: Path, fake: FakeWebUI) -> None:
     host = webui.WebUI("http://here")
     assert host.pairs()[4:] == [(name, "Karras") for name in ("Euler", "Euler a", "LMS")]
-    fake.asked.clear()
     cells = [Cell(name, "Karras", 8, 0.6) for name in ("LMS", "Euler a", "Euler")]
     for _ in range(2):
         measure(bench, host, cells, ["close", "balanced", "fast"], 1, tmp_path)
     names = [body["sampler_name"] for body in fake.asked]
-    assert [names.count(cell.sampler) for cell in cells] == [2, 4, 5], "and nothing when resumed"
+    assert [names.count(cell.sampler) for cell in cells] == [0, 1 + 3, 5], (
+        "one for the seed, none when resumed"
+    )
     assert {body["scheduler"] for body in fake.asked} == {"Karras"}
     sent = [body["alwayson_scripts"]["ToDo"]["args"][0] for body in fake.asked[-5:]]
     assert sorted(todo.get("scale", 0) for todo in sent) == [0, 1, 1, 1.5, 2]
@@ -195,9 +193,8 @@ def test_a_webui_is_asked_for_pictures(bench: Bench, tmp_path: Path, fake: FakeW
     assert Image.open(io.BytesIO(first)).size == (SIDE, SIDE)
     table = whole(ratios(bench.store, PART))
     assert "| LMS | Karras | identical | identical | identical |" in table
-    assert "| Euler a | Karras | 0.11 | 0.11 | 0.11 |" in table
-    # of the paper's 9 + 4: 3 + 4, 3 + 6 and 3 + 8
-    assert "| Euler | Karras | 0.29 | 0.48 | 0.72 |" in table
+    assert "| Euler a | Karras | 0.20 | 0.20 | 0.20 |" in table
+    assert "| Euler | Karras | 0.20 | 0.44 | 0.79 |" in table
 
 
 def test_a_webui_that_does_not_answer_is_no_fault_of_a_cell(
