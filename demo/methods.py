@@ -88,7 +88,7 @@ def make_methods(
     matching = round(1 - 1 / layer_factor(largest, largest, todo) ** 2, 4)
     methods = (
         Method("baseline", {}, lambda pipe: nullcontext()),
-        _todo("paper", Settings.from_preset("paper", native_grid=native)),
+        _todo("paper", Settings.from_preset("paper", threshold=native)),
         _todo("todo", todo),
         _tome(**tome_options(**{"ratio": matching, **tome})),
     )

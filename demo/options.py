@@ -53,8 +53,7 @@ def todo_settings(values: Mapping[str, Any], native_grid: int) -> Settings:
 
     Raises SettingsError.
     """
-    single = {"preset": "balanced", **values}
-    return Settings.from_preset(single.pop("preset"), native_grid=native_grid, **single)
+    return Settings.from_mapping({"preset": "balanced", "threshold": native_grid, **values})
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -13,7 +13,7 @@ METHODS = ("nearest", "nearest-exact", "average", "max", "bilinear")
 PHASED_METHODS = ("nearest", "nearest-exact")
 PHASES = ("moving", "fixed")
 PASSES = ("both", "first", "hires")
-# the presets' threshold: the side of the largest level's trained grid in SD 1.x and SDXL
+# the side of the largest level's trained grid in SD 1.x and SDXL
 NATIVE_GRID = 64
 
 # values come from requests: a huge or deep one must not flood a log or a page
@@ -25,11 +25,7 @@ class SettingsError(ValueError):
     """A setting that is not allowed. The text names the field, the value and what is allowed."""
 
     def __init__(self, field: str, value: object, allowed: str) -> None:
-        try:
-            shown = _shorten.repr(value)
-        except ValueError:
-            # Python writes out no integer of more than 4300 digits
-            shown = f"a {type(value).__name__} too long to show"
+        shown = _shorten.repr(value)
         super().__init__(f"ToDo: {field} = {shown} is not allowed; {field} must be {allowed}")
         self.field, self.value, self.allowed = field, value, allowed
 
@@ -39,8 +35,7 @@ class Field:
     """One setting: type, default, bounds, and its texts in every front end.
 
     `kind` is bool, int, float or str; `choices` holds the allowed strings of a str; `zero_means`
-    says what 0 stands for where 0 is allowed beside the range; `infotext` is the key in the image's
-    generation parameters ("" where it has none).
+    says what 0 stands for where 0 is allowed beside the range.
     """
 
     name: str
@@ -48,7 +43,6 @@ class Field:
     default: bool | int | float | str
     label: str
     help: str
-    infotext: str
     minimum: float
     maximum: float
     step: float
@@ -108,14 +102,13 @@ def _setting(
     default: bool | int | float | str,
     label: str,
     help: str,
-    infotext: str = "",
     *,
     span: tuple[float, float, float] = (0, 0, 0),
     choices: tuple[str, ...] = (),
     zero_means: str = "",
 ) -> Any:
     """A field of Settings; `span` is the minimum, the maximum and a slider's step."""
-    row = (type(default), default, label, help, infotext, *span, choices, zero_means)
+    row = (type(default), default, label, help, *span, choices, zero_means)
     return dataclasses.field(default=default, metadata={"row": row})
 
 
@@ -138,7 +131,6 @@ class Settings:
         "Factor",
         "How many times fewer keys and values along each side, 1 to 8; automatic (0 in requests) "
         "follows from the picture's size. 1 leaves the largest layers alone.",
-        "ToDo factor",
         span=(1, 8, 0.5),
         zero_means="automatic",
     )
@@ -146,16 +138,14 @@ class Settings:
         0.0,
         "Factor for deeper layers",
         "The same for the deeper, smaller layers. 1 leaves them alone.",
-        "ToDo deep factor",
         span=(1, 8, 0.5),
         zero_means="automatic",
     )
     threshold: int = _setting(
-        64,
+        NATIVE_GRID,
         "Threshold",
         "The side, in tokens, of the size that the model was trained at. 64 is 512 pixels with "
         "SD 1.x and 1024 with SDXL.",
-        "ToDo threshold",
         span=(1, 512, 1),
     )
     scale: float = _setting(
@@ -163,7 +153,6 @@ class Settings:
         "Scale",
         "The automatic factor is the ratio of the picture's grid to the threshold, times this, "
         "rounded. 1 is the paper's.",
-        "ToDo scale",
         span=(0.1, 4, 0.1),
     )
     deep_scale: float = _setting(
@@ -171,7 +160,6 @@ class Settings:
         "Scale for deeper layers",
         "Each level is compared with its own trained grid. 0 compares all of them with the "
         "threshold, as the paper does.",
-        "ToDo deep scale",
         span=(0.1, 4, 0.1),
         zero_means="by the threshold, as in the paper",
     )
@@ -179,7 +167,6 @@ class Settings:
         "nearest",
         "Method",
         "How tokens are pooled; nearest is the paper's and fastest.",
-        "ToDo method",
         choices=METHODS,
     )
     phase: str = _setting(
@@ -188,7 +175,6 @@ class Settings:
         "moving takes another token of each cell in each step: no slower, a twentieth to a fifth "
         "of the error; fixed is the paper's. The methods average, max and bilinear use all tokens "
         "of a cell, so there is nothing to move.",
-        "ToDo phase",
         choices=PHASES,
     )
     # the steps from start, included, to end, not included
@@ -196,28 +182,24 @@ class Settings:
         0.0,
         "Start",
         "From which part of each pass's steps on to pool; later keeps the image closer.",
-        "ToDo steps",
         span=(0, 1, 0.05),
     )
     end: float = _setting(
         1.0,
         "End",
         "Up to which part of the steps to pool; earlier keeps the image a little closer.",
-        "ToDo steps",
         span=(0, 1, 0.05),
     )
     passes: str = _setting(
         "both",
         "Passes",
         "Which passes of hires fix are pooled; without hires fix there is only the first.",
-        "ToDo pass",
         choices=PASSES,
     )
     above: float = _setting(
         1.0,
         "Above",
         "Only pictures larger than this many times the trained size are pooled, by their side.",
-        "ToDo above",
         span=(0.1, 8, 0.1),
     )
 
@@ -248,19 +230,15 @@ class Settings:
         """
         values = dict(values)
         bundle = preset_values(values.pop("preset")) if "preset" in values else {}
-        for name in values:
-            if name not in BY_NAME:
-                allowed = "one of " + ", ".join(["preset", *BY_NAME])
-                raise SettingsError("name of a setting", name, allowed)
+        for name in values.keys() - BY_NAME.keys():
+            allowed = "one of " + ", ".join(["preset", *BY_NAME])
+            raise SettingsError("name of a setting", name, allowed)
         return cls(**{**(base or {}), **bundle, **values})
 
     @classmethod
-    def from_preset(cls, preset: str, *, native_grid: int = NATIVE_GRID, **values: Any) -> Settings:
-        """Settings of a named preset, with single values over it.
-
-        `native_grid` becomes the threshold: 96 for SD 2.x at 768 pixels.
-        """
-        return cls.from_mapping(values, base=preset_values(preset, native_grid))
+    def from_preset(cls, preset: str, **values: Any) -> Settings:
+        """Settings of a named preset, with single values over it; see `from_mapping`."""
+        return cls.from_mapping({"preset": preset, **values})
 
     @classmethod
     def from_args(cls, args: Sequence[Any]) -> Settings:
@@ -285,11 +263,11 @@ class Settings:
 FIELDS = tuple(Field(row.name, *row.metadata["row"]) for row in dataclasses.fields(Settings))
 BY_NAME = {field.name: field for field in FIELDS}
 
-# each preset is a bundle of ordinary settings; it leaves out the window and the passes
+# each preset is a bundle of ordinary settings. It leaves out the window, the passes, and the
+# threshold, which is the checkpoint's: 96 for SD 2.x at 768 pixels
 _MOVING: dict[str, Any] = {
     "factor": 0.0,
     "deep_factor": 0.0,
-    "threshold": NATIVE_GRID,
     "scale": 1.0,
     "deep_scale": 0.0,
     "method": "nearest",
@@ -304,16 +282,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def preset_values(name: Any, native_grid: int = NATIVE_GRID) -> dict[str, Any]:
-    """The values of a preset; the side of the largest trained grid becomes the threshold.
-
-    Raises:
-        SettingsError: no preset of that name, or a grid that no threshold may have.
-    """
+def preset_values(name: Any) -> dict[str, Any]:
+    """The values of a preset. Raises SettingsError where there is none of that name."""
     if not isinstance(name, str) or name not in PRESETS:
         raise SettingsError("preset", name, "one of " + ", ".join(PRESETS))
-    threshold = BY_NAME["threshold"]
-    try:
-        return {**PRESETS[name], "threshold": threshold.check(native_grid)}
-    except SettingsError:
-        raise SettingsError("native_grid", native_grid, threshold.allowed) from None
+    return PRESETS[name]

@@ -13,7 +13,6 @@ from PIL import Image
 from benchmarks.models.checkpoint import GUIDANCE, STEPS, digest_of, prompt_of
 from lib_todo import Settings
 from lib_todo.plan import PIXELS_PER_LATENT
-from lib_todo.settings import preset_values
 
 FOLDER = Path(__file__).parents[2] / "demo" / "model"
 NATIVE, TIMES = 128, 2
@@ -72,4 +71,4 @@ def start(seed: int, times: int = TIMES) -> Start:
 
 def settings_of(preset: str) -> Settings:
     """The preset for the embedded model's own grid."""
-    return Settings(**preset_values(preset, NATIVE // PIXELS_PER_LATENT))
+    return Settings.from_preset(preset, threshold=NATIVE // PIXELS_PER_LATENT)

@@ -41,8 +41,8 @@ def available(unet: Any, latent: Grid, trained: int = NATIVE_GRID) -> dict[str, 
         latent: height and width of its input.
         trained: the side of its largest grid, in tokens, at the size that it was trained at.
     """
-    paper = partial(Settings.from_preset, "paper", native_grid=trained)
-    settings = {name: Settings.from_preset(p, native_grid=trained) for name, p in PRESETS.items()}
+    paper = partial(Settings.from_preset, "paper", threshold=trained)
+    settings = {name: Settings.from_preset(p, threshold=trained) for name, p in PRESETS.items()}
     settings |= {name: paper(factor=factor) for name, factor in TODO_BY.items()}
     settings |= {name: paper(factor=f, phase="moving") for name, f in MOVING_BY.items()}
     settings |= {name: paper(method=method) for name, method in POOLED_BY.items()}

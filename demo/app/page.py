@@ -70,7 +70,7 @@ def generate(
     recipe = Recipe(first=first, **{name: values[name] for name in PICTURE})
     native = native_grid(sampler.unet)
     single = {name: values[name] for name, usual in SINGLE.items() if values[name] != usual}
-    todo = Settings.from_preset(values["preset"], native_grid=native, **single)
+    todo = Settings.from_preset(values["preset"], threshold=native, **single)
     tome = {"ratio": values["tome_ratio"]} if values["tome_ratio"] else {}
     largest = largest_grid(sampler.unet, recipe, sampler.pipe.vae_scale_factor)
     methods = make_methods(["baseline", *wanted], todo, tome, native, largest)

@@ -169,7 +169,7 @@ def test_the_next_cell_of_a_plot_is_inside_none_that_failed(lifecycle: Any, mode
             process_images_inner(cell, *ON, inside=failing)
         last = copy.copy(base)
         process_images_inner(last, *ON)
-        assert last.extra_generation_params["ToDo used"] == "first pass 16×16 tokens by 2"
+        assert last.extra_generation_params["ToDo used"] == "first pass 16×16 tokens to 64 keys"
 
 
 def test_a_model_that_was_loaded_anew_has_the_same_layers(lifecycle: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from lib_todo import Settings, wording
+from lib_todo import wording
 from lib_todo.cost.architectures import shape_of_unet, shape_of_weights
 from lib_todo.hosts.webui import host, result
 from lib_todo.report import Report
@@ -41,7 +41,6 @@ def processing(model: Any, width: int, height: int, **given: Any) -> Any:
     return types.SimpleNamespace(sd_model=wrapped, **asked)
 
 
-PAPER = Settings.from_mapping({"preset": "paper"})
 SD15 = {"attention_resolutions": [4, 2, 1], "channel_mult": [1, 2, 4, 4]}
 SDXL = {"attention_resolutions": [4, 2], "channel_mult": [1, 2, 4]}
 
@@ -53,40 +52,13 @@ def test_finds_where_the_attention_is(shape: dict[str, Any], scales: list[int]) 
 
 @pytest.mark.parametrize("model", [None, object(), types.SimpleNamespace(joint_blocks=[])])
 def test_finds_none_in_other_models(model: Any) -> None:
-    p = processing(model, 2048, 2048)
-    assert result.planned(p, Settings()) == {"first": {}}
-    assert host.shape_of(p.sd_model) is None
+    assert host.shape_of(processing(model, 2048, 2048).sd_model) is None
 
 
 def test_finds_the_unet_of_forge() -> None:
     patcher = types.SimpleNamespace(model=types.SimpleNamespace(diffusion_model="the U-Net"))
     model = types.SimpleNamespace(forge_objects=types.SimpleNamespace(unet=patcher), model=None)
     assert host.unet_of(model) == "the U-Net"
-
-
-@pytest.mark.parametrize(
-    ("shape", "side", "settings", "expected"),
-    [
-        (SD15, 512, PAPER, {}),
-        (SD15, 1024, PAPER, {(128, 128): [2]}),
-        (
-            SD15,
-            1024,
-            Settings(),
-            {(128, 128): [2, 3], (64, 64): [2], (32, 32): [2], (16, 16): [2]},
-        ),
-        (SD15, 1024, Settings(passes="hires"), {}),
-        (SDXL, 2048, PAPER, {(128, 128): [2]}),
-    ],
-)
-def test_says_what_will_be_pooled(
-    shape: dict[str, Any],
-    side: int,
-    settings: Settings,
-    expected: dict[tuple[int, int], list[float]],
-) -> None:
-    told = result.planned(processing(unet(**shape), side, side), settings)
-    assert told == {"first": expected}
 
 
 def test_knows_the_size_of_each_pass() -> None:

@@ -29,7 +29,7 @@ def test_pools_writes_infotext_and_line(lifecycle: Any, model: Any) -> None:
         "ToDo factor": "2",
         "ToDo deep factor": "1",
         "ToDo threshold": "8",
-        "ToDo used": "first pass 16×16 tokens by 2",
+        "ToDo used": "first pass 16×16 tokens to 64 keys",
     }
 
 
@@ -107,7 +107,7 @@ def test_a_plots_first_result_tells_of_every_cell(lifecycle: Any, model: Any) ->
     assert results[0].comments == f"{first.removeprefix('[factor 2] ')}\n"
     text = {"ToDo preset": "balanced", "ToDo deep factor": "1", "ToDo threshold": "4"}
     assert texts[1:] == [
-        {**text, "ToDo factor": "4", "ToDo used": "first pass 24×16 tokens by 4"},
+        {**text, "ToDo factor": "4", "ToDo used": "first pass 24×16 tokens to 24 keys"},
         {},
     ]
 
@@ -206,7 +206,7 @@ def test_tiles_and_seams_of_one_object(lifecycle: Any, model: Any) -> None:
     (line,) = results[0].comments.splitlines()
     assert ["128×128" in line, "64×256" in line] == [True, True]
     # an image's own text names the grid of that image alone
-    assert p.extra_generation_params["ToDo used"] == "first pass 16×16 tokens by 2"
+    assert p.extra_generation_params["ToDo used"] == "first pass 16×16 tokens to 64 keys"
 
 
 def test_copies_of_one_object(lifecycle: Any, model: Any) -> None:
@@ -222,9 +222,9 @@ def test_copies_of_one_object(lifecycle: Any, model: Any) -> None:
     assert sizes(data) == {"first": [(128, 128), (192, 128), (32, 128)]}
     assert len(base.comments) == 1
     assert used == [
-        "first pass 16×16 tokens by 2",
-        "first pass 24×16 tokens by 2",
-        "first pass 4×16 tokens by 2",
+        "first pass 16×16 tokens to 64 keys",
+        "first pass 24×16 tokens to 96 keys",
+        "first pass 4×16 tokens to 16 keys",
     ]
 
 

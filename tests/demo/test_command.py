@@ -35,7 +35,7 @@ def test_defaults_go_with_the_model(tiny_model: Path) -> None:
 
 def test_a_preset_is_a_base_for_the_models_own_grid() -> None:
     todo = parse("--todo-preset fast --todo-end 0.5").methods(16, (64, 64))[1]
-    wanted = Settings.from_preset("fast", native_grid=16, end=0.5)
+    wanted = Settings.from_preset("fast", threshold=16, end=0.5)
     assert todo.settings == dataclasses.asdict(wanted)
 
 

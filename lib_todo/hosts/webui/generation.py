@@ -48,6 +48,8 @@ class Generation:
         self.series = result.Series(p.extra_generation_params) if is_inside else result.series_of(p)
         self.told = self.series.told(p, settings, make)
         self.finished = False
+        # a number before those of its samplings: the report may tell of earlier images too
+        self.since = 0
         self.steps: SamplerSteps | None = None
         # what SD.Next leaves when a batch ends
         self.entered = contextlib.ExitStack()
@@ -64,12 +66,12 @@ class Generation:
         return self.told.downsampling.report
 
     def write_infotext(self, p: Any, done: Report | None = None) -> None:
-        """Write the settings to the infotext, with what was done, or else with what is planned.
+        """Write the settings to the infotext, and what was done.
 
         A generation inside another one (ADetailer) shares the outer one's and writes nothing.
         """
         if self.settings.enabled and not self.is_inside:
-            result.write_infotext(p, self.settings, done)
+            result.write_infotext(p, self.settings, done, self.since)
 
 
 def begin(p: Any, args: Sequence[Any], make: result.Downsampling = token_downsampling) -> None:
@@ -158,6 +160,7 @@ def sampling(p: Any, generation: Generation) -> Iterator[None]:
     nothing = {} if active.entered_run() else result.left_alone(p, generation.settings)
     for name, levels in nothing.items():
         generation.report.leave_alone(name, levels)
+    generation.since = generation.report.samplings.draw()
     here.running.append(generation)
     try:
         with contextlib.nullcontext() if nothing else generation.told.downsampling:

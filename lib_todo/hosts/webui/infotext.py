@@ -5,28 +5,31 @@ They name the preset that is nearest to the settings, and what differs from it.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from ...counts import Counts
-from ...plan import Grid, pooled_grid
+from ...plan import Grid
 from ...report import Report
 from ...settings import BY_NAME, FIELDS, Settings, SettingsError, preset_values
 from . import request
 
-FACTOR_KEY = BY_NAME["factor"].infotext
+# of the settings with a key of their own; start and end share one
+KEYS = {
+    field.name: f"ToDo {field.name.replace('_', ' ')}"
+    for field in FIELDS
+    if field.name not in ("enabled", "start", "end")
+}
 PRESET_KEY = "ToDo preset"
-STEPS_KEY = BY_NAME["start"].infotext
-# the factors used: for the reader only, not read back
+STEPS_KEY = "ToDo steps"
+# what was pooled: for the reader only, not read back
 USED_KEY = "ToDo used"
 REPORT_KEY = "ToDo report"
 JSON_KEY = "ToDo report JSON"
-OWN_KEYS = {PRESET_KEY, USED_KEY, REPORT_KEY, JSON_KEY}
-OWN_KEYS |= {field.infotext for field in FIELDS if field.infotext}
 
 # written by sd-webui-token-downsampling: its second factor and the end of its step window
-OLDER_KEYS = {"ToDo factor2": "deep_factor", "ToDo disable after": "end"}
+OLDER_KEYS = (("deep_factor", "ToDo factor2"), ("end", "ToDo disable after"))
 # it takes the same tokens in every step, and knows no scales
 OLDER_PRESET = "paper"
 
@@ -40,13 +43,13 @@ class Written(str):
 def to_infotext(settings: Settings) -> dict[str, str]:
     """Infotext keys and values: preset and factor always, the others where not the preset's."""
     preset = request.nearest_preset(vars(settings))
-    texts = {PRESET_KEY: preset, FACTOR_KEY: _text("factor", settings.factor)}
-    usual = {field.name: field.default for field in FIELDS} | _named(preset)
-    for field in FIELDS:
-        value = getattr(settings, field.name)
-        if field.infotext and field.infotext != STEPS_KEY and value != usual[field.name]:
-            texts[field.infotext] = _text(field.name, value)
-    if (settings.start, settings.end) != (BY_NAME["start"].default, BY_NAME["end"].default):
+    texts = {PRESET_KEY: preset, KEYS["factor"]: _text("factor", settings.factor)}
+    usual = vars(Settings()) | _named(preset)
+    for name, key in KEYS.items():
+        value = getattr(settings, name)
+        if value != usual[name]:
+            texts[key] = _text(name, value)
+    if (settings.start, settings.end) != (0, 1):
         texts[STEPS_KEY] = f"{_text('start', settings.start)}-{_text('end', settings.end)}"
     return texts
 
@@ -73,21 +76,10 @@ def from_infotext(params: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         SettingsError: a value that cannot be read or is not allowed; it names the infotext's key.
     """
-    # values such as 2x2, which are refused, are split over two keys by the host
-    joined = {
-        key: f"{params[f'{key}-1']}x{params.get(f'{key}-2', '')}"
-        for key in {*OWN_KEYS, *OLDER_KEYS}
-        if f"{key}-1" in params
-    }
-    params = {**params, **joined}
-    if FACTOR_KEY not in params and PRESET_KEY not in params:
+    if KEYS["factor"] not in params and PRESET_KEY not in params:
         return {"enabled": False}
-    values = {field.name: field.default for field in FIELDS}
-    values |= _named(params.get(PRESET_KEY, OLDER_PRESET))
-    for field in FIELDS:
-        if field.infotext in params and field.infotext != STEPS_KEY:
-            values[field.name] = _read(field.infotext, field.name, params[field.infotext])
-    for key, name in OLDER_KEYS.items():
+    values = vars(Settings()) | _named(params.get(PRESET_KEY, OLDER_PRESET))
+    for name, key in [*KEYS.items(), *OLDER_KEYS]:
         if key in params:
             values[name] = _read(key, name, params[key])
     if STEPS_KEY in params:
@@ -114,41 +106,32 @@ def _read(key: str, name: str, text: Any) -> Any:
 
 
 def _read_steps(text: str) -> tuple[float, float]:
-    try:
-        # both have the same bounds
-        start, end = (float(BY_NAME["start"].check(float(part))) for part in text.split("-"))
-    except ValueError:
-        raise SettingsError(STEPS_KEY, text, "two numbers from 0 to 1, such as 0.2-0.8") from None
-    if start > end:
-        raise SettingsError(STEPS_KEY, text, "a start no greater than the end")
-    return start, end
+    with contextlib.suppress(ValueError):
+        start, end = (float(part) for part in text.split("-"))
+        if 0 <= start <= end <= 1:
+            return start, end
+    raise SettingsError(STEPS_KEY, text, "two numbers from 0 to 1, such as 0.2-0.8")
 
 
-def used(planned: Mapping[str, Mapping[Grid, list[float]]], done: Report | None) -> str:
-    """The factors of each pass, such as `hires pass 128×128 tokens by 2 then 3`.
+def used(done: Report, since: int) -> str:
+    """The keys of each pass, such as `hires pass 128×128 tokens to 4096 then 1820 keys`.
 
     Args:
-        planned: see result.planned.
-        done: what was pooled; factors that did not occur are left out. None: all that is planned.
+        done: what was pooled, in this image and maybe in earlier ones.
+        since: the samplings of this image have higher numbers.
     """
     told = []
-    for name, grids in planned.items():
-        counts = done.passes.get(name) if done is not None else None
-        parts = []
-        for grid, factors in grids.items():
-            if done is not None:
-                factors = [factor for factor in factors if _was_used(grid, factor, counts)]
-            if factors:
-                steps = " then ".join(f"{factor:g}" for factor in factors)
-                parts.append(f"{grid[1]}×{grid[0]} tokens by {steps}")
+    for name, counts in done.passes.items():
+        if counts.seen and max(counts.seen)[0] < since:
+            continue
+        kept: dict[Grid, list[str]] = {}
+        for (grid, _, after, reason), tally in counts.tallies.items():
+            # without known steps there are no numbers
+            if reason is None and (not tally.steps or max(tally.steps)[0] > since):
+                kept.setdefault(grid, []).append(str(after))
+        parts = [
+            f"{width}×{height} tokens to {' then '.join(keys)} keys"
+            for (height, width), keys in kept.items()
+        ]
         told.append(f"{name} pass {' and '.join(parts) or 'as without ToDo'}")
     return "; ".join(told)
-
-
-def _was_used(grid: Grid, factor: float, counts: Counts | None) -> bool:
-    height, width = pooled_grid(grid, factor)
-    # with several grids in one context, both numbers are multiples
-    return counts is not None and any(
-        key[0] == grid and key[3] is None and key[2] * grid[0] * grid[1] == key[1] * height * width
-        for key in counts.tallies
-    )

@@ -7,8 +7,8 @@ import inspect
 import itertools
 import os
 import types
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from ...settings import FIELDS, Field, SettingsError
 from .host import SettingsRefused
@@ -17,7 +17,6 @@ from .request import OVERRIDES, PRESET, on_page, preset_names, read_settings
 PREFIX = "[ToDo] "
 # the attribute of the host's processing object in which the axes note all their values
 AXES = "todo_axes"
-_LABELS = {"deep_factor": "deep factor", "deep_scale": "deep scale", "passes": "pass"}
 
 
 def add_axes(scripts_data: list[Any]) -> None:
@@ -65,10 +64,10 @@ def _option(
     def confirm(p: Any, values: list[Any]) -> None:
         """Note the values for `_check_cells`."""
         if not [value for value in values if value != ""]:
-            _refuse(p, SettingsError(f"the axis {PREFIX}{name}", "", "given at least one value"))
+            raise SettingsRefused(SettingsError(label, "", "given at least one value"))
         setattr(p, AXES, {**getattr(p, AXES, {}), name: values})
 
-    label = PREFIX + _LABELS.get(name, name)
+    label = PREFIX + name.replace("_", " ")
     return xyz_grid.AxisOption(label, kind, apply, format_value, confirm=confirm, **more)
 
 
@@ -103,7 +102,7 @@ def _check_cells(p: Any) -> None:
     """Check the settings of every cell before the first one, when all axes are known.
 
     Values that are right by themselves may conflict with the tab's or with another axis'. The plot
-    would leave such a cell blank and go on.
+    would leave such a cell blank and go on; now the API answers with status 422.
     """
     axes: dict[str, list[Any]] = vars(p).pop(AXES, {})
     # the values of our controls in the tab or in the request
@@ -116,14 +115,6 @@ def _check_cells(p: Any) -> None:
         try:
             read_settings(cell, asked)
         except SettingsError as error:
-            _refuse(p, error, getattr(cell, OVERRIDES))
-
-
-def _refuse(p: Any, error: SettingsError, overrides: Mapping[str, Any] | None = None) -> NoReturn:
-    """Refuse the plot before its first cell, so that the API answers with status 422.
-
-    SD.Next only logs the error, and its page then generates from `p`: there the value is refused.
-    """
-    if overrides:
-        setattr(p, OVERRIDES, dict(overrides))
-    raise SettingsRefused(error)
+            # SD.Next only logs this, and its page then generates from `p`: it is refused there
+            setattr(p, OVERRIDES, getattr(cell, OVERRIDES))
+            raise SettingsRefused(error) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...settings import BY_NAME, FIELDS, PRESETS, Field, Settings, SettingsError, preset_values
+from ...settings import BY_NAME, FIELDS, PRESETS, Field, Settings, SettingsError
 
 # the attribute of the host's processing object in which the X/Y/Z axes leave their values
 OVERRIDES = "todo_overrides"
@@ -35,13 +35,8 @@ def read_settings(p: Any, args: Sequence[Any]) -> Settings:
     settings = Settings.from_args(list(from_page(dict(zip(BY_NAME, args))).values()))
     if not overrides:
         return settings
-    known = dict(vars(settings))
-    if "preset" in overrides:
-        # the threshold is the checkpoint's trained size, which no preset knows
-        known |= preset_values(overrides["preset"], settings.threshold)
-    values = {name: value for name, value in overrides.items() if name != "preset"}
     # an axis of ToDo switches it on, unless another axis says otherwise
-    return Settings.from_mapping({"enabled": True, **values}, base=known)
+    return Settings.from_mapping({"enabled": True, **overrides}, base=vars(settings))
 
 
 def on_page(field: Field, value: Any) -> Any:
@@ -84,14 +79,10 @@ def preset_names() -> list[str]:
 
 
 def nearest_preset(values: Mapping[str, Any]) -> str:
-    """The preset that these settings change least, or `custom` where they change more than two.
-
-    The threshold is the checkpoint's, and counts for no preset.
-    """
+    """The preset that these settings change least, or `custom` where they change more than two."""
 
     def changes(name: str) -> int:
-        bundle = {key: value for key, value in PRESETS[name].items() if key != "threshold"}
-        return sum(values[key] != value for key, value in bundle.items())
+        return sum(values[key] != value for key, value in PRESETS[name].items())
 
     name = min((DEFAULT, *PRESETS), key=changes)
     return name if changes(name) <= 2 else CUSTOM

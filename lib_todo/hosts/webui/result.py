@@ -13,17 +13,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from ...cost.unet import pooled_levels
 from ...downsampling import token_downsampling
-from ...plan import (
-    Grid,
-    decide,
-    latent_grid,
-    level_grid,
-    pass_wanted,
-    settings_for_sampler,
-    with_papers_factors,
-)
+from ...plan import Grid, decide, latent_grid, level_grid, pass_wanted
 from ...reasons import Reason
 from ...report import Report
 from ...settings import FIELDS, Settings
@@ -155,8 +146,10 @@ class InfoData(_InfoOnly, dict):
     """The report for programs. A dict, since the host would take one item of a list."""
 
 
-def write_infotext(p: Any, settings: Settings | None, done: Report | None = None) -> None:
-    """Write these settings to the infotext of `p`, and what was `done` or else is planned.
+def write_infotext(
+    p: Any, settings: Settings | None, done: Report | None = None, since: int = 0
+) -> None:
+    """Write these settings to the infotext of `p`, and what was `done` since that sampling.
 
     The cells of an X/Y/Z plot share one dict, so earlier settings are removed first; without
     settings that is all. What another extension wrote under the same key stays.
@@ -164,35 +157,13 @@ def write_infotext(p: Any, settings: Settings | None, done: Report | None = None
     params = p.extra_generation_params
     for key in [key for key, value in params.items() if isinstance(value, (Written, InfoData))]:
         del params[key]
-    if settings is not None:
-        texts = {**to_infotext(settings), USED_KEY: used(planned(p, settings), done)}
-        for key, text in texts.items():
-            params.setdefault(key, Written(text))
-
-
-def planned(p: Any, settings: Settings) -> dict[str, dict[Grid, list[float]]]:
-    """The grids that will be pooled in each pass, with their factors in the order of the steps.
-
-    Of two factors the first one applies in the lead-in, see plan.LEAD_IN.
-    """
-    shape = host.shape_of(p.sd_model)
-    found: dict[str, dict[Grid, list[float]]] = {}
-    for name, size in host.sizes(p).items():
-        found[name] = {}
-        if shape is None or not pass_wanted(name, settings.passes):
-            continue
-        latent, allowed = (
-            latent_grid(*size),
-            settings_for_sampler(settings, host.sampler_of(p, name)),
-        )
-        stages = with_papers_factors(allowed), allowed
-        factors = zip(*(pooled_levels(shape, latent, stage) for stage in stages))
-        for level, of_level in enumerate(factors):
-            if max(of_level) > 1:
-                found[name][level_grid(latent, 2**level)] = [
-                    factor for factor in dict.fromkeys(of_level) if factor > 1
-                ]
-    return found
+    if settings is None:
+        return
+    texts = to_infotext(settings)
+    if done is not None:
+        texts[USED_KEY] = used(done, since)
+    for key, text in texts.items():
+        params.setdefault(key, Written(text))
 
 
 def left_alone(p: Any, settings: Settings) -> dict[str, list[tuple[Grid, int, Reason]]]:

@@ -59,7 +59,7 @@ MOVED_TEXT = {
     "ToDo threshold": "7",
     "ToDo method": "average",
     "ToDo steps": "0.25-0.75",
-    "ToDo pass": "first",
+    "ToDo passes": "first",
     "ToDo above": "0.5",
 }
 # the numbers of the line under the image

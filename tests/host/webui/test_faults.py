@@ -67,7 +67,7 @@ GENERATION, LIBRARY = "sd_webui_todo.hosts.webui.generation", "sd_webui_todo"
 # those of our functions that are run in a callback, whose errors the host catches, and others
 CAUGHT = {
     *(f"{GENERATION}:{name}" for name in ("begin", "before_sampling", "finish")),
-    f"{LIBRARY}.hosts.webui.result:planned",
+    f"{LIBRARY}.hosts.webui.result:write_infotext",
     f"{LIBRARY}.report:Report.progress",
 }
 OWN = ("pooling:Pooling.take", "report:Report.count")

@@ -30,7 +30,7 @@ def test_the_passes_that_were_asked_for(host: Host, family: str, wanted: str) ->
     pooling = Pooling(threshold=4)
     answer = host.txt2img(**HIRES, n_iter=2, **pooling.asked(passes=wanted))
     check(host, family, **passes(wanted, pooling, calls=2))
-    assert parameters(infotext(answer)).get("ToDo pass", "both") == wanted
+    assert parameters(infotext(answer)).get("ToDo passes", "both") == wanted
     for name, counts in report_of(answer)["passes"].items():
         is_wanted = wanted in ("both", name)
         assert steps(counts) == ((2, 2) if is_wanted else (0, 2))
@@ -42,7 +42,7 @@ def test_only_the_hires_pass_is_above_the_threshold(host: Host) -> None:
     answer = host.txt2img(**HIRES, **pooling.asked())
     check(host, "tiny15", **passes("hires", pooling))
     assert reasons(report_of(answer)["passes"]["first"]) == {"below_threshold": 16}
-    assert used(infotext(answer)) == {"first": {}, "hires": {(32, 32): 2}}
+    assert used(infotext(answer)) == {"first": {}, "hires": {(32, 32): 256}}
 
 
 def test_the_window_is_that_of_each_pass(host: Host) -> None:

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib_todo import Settings, SettingsError
-from lib_todo.hosts.webui.infotext import OWN_KEYS, from_infotext, to_infotext
-from lib_todo.settings import BY_NAME
+from lib_todo.hosts.webui.infotext import KEYS, PRESET_KEY, STEPS_KEY, from_infotext, to_infotext
 
 # a text that names no preset is an older version's
 PAPER = Settings.from_preset("paper")
@@ -62,7 +61,7 @@ def test_the_preset_and_the_factor_always_the_others_only_where_they_differ(
     preset = texts["ToDo preset"]
     usual = dataclasses.asdict(Settings() if preset == "custom" else Settings.from_preset(preset))
     differ = {field for field, value in usual.items() if getattr(settings, field) != value}
-    keys = {BY_NAME[name].infotext for name in differ}
+    keys = {KEYS.get(name, STEPS_KEY) for name in differ}
     assert set(texts) == {"ToDo preset", "ToDo factor", *keys}
     changed = differ - {"threshold", "start", "end", "passes"}
     assert preset == "custom" or len(changed) <= 2
@@ -74,7 +73,7 @@ def test_the_preset_and_the_factor_always_the_others_only_where_they_differ(
         (Settings(), {"preset": "balanced", "factor": "automatic"}),
         (
             Settings.from_preset("fast", threshold=16, passes="hires"),
-            {"preset": "fast", "factor": "automatic", "threshold": "16", "pass": "hires"},
+            {"preset": "fast", "factor": "automatic", "threshold": "16", "passes": "hires"},
         ),
         (
             Settings(factor=2.5, deep_factor=2, method="max", start=1e-05, end=0.8),
@@ -140,7 +139,7 @@ FORGED: dict[str, tuple[Any, ...]] = {
     "ToDo factor2": ("", "9"),
     "ToDo threshold": ("", "0", "63.5", "513", "nan", None, {}),
     "ToDo method": ("", "Nearest", "lanczos", None, 1, "nearest\n"),
-    "ToDo pass": ("", "second", "Both", None),
+    "ToDo passes": ("", "second", "Both", None),
     "ToDo disable after": ("", "1.5", "-0.1", "nan", "20%", None),
     "ToDo steps": (
         *("", "0.5", "-", "0.8-0.2", "0-1.5", "0-1-1", "a-b", "nan-1", "0.1.2-1", ".-1"),
@@ -161,16 +160,11 @@ def test_forged_values_are_refused_naming_the_key_and_the_value(key: str, text: 
     assert caught.value.allowed in str(caught.value)
 
 
-@pytest.mark.parametrize("key", ["ToDo factor", "ToDo threshold", "ToDo steps", "ToDo factor2"])
-def test_a_value_that_the_host_takes_for_a_size_is_refused(key: str) -> None:
-    """The host puts 8x6 under two other keys, as it does with the image's size."""
-    with pytest.raises(SettingsError, match=f"ToDo: {key} = '8x6'"):
-        from_infotext({"ToDo factor": "2", f"{key}-1": "8", f"{key}-2": "6", "Size-1": "64"})
-
-
 @given(
     params=st.dictionaries(
-        st.sampled_from(["ToDo factor", "ToDo factor2", "ToDo disable after", *sorted(OWN_KEYS)]),
+        st.sampled_from(
+            ["ToDo factor2", "ToDo disable after", PRESET_KEY, STEPS_KEY, *KEYS.values()]
+        ),
         st.text(max_size=8) | st.floats().map(str) | st.integers().map(str),
     )
 )
@@ -182,4 +176,4 @@ def test_whatever_the_text_says_the_outcome_is_settings_or_a_settings_error(
     except SettingsError as error:
         assert error.field in params
     else:
-        assert Settings(**values).enabled is ("ToDo factor" in params)
+        assert Settings(**values).enabled is bool({"ToDo factor", PRESET_KEY} & params.keys())

@@ -139,7 +139,7 @@ def test_smea_a_step_has_one_phase_and_all_are_visited(crowded: HostWithOthers, 
     # eight steps are few for a sampler whose order is not known
     assert order == ([(0, 0)] if name == UNKNOWN else ROUND * 2)
     assert steps(report_of(answer)) == (8, 8)
-    assert used(infotext(answer))["first"] == {(32, 32): 2}
+    assert used(infotext(answer))["first"] == {(32, 32): 256}
 
 
 @needs(KOISHI_SMEA)

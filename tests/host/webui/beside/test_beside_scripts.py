@@ -201,7 +201,7 @@ def test_each_tile_visits_the_phases_and_the_text_makes_the_result_again(
 def test_each_lines_text_names_its_own_grid(scripted: Host) -> None:
     answer = CASES["Prompts from file"].make(scripted, **todo(**MOVING))
     own = [used(text)["first"] for text in info(answer)["infotexts"]]
-    assert own == [{(16, 16): 2}, {(17, 24): 2}, {}, {(16, 16): 2}]
+    assert own == [{(16, 16): 64}, {(17, 24): 108}, {}, {(16, 16): 64}]
 
 
 @pytest.mark.parametrize("window", [{"end": 0.5}, {"start": 0.5}], ids=str)

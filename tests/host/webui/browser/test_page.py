@@ -207,7 +207,7 @@ def test_only_the_hires_pass_by_the_button_below_the_gallery(ticked: Tab, host: 
     ticked.switch("hr", False)
     for passes, keys in (("hires", {(256, 16), (64, 16)}), ("first", set())):
         ticked.set(passes=passes)
-        assert parameters(ticked.generate().infotext)["ToDo pass"] == passes
+        assert parameters(ticked.generate().infotext)["ToDo passes"] == passes
         host.probe_reset()
         upscaled = ticked.generate("upscale")
         assert numbers(upscaled.line)[0] == keys
