@@ -95,14 +95,6 @@
         };
     }
 
-    function readRefiner(tab) {
-        return {
-            enabled: checked(`${tab}_enable-checkbox`),
-            switch_at: number(`${tab}_switch_at`) ?? 1,
-            checkpoint: shown(`${tab}_checkpoint`) ?? "",
-        };
-    }
-
     // The tab's state for the route, in JSON; null if the page lacks something.
     function readState(tab, names) {
         const size = readSize(tab);
@@ -110,11 +102,11 @@
         for (const name of names) values[name] = shown(`script_${tab}_todo_${name}`);
         if (!size || Object.values(values).includes(undefined)) return null;
         const [width, height] = size;
-        const [hires, refiner] = [readHires(tab), readRefiner(tab)];
+        const hires = readHires(tab);
         const sampler = shown(`${tab}_sampling`) ?? "";
         const steps = readSteps(tab);
         const images = Math.round(number(`${tab}_batch_size`) ?? 1);
-        return JSON.stringify({width, height, hires, refiner, sampler, steps, images, values});
+        return JSON.stringify({width, height, hires, sampler, steps, images, values});
     }
 
     async function ask(route, state) {

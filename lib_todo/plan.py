@@ -8,7 +8,6 @@ import math
 from fractions import Fraction
 from typing import Any
 
-from .position import Moment
 from .reasons import Reason
 from .samplers import rule_for
 from .settings import Settings
@@ -43,8 +42,8 @@ def takes_part(grid: Grid, largest: Grid, settings: Settings) -> bool:
     grid of every level by the same ratio, so with a `deep_scale` all levels are pooled together.
     With a `deep_scale` of 0 each level is compared with the threshold itself, as in the paper.
     """
-    measured = largest if settings.deep_scale and _size(largest) > _size(grid) else grid
-    return _size(measured) > (settings.above * settings.threshold) ** 2
+    measured = largest if settings.deep_scale and math.prod(largest) > math.prod(grid) else grid
+    return math.prod(measured) > (settings.above * settings.threshold) ** 2
 
 
 def layer_factor(grid: Grid, largest: Grid, settings: Settings) -> float:
@@ -56,18 +55,13 @@ def layer_factor(grid: Grid, largest: Grid, settings: Settings) -> float:
     """
     if not takes_part(grid, largest, settings):
         return 1
-    if _size(grid) >= _size(largest):
-        return settings.factor or scaled_factor(_size(grid), settings.threshold, settings.scale)
+    if math.prod(grid) >= math.prod(largest):
+        return settings.factor or scaled_factor(math.prod(grid), settings.threshold, settings.scale)
     if settings.deep_factor:
         return settings.deep_factor
     if settings.deep_scale:
-        return scaled_factor(_size(largest), settings.threshold, settings.deep_scale)
-    return scaled_factor(_size(grid), settings.threshold, 1)
-
-
-def in_lead_in(moment: Moment) -> bool:
-    """Whether the evaluation is in its pass's lead-in; False where the steps are not counted."""
-    return moment.counts_steps and moment.fraction is not None and moment.fraction < LEAD_IN
+        return scaled_factor(math.prod(largest), settings.threshold, settings.deep_scale)
+    return scaled_factor(math.prod(grid), settings.threshold, 1)
 
 
 @functools.lru_cache(maxsize=256)
@@ -107,10 +101,6 @@ def in_window(fraction: float, start: float, end: float) -> bool:
     return start <= fraction < end or (fraction >= 1 and start < end == 1)
 
 
-def _size(grid: Grid) -> int:
-    return grid[0] * grid[1]
-
-
 def pass_wanted(pass_name: str, passes: str) -> bool:
     """Whether the pass ("first" or "hires") is among the chosen `passes`."""
     return passes in ("both", pass_name)
@@ -126,17 +116,6 @@ def decide(grid: Grid, largest: Grid, settings: Settings) -> tuple[float, Reason
         return factor, None
     is_large = takes_part(grid, largest, settings)
     return 1, Reason.FACTOR_ONE if is_large else Reason.BELOW_THRESHOLD
-
-
-def why_none_pooled(settings: Settings, moment: Moment) -> Reason | None:
-    """Why no layer of any grid is pooled at `moment`; None where layers may be."""
-    if moment.foreign:
-        return Reason.OTHER_GENERATION
-    if not pass_wanted(moment.pass_name, settings.passes):
-        return Reason.OTHER_PASS
-    if moment.fraction is not None and not in_window(moment.fraction, settings.start, settings.end):
-        return Reason.OUTSIDE_WINDOW
-    return None
 
 
 def latent_grid(width: int, height: int) -> Grid:

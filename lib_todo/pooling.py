@@ -31,6 +31,7 @@ class Pooling:
     Attributes:
         tokens: h·w.
         kept: h'·w'.
+        places, index: which tokens are taken, row by row; of no other method.
         text: tells it from others but for the phase.
     """
 
@@ -38,27 +39,30 @@ class Pooling:
         self, grid: Grid, factor: float, method: str, phase: Phase, device: torch.device
     ) -> None:
         small = pooled_grid(grid, factor)
-        self.grid, self.factor, self.method, self.phase = grid, factor, method, phase
+        self.grid, self.factor, self.method = grid, factor, method
         self.tokens, self.kept = grid[0] * grid[1], small[0] * small[1]
         self.text = f"{self.tokens} {self.kept} {method}"
-        self.index = None
+        self.places: list[int] = []
         if method in PHASED_METHODS:
             rows, columns = (
                 token_places(side, cells, factor, method, place)
                 for side, cells, place in zip(grid, small, phase)
             )
-            taken = [row * grid[1] + column for row in rows for column in columns]
-            self.index = _as_index(taken, device)
+            self.places = [row * grid[1] + column for row in rows for column in columns]
+        self.index = _as_index(self.places, device) if self.places else None
 
     def take(self, tokens: torch.Tensor) -> torch.Tensor:
         """The pooled tokens of one or several grids: `[b, n·h·w, c]` to `[b, n·h'·w', c]`."""
         if tokens.shape[1] != self.tokens:
             batch, _, width = tokens.shape
             return self.take(tokens.reshape(-1, self.tokens, width)).reshape(batch, -1, width)
-        # torch.export hands over tensors of a class of its own, which must not meet a real index
-        if self.index is None or type(tokens) is not torch.Tensor:
-            return pool_tokens(tokens, self.grid, self.factor, self.method, self.phase)
-        return tokens.index_select(1, self.index)
+        index = self.index
+        if index is None:
+            return _combine(tokens, self.grid, self.factor, self.method)
+        if type(tokens) is not torch.Tensor:
+            # torch.export's tensors are of a class of its own, which must not meet a real index
+            index = _as_index(self.places, tokens.device)
+        return tokens.index_select(1, index)
 
 
 # 64 phases at most for a grid; SD 1.x has four grids a picture
@@ -115,32 +119,9 @@ def pool_tokens(
             f"ToDo: tokens of shape {tuple(tokens.shape)} are not [b, h·w, c] "
             f"for a grid of {height}×{width}"
         )
-    small = pooled_grid(grid, factor)
-    if small == (height, width):
+    if pooled_grid(grid, factor) == (height, width):
         return tokens
-    image = rearrange(tokens, "b (h w) c -> b h w c", h=height)
-    if method in PHASED_METHODS:
-        pooled = _take(image, small, factor, method, phase)
-    else:
-        pooled = _combine(image, small, factor, method)
-    return rearrange(pooled, "b h w c -> b (h w) c")
-
-
-def _take(
-    image: torch.Tensor, small: Grid, factor: float, method: str, phase: Phase
-) -> torch.Tensor:
-    """One token of each cell."""
-    sides = image.shape[1:3]
-    if method == "nearest" and factor == int(factor):
-        whole = int(factor)
-        if all(-(-(side - place) // whole) == n for side, place, n in zip(sides, phase, small)):
-            # a strided view: the rearrange afterwards makes the only copy
-            return image[:, phase[0] :: whole, phase[1] :: whole]
-    rows, columns = (
-        _as_index(token_places(side, n, factor, method, place), image.device)
-        for side, n, place in zip(sides, small, phase)
-    )
-    return image.index_select(1, rows).index_select(2, columns)
+    return Pooling((height, width), factor, method, phase, tokens.device).take(tokens)
 
 
 def token_places(side: int, small: int, factor: float, method: str, place: int) -> list[int]:
@@ -171,14 +152,15 @@ def _as_index(places: list[int], device: torch.device) -> torch.Tensor:
         return index.to(device, non_blocking=device.type == "cuda")
 
 
-def _combine(image: torch.Tensor, small: Grid, factor: float, method: str) -> torch.Tensor:
+def _combine(tokens: torch.Tensor, grid: Grid, factor: float, method: str) -> torch.Tensor:
     """One value of all tokens of each cell."""
-    planes = rearrange(image, "b h w c -> b c h w")
+    planes = rearrange(tokens, "b (h w) c -> b c h w", h=grid[0])
+    small = pooled_grid(grid, factor)
     if method == "bilinear":
         pooled = F.interpolate(planes, size=small, mode="bilinear")
     elif factor == int(factor):
         # PyTorch refuses a window larger than the image
-        height, width = (min(int(factor), side) for side in planes.shape[2:])
+        height, width = (min(int(factor), side) for side in grid)
         if method == "max":
             pooled = F.max_pool2d(planes, (height, width), ceil_mode=True)
         else:
@@ -190,4 +172,4 @@ def _combine(image: torch.Tensor, small: Grid, factor: float, method: str) -> to
             pooled = pool(planes.float().cpu(), small).to(planes)
         else:
             pooled = pool(planes, small)
-    return rearrange(pooled, "b c h w -> b h w c")
+    return rearrange(pooled, "b c h w -> b (h w) c")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-
-from .callers import Numbers
+import itertools
+from collections.abc import Iterator
 
 PASS_NAMES = ("first", "hires")
 
@@ -59,10 +59,10 @@ class Position:
     `sigmas` are a host's to set, see `Moment`.
 
     Args:
-        samplings: the numbers of the samplings, drawn one by one.
+        samplings: the numbers of the samplings, each drawn once, also by several threads.
     """
 
-    def __init__(self, samplings: Numbers | None = None) -> None:
+    def __init__(self, samplings: Iterator[int] | None = None) -> None:
         self.pass_name = "first"
         self.step = 0
         self.total = 1
@@ -73,7 +73,7 @@ class Position:
         self.current_step: Step | None = None
         self.announced: str | None = None
         self._shown_steps = 1
-        self._samplings = samplings or Numbers(1)
+        self._samplings = samplings or itertools.count(1)
         self._sampling = 0
         self._sampling_expected = True
 
@@ -109,7 +109,7 @@ class Position:
                 f"total 1 or more, pass_name {' or '.join(PASS_NAMES)}"
             )
         if step < self.step or pass_name != self.pass_name or self._sampling_expected:
-            self._sampling = self._samplings.draw()
+            self._sampling = next(self._samplings)
         self.evaluation += 1
         self._sampling_expected = False
         self.step, self.total, self.pass_name = step, total, pass_name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
@@ -9,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 
 from . import wording
-from .callers import Numbers, caller
+from .callers import caller
 from .counts import Counts, Key, PassCounts, Tally, summed
 from .plan import Grid
 from .position import Moment, Position, Step
@@ -45,7 +46,7 @@ class Report(Counts):
         # estimated from the model's timesteps, "unknown" where even that was impossible
         self.window = ""
         # numbers for samplings, shared by everything that tells one from the next
-        self.samplings = Numbers(1)
+        self.samplings = itertools.count(1)
         self._position = Position(self.samplings)
         self._drawn = 0
         self._positions: weakref.WeakKeyDictionary[Any, Position] = weakref.WeakKeyDictionary()

@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 from .phase import FIXED, Phase, PhaseCounter
-from .plan import Grid, decide, in_lead_in, why_none_pooled, with_papers_factors
+from .plan import LEAD_IN, Grid, decide, in_window, pass_wanted, with_papers_factors
 from .position import Moment
 from .reasons import Reason
 from .report import Report
@@ -24,16 +24,22 @@ class Rule:
 
     def __init__(self, settings: Settings, moment: Moment | None) -> None:
         self.asked, self.moment = settings, moment or Moment()
-        moment = self.moment
+        moment, done = self.moment, self.moment.fraction
         self.sampler = rule_for(moment.sampler, moment.reported, moment.sigmas)
         # why the automatic factors are no greater than the paper's; None where they may be
         self.careful = None
         if self.sampler.is_careful(moment.step):
             self.careful = Reason.SAMPLER
-        elif in_lead_in(moment):
+        elif moment.counts_steps and done is not None and done < LEAD_IN:
             self.careful = Reason.LEAD_IN
-        # why no layer of any grid is pooled
-        self.closed = why_none_pooled(settings, moment)
+        # why no layer of any grid is pooled; None where layers may be
+        self.closed = None
+        if moment.foreign:
+            self.closed = Reason.OTHER_GENERATION
+        elif not pass_wanted(moment.pass_name, settings.passes):
+            self.closed = Reason.OTHER_PASS
+        elif done is not None and not in_window(done, settings.start, settings.end):
+            self.closed = Reason.OUTSIDE_WINDOW
 
     def decide(self, grid: Grid, largest: Grid) -> tuple[float, Reason | None]:
         """The factor of a layer, and why it is left alone (None: it is not)."""

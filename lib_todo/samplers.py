@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Sequence
-
-from . import noise_levels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,25 +69,11 @@ BY_NAME: dict[str, SamplerRule] = {
 # parts of the names of samplers by their order: how many evaluations a step is computed from, each
 # of another step; the first that fits. In diffusers UniPC and SA-Solver are of the second order, as
 # are single-step solvers: both timesteps of their steps count.
-ORDERS: dict[int, tuple[str, ...]] = {
-    4: ("lms", "ipndm", "deis"),
-    2: ("2m", "multistep", "singlestep", "sasolver", "er_sde", "gradient_estimation"),
-    3: ("3m", "uni_pc", "unipc", "sa_solver", "sa-solver"),
-    1: (
-        "euler",
-        "heun",
-        "dpm_2",
-        "dpm2",
-        "2s",
-        "1s",
-        "dpmpp_sde",
-        "dpm++_sde",
-        "dpmsolversde",
-        "seeds",
-        "ddpm",
-        "ddim",
-        "tcd",
-    ),
+ORDERS: dict[int, list[str]] = {
+    4: "lms ipndm deis".split(),
+    2: "2m multistep singlestep sasolver er_sde gradient_estimation".split(),
+    3: "3m uni_pc unipc sa_solver sa-solver".split(),
+    1: "euler heun dpm_2 dpm2 2s 1s dpmpp_sde dpm++_sde dpmsolversde seeds ddpm ddim tcd".split(),
 }
 HIGHEST = max(ORDERS)
 # parts and the end of the names of samplers that add noise in each step: so later steps, too,
@@ -105,6 +90,12 @@ FEW_WITH_NOISE = 12
 # some steps before it rest as well, and for one of a higher order
 LEAP, BEFORE_LEAP = 2.0, 3
 LEAP_OF_HIGHER = 1.65
+# a step that leaves less than this of the noise makes the picture nearly alone
+LEFT = 0.4
+# from this level on a single step to 0 decides what the picture shows
+HIGH = 1.0
+# below it no noise is seen: some schedules end there instead of at 0
+NOTHING = 0.01
 
 
 @functools.lru_cache(maxsize=256)
@@ -147,21 +138,55 @@ def rule_for(
 
 
 def _by_schedule(order: int, sigmas: Sequence[float], noisy: bool) -> SamplerRule:
-    if not noise_levels.falls(sigmas):
+    if len(sigmas) < 2 or sigmas[-1] >= sigmas[0]:
+        # it makes noise of a picture
         return _CAREFUL
     steps = len(sigmas) - 1
     few = steps <= FEW * order
-    leaps_much = order > 1 and noise_levels.leap(sigmas, LEAP_OF_HIGHER) is not None
-    if noise_levels.ends_high(sigmas) or ((few or order > 2) and leaps_much):
+    leaps_much = order > 1 and leap_of(sigmas, LEAP_OF_HIGHER) is not None
+    ends_high = sigmas[-1] < NOTHING and sigmas[-2] >= HIGH
+    if ends_high or ((few or order > 2) and leaps_much):
         return _PAPERS
     if few:
         return _CAREFUL if order == 2 and not noisy else _PAPERS
-    leap = noise_levels.leap(sigmas, LEAP) if order == 2 else None
-    closing = noise_levels.closing_step(sigmas)
+    leap = leap_of(sigmas, LEAP) if order == 2 else None
+    closing = closing_step(sigmas)
     return SamplerRule(
         careful_from=math.inf if closing is None else max(0, closing + 1 - order),
         rest_from=math.inf if leap is None else max(0, leap - BEFORE_LEAP),
     )
+
+
+def closing_step(sigmas: Sequence[float]) -> int | None:
+    """The first step that takes most of the noise away; None: there is none (part of a schedule).
+
+    Its one evaluation is most of the picture: nothing averages over it.
+    """
+    for step, (level, after) in enumerate(itertools.pairwise(sigmas)):
+        if after <= LEFT * level:
+            return step
+    return None
+
+
+def leap_of(sigmas: Sequence[float], times: float) -> int | None:
+    """The last step of the second half that is so many times as large as the one before.
+
+    Steps are measured by the logarithm of the level. Karras' schedule has ratios of 1.0 to 1.2,
+    simple, SGM uniform and ComfyUI's beta up to 1.6, Align Your Steps 1.9, normal, uniform and
+    DDIM's 3.5 and more.
+
+    DPM++ 2M goes from a step's level to the next by 1 + 1 / 2r times its last evaluation, less
+    1 / 2r times the one before, where r is the last step down over the next one, both logarithmic
+    (arXiv 2211.01095, algorithm 2). Schedules that end at the model's own least level (A1111's
+    Uniform, ComfyUI's normal) go the last piece in one leap, and multiply by that what changed from
+    one evaluation to the next.
+    """
+    levels = [level for level in sigmas if level > 0]
+    steps = [math.log(high / low) for high, low in itertools.pairwise(levels)]
+    for step in range(len(steps) - 1, max(1, len(steps) // 2) - 1, -1):
+        if 0 < steps[step - 1] * times < steps[step]:
+            return step
+    return None
 
 
 def order_of(sampler: str) -> int | None:

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 
-from .clock import Schedule
-
 _MODULES = "diffusers.schedulers.scheduling_"
 # whose tensors tell where they lie in memory; DirectML's and XLA's do not
 _WITH_ADDRESSES = {"cpu", "cuda", "xpu", "mps"}
+
+
+def _not_known(timestep: Any) -> None:
+    return None
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """The timesteps that a scheduler was set to.
+
+    `sampler` is the name of the scheduler's class. `places` are its timesteps in their order, each
+    run of equal ones (Heun, PNDM) once; empty where they are not known. `a_step` of them, at most,
+    are one step of the user's (2 for KDPM2, which looks at a second timestep in each step).
+    `number` gives that of a timestep that a pipeline took from the scheduler, see `numbers_of`.
+    `sigmas` are the noise levels of these steps, and the one after; empty where they are not known.
+    """
+
+    sampler: str
+    places: tuple[float, ...] = ()
+    a_step: int = 1
+    number: Callable[[Any], float | None] = _not_known
+    sigmas: tuple[float, ...] = ()
 
 
 def scheduler_classes() -> Iterator[type]:
@@ -41,7 +62,7 @@ def schedule_of(scheduler: Any) -> Schedule:
         name_of(scheduler),
         tuple(numbers[at] for at in first),
         a_step,
-        TakenTimesteps(scheduler.timesteps, numbers) if located else None,
+        numbers_of(scheduler.timesteps, numbers) if located else _not_known,
         (*(levels[at] for at in first[::a_step]), levels[-1]) if levels else (),
     )
 
@@ -53,36 +74,29 @@ def name_of(scheduler: Any) -> str:
     return f"{name} ({algorithm})" if algorithm.startswith("sde") else name
 
 
-class TakenTimesteps:
-    """The numbers of a scheduler's timesteps, by where the tensors of single ones lie in memory.
+def numbers_of(timesteps: torch.Tensor, numbers: Sequence[float]) -> Callable[[Any], float | None]:
+    """What gives the number of a single timestep, by where its tensor lies in memory.
 
     A pipeline calls the model with `timesteps[i]`. Reading that from a GPU would wait for all that
     the GPU has to do, at every call, while Python could launch the next step.
 
-    `timesteps` is the scheduler's tensor `[n]`, and `numbers` what was in it when it was set.
+    Args:
+        timesteps: the scheduler's tensor `[n]`; once it is changed in place, nothing is known.
+        numbers: what is in it.
     """
+    version = _version(timesteps)
+    at = {one.data_ptr(): number for one, number in zip(timesteps, numbers)}
 
-    def __init__(self, timesteps: torch.Tensor, numbers: Sequence[float]) -> None:
-        self._timesteps = timesteps
-        self._numbers = numbers
-        self._version = _version(timesteps)
-
-    def __call__(self, timestep: Any) -> float | None:
-        """The number of a timestep that is a view of the scheduler's; None where it is not one."""
-        whole = self._timesteps
-        is_view = (
-            type(timestep) is type(whole)
+    def number(timestep: Any) -> float | None:
+        is_single = (
+            type(timestep) is type(timesteps)
             and timestep.numel() == 1
-            and (timestep.device, timestep.dtype) == (whole.device, whole.dtype)
-            and timestep.untyped_storage().data_ptr() == whole.untyped_storage().data_ptr()
+            and (timestep.device, timestep.dtype) == (timesteps.device, timesteps.dtype)
         )
-        if not is_view or _version(whole) != self._version:
-            return None
-        # a tensor of one may have any stride
-        place, rest = divmod(
-            timestep.storage_offset() - whole.storage_offset(), whole.stride(0) or 1
-        )
-        return self._numbers[place] if rest == 0 and 0 <= place < len(self._numbers) else None
+        is_same = is_single and _version(timesteps) == version
+        return at.get(timestep.data_ptr()) if is_same else None
+
+    return number
 
 
 def _version(tensor: torch.Tensor) -> int | None:

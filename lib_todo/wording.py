@@ -33,27 +33,19 @@ WORDS = {
     Reason.HOOKED: "with a hook that reads their output or values",
     Reason.FORWARD_REPLACED: "whose forward was replaced by other code",
 }
-REMEDIES = {
+REMEDIES = dict.fromkeys(UNEXPECTED, "Switch that off to use ToDo") | {
     Reason.BELOW_THRESHOLD: "A larger image or a lower threshold would be pooled",
     Reason.FACTOR_ONE: "A larger image or a factor of 2 would be pooled",
     Reason.LEAD_IN: "More steps, a larger image or a factor of 2 would be pooled",
     Reason.SAMPLER: "Another sampler, a larger image or a factor of 2 would be pooled",
     Reason.OUTSIDE_WINDOW: "Set Start lower or End higher",
     Reason.OTHER_PASS: "Set Passes to both",
-    Reason.OTHER_GRID: "Switch that extension off to use ToDo",
     Reason.TOKENS_MERGED: "Switch token merging off to use ToDo (tomesd.remove_patch in programs)",
-    Reason.AGENT_ATTENTION: "Switch agent attention off to use ToDo",
-    Reason.HYPERTILE: "Switch HyperTile off to use ToDo",
-    Reason.OLDER_EXTENSION: "Switch the older extension off to use this one",
-    Reason.ATTENTION_MAP_READ: "Switch self-attention guidance off to use ToDo",
-    Reason.PERTURBED: "Switch perturbed-attention guidance off to use ToDo",
-    Reason.OTHER_REDUCTION: "Switch the other token reduction off to use ToDo",
     Reason.OTHER_PROCESSOR: (
         "Use diffusers' own processor, or set accepts_downsampled_keys = True on yours if it "
         "computes keys from encoder_hidden_states"
     ),
     Reason.HOOKED: "Remove the hook to use ToDo",
-    Reason.FORWARD_REPLACED: "Switch that code off to use ToDo",
     Reason.FUSED: "Unfuse the projections to use ToDo",
 }
 PASSES = {"first": "first pass", "hires": "hires pass"}

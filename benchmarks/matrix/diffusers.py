@@ -14,9 +14,9 @@ from benchmarks.matrix.picture import pipeline, start
 from benchmarks.models.checkpoint import GUIDANCE
 from benchmarks.models.schedulers import SCHEDULERS
 from lib_todo import Settings, token_downsampling
-from lib_todo.clock import TimestepClock
 from lib_todo.samplers import SamplerRule, rule_for
 from lib_todo.schedulers import schedule_of
+from lib_todo.steps import Steps
 
 KARRAS = "use_karras_sigmas"
 # that options of a scheduler's configuration make another schedule; the first is the model's own
@@ -62,10 +62,10 @@ class Diffusers:
         self.pipe.scheduler = self._scheduler(cell)
         self.pipe.scheduler.set_timesteps(cell.steps)
         timesteps, _ = self.pipe.get_timesteps(cell.steps, cell.strength, "cpu")
-        clock = TimestepClock()
+        clock = Steps()
         clock.expect_sampling(schedule_of(self.pipe.scheduler))
         clock.see(float(timesteps[0]))
-        moment = clock.moment
+        moment = clock.by_timesteps
         steps = len(list(itertools.groupby(timesteps.tolist())))
         return rule_for(moment.sampler, moment.reported, moment.sigmas), steps
 

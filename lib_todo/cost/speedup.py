@@ -51,19 +51,18 @@ def seconds(
 
 
 def moments(
-    settings: Settings, sampler: str | None = None, window: Range = (0.0, 1.0), steps: int = 0
+    settings: Settings, sampler: str | None = None, steps: int = 0
 ) -> tuple[list[Moment], int]:
-    """The steps of a window in which pooling is on, and how many the window has; see `stages`."""
+    """The steps in which pooling is on, and of how many; see `stages`."""
     sigmas = mildest_schedule(sampler, steps)
     # so many that the stages' shares are those of time
     count = steps if 0 < steps < MANY else MANY
-    inside = [step for step in range(count) if window[0] <= step / count < window[1]]
     found = [
         Moment(step=step, fraction=step / count, sampler=sampler, reported=True, sigmas=sigmas)
-        for step in inside
+        for step in range(count)
         if in_window(step / count, settings.start, settings.end)
     ]
-    return found, len(inside)
+    return found, count
 
 
 @functools.lru_cache(maxsize=64)
@@ -85,7 +84,6 @@ def stages(
     latent: Grid,
     settings: Settings,
     sampler: str | None = None,
-    window: Range = (0.0, 1.0),
     steps: int = 0,
 ) -> list[Stage]:
     """The stages of a pass that pool anything: first the steps with the paper's factors.
@@ -95,11 +93,10 @@ def stages(
 
     Args:
         sampler: its name, where it is known; some take the paper's factors.
-        window: which steps of the pass this U-Net samples; a refiner takes over some.
         steps: of the pass; 0 where it is not known.
     """
     found: dict[tuple[float, ...], Stage] = {}
-    pooled, count = moments(settings, sampler, window, steps)
+    pooled, count = moments(settings, sampler, steps)
     careful = sum(Rule(settings, moment).careful is not None for moment in pooled)
     for stage, number in (
         (with_papers_factors(settings), careful),

@@ -21,10 +21,8 @@ class StepProgress(PipelineCallback):
     early (`denoising_end`), for both evaluations of a second-order scheduler's step, for pipelines
     without a scheduler of diffusers, and for the second pass over an enlarged picture.
 
-    A pipeline calls it after each step, and so it announces the next one. The first evaluation is
-    told by what comes before it: the object is made, the scheduler is set to new timesteps, or the
-    last step of the call before is behind. To use it beside a callback of your own, put both into
-    diffusers' `MultiPipelineCallbacks`.
+    A pipeline calls it after each step, and so it announces the next one. To use it beside a
+    callback of your own, put both into diffusers' `MultiPipelineCallbacks`.
 
     Args:
         report: what `token_downsampling` gave, or a binding's.

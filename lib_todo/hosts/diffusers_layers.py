@@ -16,20 +16,12 @@ from ..reasons import Reason
 _ATTENTION = "diffusers.models.attention_processor"
 # by exact class: a subclass may do anything
 _PROCESSORS = {
-    (_ATTENTION, name)
-    for name in (
-        "AttnProcessor",
-        "AttnProcessor2_0",
-        "SlicedAttnProcessor",
-        "XFormersAttnProcessor",
-        "AttnProcessorNPU",
-        "XLAFlashAttnProcessor2_0",
-    )
-} | {("diffusers.models.unets.unet_dreamlite", "DreamLiteAttnProcessor2_0")}
-# these compute keys with projections of their own where they train them
-_TRAINED = {
-    (_ATTENTION, f"CustomDiffusion{name}")
-    for name in ("AttnProcessor", "AttnProcessor2_0", "XFormersAttnProcessor")
+    "AttnProcessor",
+    "AttnProcessor2_0",
+    "SlicedAttnProcessor",
+    "XFormersAttnProcessor",
+    "AttnProcessorNPU",
+    "XLAFlashAttnProcessor2_0",
 }
 # hooks of diffusers' registry that only move or cast weights
 _MOVING_HOOKS = {"GroupOffloadingHook", "LazyPrefetchGroupOffloadingHook", "LayerwiseCastingHook"}
@@ -55,7 +47,7 @@ def other_code(layer: Any) -> Reason | None:
         reason = _why_not_stock(processor)
         if reason is not None:
             return reason
-    if not _is_own_code(type(layer).forward, _ATTENTION):
+    if not _is_own_code(type(layer).forward):
         return Reason.FORWARD_REPLACED
     # a forward hook on the values may count on as many as ever
     values = parts.get("to_v")
@@ -65,14 +57,16 @@ def other_code(layer: Any) -> Reason | None:
 @functools.lru_cache(maxsize=256)
 def _is_stock(cls: type, call: Any) -> bool:
     """Whether the processor's class is diffusers' own, and its `call` too."""
-    return (cls.__module__, cls.__qualname__) in _PROCESSORS and _is_own_code(call, cls.__module__)
+    is_known = cls.__module__ == _ATTENTION and cls.__qualname__ in _PROCESSORS
+    return is_known and _is_own_code(call)
 
 
 @functools.lru_cache(maxsize=256)
-def _is_own_code(function: Any, module: str) -> bool:
-    """Whether a function was written in that module, by the file that its code names."""
+def _is_own_code(function: Any) -> bool:
+    """Whether a function was written in diffusers' module, by the file that its code names."""
     code = getattr(function, "__code__", None)
-    return code is not None and code.co_filename == getattr(sys.modules[module], "__file__", None)
+    own = getattr(sys.modules[_ATTENTION], "__file__", None)
+    return code is not None and code.co_filename == own
 
 
 def _why_not_stock(processor: Any) -> Reason | None:
@@ -87,13 +81,9 @@ def _why_not_stock(processor: Any) -> Reason | None:
         # SD.Next's own ToDo marks the processor; pooling twice would be wrong
         return Reason.OTHER_REDUCTION
     cls: Any = type(processor)
-    place = (cls.__module__, cls.__qualname__)
-    if place == (_ATTENTION, "FusedAttnProcessor2_0"):
+    if (cls.__module__, cls.__qualname__) == (_ATTENTION, "FusedAttnProcessor2_0"):
         return Reason.FUSED
-    trained = (
-        place in _TRAINED and not processor.train_kv and _is_own_code(cls.__call__, _ATTENTION)
-    )
-    computes = (trained or _is_stock(cls, cls.__call__)) and "__call__" not in processor.__dict__
+    computes = _is_stock(cls, cls.__call__) and "__call__" not in processor.__dict__
     return None if computes else Reason.OTHER_PROCESSOR
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..callers import Numbers
 from ..interception import graphs
 from ..phase import PhaseCounter
 from ..steps import Steps
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Lane:
     """What one thread or asyncio task remembers between its calls of a model."""
 
-    def __init__(self, samplings: Numbers) -> None:
+    def __init__(self, samplings: Iterator[int]) -> None:
         self.steps = Steps(samplings)
         self.phases = PhaseCounter()
         # the call under way outside of any model's, what the one before called, and the evaluation

@@ -7,9 +7,9 @@ import weakref
 from typing import Any
 
 from ..callers import caller
-from ..clock import Schedule
 from ..interception import graphs
 from ..report import Report
+from ..schedulers import Schedule
 from ..settings import Settings
 from . import model_graph
 from .lane import Lane

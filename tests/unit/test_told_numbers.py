@@ -24,7 +24,6 @@ from lib_todo import Settings, token_downsampling
 from lib_todo.cost.architectures import UNetShape
 from lib_todo.cost.rates import Rates
 from lib_todo.hosts.webui.hint import text as hint
-from lib_todo.hosts.webui.hint.parts import Part
 from lib_todo.plan import level_grid
 from lib_todo.settings import FIELDS, PRESETS
 
@@ -165,7 +164,7 @@ def test_the_hint_says_what_will_be_computed(
 ) -> None:
     """With enough steps that some lie behind the first quarter, and none in which a phase rests."""
     _, seen = sample(settings, latent, sampler, 4)
-    part = Part("first", (latent[1] * 8, latent[0] * 8), SHAPE, sampler=sampler)
+    part = hint.Part("first", (latent[1] * 8, latent[0] * 8), SHAPE, True, sampler, 0)
     values = {field.name: getattr(settings, field.name) for field in FIELDS}
     values |= {name: f"{values[name]:g}" for name in ("factor", "deep_factor", "deep_scale")}
     shown = hint.lines([part], values, [Rates(1e12, {4: 1e12}, 1e12, 0.0, 4)])

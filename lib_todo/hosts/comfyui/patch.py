@@ -34,15 +34,12 @@ def keys_patch(
     call: ModelCall | None = options.get(EVALUATION)
     if call is None:
         return n, context, value
-    if is_tracing():
-        return _outside_of_graphs(call, n, context, value, options)
-    return call.take(n, context, value, options)
+    take = _take_outside_of_graphs if is_tracing() else ModelCall.take
+    return take(call, n, context, value, options)
 
 
-@torch.compiler.disable
-def _outside_of_graphs(call: ModelCall, *tokens_and_options: Any) -> Taken:
-    """A call reads what changes each time: compiled, each change would need a new graph."""
-    return call.take(*tokens_and_options)
+# a call reads what changes each time: compiled, each change would need a new graph
+_take_outside_of_graphs = torch.compiler.disable(ModelCall.take)
 
 
 def apply(model: Any, settings: Settings, tell: Tell) -> Any:

@@ -160,7 +160,7 @@ def sampling(p: Any, generation: Generation) -> Iterator[None]:
     nothing = {} if active.entered_run() else result.left_alone(p, generation.settings)
     for name, levels in nothing.items():
         generation.report.leave_alone(name, levels)
-    generation.since = generation.report.samplings.draw()
+    generation.since = next(generation.report.samplings)
     here.running.append(generation)
     try:
         with contextlib.nullcontext() if nothing else generation.told.downsampling:

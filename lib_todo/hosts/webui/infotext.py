@@ -37,8 +37,6 @@ OLDER_PRESET = "paper"
 class Written(str):
     """Marks a value that we wrote; the older extension writes a `ToDo factor` of its own."""
 
-    __slots__ = ()
-
 
 def to_infotext(settings: Settings) -> dict[str, str]:
     """Infotext keys and values: preset and factor always, the others where not the preset's."""

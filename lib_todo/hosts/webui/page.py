@@ -137,8 +137,6 @@ class PasteKey(str):
     the name of the setting, or `preset`.
     """
 
-    __slots__ = ()
-
     def __call__(self, params: dict[str, Any]) -> Any:
         """The control's value; None leaves it as it is.
 

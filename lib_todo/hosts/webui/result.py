@@ -122,28 +122,22 @@ def series_of(p: Any) -> Series:
     return _latest[-1]
 
 
-class _InfoOnly:
-    """A value for the API's info only: the host calls it when it writes an image's text, and leaves
-    out a key whose call returns None.
+class InfoText(Written):
+    """The report for people, in the API's info only.
 
-    It has to be in the processing object's parameters, since scripts that combine results (SD
-    upscale, Loopback) build the info from these.
+    The host calls a value when it writes an image's text, and leaves out a key whose call returns
+    None. Both have to be in the processing object's parameters, since scripts that combine results
+    (SD upscale, Loopback) build the info from these.
     """
-
-    __slots__ = ()
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
         """None, so that the host leaves it out of the image's text."""
 
 
-class InfoText(_InfoOnly, Written):
-    """The report for people."""
-
-    __slots__ = ()
-
-
-class InfoData(_InfoOnly, dict):
+class InfoData(dict):
     """The report for programs. A dict, since the host would take one item of a list."""
+
+    __call__ = InfoText.__call__
 
 
 def write_infotext(

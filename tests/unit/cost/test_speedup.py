@@ -124,13 +124,9 @@ def test_a_measured_machine_gives_one_figure_by_the_nearest_head_width() -> None
     [
         ({"preset": "paper"}, {}, [1]),
         ({"preset": "paper", "start": 0.5}, {}, [0.5]),
-        # a refiner's steps
-        ({"preset": "paper", "start": 0.5}, {"window": (0.0, 0.75)}, [1 / 3]),
-        ({"preset": "paper", "start": 0.5}, {"window": (0.0, 0.5)}, []),
         # whole steps
         ({"preset": "paper", "start": 0.9}, {"steps": 20}, [2 / 20]),
         ({"preset": "paper", "start": 0.9}, {"steps": 8}, []),
-        ({"preset": "paper", "start": 0.9}, {"window": (0.5, 0.6), "steps": 3}, []),
         # after the first quarter only
         ({"threshold": 50}, {}, [1 - LEAD_IN]),
     ],

@@ -28,9 +28,9 @@ from self_attention import by_loops, keys_computed, pooled_by_hand, self_attenti
 from settings_of import paper
 
 from lib_todo import steps, token_downsampling
-from lib_todo.clock import TimestepClock
 from lib_todo.hosts.diffusers import StepProgress
-from lib_todo.schedulers import TakenTimesteps, schedule_of
+from lib_todo.schedulers import numbers_of, schedule_of
+from lib_todo.steps import Steps
 
 
 class Loop:
@@ -250,17 +250,17 @@ def test_the_noise_levels_of_a_sampling(kind: Any, places: int, begun: int) -> N
         pytest.importorskip("torchsde")
     scheduler = kind()
     scheduler.set_timesteps(10)
-    clock = TimestepClock()
+    clock = Steps()
     clock.expect_sampling(schedule_of(scheduler))
     clock.see(clock.schedule.places[begun * places])
     timesteps = [clock.schedule.places[step * places] for step in range(begun, 10)]
     products = scheduler.alphas_cumprod
     levels = [float((1 / products[round(value)] - 1).sqrt()) for value in timesteps]
-    assert clock.moment.sigmas == pytest.approx((*levels, 0), rel=0.05)
+    assert clock.by_timesteps.sigmas == pytest.approx((*levels, 0), rel=0.05)
 
 
 def test_of_inversion_and_of_others_schedulers_no_noise_levels_are_known() -> None:
-    scheduler, clock = DDIMScheduler(), TimestepClock()
+    scheduler, clock = DDIMScheduler(), Steps()
     scheduler.set_timesteps(10)
     clock.expect_sampling(schedule_of(scheduler))
     for timestep in reversed(clock.schedule.places):
@@ -312,7 +312,7 @@ def test_a_timestep_is_known_by_its_place_in_memory(dtype: torch.dtype, mode: An
     with mode():
         # as img2img leaves it, the second part of a longer tensor
         whole = torch.tensor([999.0, *TIMESTEPS], dtype=dtype)[1:]
-        taken = TakenTimesteps(whole, whole.tolist())
+        taken = numbers_of(whole, whole.tolist())
         assert [taken(one) for one in whole] == TIMESTEPS
         assert [taken(one[None]) for one in whole[2:]] == TIMESTEPS[2:]
         assert taken(whole[3].expand(1)) == 261
@@ -323,7 +323,7 @@ def test_a_timestep_is_known_by_its_place_in_memory(dtype: torch.dtype, mode: An
 
 def test_a_schedule_that_is_changed_in_place_is_not_known_any_more() -> None:
     whole = torch.tensor(TIMESTEPS)
-    taken = TakenTimesteps(whole, TIMESTEPS)
+    taken = numbers_of(whole, TIMESTEPS)
     whole[0] = 900
     assert taken(whole[0]) is None
 

@@ -13,15 +13,19 @@ from hypothesis import strategies as st
 from lib_todo.cost.architectures import SHAPES, UNetShape
 from lib_todo.cost.rates import Rates, typical
 from lib_todo.cost.speedup import in_words, of_pass, stages
-from lib_todo.hosts.webui.hint import parts
-from lib_todo.hosts.webui.hint.parts import Hires, Refiner
 from lib_todo.hosts.webui.hint.step_times import Seen
-from lib_todo.hosts.webui.hint.text import WAITS, lines
+from lib_todo.hosts.webui.hint.text import WAITS, Part, lines
 from lib_todo.settings import FIELDS, PRESETS, Settings
+
+pytest.importorskip("fastapi")
+from lib_todo.hosts.webui.hint.route import Asked, Hires
 
 SD15, SDXL = SHAPES["SD 1.x"], SHAPES["SDXL"]
 CPU = typical("cpu")
-EULER = {"first": "Euler", "hires": "Euler"}
+
+
+def parts(shapes: dict[str, UNetShape | None], width: int, height: int, **asked: Any) -> list[Part]:
+    return Asked(width=width, height=height, **{"sampler": "Euler", **asked}).parts(shapes)
 
 
 def hint(
@@ -32,21 +36,9 @@ def hint(
     steps: int = 0,
     **values: Any,
 ) -> list[str]:
-    shapes, counts = {"first": shape, "hires": shape}, {"first": steps}
-    found = parts.of(shapes, width, height, hires, samplers=EULER, steps=counts)
+    shapes = {"first": shape, "hires": shape}
+    found = parts(shapes, width, height, hires=hires or Hires(), steps=steps)
     return lines(found, values, CPU)
-
-
-def with_refiner(
-    shapes: dict[str, UNetShape | None],
-    hires: Hires | None = None,
-    passes: str = "second pass",
-    **values: Any,
-) -> list[str]:
-    """At 1024×1024, with a refiner from 0.75 of the steps on."""
-    refiner = Refiner(enabled=True, switch_at=0.75, checkpoint="other")
-    found = parts.of(shapes, 1024, 1024, hires, refiner, EULER, refined=passes)
-    return lines(found, {"factor": 2, "deep_factor": 1, **values}, CPU)
 
 
 def test_a_pass_alone_and_two_by_name() -> None:
@@ -67,18 +59,18 @@ def test_the_presets_are_compared_for_this_picture() -> None:
         assert f"{preset} {in_words(of_pass(SD15, (128, 128), found, CPU))}" in told
     assert told.endswith("close 0.05 · balanced 0.5 · fast 0.82 · paper 1")
     assert hint(2048, 2048)[-1].endswith("close 0.2 · balanced 0.41 · fast 0.56 · paper 1")
-    careful = parts.of({"first": SD15}, 1024, 1024, samplers={"first": "LMS"})
+    careful = parts({"first": SD15}, 1024, 1024, sampler="LMS")
     assert lines(careful, {}, CPU)[-1].endswith("times as fast")
 
 
 def test_a_measured_machine_has_one_figure_and_what_was_seen_goes_before_it() -> None:
-    found = parts.of({"first": SD15}, 1024, 1024, samplers=EULER)
+    found = parts({"first": SD15}, 1024, 1024)
     rates = Rates(3e11, {64: 1e11}, 1e10, 0, 4)
     told = lines(found, {"factor": 2}, [rates])
     assert " to " not in told[0] + told[1]
     asked = []
 
-    def seen(part: parts.Part, settings: Settings) -> Seen:
+    def seen(part: Part, settings: Settings) -> Seen:
         asked.append((part, settings))
         return Seen(1.338, 3)
 
@@ -96,43 +88,18 @@ def test_a_part_of_the_steps_is_named_as_what_it_is() -> None:
     assert "a step after the first quarter" in hint(512, 512, **PRESETS["fast"])[0]
     assert "a step from Start to End" in hint(1024, 1024, end=0.5)[0]
     assert "a step" not in hint(1024, 1024, **PRESETS["paper"])[0]
-    # a refiner begins at 0.75
-    shapes = {"first": SDXL, "refiner": SD15}
-    assert with_refiner(shapes, end=0.75) == ["Nothing to gain: no step lies between Start and End"]
-    assert "from Start to End" in with_refiner(shapes, start=0.8)[1]
-    assert "from Start to End" not in with_refiner(shapes, start=0.5)[1]
 
 
 def test_each_checkpoint_is_told_by_its_own_layers() -> None:
-    """The hires pass's and the refiner's are other ones than the first pass's."""
+    """The hires pass's is another one than the first pass's."""
     first, hires = lines(
-        parts.of({"first": SD15, "hires": SDXL}, 1024, 1024, Hires(enabled=True, scale=2)),
+        parts({"first": SD15, "hires": SDXL}, 1024, 1024, hires=Hires(enabled=True, scale=2)),
         {"factor": 2, "deep_factor": 1},
         CPU,
     )[:2]
     assert "128×128 → 64×64" in first
     assert "128×128 → 64×64" in hires
     assert "2048×2048" in hires
-    base, refined, _ = with_refiner({"first": SD15, "refiner": SDXL})
-    assert "128×128 → 64×64" in base
-    assert "from 0.75 of its steps on" in refined
-    assert "nothing changes" in refined
-    # of the same shape, it needs no line of its own
-    assert len(with_refiner({"first": SD15, "refiner": SD15})) == 2
-
-
-@pytest.mark.parametrize(
-    ("passes", "heads"),
-    [
-        ("first pass", ["First", "First", "Hires"]),
-        ("second pass", ["First", "Hires", "Hires"]),
-        ("both passes", ["First", "First", "Hires", "Hires"]),
-    ],
-)
-def test_a_refiner_is_in_the_passes_that_the_host_says(passes: str, heads: list[str]) -> None:
-    shapes = {"first": SD15, "hires": SD15, "refiner": SDXL}
-    told = with_refiner(shapes, Hires(enabled=True, scale=2), passes)[:-1]
-    assert [line.split(" pass")[0] for line in told] == heads
 
 
 @pytest.mark.parametrize("sampler", ["LMS", "LCM", "PLMS"])
@@ -140,31 +107,25 @@ def test_a_sampler_that_takes_the_papers_factors_is_promised_no_more(sampler: st
     """Each pass by its own sampler; factors that were asked for stay."""
     shapes = {"first": SD15, "hires": SD15}
 
-    def told(samplers: dict[str, str], **values: Any) -> list[str]:
-        found = parts.of(shapes, 1024, 1024, Hires(enabled=True, scale=2), samplers=samplers)
+    def told(first: str, hires: str = "Use same sampler", **values: Any) -> list[str]:
+        second = Hires(enabled=True, scale=2, sampler=hires)
+        found = parts(shapes, 1024, 1024, hires=second, sampler=first)
         return [line.split(": ")[1] for line in lines(found, values, CPU)[:2]]
 
-    paper = told(EULER, scale=1, deep_scale="0")
-    assert told({"first": sampler, "hires": sampler}) == paper
-    assert told({"first": "Euler", "hires": sampler}) == [told(EULER)[0], paper[1]]
+    paper = told("Euler", scale=1, deep_scale="0")
+    assert told(sampler) == paper
+    assert told("Euler", sampler) == [told("Euler")[0], paper[1]]
     by_hand = {"factor": "4", "deep_factor": "2"}
-    assert "32×32 tokens (by 4)" in told({"first": sampler}, **by_hand)[0]
+    assert "32×32 tokens (by 4)" in told(sampler, **by_hand)[0]
 
 
 def test_with_few_steps_no_more_is_promised_than_they_give() -> None:
     """Each pass by its own number; too few are the paper's, also in what would help."""
     shapes = {"first": SD15, "hires": SD15}
 
-    def told(size: int, *steps: int, **values: Any) -> list[str]:
-        found = parts.of(
-            shapes,
-            size,
-            size,
-            Hires(enabled=len(steps) > 1),
-            samplers=EULER,
-            steps=dict(zip(("first", "hires"), steps)),
-        )
-        return lines(found, values, CPU)
+    def told(size: int, steps: int, hires: int = 0, **values: Any) -> list[str]:
+        second = Hires(enabled=hires > 0, steps=hires)
+        return lines(parts(shapes, size, size, hires=second, steps=steps), values, CPU)
 
     def gain(line: str) -> float:
         return float(line.split(" times as fast")[0].split(" ")[-1])
@@ -182,10 +143,12 @@ def test_with_few_steps_no_more_is_promised_than_they_give() -> None:
 
 
 def test_a_checkpoint_that_is_not_known_is_no_promise() -> None:
-    first, hires = lines(parts.of({"first": None}, 512, 512, Hires(enabled=True, scale=2)), {}, CPU)
+    first, hires = lines(
+        parts({"first": None}, 512, 512, hires=Hires(enabled=True, scale=2)), {}, CPU
+    )
     assert "no self-attention layers" in first
     assert "before the checkpoint is loaded" in hires
-    (alone,) = lines(parts.of({}, 1024, 1024), {}, CPU)
+    (alone,) = lines(parts({}, 1024, 1024), {}, CPU)
     assert "before the checkpoint is loaded" in alone
 
 
@@ -273,29 +236,19 @@ anything = st.none() | st.booleans() | st.floats() | st.text(max_size=8) | st.li
         x=pixels,
         y=pixels,
     ),
-    refiner=st.builds(
-        Refiner,
-        enabled=st.booleans(),
-        switch_at=st.floats(0, 1),
-        checkpoint=st.sampled_from(["", "None", "other"]),
-    ),
-    refined=st.sampled_from(list(parts.REFINED)),
     values=st.dictionaries(st.sampled_from([f.name for f in FIELDS] + ["other"]), anything),
     shapes=st.dictionaries(
-        st.sampled_from(["first", "hires", "refiner"]), st.sampled_from([SD15, SDXL, None])
+        st.sampled_from(["first", "hires"]), st.sampled_from([SD15, SDXL, None])
     ),
 )
 def test_whatever_is_asked_is_answered(
     width: int,
     height: int,
     hires: Hires,
-    refiner: Refiner,
-    refined: str,
     values: dict[str, Any],
     shapes: dict[str, UNetShape | None],
 ) -> None:
-    found = parts.of(shapes, width, height, hires, refiner, refined=refined)
-    assert all(lines(found, values, CPU))
+    assert all(lines(parts(shapes, width, height, hires=hires), values, CPU))
 
 
 def test_the_route_answers_checks_and_is_silent_without_a_model(
@@ -324,6 +277,6 @@ def test_the_route_answers_checks_and_is_silent_without_a_model(
     assert second.split(": ")[1] == alone.split(": ")[1]
     for bad in (
         *({"width": 0}, {"width": "wide"}, {"height": 10**9}, {"steps": -1}),
-        *({"hires": {"scale": -1}}, {"refiner": {"switch_at": 2}}),
+        {"hires": {"scale": -1}},
     ):
         assert client.post(route.HINT, json=asked | bad).status_code == 422

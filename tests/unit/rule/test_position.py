@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib_todo import Report
-from lib_todo.clock import TimestepClock
 from lib_todo.position import Moment, Position
+from lib_todo.steps import Steps
 
 # descending timesteps, each with how often the model is called at it
 timesteps = st.lists(st.floats(0.01, 999), min_size=1, max_size=30, unique=True).map(
@@ -102,19 +102,19 @@ def test_evaluations_of_one_step_share_it(steps: int, each: int, missing: bool) 
 
 @given(values=timesteps, times=st.integers(1, 3))
 def test_steps_by_timesteps(values: list[float], times: int) -> None:
-    clock = TimestepClock()
+    clock = Steps()
     for step, value in enumerate(values):
         for _ in range(times):
             clock.see(value)
             assert (clock.sampling, clock.step) == (1, step)
-            assert clock.fraction == pytest.approx(1 - value / values[0])
+            assert clock.by_timesteps.fraction == pytest.approx(1 - value / values[0])
 
 
 @given(first=timesteps, second=timesteps)
 def test_a_higher_timestep_or_an_expected_sampling_begins_anew(
     first: list[float], second: list[float]
 ) -> None:
-    clock = TimestepClock()
+    clock = Steps()
     for value in first:
         clock.see(value)
     if second[0] <= first[-1]:
@@ -124,13 +124,13 @@ def test_a_higher_timestep_or_an_expected_sampling_begins_anew(
         assert (clock.sampling, clock.step) == (2, step)
 
 
-def test_a_clock_knows_no_fraction_before_the_first_call_or_at_the_timestep_0() -> None:
-    clock = TimestepClock()
-    assert clock.fraction is None
+def test_no_fraction_is_known_before_the_first_call_or_at_the_timestep_0() -> None:
+    clock = Steps()
+    assert clock.by_timesteps is None
     clock.see(0.0)
-    assert clock.fraction is None
+    assert clock.by_timesteps.fraction is None
     clock.see(999)
     clock.expect_sampling()
-    assert clock.fraction is None
+    assert clock.by_timesteps is None
     clock.see(400)
-    assert clock.fraction == 0
+    assert clock.by_timesteps.fraction == 0

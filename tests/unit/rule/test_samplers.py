@@ -9,14 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib_todo import Settings
-from lib_todo.noise_levels import closing_step, ends_high, falls, leap
 from lib_todo.phase import FIXED, PhaseCounter
-from lib_todo.plan import LEAD_IN, Grid, in_lead_in, layer_factor, with_papers_factors
+from lib_todo.plan import LEAD_IN, Grid, layer_factor, with_papers_factors
 from lib_todo.position import Moment
 from lib_todo.reasons import Reason
 from lib_todo.report import Report
 from lib_todo.rule import Rule
-from lib_todo.samplers import SamplerRule, order_of, rule_for
+from lib_todo.samplers import SamplerRule, closing_step, leap_of, order_of, rule_for
 from lib_todo.settings import PRESETS
 
 # by ComfyUI's functions for SD 1.x: ten steps at a denoising strength of 0.6, and eight from noise
@@ -171,40 +170,33 @@ def test_steps_by_their_rule(sampler: str, moving: int, own_factors: range) -> N
 
 
 def test_the_leap_is_the_step_to_the_last_level() -> None:
-    assert leap(NORMAL, 2) == closing_step(NORMAL) == 8
-    assert leap(NORMAL, 5) is None
-    assert leap(KARRAS, 1.65) is None
+    assert leap_of(NORMAL, 2) == closing_step(NORMAL) == 8
+    assert leap_of(NORMAL, 5) is None
+    assert leap_of(KARRAS, 1.65) is None
     assert closing_step(KARRAS) == 9
 
 
 def test_only_the_second_half_counts() -> None:
-    assert leap([14.6, 14.5, 10.0, 7.0, 4.9, 3.43, 0.0], 2) is None
-    assert leap(ALIGN_YOUR_STEPS, 1.65) == 6
-    assert leap(ALIGN_YOUR_STEPS, 2) is None
+    assert leap_of([14.6, 14.5, 10.0, 7.0, 4.9, 3.43, 0.0], 2) is None
+    assert leap_of(ALIGN_YOUR_STEPS, 1.65) == 6
+    assert leap_of(ALIGN_YOUR_STEPS, 2) is None
 
 
 @given(st.integers(2, 60), st.floats(0.01, 0.9))
 def test_equal_steps_never_leap_and_the_last_one_closes(count: int, step: float) -> None:
     sigmas = [*(math.exp(-step * n) for n in range(count)), 0.0]
-    assert leap(sigmas, 1.1) is None
+    assert leap_of(sigmas, 1.1) is None
     assert closing_step(sigmas) == count - 1
-    assert falls(sigmas) and not falls(sigmas[::-1])
 
 
 @pytest.mark.parametrize("sigmas", [[], [0.0], [1.0, 0.0], [14.6, 3.0, 0.0], [0.0, 1.0, 14.6]])
 def test_schedules_without_a_step_before(sigmas: list[float]) -> None:
     """Also one that rises, by which an image is turned back into noise."""
-    assert leap(sigmas, 2) is None
+    assert leap_of(sigmas, 2) is None
 
 
 def test_a_part_of_a_schedule_does_not_close() -> None:
     assert closing_step(NORMAL[:6]) is None
-    assert not ends_high(NORMAL[:6])
-
-
-def test_a_last_step_from_much_noise_ends_high() -> None:
-    assert ends_high([14.3, 9.5, 3.7, 0.0]) and ends_high([14.6, 0.0])
-    assert not ends_high(KARRAS) and not ends_high([14.6, 6.0])
 
 
 PAPER = Settings.from_preset("paper")
@@ -251,7 +243,6 @@ def test_numbers_asked_for_stay(
 )
 def test_an_evaluation_of_the_lead_in(fraction: float | None, told: bool, first: bool) -> None:
     moment = Moment(sampler="Euler", fraction=fraction, reported=told, step=0)
-    assert in_lead_in(moment) is first
     assert Rule(Settings(), moment).careful is (Reason.LEAD_IN if first else None)
 
 

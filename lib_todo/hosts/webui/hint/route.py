@@ -3,21 +3,42 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
+from ....cost.architectures import UNetShape
 from ....settings import Settings
-from .. import host
-from . import checkpoint, machine, parts, step_times, text
-from .parts import LONGEST_SIDE, Hires, Part, Refiner
+from ..host import Size
+from . import checkpoint, machine, step_times, text
 from .step_times import Seen
+from .text import Part
 
 HINT = "/todo/hint"
+LONGEST_SIDE = 65536
 # what the page's choices show where nothing is chosen
 SAME = ("Use same checkpoint", "Use same sampler")
 DEFAULT_SAMPLER = "Default"
+
+
+class Hires(BaseModel):
+    """Hires fix as its controls show it; an `x` or `y` of 0 follows from the other or the scale."""
+
+    enabled: bool = False
+    scale: float = Field(1, ge=0, le=64)
+    x: int = Field(0, ge=0, le=LONGEST_SIDE)
+    y: int = Field(0, ge=0, le=LONGEST_SIDE)
+    checkpoint: str = ""
+    sampler: str = ""
+    steps: int = Field(0, ge=0)
+
+    def size(self, width: int, height: int) -> Size:
+        """The size of the hires pass, computed as the host does."""
+        if not self.x and not self.y:
+            return int(width * self.scale), int(height * self.scale)
+        return self.x or self.y * width // height, self.y or self.x * height // width
 
 
 class Asked(BaseModel):
@@ -26,13 +47,24 @@ class Asked(BaseModel):
     width: int = Field(ge=1, le=LONGEST_SIDE)
     height: int = Field(ge=1, le=LONGEST_SIDE)
     hires: Hires = Field(default_factory=Hires)
-    refiner: Refiner = Field(default_factory=Refiner)
     sampler: str = ""
     # those that will be run; 0 where the page does not tell
     steps: int = Field(0, ge=0)
     images: int = Field(1, ge=1, le=1024)
     # any values; the settings' own check says what is wrong with one
     values: dict[str, Any] = Field(default_factory=dict)
+
+    def parts(self, shapes: Mapping[str, UNetShape | None]) -> list[Part]:
+        """The passes; the `shapes` are those of their checkpoints, as far as they are known."""
+        size, hires = (self.width, self.height), self.hires
+        passes = {"first": (size, self.sampler, self.steps)}
+        if hires.enabled:
+            sampler = _chosen(hires.sampler) or self.sampler
+            passes["hires"] = hires.size(*size), sampler, hires.steps
+        return [
+            Part(name, size, shapes.get(name), name in shapes, _sampler(sampler), steps)
+            for name, (size, sampler, steps) in passes.items()
+        ]
 
 
 def add(app: FastAPI) -> None:
@@ -41,39 +73,25 @@ def add(app: FastAPI) -> None:
 
 
 async def answer_hint(asked: Asked) -> dict[str, list[str]]:
-    """A line for each part of the generation.
+    """A line for each pass of the generation.
 
     It takes a few milliseconds and does not wait for a generation.
     """
-    hires, refiner = asked.hires, asked.refiner
-    named = {"first": "", "hires": _chosen(hires.checkpoint), "refiner": refiner.checkpoint}
+    named = {"first": "", "hires": _chosen(asked.hires.checkpoint)}
     shapes = {}
-    for use, name in named.items():
+    for name, chosen in named.items():
         with contextlib.suppress(LookupError):
-            shapes[use] = checkpoint.shape_named(name)
+            shapes[name] = checkpoint.shape_named(chosen)
     if "first" not in shapes and checkpoint.loaded() is None:
         return {"lines": []}
-    samplers = {"first": asked.sampler, "hires": _chosen(hires.sampler) or asked.sampler}
-    found = parts.of(
-        shapes,
-        asked.width,
-        asked.height,
-        hires,
-        refiner,
-        {name: _sampler(sampler) for name, sampler in samplers.items()},
-        {"first": asked.steps, "hires": hires.steps},
-        str(host.options().get("hires_fix_refiner_pass", "second pass")),
-    )
 
     def seen(part: Part, settings: Settings) -> Seen | None:
-        if part.window != (0, 1):
-            return None
         path = checkpoint.path_named(named[part.pass_name])
         known = step_times.known_before(path, part.latent, asked.images, part.sampler)
         return step_times.times.seen(known, settings)
 
     candidates = machine.here().candidates()
-    return {"lines": text.lines(found, asked.values, candidates, asked.images, seen)}
+    return {"lines": text.lines(asked.parts(shapes), asked.values, candidates, asked.images, seen)}
 
 
 def _chosen(name: str) -> str:

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+from ....cost import speedup
+from ....cost.architectures import UNetShape
 from ....cost.rates import Rates
-from ....cost.speedup import (
-    Stage,
-    in_words,
-    mildest_schedule,
-    moments,
-    of_pass,
-    of_step,
-    seconds,
-    stages,
-)
+from ....cost.speedup import Stage
 from ....cost.unet import pooled_levels
 from ....plan import (
     PIXELS_PER_LATENT,
+    Grid,
+    latent_grid,
     level_grid,
     pass_wanted,
     pooled_grid,
@@ -30,9 +25,9 @@ from ....settings import NATIVE_GRID, Settings, SettingsError
 from .. import request
 from ..host import Size
 from ..result import NO_LAYERS
-from .parts import Part
 from .step_times import Seen
 
+NAMES = {"first": "First pass", "hires": "Hires pass"}
 NOT_KNOWN = "not known before the checkpoint is loaded"
 WAITS = (
     "Python launches the work more slowly than this GPU does it; a larger picture, a batch or "
@@ -49,6 +44,25 @@ CHANGES = {
 STEP = 64
 
 
+class Part(NamedTuple):
+    """A pass, as far as the page tells.
+
+    `shape` is its U-Net's, None where there is nothing to pool; it means nothing unless it is
+    `known`. `sampler` is empty and `steps` is 0 where that is not known.
+    """
+
+    pass_name: str
+    size: Size
+    shape: UNetShape | None
+    known: bool
+    sampler: str
+    steps: int
+
+    @property
+    def latent(self) -> Grid:
+        return latent_grid(*self.size)
+
+
 def lines(
     parts: list[Part],
     values: Mapping[str, Any],
@@ -59,7 +73,7 @@ def lines(
     """The hint: a line for each part, and one that compares the presets.
 
     Args:
-        parts: of the generation, see parts.of.
+        parts: the passes of the generation.
         values: what the controls show, by the names of the settings.
         machines: the machine's rates, or two between which they lie.
         images: the batch.
@@ -79,7 +93,8 @@ def lines(
     found = []
     for part in parts:
         told = _gain(part, pooled[part], settings, machines, images, seen(part, settings))
-        found.append(f"{part.head(len(parts) > 1)}: {told}")
+        head = f"{NAMES[part.pass_name]}, " if len(parts) > 1 else ""
+        found.append(f"{head}{part.size[0]}×{part.size[1]}: {told}")
     last = [part for part in parts if pooled[part]][-1:]
     return found + [_presets(part, machines, images) for part in last]
 
@@ -87,7 +102,7 @@ def lines(
 def _stages(part: Part, settings: Settings) -> list[Stage]:
     if part.shape is None or not pass_wanted(part.pass_name, settings.passes):
         return []
-    return stages(part.shape, part.latent, settings, part.sampler, part.window, part.steps)
+    return speedup.stages(part.shape, part.latent, settings, part.sampler, part.steps)
 
 
 def _gain(
@@ -115,15 +130,17 @@ def _gain(
     told = f"{', '.join(grids)}. "
     if seen:
         return f"{told}{seen.times:.2f} times as fast here, from {seen.pictures} pictures"
-    whole = in_words(of_pass(shape, latent, pooled, machines, images))
+    whole = speedup.in_words(speedup.of_pass(shape, latent, pooled, machines, images))
     told += f"{whole} times as fast"
-    step = in_words(of_step(shape, latent, pooled[-1].settings, machines, images))
+    step = speedup.in_words(speedup.of_step(shape, latent, pooled[-1].settings, machines, images))
     if step != whole:
         is_whole = (settings.start, settings.end) == (0, 1)
         when = "after the first quarter" if is_whole else "from Start to End"
         told += f", a step {when} {step} times"
     if len(machines) == 1:
-        working, launching = seconds(shape, latent, pooled[-1].settings, machines[0], images)
+        working, launching = speedup.seconds(
+            shape, latent, pooled[-1].settings, machines[0], images
+        )
         if launching > working:
             told += f". {WAITS}"
     return told
@@ -135,12 +152,11 @@ def _presets(part: Part, machines: Sequence[Rates], images: int) -> str:
     names, gains = request.preset_names(), []
     for name in names:
         pooled = _stages(part, Settings.from_preset(name))
-        gains.append(
-            f"{name} {in_words(of_pass(part.shape, part.latent, pooled, machines, images))}"
-        )
+        gain = speedup.of_pass(part.shape, part.latent, pooled, machines, images)
+        gains.append(f"{name} {speedup.in_words(gain)}")
     told = f"{' · '.join(gains)} times as fast"
     # where the phase rests, all of them change it as the paper does
-    sigmas = mildest_schedule(part.sampler, part.steps)
+    sigmas = speedup.mildest_schedule(part.sampler, part.steps)
     if rule_for(part.sampler, reported=True, sigmas=sigmas).careful:
         return told
     ratio = _ratio(part, NATIVE_GRID)
@@ -163,10 +179,10 @@ def _why_nothing(parts: list[Part], settings: Settings) -> str:
         why = "Passes is hires, but hires fix is off" if only_hires else "set Passes to both"
         return f"Nothing to gain: {why}"
     part = [part for part in wanted if part.shape][-1]
-    if not moments(settings, part.sampler, part.window, part.steps)[0]:
+    if not speedup.moments(settings, part.sampler, part.steps)[0]:
         return "Nothing to gain: no step lies between Start and End"
     told = f"{part.size[0]}×{part.size[1]}: nothing changes, and nothing is lost"
-    sigmas = mildest_schedule(part.sampler, part.steps)
+    sigmas = speedup.mildest_schedule(part.sampler, part.steps)
     size = _takes_effect_from(part, settings_for_sampler(settings, part.sampler, sigmas))
     if size is None:
         return f"{told}. Automatic factors, or larger ones, would pool"

@@ -37,19 +37,10 @@ def test_the_hint_follows_every_setting(paper: Tab) -> None:
     paper.hint_with("Start and End")
 
 
-def test_the_hint_follows_the_checkpoint_and_the_refiner(paper: Tab, host: Host) -> None:
-    """SDXL has no layers of the latent's own size. A refiner's file tells: it is not loaded yet."""
+def test_the_hint_follows_the_checkpoint(paper: Tab, host: Host) -> None:
+    """SDXL has no layers of the latent's own size."""
     paper.hint_with("128×128 → 64×64")
     host.use("tinyxl_a")
     assert "→" not in paper.hint_with("nothing changes", lines=1)
     host.use("tiny15_a")
     paper.hint_with("128×128 → 64×64")
-    paper.unfold("enable")
-    paper.switch("enable", True)
-    # its hash is not known here
-    paper.page.locator("#txt2img_checkpoint input").first.click()
-    options = paper.page.locator('#txt2img_checkpoint ul.options li[aria-label^="tinyxl_a"]')
-    options.first.click()
-    paper.hint_with("from 0.8 of its steps on", lines=3)
-    paper.switch("enable", False)
-    paper.hint_with("128×128 → 64×64", lines=2)
