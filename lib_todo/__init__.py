@@ -1,8 +1,7 @@
 """ToDo: token downsampling for efficient high-resolution images (arXiv 2402.13573)."""
 
-from .binding import Binding, bind
 from .cost.speedup import predict
-from .downsampling import token_downsampling
+from .downsampling import Binding, bind, token_downsampling
 from .hosts import diffusers_layers
 from .pooling import pool_tokens
 from .report import Report

@@ -24,22 +24,13 @@ def phase_order(factor: float) -> tuple[Phase, ...]:
 
     ceil(factor)² of them: along the diagonal, and then along the next one. Rows and columns are
     visited evenly, whatever part of a round a sampling has steps for. It erred least of the orders
-    tried for 2 and 3, and was among the two best for 4 (docs/measurements/lattice.md). Where a
-    stride is coprime to the cell's side and near the golden section (5, 7, 8), the diagonal is
-    walked by it, so that neighbouring steps lie further apart; no figure chose that.
+    tried for 2 and 3, and was among the two best for 4 (docs/measurements/lattice.md).
 
     Args:
         factor: per axis, 1 or more.
     """
     side = math.ceil(factor)
-    golden = side * (3 - math.sqrt(5)) / 2
-    strides = [n for n in range(1, side + 1) if math.gcd(n, side) == 1]
-    stride = min(strides, key=lambda n: (abs(n - golden), n))
-    return tuple(
-        (stride * place % side, (stride * place + shift) % side)
-        for shift in range(side)
-        for place in range(side)
-    )
+    return tuple((place, (place + shift) % side) for shift in range(side) for place in range(side))
 
 
 class PhaseCounter:

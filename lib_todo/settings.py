@@ -60,6 +60,13 @@ class Field:
         span = f"{number} from {self.minimum:g} to {self.maximum:g}"
         return f"0 ({self.zero_means}) or {span}" if self.zero_means else span
 
+    @property
+    def numbers(self) -> list[str]:
+        """What there is to choose where 0 has a name: that name, and each step of the range."""
+        count = round((self.maximum - self.minimum) / self.step) + 1
+        numbers = (self.minimum + self.step * index for index in range(count))
+        return [self.zero_means, *(f"{number:g}" for number in numbers)]
+
     def check(self, value: Any) -> bool | int | float | str:
         """The value in the field's own type.
 

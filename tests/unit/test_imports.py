@@ -51,9 +51,8 @@ ARROWS = {
     "interception": ("rule",),
     "runs": ("rule", "interception"),
     "downsampling": ("rule", "interception", "runs"),
-    "binding": ("rule", "interception", "runs"),
     "cost": ("rule",),
-    "hosts": ("rule", "interception", "runs", "downsampling", "binding", "cost"),
+    "hosts": ("rule", "interception", "runs", "downsampling", "cost"),
 }
 
 

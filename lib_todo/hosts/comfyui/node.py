@@ -127,9 +127,7 @@ def _input(field: Field) -> io.Input:
         return _choice(field.name, field.label, field.help, field.choices)
     least, most, step = field.minimum, field.maximum, field.step
     if field.zero_means == AUTOMATIC:
-        numbers = [f"{least + index * step:g}" for index in range(int((most - least) / step) + 1)]
-        choices = [AUTOMATIC, *numbers]
-        return _choice(field.name, field.label, field.help, choices, io.Float, io.Int)
+        return _choice(field.name, field.label, field.help, field.numbers, io.Float, io.Int)
     kind = io.Int if field.kind is int else io.Float
     return kind.Input(
         field.name,

@@ -13,7 +13,7 @@ from . import host, request
 from .hint import machine
 from .hint.route import HINT
 from .infotext import from_infotext
-from .request import choices_on_page, from_page, on_page
+from .request import from_page, on_page
 
 # the settings with a control inside the accordion
 NAMES = tuple(field.name for field in FIELDS[1:])
@@ -120,7 +120,7 @@ def _control(field: Field, elem_id: str) -> Any:
         return gr.Dropdown(list(field.choices), value=field.default, **about)
     if field.zero_means:
         return gr.Dropdown(
-            choices_on_page(field),
+            field.numbers,
             value=on_page(field, field.default),
             allow_custom_value=True,
             **about,

@@ -52,19 +52,6 @@ def from_page(values: Mapping[str, Any]) -> dict[str, Any]:
     return {**values, **{field.name: field.read(values[field.name]) for field in texts}}
 
 
-def choices_on_page(field: Field) -> list[str]:
-    """The choices where 0 has a name: that name, and each step of the field's range.
-
-    In the upper half of the range steps are doubled, since differences matter less there.
-    """
-    value, last, step = (float(bound or 0) for bound in (field.minimum, field.maximum, field.step))
-    values: list[float] = []
-    while value <= last:
-        values.append(value)
-        value += step if value < last / 2 else 2 * step
-    return [on_page(field, value) for value in (0, *values)]
-
-
 def in_words(error: SettingsError) -> str:
     """The error, with the control's label where that differs from the setting's name."""
     field = BY_NAME.get(error.field)

@@ -11,7 +11,6 @@ from lib_todo import Settings, SettingsError
 from lib_todo.hosts.webui.infotext import from_infotext, to_infotext
 from lib_todo.hosts.webui.request import (
     OVERRIDES,
-    choices_on_page,
     from_page,
     preset_of,
     read_settings,
@@ -69,7 +68,7 @@ def test_a_bad_value_is_an_error_from_the_api_ticked_or_not(bad: Any) -> None:
 
 
 def test_every_step_of_a_factors_control_is_allowed() -> None:
-    shown = choices_on_page(BY_NAME["factor"])
+    shown = BY_NAME["factor"].numbers
     assert (shown[0], shown[1], shown[-1]) == ("automatic", "1", "8")
     for text in shown:
         BY_NAME["factor"].check(from_page({"factor": text})["factor"])
