@@ -225,15 +225,10 @@ class Settings:
     def from_mapping(
         cls, values: Mapping[str, Any], base: Mapping[str, Any] | None = None
     ) -> Settings:
-        """Settings from names and values.
+        """Settings by name, such as `{"preset": "fast", "end": 0.8}`; single values go over it.
 
-        Args:
-            values: by name; a `preset` among them is overridden by the others, as in
-                `{"preset": "fast", "end": 0.8}`.
-            base: what holds where `values` has nothing; the defaults without it.
-
-        Raises:
-            SettingsError: a value that is not allowed, or an unknown name.
+        `base` holds where `values` has nothing; without it the defaults do. Raises SettingsError
+        for a value that is not allowed, or an unknown name.
         """
         values = dict(values)
         bundle = preset_values(values.pop("preset")) if "preset" in values else {}
@@ -257,9 +252,8 @@ class Settings:
         Raises SettingsError for too many values and whatever Settings refuses.
         """
         if len(args) > len(FIELDS):
-            raise SettingsError(
-                "args", list(args), f"at most {len(FIELDS)} values: {', '.join(BY_NAME)}"
-            )
+            allowed = f"at most {len(FIELDS)} values: {', '.join(BY_NAME)}"
+            raise SettingsError("args", list(args), allowed)
         positional = dict(zip(BY_NAME, args))
         if args and isinstance(args[0], Mapping):
             del positional["enabled"]

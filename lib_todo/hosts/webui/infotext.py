@@ -66,10 +66,9 @@ def _text(name: str, value: Any) -> str:
 def from_infotext(params: Mapping[str, Any]) -> dict[str, Any]:
     """The values of all fields that pasting `params` should set.
 
-    A text with neither `ToDo factor` nor `ToDo preset` was made without ToDo; then the result is
-    only `enabled`, false. Otherwise, fields that the text leaves out get their preset's values or
-    their defaults. We always write the preset, so a text without it is the older extension's
-    (OLDER_PRESET).
+    Without `ToDo factor` and `ToDo preset` that is only `enabled`, false. Otherwise, fields that
+    the text leaves out get their preset's values or their defaults. We always write the preset, so
+    a text without it is the older extension's (OLDER_PRESET).
 
     Raises:
         SettingsError: a value that cannot be read or is not allowed; it names the infotext's key.

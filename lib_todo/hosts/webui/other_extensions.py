@@ -1,7 +1,6 @@
 """Signs on a self-attention layer that another WebUI extension is using it.
 
-Extensions are recognised by what they leave on the layer itself; none is imported. `getattr` on a
-module would be slow for missing attributes.
+Extensions are recognised by what they leave on the layer itself; none is imported.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ def older_extension(layer: Any) -> Reason | None:
     It would discard ours, even where it does not downsample itself. Its hook counts the U-Net's
     calls and stops after `disable_after` of them, which is usually before the hires pass.
     """
-    info = vars(layer).get("_todo_info")
+    info = layer._todo_info
     if not isinstance(info, dict) or not info.get("hooks"):
         return None
     last = info.get("args", {}).get("disable_after", math.inf)
@@ -42,7 +41,7 @@ def hypertile(layer: Any) -> Reason | None:
 
 def self_attention_guidance(layer: Any) -> Reason | None:
     """Self-attention guidance: it needs the layer's whole attention map, with a key per token."""
-    recorded = getattr(vars(layer).get("forward"), "__name__", "") == "xattn_forward_log"
+    recorded = getattr(layer.forward, "__name__", "") == "xattn_forward_log"
     return Reason.ATTENTION_MAP_READ if recorded else None
 
 
@@ -51,4 +50,4 @@ def perturbed_attention_guidance(layer: Any) -> Reason | None:
 
     There its hook puts the layer's values in place of the output, so it needs one for each token.
     """
-    return Reason.PERTURBED if vars(layer).get("pag_enable") is True else None
+    return Reason.PERTURBED if layer.pag_enable is True else None

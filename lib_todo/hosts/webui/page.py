@@ -140,11 +140,8 @@ class PasteKey(str):
     def __call__(self, params: dict[str, Any]) -> Any:
         """The control's value; None leaves it as it is.
 
-        A value that cannot be used leaves every control as it is, and the key of the box warns.
-
-        Raises:
-            SettingsRefused: such a value, by the key of the box, which the API answers. Not where
-                the page would end the whole paste.
+        A value that cannot be used leaves every control as it is. The key of the box warns, and
+        raises SettingsRefused, which the API answers, where that does not end the page's paste.
         """
         name = self.removeprefix("ToDo ")
         try:
