@@ -27,7 +27,7 @@ METHODS = ("nearest", "nearest-exact", "average", "max", "bilinear")
 # of the X/Y/Z plot
 AXES = (
     *("preset", "enabled", "factor", "deep factor", "threshold", "scale", "deep scale"),
-    *("method", "phase", "start", "end", "pass", "above"),
+    *("method", "phase", "start", "end", "passes", "above"),
 )
 
 # Two passes of one step each, 128×128 and 256×256: grids of up to 16×16 and of up to 32×32.

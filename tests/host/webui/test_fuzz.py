@@ -140,7 +140,7 @@ def test_anything_as_arguments(fuzzed: Host, args: Any) -> None:
 
 
 words = st.text(st.characters(exclude_characters=',:"\\\n\r', exclude_categories=["C"]), min_size=1)
-KEYS = ("factor", "deep factor", "threshold", "scale", "deep scale", "method", "phase", "pass")
+KEYS = ("factor", "deep factor", "threshold", "scale", "deep scale", "method", "phase", "passes")
 
 
 @quickly

@@ -10,8 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_todo import Settings, SettingsError
-from lib_todo.hosts.webui.infotext import KEYS, PRESET_KEY, STEPS_KEY, from_infotext, to_infotext
+from lib_todo import Report, Settings, SettingsError
+from lib_todo.hosts.webui.infotext import (
+    KEYS,
+    PRESET_KEY,
+    STEPS_KEY,
+    from_infotext,
+    to_infotext,
+    used,
+)
+from lib_todo.reasons import Reason
 
 # a text that names no preset is an older version's
 PAPER = Settings.from_preset("paper")
@@ -177,3 +185,25 @@ def test_whatever_the_text_says_the_outcome_is_settings_or_a_settings_error(
         assert error.field in params
     else:
         assert Settings(**values).enabled is bool({"ToDo factor", PRESET_KEY} & params.keys())
+
+
+def test_what_was_used_is_told_of_this_image_in_the_order_of_its_steps() -> None:
+    report = Report()
+
+    def count(step: int, pass_name: str, after: int, reason: Reason | None = None) -> None:
+        report.progress(step, 2, pass_name)
+        report.count([0], (8, 8), 64, after, reason, report.position.current_step)
+
+    count(0, "first", 4)
+    since = next(report.samplings)
+    report.position.expect_sampling()
+    count(0, "hires", 32)
+    count(1, "hires", 16)
+    assert used(report, since) == "hires pass 8×8 tokens to 32 then 16 keys"
+    count(0, "first", 64, Reason.OTHER_PASS)
+    told = "first pass as without ToDo; hires pass 8×8 tokens to 32 then 16 keys"
+    assert used(report, since) == told
+    # where steps are not known, neither are the images
+    loose = Report()
+    loose.count([0], (8, 4), 32, 8, None)
+    assert used(loose, 1) == "first pass 4×8 tokens to 8 keys"
