@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Iterator
+from typing import NamedTuple
 
 PASS_NAMES = ("first", "hires")
 
@@ -12,8 +12,7 @@ PASS_NAMES = ("first", "hires")
 Step = tuple[int, str, int]
 
 
-@dataclasses.dataclass(frozen=True)
-class Moment:
+class Moment(NamedTuple):
     """Where one evaluation of the model stands.
 
     What is not known is None.
@@ -47,6 +46,11 @@ class Moment:
     def counts_steps(self) -> bool:
         """Whether the number of steps is known, not only where one ends and the next begins."""
         return self.reported or self.scheduled
+
+    def samples_like(self, other: Moment) -> bool:
+        """Whether the other is known to be of the same sampler, with the same schedule."""
+        is_like = self.sampler == other.sampler and self.reported == other.reported
+        return is_like and self.sigmas is other.sigmas
 
 
 class Position:

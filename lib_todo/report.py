@@ -114,10 +114,11 @@ class Report(Counts):
                 self._pass(step[1]).seen.add(step)
 
     def _pass(self, name: str) -> PassCounts:
-        with self._lock:
-            if name not in self.passes:
-                self.passes[name] = PassCounts(self._lock)
-            return self.passes[name]
+        counts = self.passes.get(name)
+        if counts is None:
+            with self._lock:
+                counts = self.passes.setdefault(name, PassCounts(self._lock))
+        return counts
 
     def note_window(self, moment: Moment) -> None:
         """Note that start and end were applied at `moment` by an estimate, or not at all."""
@@ -152,9 +153,9 @@ class Report(Counts):
         """
         # numbers of a traced call are tensors
         key = (grid, int(before), int(after), reason)
-        pass_name = step[1] if step is not None else self.position.pass_name
+        counts = self._pass(step[1] if step is not None else self.position.pass_name)
         with self._lock:
-            tally = self._pass(pass_name).counted[key]
+            tally = counts.counted[key]
             tally.layers.update(layers)
             tally.calls += len(layers)
             if step is not None:

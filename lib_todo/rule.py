@@ -10,7 +10,7 @@ from .plan import LEAD_IN, Grid, decide, in_window, pass_wanted, with_papers_fac
 from .position import Moment
 from .reasons import Reason
 from .report import Report
-from .samplers import rule_for
+from .samplers import SamplerRule, rule_for
 from .settings import Settings
 
 
@@ -20,12 +20,22 @@ class Rule:
     Args:
         settings: what was asked for.
         moment: where the call stands in its sampling; None where nothing is known of it.
+        before: the rule of an earlier call with these settings.
     """
 
-    def __init__(self, settings: Settings, moment: Moment | None) -> None:
+    def __init__(
+        self, settings: Settings, moment: Moment | None, before: Rule | None = None
+    ) -> None:
         self.asked, self.moment = settings, moment or Moment()
         moment, done = self.moment, self.moment.fraction
-        self.sampler = rule_for(moment.sampler, moment.reported, moment.sigmas)
+        self.sampler: SamplerRule
+        self._decided: dict[tuple[Grid, Grid, Reason | None], Decision]
+        if before is not None and before.moment.samples_like(moment):
+            # to look them up takes longer than all else: it hashes settings and noise levels
+            self.sampler, self._decided = before.sampler, before._decided
+        else:
+            self.sampler = rule_for(moment.sampler, moment.reported, moment.sigmas)
+            self._decided = _decisions(settings)
         # why the automatic factors are no greater than the paper's; None where they may be
         self.careful = None
         if self.sampler.is_careful(moment.step):
@@ -43,7 +53,10 @@ class Rule:
 
     def decide(self, grid: Grid, largest: Grid) -> tuple[float, Reason | None]:
         """The factor of a layer, and why it is left alone (None: it is not)."""
-        factor, reason = _decide(grid, largest, self.asked, self.careful)
+        key = grid, largest, self.careful
+        if key not in self._decided:
+            self._decided[key] = _decide(grid, largest, self.asked, self.careful)
+        factor, reason = self._decided[key]
         return (factor, None) if reason is self.closed is None else (1, reason or self.closed)
 
     def phase(self, phases: PhaseCounter, owner: Any, factor: float, key: str = "") -> Phase:
@@ -66,10 +79,16 @@ class Rule:
             report.phase_held(moment.sampler, sampler.hold)
 
 
-@functools.lru_cache(maxsize=1024)
-def _decide(
-    grid: Grid, largest: Grid, settings: Settings, careful: Reason | None
-) -> tuple[float, Reason | None]:
+Decision = tuple[float, "Reason | None"]
+
+
+@functools.lru_cache(maxsize=64)
+def _decisions(settings: Settings) -> dict[tuple[Grid, Grid, Reason | None], Decision]:
+    """What was decided with these settings so far."""
+    return {}
+
+
+def _decide(grid: Grid, largest: Grid, settings: Settings, careful: Reason | None) -> Decision:
     if careful is None:
         return decide(grid, largest, settings)
     factor, reason = decide(grid, largest, with_papers_factors(settings))

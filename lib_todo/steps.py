@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -53,7 +52,7 @@ class Steps:
         position = report.position
         announced = position.announced
         if announced is None and (reported := position.moment) is not None:
-            return dataclasses.replace(reported, sampler=reported.sampler or self.sampler)
+            return reported if reported.sampler else reported._replace(sampler=self.sampler)
         self.pass_name = pass_name
         if announced is None:
             position.pass_name = pass_name
@@ -67,7 +66,7 @@ class Steps:
             return self._by_callback(report, announced, now)
         moment = self.by_timesteps if now else None
         # a host that has not begun to count may have named the sampler
-        return moment and dataclasses.replace(moment, sampler=moment.sampler or position.sampler)
+        return moment and moment._replace(sampler=moment.sampler or position.sampler)
 
     def _by_callback(
         self, report: Report, announced: str, now: tuple[int, int] | None
@@ -82,7 +81,7 @@ class Steps:
         elif now != self._at:
             return self.by_timesteps
         reported = position.moment
-        return reported and dataclasses.replace(reported, sampler=self.sampler, sigmas=self.sigmas)
+        return reported and reported._replace(sampler=self.sampler, sigmas=self.sigmas)
 
     def expect_sampling(self, schedule: Schedule | None = None) -> None:
         """Say that the next call begins a sampling, since a scheduler was set to new timesteps."""

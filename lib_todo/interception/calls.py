@@ -168,10 +168,13 @@ def _in_call(
         timestep = args[place] if len(args) > place else kwargs.get(family.timestep)
         latent = args[0] if args else next(iter(kwargs.values()), None)
         call = here.call = run.call(model, timestep, latent, in_graph=called is not model)
-        result = original(called, *args, **kwargs)
-        if call.graph:
-            call.graph.count()
-        return result
+        ended = False
+        try:
+            result = original(called, *args, **kwargs)
+            ended = True
+            return result
+        finally:
+            call.end(ended)
     finally:
         graphs.leave_own(own)
         vars(here).update(outer)
@@ -197,6 +200,9 @@ def _transformer(original: Callable, family: Family) -> Callable:
         if __call__ not in in_use:
             return original(self, *args, **kwargs)
         call, own = here.call, None
+        if call is not None and call.left_alone is not None:
+            call.left_alone.append((self, x.shape))
+            return original(self, *args, **kwargs)
         if call is None:
             run = active.entered_run()
             if run is None or not run.enabled:

@@ -69,7 +69,11 @@ class Cut:
     ) -> None:
         self.family, self.transformer, self.pooling = family, transformer, pooling
         self.numbers = numbers
-        self.seen: dict[tuple[int, int, Reason | None], list[int]] = {}
+        # those pooled over one grid, which is what nearly all are
+        self._pooled: list[int] = []
+        self.seen: dict[tuple[int, int, Reason | None], list[int]] = {
+            (pooling.tokens, pooling.kept, None): self._pooled
+        }
         self._obeys = obeys
         # those whose call was no self-attention over the grid
         self._others: list[int] = []
@@ -77,6 +81,8 @@ class Cut:
     @property
     def not_called(self) -> list[int]:
         """The layers that were not called as Python."""
+        if len({*self._pooled}) == len(self.numbers):
+            return []
         return sorted(set(self.numbers.values()).difference(self._others, *self.seen.values()))
 
     def take(
@@ -89,9 +95,9 @@ class Cut:
             args, kwargs: that it is called with.
         """
         family, pooling, number = self.family, self.pooling, self.numbers[id(layer)]
-        tokens_name, context_name = family.parameters[:2]
-        given = dict(zip(family.parameters, args), **kwargs)
-        x, context = given[tokens_name], given.get(context_name)
+        x, given = by_name(family, args, kwargs)
+        context_name = family.parameters[1]
+        context = given.get(context_name)
         is_tokens = isinstance(x, torch.Tensor) and x.ndim == 3
         if is_tokens and x.shape[1] != pooling.tokens:
             self._leave(number, int(x.shape[1]), self._why_not_this_grid(layer))
@@ -102,11 +108,13 @@ class Cut:
             self._others.append(number)
             return args, kwargs, None
         obeys = self._obeys.get(id(layer))
-        reason = why_not(family, layer, given) or (Reason.KEYS_IGNORED if obeys is False else None)
+        source = x if context is None else context
+        reason = why_not(family, layer, source, given)
+        if reason is None and obeys is False:
+            reason = Reason.KEYS_IGNORED
         if reason is not None:
             self._leave(number, grids * pooling.tokens, reason)
             return args, kwargs, None
-        source = x if context is None else context
         pooled = pooling.take(source)
         changed = {context_name: pooled}
         value = given.get("value")
@@ -119,6 +127,9 @@ class Cut:
         return new_args, new_kwargs, self._watched(layer, number, grids)
 
     def _pool(self, number: int, grids: int) -> None:
+        if grids == 1:
+            self._pooled.append(number)
+            return
         key = grids * self.pooling.tokens, grids * self.pooling.kept, None
         self.seen.setdefault(key, []).append(number)
 
@@ -158,11 +169,20 @@ class Cut:
                 self._leave(number, grids * self.pooling.tokens, Reason.KEYS_IGNORED)
 
 
-def why_not(family: Family, layer: Any, given: dict[str, Any]) -> Reason | None:
+def by_name(family: Family, args: tuple, kwargs: dict) -> tuple[Any, dict[str, Any]]:
+    """What a layer is called with: its tokens, and the other arguments by name."""
+    if len(args) == 1:
+        return args[0], kwargs
+    given = dict(zip(family.parameters, args), **kwargs)
+    return given.get(family.parameters[0]), given
+
+
+def why_not(family: Family, layer: Any, source: Any, given: dict[str, Any]) -> Reason | None:
     """Why pooled tokens, passed as the context, would not become the layer's keys and values.
 
     Args:
-        given: the call's arguments by name.
+        source: the tokens that the keys are computed from.
+        given: the call's other arguments by name.
     """
     reason = signs.reason(layer)
     if reason is not None:
@@ -173,12 +193,8 @@ def why_not(family: Family, layer: Any, given: dict[str, Any]) -> Reason | None:
         if value is not None and not (isinstance(value, int) and value == 0):
             return Reason.MASKED
     value = given.get("value")
-    if value is not None:
-        tokens, context = (given.get(name) for name in family.parameters[:2])
-        source: Any = tokens if context is None else context
-        if not isinstance(value, torch.Tensor) or value.shape[:2] != source.shape[:2]:
-            return Reason.OTHER_VALUES
-    return None
+    is_like = isinstance(value, torch.Tensor) and value.shape[:2] == source.shape[:2]
+    return None if value is None or is_like else Reason.OTHER_VALUES
 
 
 def with_changed(

@@ -22,7 +22,7 @@ import torch
 from ..plan import Grid, level_grid
 from ..pooling import Pooling
 from .active import here
-from .cut import why_not, with_changed
+from .cut import by_name, why_not, with_changed
 from .families import FAMILIES, Family, classes
 
 # a device whose autocast no program switches on: PyTorch runs on no IPU any more. Which devices
@@ -149,11 +149,11 @@ def take(family: Family, layer: Any, args: tuple, kwargs: dict) -> tuple[tuple, 
     pooling = here.pooling
     if pooling is None:
         return args, kwargs
-    given = dict(zip(family.parameters, args), **kwargs)
-    x, context = given.get(family.parameters[0]), given.get(family.parameters[1])
+    x, given = by_name(family, args, kwargs)
+    context = given.get(family.parameters[1])
     if not isinstance(x, torch.Tensor) or x.ndim != 3 or not (context is None or context is x):
         return args, kwargs
-    if x.shape[1] != pooling.tokens or why_not(family, layer, given) is not None:
+    if x.shape[1] != pooling.tokens or why_not(family, layer, x, given) is not None:
         return args, kwargs
     pooled = pooling.take(x)
     _see_layer(pooling.text)

@@ -7,11 +7,29 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..interception import graphs
+from ..interception.cut import self_attention_of
 from ..phase import PhaseCounter
+from ..report import Report
+from ..rule import Rule
 from ..steps import Steps
 
 if TYPE_CHECKING:
     from .model_call import ModelCall
+
+
+class Layers:
+    """The self-attention layers of one transformer.
+
+    Attributes:
+        numbers: the report's.
+        by_id: each layer's number, by the module's id.
+        obeys: by id, whether a layer was seen to compute its keys from what it is given.
+    """
+
+    def __init__(self, transformer: Any, report: Report) -> None:
+        self.numbers = report.numbers(transformer, self_attention_of)
+        self.by_id = dict(zip(map(id, self_attention_of(transformer)), self.numbers))
+        self.obeys: dict[int, bool] = {}
 
 
 class Lane:
@@ -20,19 +38,28 @@ class Lane:
     def __init__(self, samplings: Iterator[int]) -> None:
         self.steps = Steps(samplings)
         self.phases = PhaseCounter()
+        # that of the last call
+        self.rule: Rule | None = None
         # the call under way outside of any model's, what the one before called, and the evaluation
         # that a host had reported
         self.loose: ModelCall | None = None
         self.before: set[int] = set()
         self.reported_evaluation = 0
-        # what is known of a transformer's layers, see `Cut`
-        self._obeys: weakref.WeakKeyDictionary[Any, dict[int, bool]] = weakref.WeakKeyDictionary()
+        # what is known of a transformer's layers
+        self._layers: weakref.WeakKeyDictionary[Any, Layers] = weakref.WeakKeyDictionary()
         self._compiled: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
         self._transformers: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
-    def obeys(self, transformer: Any) -> dict[int, bool]:
-        """By id, whether a transformer's layers were seen to take the keys that they are given."""
-        return self._obeys.setdefault(transformer, {})
+    def layers(self, transformer: Any, report: Report) -> Layers:
+        """The self-attention layers of a transformer, as they were when it was first called."""
+        layers = self._layers.get(transformer)
+        if layers is None:
+            layers = self._layers[transformer] = Layers(transformer, report)
+        return layers
+
+    def forget_layers(self, transformer: Any) -> None:
+        """Have a transformer's layers looked for again: other modules may stand in their place."""
+        self._layers.pop(transformer, None)
 
     def is_compiled(self, module: Any) -> bool:
         """Whether a part of the module was a graph of torch.compile when first called here."""

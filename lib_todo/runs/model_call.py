@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from ..interception import calls
 from ..interception.active import here
-from ..interception.cut import Cut, self_attention_of
+from ..interception.cut import Cut
 from ..interception.families import Family
 from ..plan import Grid
 from ..pooling import pooling
@@ -15,7 +18,7 @@ from ..reasons import Reason
 from ..rule import Rule
 
 if TYPE_CHECKING:
-    from .lane import Lane
+    from .lane import Lane, Layers
     from .model_graph import ModelGraph
     from .run import Run
 
@@ -27,11 +30,12 @@ class ModelCall:
         run: whose settings hold.
         lane: of the thread or task that calls.
         moment: where the call stands in its sampling; None where nothing is known of it.
+        is_whole: whether a model's call was seen, not only its transformers.
     """
 
-    def __init__(self, run: Run, lane: Lane, moment: Moment | None) -> None:
-        self.run, self.lane = run, lane
-        self.rule = Rule(run.settings, moment)
+    def __init__(self, run: Run, lane: Lane, moment: Moment | None, is_whole: bool) -> None:
+        self.run, self.lane, self.is_whole = run, lane, is_whole
+        self.rule = lane.rule = Rule(run.settings, moment, lane.rule)
         self.moment = self.rule.moment
         # the largest grid with self-attention so far: that of the first level
         self.largest: Grid = (0, 0)
@@ -40,16 +44,31 @@ class ModelCall:
         self._has_begun = False
         # where the model or a part of it runs as a graph of torch.compile
         self.graph: ModelGraph | None = None
+        # where nothing is pooled: the transformers called, and the shapes that they got
+        self.left_alone: list[tuple[Any, torch.Size]] | None = None
+        # the numbers of layers by what happened to them; counted when the model's call ends, since
+        # the caches of a processor that computes layers in between would not hold our code
+        self._noted: dict[tuple[Grid, int, int, Reason | None], list[int]] = {}
 
     def cut(self, transformer: Any, x: Any, family: Family) -> Cut | None:
-        """What the layers of a transformer over `x` take; None where they take all tokens.
+        """What the layers of a transformer over `x` take; None where they take all tokens."""
+        decided = self._decide(transformer, x.shape)
+        if decided is None:
+            return None
+        layers, grid, factor = decided
+        calls.meet_attention()
+        phase = self.rule.phase(self.lane.phases, transformer, factor)
+        self.rule.note_phase(self.run.report)
+        taken = pooling(grid, factor, self.rule.asked.method, phase, x.device)
+        if self.graph:
+            here.pooling = taken
+        return Cut(family, transformer, layers.by_id, taken, layers.obeys)
 
-        The layers of a transformer that takes all tokens are counted at once.
-        """
+    def _decide(self, transformer: Any, shape: torch.Size) -> tuple[Layers, Grid, float] | None:
+        """A transformer's layers, grid and factor; None, and a note, where it is left alone."""
         self.begin()
-        shape, report = x.shape, self.run.report
-        numbers = report.numbers(transformer, self_attention_of)
-        if len(shape) != 4 or not numbers:
+        layers = self.lane.layers(transformer, self.run.report)
+        if len(shape) != 4 or not layers.numbers:
             return None
         # under jit.trace a side is a tensor
         grid = int(shape[2]), int(shape[3])
@@ -59,17 +78,10 @@ class ModelCall:
         factor, reason = self.rule.decide(grid, self.largest)
         if self.graph:
             reason = self.graph.enter(transformer, reason)
-        if reason is not None:
-            report.count(numbers, grid, keys, keys, reason, self.moment.shown_step)
-            return None
-        calls.meet_attention()
-        phase = self.rule.phase(self.lane.phases, transformer, factor)
-        self.rule.note_phase(report)
-        taken = pooling(grid, factor, self.rule.asked.method, phase, x.device)
-        if self.graph:
-            here.pooling = taken
-        by_id = dict(zip(map(id, self_attention_of(transformer)), numbers))
-        return Cut(family, transformer, by_id, taken, self.lane.obeys(transformer))
+        if reason is None:
+            return layers, grid, factor
+        self._note(layers.numbers, grid, keys, keys, reason)
+        return None
 
     def begin(self) -> None:
         """The first transformer is called, so this is a model with such layers."""
@@ -80,14 +92,35 @@ class ModelCall:
                 self.run.report.note_window(self.moment)
 
     def count(self, cut: Cut, ended: bool) -> None:
-        """Count what the layers of a transformer did in its call."""
-        report, step = self.run.report, self.moment.shown_step
+        """Note what the layers of a transformer did in its call."""
+        grid, keys = cut.pooling.grid, cut.pooling.tokens
         for (before, after, reason), numbers in cut.seen.items():
-            report.count(numbers, cut.pooling.grid, before, after, reason, step)
+            self._note(numbers, grid, before, after, reason)
         not_called = cut.not_called if ended else []
         if not_called and self.graph:
             self.graph.count_blocks(cut.pooling, not_called)
         elif not_called:
             # other code computes the attention in their place
-            keys = cut.pooling.tokens
-            report.count(not_called, cut.pooling.grid, keys, keys, Reason.REPLACED, step)
+            self.lane.forget_layers(cut.transformer)
+            self._note(not_called, grid, keys, keys, Reason.REPLACED)
+
+    def _note(
+        self, numbers: Sequence[int], grid: Grid, before: int, after: int, reason: Reason | None
+    ) -> None:
+        self._noted.setdefault((grid, before, after, reason), []).extend(numbers)
+        if not self.is_whole:
+            self._count()
+
+    def _count(self) -> None:
+        for what, numbers in self._noted.items():
+            if numbers:
+                self.run.report.count(numbers, *what, self.moment.shown_step)
+        self._noted.clear()
+
+    def end(self, whole: bool) -> None:
+        """Count what was noted; `whole`: the model's call was not broken off."""
+        for transformer, shape in self.left_alone or ():
+            self._decide(transformer, shape)
+        self._count()
+        if self.graph and whole:
+            self.graph.count()

@@ -59,14 +59,17 @@ class Run:
     def call(self, model: Any, timestep: Any, latent: Any, in_graph: bool) -> ModelCall:
         """A model is called; `in_graph`: through what `torch.compile(model)` returned."""
         lane = self._lane()
-        call = self._begin(lane, timestep)
+        call = self._begin(lane, timestep, is_whole=True)
         if in_graph or graphs.is_compiled(model) or lane.is_compiled(model):
             transformers = lane.transformers(model)
             call.graph = model_graph.ModelGraph(call, transformers, model, latent)
+        elif call.rule.closed:
+            call.left_alone = []
         return call
 
-    def _begin(self, lane: Lane, timestep: Any) -> ModelCall:
-        return ModelCall(self, lane, lane.steps.moment(self.report, timestep, self.pass_now()))
+    def _begin(self, lane: Lane, timestep: Any, is_whole: bool) -> ModelCall:
+        moment = lane.steps.moment(self.report, timestep, self.pass_now())
+        return ModelCall(self, lane, moment, is_whole)
 
     def loose_call(self, transformer: Any) -> ModelCall:
         """The call that a transformer belongs to where no model's call was seen.
@@ -93,7 +96,7 @@ class Run:
     def _begin_loose(self, lane: Lane, timestep: Any) -> ModelCall:
         if lane.loose is not None:
             lane.before = lane.loose.called
-        lane.loose = self._begin(lane, timestep)
+        lane.loose = self._begin(lane, timestep, is_whole=False)
         # asking for the moment may have begun the sampling that a callback expects
         lane.reported_evaluation = self.report.position.evaluation
         return lane.loose

@@ -20,6 +20,7 @@ from .schedule import step_begun, step_of
 
 # ComfyUI's key for the shape of a transformer's input, [..., height, width]
 GRID_KEY = "activations_shape"
+NO_BLOCK = "", 0
 
 # what queries, keys and values are computed from
 Taken = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -44,6 +45,8 @@ class Sampling:
         self.report.position.sampler = sampler
         self.report.position.sigmas = tuple(sigmas)
         self.phases = PhaseCounter(first)
+        # that of the last call
+        self.rule: Rule | None = None
         self.latent: Grid | None = None
         self.lock = threading.RLock()
         self._numbers: dict[Hashable, int] = {}
@@ -82,16 +85,18 @@ class Level(NamedTuple):
 class ModelCall:
     """One call of the U-Net: what holds in it, and what its layers take.
 
-    A layer's place is (side, block, transformer), as in ComfyUI's `patches_replace`.
+    A layer's place is its U-Net block, (side, number), and its number in the transformer.
     """
 
     def __init__(self, sampling: Sampling, moment: Moment | None, replaced: Set[Hashable]) -> None:
         self._sampling, self._replaced = sampling, replaced
-        self._rule = Rule(sampling.settings, moment)
+        self._rule = sampling.rule = Rule(sampling.settings, moment, sampling.rule)
         self._largest: Grid = (0, 0)
         self._levels: dict[Grid, Level] = {}
-        # place and shape of the layer that was called last
-        self._last: tuple[Any, Any] = None, None
+        # of the layer that was called last
+        self._shape: Any = None
+        self._index: Any = None
+        self._level: Level | None = None
 
     def take(
         self, queries: torch.Tensor, keys: torch.Tensor, value: torch.Tensor, options: dict
@@ -106,14 +111,16 @@ class ModelCall:
         shape = options.get(GRID_KEY)
         if shape is None:
             return queries, keys, value
-        place = (*options.get("block", ("", 0)), options.get("block_index", 0))
-        last, self._last = self._last, (place, shape)
-        if last[1] is shape and last[0] == place:
+        index, grid, level = options.get("block_index", 0), (shape[-2], shape[-1]), self._level
+        if level is None or shape is not self._shape:
+            level = self._level = self._levels.get(grid) or self._begin(grid, keys.device)
+            self._shape = shape
+        elif index == self._index:
             # in a video model (SVD) the layer from frame to frame comes right after the one over
             # the picture, with the same list; their numbers of tokens may be the same
             return queries, keys, value
-        grid = (shape[-2], shape[-1])
-        level = self._levels.get(grid) or self._begin(grid, keys.device)
+        self._index = index
+        place = options.get("block", NO_BLOCK), index
         if level.how is None:
             level.places.append(place)
             return queries, keys, value
@@ -129,7 +136,7 @@ class ModelCall:
             reason = Reason.OTHER_GRID
         elif value.shape[:2] != keys.shape[:2]:
             reason = Reason.OTHER_VALUES
-        elif not self._replaced.isdisjoint((place, place[:2])):
+        elif not self._replaced.isdisjoint(((*place[0], index), place[0])):
             reason = Reason.REPLACED
         if reason is not None:
             self._count([place], grid, int(keys.shape[1]), int(keys.shape[1]), reason)
@@ -160,6 +167,7 @@ class ModelCall:
             keys = grid[0] * grid[1]
             self._count(places, grid, keys, how.kept if how else keys, reason)
         self._levels.clear()
+        self._level = None
 
     def _count(
         self, places: list[tuple], grid: Grid, before: int, after: int, reason: Reason | None
