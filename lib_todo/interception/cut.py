@@ -13,6 +13,7 @@ from torch import nn
 
 from ..pooling import Pooling
 from ..reasons import Reason
+from ..report import Report
 from . import signs
 from .families import Family
 
@@ -43,38 +44,44 @@ def _part(module: Any, name: str) -> Any:
     return parts[name] if name in parts else getattr(module, name, None)
 
 
+class Layers:
+    """The self-attention layers of one transformer.
+
+    Attributes:
+        numbers: the report's.
+        by_id: each layer's number, by the module's id.
+        obeys: by id, whether a layer was seen to compute its keys from what it is given.
+    """
+
+    def __init__(self, transformer: Any, report: Report) -> None:
+        self.numbers = report.numbers(transformer, self_attention_of)
+        self.by_id = dict(zip(map(id, self_attention_of(transformer)), self.numbers))
+        self.obeys: dict[int, bool] = {}
+
+
 class Cut:
     """What the self-attention layers of one transformer's call take.
 
     Args:
         family: of the transformer.
         transformer: the module.
-        numbers: the report's numbers of its self-attention layers, by their ids.
+        layers: its self-attention layers; what is seen of them is noted there.
         pooling: which of the grid's tokens they take.
-        obeys: by a layer's id, whether it was seen to compute its keys from what it is given; this
-            call adds to it.
 
     Attributes:
+        numbers: the report's numbers of the layers, by the modules' ids.
         seen: the numbers of the layers called, by their keys before and after, and why they were
             left alone (None: they were pooled). Keys may come from several grids.
     """
 
-    def __init__(
-        self,
-        family: Family,
-        transformer: Any,
-        numbers: dict[int, int],
-        pooling: Pooling,
-        obeys: dict[int, bool],
-    ) -> None:
+    def __init__(self, family: Family, transformer: Any, layers: Layers, pooling: Pooling) -> None:
         self.family, self.transformer, self.pooling = family, transformer, pooling
-        self.numbers = numbers
+        self.numbers, self._obeys = layers.by_id, layers.obeys
         # those pooled over one grid, which is what nearly all are
         self._pooled: list[int] = []
         self.seen: dict[tuple[int, int, Reason | None], list[int]] = {
             (pooling.tokens, pooling.kept, None): self._pooled
         }
-        self._obeys = obeys
         # those whose call was no self-attention over the grid
         self._others: list[int] = []
 
@@ -91,7 +98,7 @@ class Cut:
         """The arguments to call a layer with, and what has to be open around the call, or None.
 
         Args:
-            layer: one of those that have `numbers`.
+            layer: one of those with `numbers`.
             args, kwargs: that it is called with.
         """
         family, pooling, number = self.family, self.pooling, self.numbers[id(layer)]

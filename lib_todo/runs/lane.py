@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..interception import graphs
-from ..interception.cut import self_attention_of
+from ..interception.cut import Layers
 from ..phase import PhaseCounter
 from ..report import Report
 from ..rule import Rule
@@ -15,21 +15,6 @@ from ..steps import Steps
 
 if TYPE_CHECKING:
     from .model_call import ModelCall
-
-
-class Layers:
-    """The self-attention layers of one transformer.
-
-    Attributes:
-        numbers: the report's.
-        by_id: each layer's number, by the module's id.
-        obeys: by id, whether a layer was seen to compute its keys from what it is given.
-    """
-
-    def __init__(self, transformer: Any, report: Report) -> None:
-        self.numbers = report.numbers(transformer, self_attention_of)
-        self.by_id = dict(zip(map(id, self_attention_of(transformer)), self.numbers))
-        self.obeys: dict[int, bool] = {}
 
 
 class Lane:

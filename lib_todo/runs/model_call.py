@@ -9,7 +9,7 @@ import torch
 
 from ..interception import calls
 from ..interception.active import here
-from ..interception.cut import Cut
+from ..interception.cut import Cut, Layers
 from ..interception.families import Family
 from ..plan import Grid
 from ..pooling import pooling
@@ -18,7 +18,7 @@ from ..reasons import Reason
 from ..rule import Rule
 
 if TYPE_CHECKING:
-    from .lane import Lane, Layers
+    from .lane import Lane
     from .model_graph import ModelGraph
     from .run import Run
 
@@ -62,7 +62,7 @@ class ModelCall:
         taken = pooling(grid, factor, self.rule.asked.method, phase, x.device)
         if self.graph:
             here.pooling = taken
-        return Cut(family, transformer, layers.by_id, taken, layers.obeys)
+        return Cut(family, transformer, layers, taken)
 
     def _decide(self, transformer: Any, shape: torch.Size) -> tuple[Layers, Grid, float] | None:
         """A transformer's layers, grid and factor; None, and a note, where it is left alone."""

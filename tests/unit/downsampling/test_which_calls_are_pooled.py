@@ -180,3 +180,20 @@ def test_attention_before_and_after_the_transformers_call_passes_uncounted() -> 
         before = report.tallies
         assert torch.equal(case.layer(x), case.layer.forward(x))
     assert report.tallies == before
+
+
+def test_a_layer_that_is_put_in_anothers_place_is_pooled_from_the_next_call_on() -> None:
+    """The layers of a transformer are remembered until one of them is not called."""
+    given = Given()
+    seen = []
+    with token_downsampling(paper(factor=2, threshold=1)) as report:
+        for number in range(4):
+            if number == 1:
+                given.model.transformer_blocks[0].attn1 = given.layer = copy.deepcopy(given.layer)
+                given.layer.to_k.register_forward_pre_hook(
+                    lambda _, inputs: seen.append(inputs[0].shape[1])
+                )
+            given.model(image(*GRID), context=[None])
+    assert seen == [TOKENS, 12, 12]
+    assert report.left_alone[Reason.REPLACED].calls == 1
+    assert report.pooled[TOKENS, 12].calls == 3
