@@ -112,6 +112,12 @@ def motion_adapter() -> MotionAdapter:
     return randomised(adapter)
 
 
+def by_blocks(model: nn.Module, **options: Any) -> nn.Module:
+    """The model with each of its repeated blocks compiled."""
+    model.compile_repeated_blocks(**options)
+    return model
+
+
 class OfTensors(nn.Module):
     """A `unet` that takes and gives tensors alone, as saved programs do."""
 

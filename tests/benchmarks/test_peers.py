@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 import torch
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
@@ -20,7 +17,14 @@ from benchmarks.running.bench import Bench
 
 def test_a_tile_is_attention_by_itself() -> None:
     height, width = 8, 12
-    model, attention, run = _transformer(height, width)
+    model = Transformer2DModel(2, 8, in_channels=16, norm_num_groups=4, cross_attention_dim=8)
+    model.eval().requires_grad_(False)
+    attention = model.transformer_blocks[0].attn1
+    x, words = torch.randn(1, 16, height, width), torch.randn(1, 3, 8)
+
+    def run() -> torch.Tensor:
+        return model(x, words).sample
+
     whole = run()
     tokens = torch.randn(1, height * width, 16)
     with torch.inference_mode(), tiled(model, (height, width), tile=4):
@@ -42,14 +46,6 @@ def test_tiles_are_the_smallest_that_fill_a_grid_of_eight(
     tiling = Tiling((latent, latent), tile)
     tiling.see(None, (torch.empty(1, 1, 8, 8),))
     assert tiling.sizes == {"rows": 8 // side, "columns": 8 // side, "h": side, "w": side}
-
-
-def _transformer(height: int, width: int) -> tuple[Any, Any, Callable[[], torch.Tensor]]:
-    """A spatial transformer, its self-attention, and a call of it at that grid."""
-    model = Transformer2DModel(2, 8, in_channels=16, norm_num_groups=4, cross_attention_dim=8)
-    model.eval().requires_grad_(False)
-    x, words = torch.randn(1, 16, height, width), torch.randn(1, 3, 8)
-    return model, model.transformer_blocks[0].attn1, lambda: model(x, words).sample
 
 
 def test_every_method_is_measured_and_leaves_the_model_as_it_was(bench: Bench) -> None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import ldm_models
 import pytest
 import torch
 from stand_in import host_modules, modules_for_the_host
@@ -31,14 +32,10 @@ def lifecycle(host: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.fixture(scope="module")
 def model() -> Any:
     """One spatial transformer; called with a grid, it returns what it makes of fixed noise."""
-    attention = pytest.importorskip("ldm.modules.attention")
-    torch.manual_seed(0)
-    layer = attention.SpatialTransformer(32, 2, 16, depth=1, context_dim=8).eval()
-    torch.nn.init.normal_(layer.proj_out.weight)
+    layer = ldm_models.spatial_transformer()
 
-    @torch.no_grad()
     def call(height: int, width: int) -> torch.Tensor:
-        noise = torch.randn(1, 32, height, width, generator=torch.Generator().manual_seed(1))
-        return layer(noise, torch.ones(1, 3, 8))
+        torch.manual_seed(1)
+        return ldm_models.run(layer, ldm_models.image(height, width), ldm_models.text())
 
     return call

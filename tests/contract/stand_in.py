@@ -4,36 +4,19 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import ldm_models
 import torch
-from ldm_sizes import sizes_of
-
-from lib_todo.cost.architectures import UNetShape
 
 # by hand, so that the automatic rule does not matter
 BY_TWO = {"factor": 2, "deep_factor": 1}
 # what the API sends to pool the stand-in's layer
 ON = [{"threshold": 8, **BY_TWO}]
-
-
-class Options:
-    """The host's `shared.opts`, as far as it is used."""
-
-    def __init__(self) -> None:
-        self.data: dict[str, Any] = {}
-
-    def add_option(self, name: str, info: Any) -> None:
-        self.data[name] = info.default
-
-
-class OptionInfo:
-    category_id: str | None = None
-
-    def __init__(self, default: Any, label: str, section: tuple[str, str]) -> None:
-        self.default, self.label, self.section = default, label, section
+# of two levels, of which only the shape is read
+UNET = ldm_models.unet(channel_mult=(1, 1), attention_resolutions=[1, 2])
 
 
 @contextmanager
@@ -44,7 +27,7 @@ def host_modules() -> Iterator[types.SimpleNamespace]:
     before = {name: sys.modules.get(name) for name in names}
     shared, sd_unet = modules["modules.shared"], modules["modules.sd_unet"]
     modules["modules.devices"].device = torch.device("cpu")
-    shared.opts, shared.OptionInfo = Options(), OptionInfo
+    shared.opts = types.SimpleNamespace(data={})
     sd_unet.current_unet = None
     for name in names[1:]:
         setattr(modules["modules"], name.removeprefix("modules."), modules[name])
@@ -64,17 +47,6 @@ def modules_for_the_host() -> list[str]:
     return [name for name in sys.modules if name.startswith("lib_todo.hosts.webui")]
 
 
-class UNet:
-    """A U-Net of two levels, as far as its shape is read off its layers."""
-
-    input_blocks = ()
-
-    def named_modules(self) -> Iterator[tuple[str, Any]]:
-        for name, size in sizes_of(UNetShape((8, 8), (1, 1), 1, context_width=4)).items():
-            layer = types.SimpleNamespace(in_features=size[1], out_features=size[0])
-            yield name.removesuffix(".weight"), layer
-
-
 class Model(types.SimpleNamespace):
     """The host's model, to which there may be weak references."""
 
@@ -91,7 +63,7 @@ class Denoiser:
         text = torch.empty(1, 77, 8)
         return types.SimpleNamespace(
             denoiser=self,
-            sigma=torch.tensor([sigma]),
+            sigma=torch.tensor([float(sigma)]),
             x=torch.empty(1, 4, height // 8, width // 8),
             text_cond=text,
             text_uncond=text,
@@ -105,13 +77,15 @@ class Processing:
         self.width = self.height = 128
         self.sampler_name = "Euler"
         self.steps, self.calls_per_step, self.n_iter = 4, 1, 1
+        # the noise level of each of the denoiser's calls; by default each has another one
+        self.levels: Sequence[float] = ()
         self.enable_hr = self.is_hr_pass = self.is_api = False
         self.hr_upscale_to_x = self.hr_upscale_to_y = self.truncate_x = self.truncate_y = 0
         self.cfg_scale, self.batch_size = 7, 1
         self.extra_generation_params: dict[str, Any] = {}
         self.comments: dict[str, int] = {}
         self.inits = self.samples = 0
-        self.sd_model = Model(model=types.SimpleNamespace(diffusion_model=UNet()))
+        self.sd_model = Model(model=types.SimpleNamespace(diffusion_model=UNET))
         self.model, self.lifecycle = model, lifecycle
         self.__dict__.update(given)
 
@@ -133,8 +107,7 @@ class Processing:
     def _one_pass(self, width: int, height: int) -> torch.Tensor:
         denoiser = Denoiser(self, self.steps, self.calls_per_step)
         out = torch.empty(0)
-        for _ in range(denoiser.total_steps):
-            sigma = float(denoiser.total_steps - denoiser.step)
+        for sigma in self.levels or range(denoiser.total_steps, 0, -1):
             self.lifecycle.on_denoiser_call(denoiser.params(sigma, width, height))
             out = self.model(height // 8, width // 8)
             denoiser.step += 1

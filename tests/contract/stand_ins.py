@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,35 +26,18 @@ class Attention(nn.Module):
         )
 
 
-class LdmAttention(Attention):
-    def forward(self, x: Any, context: Any = None, mask: Any = None) -> Any:
-        return x
+def taking(base: type, forward: Callable) -> Any:
+    """A class of that base with a host's own signature."""
+    return type(base.__name__, (base,), {"forward": forward})
 
 
-class SgmAttention(Attention):
-    def forward(
-        self,
-        x: Any,
-        context: Any = None,
-        mask: Any = None,
-        additional_tokens: Any = None,
-        n_times_crossframe_attn_in_self: int = 0,
-    ) -> Any:
-        return x
-
-
-class ComfyAttention(Attention):
-    """Forge's, reForge's and ComfyUI's."""
-
-    def forward(
-        self,
-        x: Any,
-        context: Any = None,
-        value: Any = None,
-        mask: Any = None,
-        transformer_options: Any = None,
-    ) -> Any:
-        return x
+LdmAttention = taking(Attention, lambda self, x, context=None, mask=None: x)
+# and additional_tokens and n_times_crossframe_attn_in_self
+SgmAttention = taking(Attention, lambda self, x, context=None, mask=None, *_, **__: x)
+# Forge's, reForge's and ComfyUI's
+ComfyAttention = taking(
+    Attention, lambda self, x, context=None, value=None, mask=None, transformer_options=None: x
+)
 
 
 class DiffusersAttention(Attention):
@@ -64,11 +48,7 @@ class DiffusersAttention(Attention):
         self.processor = type("AttnProcessor2_0", (), own)()
 
     def forward(
-        self,
-        hidden_states: Any,
-        encoder_hidden_states: Any = None,
-        attention_mask: Any = None,
-        **cross_attention_kwargs: Any,
+        self, hidden_states: Any, encoder_hidden_states: Any = None, *_: Any, **__: Any
     ) -> Any:
         return hidden_states
 
@@ -87,26 +67,13 @@ class Transformer(nn.Module):
         return self.transformer_blocks[0].attn1(*self.args, **self.kwargs)
 
 
-class LdmTransformer(Transformer):
-    def forward(self, x: Any, context: Any = None) -> Any:
-        return self.call()
-
-
-class ComfyTransformer(Transformer):
-    def forward(self, x: Any, context: Any = None, transformer_options: Any = None) -> Any:
-        return self.call()
-
-
-class DiffusersTransformer(Transformer):
-    def forward(
-        self,
-        hidden_states: Any,
-        encoder_hidden_states: Any = None,
-        timestep: Any = None,
-        cross_attention_kwargs: Any = None,
-        return_dict: bool = True,
-    ) -> Any:
-        return self.call()
+LdmTransformer = taking(Transformer, lambda self, x, context=None: self.call())
+ComfyTransformer = taking(
+    Transformer, lambda self, x, context=None, transformer_options=None: self.call()
+)
+DiffusersTransformer = taking(
+    Transformer, lambda self, hidden_states, encoder_hidden_states=None, **_: self.call()
+)
 
 
 # for every family: its classes, by the module that the host has them in and the name there

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lib_todo import Settings
-from lib_todo.settings import FIELDS
+from lib_todo.settings import FIELDS, METHODS
 
 
 @dataclasses.dataclass
@@ -33,7 +33,8 @@ def plot() -> Any:
     return types.SimpleNamespace(
         AxisOption=AxisOption,
         axis_options=[AxisOption("Seed", int, None)],
-        **dict.fromkeys(ranges, re.compile(".*-.*")),
+        csv_string_to_list_strip=lambda text: [part.strip() for part in text.split(",")],
+        **dict.fromkeys(ranges, re.compile(r"\d+-\d+")),
     )
 
 
@@ -85,6 +86,23 @@ def test_labels_name_the_values(plots: Any, plot: Any) -> None:
         ["[ToDo] preset: fast"],
         ["[ToDo] threshold: 32"],
     ]
+
+
+def test_what_is_typed_is_read_as_the_plot_does_and_refused_before_it_fails(
+    plots: Any, plot: Any
+) -> None:
+    axes = Plot(plots, plot).axes
+    assert axes["threshold"].prepare("8.0, 16 , 20-30") == ["8", "16", "20-30"]
+    assert axes["factor"].prepare("automatic, 2.0, 2.5,") == ["0", "2", "2.5", ""]
+    with pytest.raises(plots.SettingsRefused, match=r"threshold = 'wide' .*a whole number"):
+        axes["threshold"].prepare("8, wide")
+    assert axes["preset"].prepare is axes["method"].prepare is None
+    # the plot reads what it offers; anything else is left to the check
+    box = axes["enabled"]
+    assert [box.type(text) for text in [*box.choices(), "TRUE ", "maybe"]] == [
+        *(True, False, True, "maybe"),
+    ]
+    assert axes["method"].choices() == list(METHODS)
 
 
 @pytest.mark.parametrize(

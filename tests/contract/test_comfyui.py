@@ -6,6 +6,7 @@ import copy
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 from lib_todo import Settings
 from lib_todo.cost.architectures import SHAPES
 from lib_todo.cost.rates import typical
-from lib_todo.cost.speedup import of_step
+from lib_todo.cost.speedup import in_words, of_step
 from lib_todo.hosts.comfyui import node_text, patch
 from lib_todo.hosts.comfyui.node_text import texts
 from lib_todo.hosts.comfyui.sampling import GRID_KEY, Sampling
@@ -39,7 +40,7 @@ class Patcher:
 
     def set_model_attn1_patch(self, function: object) -> None:
         patches = self.model_options["transformer_options"].setdefault("patches", {})
-        patches["attn1_patch"] = [*patches.get("attn1_patch", []), function]
+        patches.setdefault("attn1_patch", []).append(function)
 
     def add_wrapper_with_key(self, kind: str, key: str, wrapper: object) -> None:
         self.wrappers.setdefault((kind, key), []).append(wrapper)
@@ -59,6 +60,7 @@ def call(
     seen = []
 
     def model(x, t, c_concat, c_crossattn, control, options, **kwargs):
+        assert options["patches"]["attn1_patch"] == [print, patch.keys_patch]
         options |= {"activations_shape": [1, 3, side, side], "block": ("input", 1)}
         tokens = torch.arange(side * side).float().reshape(1, -1, 1).expand(1, -1, 3)
         n, context, value = patch.keys_patch(tokens, tokens, tokens, options)
@@ -69,9 +71,9 @@ def call(
         patch.SAMPLING: sampling,
         "sigmas": torch.tensor([sigma]),
         "patches_replace": {"attn1": dict.fromkeys(replaced, print)},
+        "patches": {"attn1_patch": [patch.keys_patch, print]},
     }
-    latent = torch.zeros(1, 4, side, side)
-    patch.prepare_evaluation(model, latent, None, None, None, None, options)
+    patch.prepare_evaluation(model, torch.zeros(1, 4, side, side), None, None, None, None, options)
     assert patch.EVALUATION not in options, "the caller's own options stay as they are"
     return seen[0]
 
@@ -84,7 +86,7 @@ def test_step_by_sigma() -> None:
     assert [step_of(level, SIGMAS[::-1]) for level in levels] == [0, 1, 1, 1, 2, 3]
 
 
-def sample_heunpp2(model: Callable[[float], object], sigmas: torch.Tensor) -> list[object]:
+def sample_heunpp2(model: Callable, sigmas: torch.Tensor) -> list[object]:
     """As ComfyUI's: a step looks at its end and at the next one's, too."""
     seen = []
     for i in range(len(sigmas) - 1):
@@ -92,7 +94,7 @@ def sample_heunpp2(model: Callable[[float], object], sigmas: torch.Tensor) -> li
     return seen
 
 
-def sample_in_slices(model: Callable[[float], object], sigmas: torch.Tensor) -> list[object]:
+def sample_in_slices(model: Callable, sigmas: torch.Tensor) -> list[object]:
     """A sampler that hands another one two levels at a time."""
     seen = []
     for i in range(len(sigmas) - 1):
@@ -100,28 +102,23 @@ def sample_in_slices(model: Callable[[float], object], sigmas: torch.Tensor) -> 
     return seen
 
 
+def sample_uncounted(model: Callable, sigmas: torch.Tensor, i: object = None) -> list[object]:
+    """It leaves the step to the levels; a step keeps its phase."""
+    return [model(level) for level in (14.6, 14.6, 6.0, 2.0, 0.5)]
+
+
 @pytest.mark.parametrize(
     ("sampler", "steps"),
     [
         (sample_heunpp2, [0, 0, 0, 1, 1, 1, 2, 2, 3]),
         (sample_in_slices, [0, 0, 1, 1, 2, 2, 3]),
+        *[(partial(sample_uncounted, i=i), [0, 0, 1, 2, 3]) for i in (None, 7, 1.0)],
     ],
 )
 def test_what_a_step_looks_ahead_at_belongs_to_it(sampler: Callable, steps: list[int]) -> None:
     sampling = Sampling(SETTINGS, SIGMAS, "heunpp2")
     taken = sampler(lambda sigma: int(call(sampling, sigma)[0, 0, 0]), torch.tensor(SIGMAS))
     assert taken == [PHASES[step] for step in steps]
-
-
-@pytest.mark.parametrize("i", [None, 7, 1.0])
-def test_a_loop_that_does_not_count_steps_leaves_it_to_the_levels(i: object) -> None:
-    sampling = Sampling(SETTINGS, SIGMAS, "euler")
-
-    def sample(sigmas: torch.Tensor, i: object = i) -> list[int]:
-        return [int(call(sampling, sigma)[0, 0, 0]) for sigma in (14.6, 14.6, 6.0, 2.0, 0.5)]
-
-    # a step keeps its phase
-    assert sample(torch.tensor(SIGMAS)) == [PHASES[0], *PHASES[:4]]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +156,7 @@ class KSampler:
 
 def sampled(wrapper: patch.SampleWrapper, sigmas: torch.Tensor) -> list[int]:
     """The first tokens that each step of a sampling through the wrapper takes."""
-    guider = SimpleNamespace(model_options={"transformer_options": {}})
+    guider, function = Patcher(), SimpleNamespace(__name__="sample_euler")
 
     def execute(noise, latent, sampler, sigmas, **kwargs):
         assert kwargs == {"seed": 1}
@@ -167,7 +164,6 @@ def sampled(wrapper: patch.SampleWrapper, sigmas: torch.Tensor) -> list[int]:
         return [int(call(sampling, float(level))[0, 0, 0]) for level in sigmas[:-1]]
 
     execute.class_obj = guider
-    function = SimpleNamespace(__name__="sample_euler")
     return wrapper(execute, None, None, SimpleNamespace(sampler_function=function), sigmas, seed=1)
 
 
@@ -203,11 +199,10 @@ def test_a_sampler_or_another_node_that_cannot_take_it_is_named() -> None:
     sampling = Sampling(SETTINGS, SIGMAS, "lms")
     assert {int(call(sampling, sigma)[0, 0, 0]) for sigma in SIGMAS[:-1]} == {0}
     assert "lms" in sampling.report.line()
-    for replaced in (("input", 1), ("input", 1, 0)):
+    for place in (("input", 1), ("input", 1, 0)):
         sampling = Sampling(SETTINGS, SIGMAS, "euler")
-        assert call(sampling, replaced=(replaced,)).shape[1] == 64
-        assert list(sampling.report.left_alone) == [Reason.REPLACED]
-        assert not sampling.report.pooled
+        assert call(sampling, replaced=(place,)).shape[1] == 64
+        assert [key[3] for key in sampling.report.tallies] == [Reason.REPLACED]
 
 
 def test_threads_share_the_phase_and_are_counted_whole() -> None:
@@ -229,11 +224,7 @@ def test_a_video_models_layer_over_time_is_neither_pooled_nor_counted(frames: in
     shape = [frames, 3, 8, 8]
     picture, time = torch.zeros(frames, 64, 3), torch.zeros(64, frames, 3)
     call = sampling.begin_evaluation(14.6, (8, 8), frozenset())
-    options = {
-        patch.EVALUATION: call,
-        GRID_KEY: shape,
-        "block": ("input", 1),
-    }
+    options = {patch.EVALUATION: call, GRID_KEY: shape, "block": ("input", 1)}
     layer = patch.keys_patch
     for index in range(2):
         options["block_index"] = index
@@ -247,78 +238,49 @@ def test_a_video_models_layer_over_time_is_neither_pooled_nor_counted(frames: in
 
 def test_without_a_sampling_or_a_grid_nothing_changes() -> None:
     tokens = torch.zeros(1, 64, 3)
-    assert all(out is tokens for out in patch.keys_patch(tokens, tokens, tokens, {}))
-    sampling = Sampling(SETTINGS, SIGMAS, "euler")
-    no_grid = {patch.EVALUATION: sampling.begin_evaluation(1.0, (8, 8), frozenset())}
-    assert all(out is tokens for out in patch.keys_patch(tokens, tokens, tokens, no_grid))
-
-
-def seen_patches(patches: list) -> list:
-    """The patches that a model is called with, where these are set."""
-    seen: list = []
-
-    def model(x, t, c_concat, c_crossattn, control, options, **kwargs):
-        seen.extend(options["patches"]["attn1_patch"])
-
-    options = {
-        patch.SAMPLING: Sampling(SETTINGS, SIGMAS, "euler"),
-        "sigmas": torch.tensor([14.6]),
-        "patches": {"attn1_patch": patches},
-    }
-    patch.prepare_evaluation(model, torch.zeros(1, 4, 8, 8), None, transformer_options=options)
-    return seen
+    evaluation = Sampling(SETTINGS, SIGMAS, "euler").begin_evaluation(1.0, (8, 8), frozenset())
+    for options in ({}, {patch.EVALUATION: evaluation}):
+        assert all(out is tokens for out in patch.keys_patch(tokens, tokens, tokens, options))
 
 
 def test_the_last_node_counts_and_others_stay() -> None:
     model = Patcher()
     model.set_model_attn1_patch(print)
     once = patch.apply(model, SETTINGS, print)
-    assert seen_patches(once.attn1[::-1]) == once.attn1
     twice = patch.apply(once, Settings(), print)
     assert model.attn1 == [print] and not model.wrappers
-    assert len(once.attn1) == len(twice.attn1) == 2
+    assert once.attn1 == twice.attn1 == [print, patch.keys_patch]
     (wrapper,) = twice.wrappers[patch.OUTER_SAMPLE, patch.WRAPPERS_KEY]
     assert wrapper.settings == Settings()
 
 
-@pytest.fixture
-def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(node_text, "candidates", lambda: typical("cpu"))
-
-
-@pytest.mark.usefixtures("unmeasured")
-@pytest.mark.parametrize("sampler", ["euler", "lms"])
-def test_the_line_expects_what_the_cost_model_says(sampler: str) -> None:
-    """With the settings as the sampler takes them: to LMS, balanced has the paper's factors."""
-    shape = SHAPES["SD 1.x"]
-    sampling = Sampling(Settings(threshold=4), SIGMAS, sampler)
-    call(sampling, side=16)
-    papers = Settings(threshold=4, scale=1, deep_scale=0)
-    taken = papers if sampler == "lms" else Settings(threshold=4)
-    least, most = of_step(shape, (16, 16), taken, typical("cpu"))
-    assert 1 < least < most
-    for said in texts(sampling, shape):
-        assert f"expected: {least:.2f} to {most:.2f} times as fast" in said
-    assert "times as fast" not in texts(sampling, None)[0]
-
-
-@pytest.mark.usefixtures("unmeasured")
-def test_the_text_names_the_first_quarter_where_it_differs() -> None:
-    shape = SHAPES["SD 1.x"]
-    papers = Settings(threshold=4, scale=1, deep_scale=0)
-    least, most = of_step(shape, (16, 16), papers, typical("cpu"))
-    whole, early, late = (
-        Sampling(Settings(threshold=4, start=start, end=end), SIGMAS, "euler")
-        for start, end in ((0, 1), (0, 0.25), (0.25, 1))
+@pytest.mark.parametrize(
+    ("sampler", "start", "end", "said"),
+    [
+        ("euler", 0, 1, "{own} times as fast, in the first quarter {papers}"),
+        ("euler", 0, 0.25, "{papers} times as fast"),
+        ("euler", 0.25, 1, "{own} times as fast"),
+        # to LMS, balanced has the paper's factors
+        ("lms", 0, 1, "{papers} times as fast"),
+    ],
+)
+def test_the_texts_expect_what_the_cost_model_says(
+    monkeypatch: pytest.MonkeyPatch, sampler: str, start: float, end: float, said: str
+) -> None:
+    rates, shape = typical("cpu"), SHAPES["SD 1.x"]
+    monkeypatch.setattr(node_text, "candidates", lambda: rates)
+    sampling = Sampling(Settings(threshold=4, start=start, end=end), SIGMAS, sampler)
+    call(sampling, 6.0 if start else 14.6, side=16)
+    own, papers = (
+        in_words(of_step(shape, (16, 16), Settings(threshold=4, **scales), rates))
+        for scales in ({}, {"scale": 1, "deep_scale": 0})
     )
-    for sampling, sigma in ((whole, 14.6), (early, 14.6), (late, 6.0)):
-        call(sampling, sigma, side=16)
-    quarter = f"{least:.2f} to {most:.2f}"
-    line, short = texts(whole, shape)
-    assert short.endswith(f" times as fast,\nin the first quarter {quarter}")
-    assert line.endswith(f" times as fast, in the first quarter {quarter}")
-    assert texts(early, shape)[1].endswith(f";\nexpected: {quarter} times as fast")
-    assert "quarter" not in texts(late, shape)[1]
+    assert own > papers
+    line, short = texts(sampling, shape)
+    expected = f"expected: {said.format(own=own, papers=papers)}"
+    assert line.endswith(f"; {expected}")
+    assert short.endswith(f";\n{expected}".replace(", ", ",\n"))
+    assert "times as fast" not in texts(sampling, None)[0]
 
 
 def test_the_text_says_what_was_left_alone_and_why_nothing_was_pooled() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -43,12 +42,3 @@ def test_what_is_left_out_of_the_archive_exists_and_the_nodes_are_in_it() -> Non
     assert [path for path in paths if not (ROOT / path).exists()] == []
     for needed in ("lib_todo/hosts/comfyui", "example_workflows", "__init__.py", "pyproject.toml"):
         assert not [path for path in paths if (needed + "/").startswith(path + "/")]
-
-
-def test_each_workflow_has_a_picture_and_uses_the_node() -> None:
-    found = sorted((ROOT / "example_workflows").glob("*.json"))
-    assert len(found) == 2
-    for path in found:
-        kinds = [node["type"] for node in json.loads(path.read_text("utf-8"))["nodes"]]
-        assert kinds.count("ToDo") == kinds.count("MarkdownNote") == 1
-        assert path.with_suffix(".jpg").is_file()

@@ -131,6 +131,7 @@ def test_families_that_come_and_go_inside(
     only(monkeypatch, HOSTS["ldm"][2])
     comfy = ComfyTransformer(ComfyAttention())
     with token_downsampling(BY_TWO):
+        assert run(LdmTransformer(LdmAttention())) == 6
         put(monkeypatch, "backend.nn.unet", **HOSTS["forge"][2]["backend.nn.unet"])
         assert run(comfy) == 24
         with token_downsampling(BY_TWO):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import runpy
 import subprocess
 import sys
-import types
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -30,20 +30,13 @@ def test_installs_without_upgrading_and_says_in_one_line_that_it_could_not(
     fails: bool,
     told: str,
 ) -> None:
-    commands: list[str] = []
-    present = [installed]
-
-    def run_pip(command: str, desc: str) -> None:
-        commands.append(command)
-        if fails:
-            raise RuntimeError(FAILS)
-        present[0] = True
-
-    launch = types.ModuleType("launch")
-    launch.is_installed = lambda package: package == "einops" and present[0]
-    launch.run_pip = run_pip
+    launch = Mock(run_pip=Mock(side_effect=RuntimeError(FAILS) if fails else None))
+    # asked before and after
+    launch.is_installed.side_effect = [installed, not fails]
     monkeypatch.setitem(sys.modules, "launch", launch)
     runpy.run_path(str(INSTALL), run_name="__main__")
+    launch.is_installed.assert_called_with("einops")
+    commands = [call.args[0] for call in launch.run_pip.call_args_list]
     assert commands == ([] if installed else ["install einops"])
     assert capsys.readouterr().out == told
 

@@ -10,14 +10,14 @@ import types
 import weakref
 from typing import Any
 
+import ldm_models
 import pytest
 import torch
+from ldm.modules import attention
 from stand_in import BY_TWO, ON, Denoiser, Model, Processing, calls, process_images_inner, report_of
 
 from lib_todo import SettingsError
 from lib_todo.interception import active
-
-attention = pytest.importorskip("ldm.modules.attention")
 
 
 def clean() -> bool:
@@ -104,19 +104,6 @@ def test_generation_inside_sampling_has_its_own_settings(lifecycle: Any, model: 
     assert (calls(data), data["steps"]) == ({(256, 64, None): 4}, {"pooled": 4, "seen": 4})
 
 
-def test_sampling_by_others_inside_ours_is_left_alone(lifecycle: Any, model: Any) -> None:
-    plain = model(16, 16)
-    seen = []
-
-    def others_inside(height: int, width: int) -> torch.Tensor:
-        stranger = Processing(model, lifecycle, steps=1)
-        seen.append(torch.equal(stranger.sample(), plain))
-        return torch.empty(0)
-
-    process_images_inner(Processing(others_inside, lifecycle), *ON)
-    assert seen == [True] * 4
-
-
 def test_another_threads_denoiser_does_not_pause_ours(lifecycle: Any, model: Any) -> None:
     """A generation beside ours, which the host runs in a thread of its own."""
 
@@ -174,14 +161,12 @@ def test_the_next_cell_of_a_plot_is_inside_none_that_failed(lifecycle: Any, mode
 
 def test_a_model_that_was_loaded_anew_has_the_same_layers(lifecycle: Any) -> None:
     """A plot over checkpoints that come back, each time as other modules."""
-    attention = pytest.importorskip("ldm.modules.attention")
     base = None
     for name in ("a", "b", "a", "b", "a"):
-        layer = attention.SpatialTransformer(32, 2, 16, depth=1, context_dim=8).eval()
+        layer = ldm_models.spatial_transformer()
 
-        @torch.no_grad()
         def model(height: int, width: int, layer: Any = layer) -> torch.Tensor:
-            return layer(torch.zeros(1, 32, height, width), torch.ones(1, 3, 8))
+            return ldm_models.run(layer, ldm_models.image(height, width), ldm_models.text())
 
         base = base or Processing(model, lifecycle)
         cell = copy.copy(base)
@@ -224,31 +209,31 @@ def test_bad_value_in_a_page_that_loses_errors(
         assert "init" not in vars(p)
 
 
-class Repeating(Processing):
-    """Its sampler calls the denoiser `calls_at[i]` times in step i, which the host cannot know."""
-
-    calls_at = (3, 3, 1, 1)
-
-    def _one_pass(self, width: int, height: int) -> torch.Tensor:
-        denoiser = Denoiser(self, self.steps)
-        out = torch.empty(0)
-        for step, times in enumerate(self.calls_at):
-            for _ in range(times):
-                self.lifecycle.on_denoiser_call(denoiser.params(14.6 - step, width, height))
-                out = self.model(height // 8, width // 8)
-                denoiser.step += 1
-        return out
-
-
 @pytest.mark.parametrize(
-    ("window", "pooled", "steps"),
-    [({}, 8, 4), ({"end": 0.5}, 6, 2), ({"start": 0.5}, 2, 2), ({"start": 0.25}, 5, 3)],
-    ids=str,
+    ("sampler", "levels", "window", "pooled", "steps"),
+    [
+        # it calls the denoiser three times in its first steps, which the host cannot know
+        *[
+            ("Euler SMEA Dy", (14, 14, 14, 13, 13, 13, 12, 11), window, pooled, steps)
+            for window, pooled, steps in (
+                *(({}, 8, 4), ({"end": 0.5}, 6, 2), ({"start": 0.5}, 2, 2)),
+                ({"start": 0.25}, 5, 3),
+            )
+        ],
+        # PLMS looks at its second level twice, and has a rule of its own that counts on that
+        ("PLMS", (14, 13, 13, 12, 11), {"end": 0.5}, 2, 2),
+    ],
 )
 def test_window_and_steps_go_by_the_noise_level(
-    lifecycle: Any, model: Any, window: dict[str, float], pooled: int, steps: int
+    lifecycle: Any,
+    model: Any,
+    sampler: str,
+    levels: tuple[float, ...],
+    window: dict[str, float],
+    pooled: int,
+    steps: int,
 ) -> None:
-    p = Repeating(model, lifecycle, sampler_name="Euler SMEA Dy")
+    p = Processing(model, lifecycle, sampler_name=sampler, levels=levels)
     data = report_of(process_images_inner(p, {"threshold": 8, **BY_TWO, **window}))
     assert calls(data)[256, 64, None] == pooled
     assert data["steps"] == {"pooled": steps, "seen": 4}
@@ -256,25 +241,9 @@ def test_window_and_steps_go_by_the_noise_level(
 
 def test_each_pass_and_batch_counts_anew(lifecycle: Any, model: Any) -> None:
     """The last level of one is the first of the next here."""
-    p = Repeating(model, lifecycle, n_iter=2, steps=2)
-    p.calls_at = (1, 1)
+    p = Processing(model, lifecycle, n_iter=2, steps=3, levels=(14, 13, 14))
     data = report_of(process_images_inner(p, {"threshold": 8, **BY_TWO, "end": 0.5}))
-    assert (calls(data)[256, 64, None], data["steps"]) == (2, {"pooled": 2, "seen": 4})
-
-
-def test_a_sampler_with_a_rule_of_its_own_is_counted_by_calls(lifecycle: Any, model: Any) -> None:
-    """PLMS looks at its second level twice, and its rule counts on that."""
-    p = Repeating(model, lifecycle, sampler_name="PLMS")
-    p.calls_at = (1, 2, 1, 1)
-    data = report_of(process_images_inner(p, {"threshold": 8, **BY_TWO, "end": 0.5}))
-    assert calls(data)[256, 64, None] == 2
-
-
-class Sampler:
-    """The host's, for a schedule of so many steps."""
-
-    def get_sigmas(self, p: Any, steps: int) -> torch.Tensor:
-        return torch.arange(steps, -1, -1.0)
+    assert (calls(data)[256, 64, None], data["steps"]) == (4, {"pooled": 4, "seen": 6})
 
 
 @pytest.mark.parametrize(
@@ -304,9 +273,8 @@ def test_the_schedule_is_the_samplers(
     monkeypatch.setitem(sys.modules, "modules.sd_samplers_common", common)
     monkeypatch.setattr(sys.modules["modules"], "sd_samplers_common", common, raising=False)
     denoiser = types.SimpleNamespace(steps=steps, init_latent=torch.zeros(1) if begins else None)
-    p = types.SimpleNamespace(
-        sampler=Sampler(), steps=4, hr_second_pass_steps=2, is_hr_pass=is_hires
-    )
+    sampler = types.SimpleNamespace(get_sigmas=lambda p, steps: torch.arange(steps, -1, -1.0))
+    p = types.SimpleNamespace(sampler=sampler, steps=4, hr_second_pass_steps=2, is_hr_pass=is_hires)
     assert known.schedule_of(p, denoiser).tolist() == levels
     p.sampler = object()
     assert known.schedule_of(p, denoiser) is None

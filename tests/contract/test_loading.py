@@ -44,20 +44,17 @@ class ScriptHost:
         self.scripts_data: list[Any] = []
         self.callbacks: list[tuple[str, str, Callable]] = []
         self.shown: list[str] = []
-        self.axes: list[Any] = []
 
     def load(self, *folders: Path) -> list[Any]:
         """Start, or reload the UI; returns the modules of the scripts."""
         self._call("on_script_unloaded")
         self.callbacks.clear()
-        self.axes = []
-        self.scripts_data[:] = [ScriptClassData(Script, "scripts/xyz_grid.py", "", self._plot())]
+        self.scripts_data.clear()
         return [self._load_first(folder) for folder in folders]
 
     def reload_bodies(self) -> list[Any]:
         """What "Reload custom script bodies" does: no unloading, and nothing is cleared."""
-        paths = [data.path for data in self.scripts_data[1:]]
-        return [self._run(path) for path in paths]
+        return [self._run(data.path) for data in self.scripts_data]
 
     def registered(self) -> list[str]:
         return sorted(kind for kind, _, _ in self.callbacks)
@@ -84,14 +81,6 @@ class ScriptHost:
         for registered, _, function in self.callbacks:
             if registered == kind:
                 function(*args)
-
-    def _plot(self) -> Any:
-        names = ("re_range", "re_range_count", "re_range_float", "re_range_count_float")
-        fields = "label kind apply format_value confirm choices prepare"
-        option = namedtuple("AxisOption", fields, defaults=(None, None))
-        return types.SimpleNamespace(
-            axis_options=self.axes, AxisOption=option, **dict.fromkeys(names)
-        )
 
     def modules(self) -> Iterator[types.ModuleType]:
         """What the scripts find in place of the host's."""
@@ -171,8 +160,6 @@ def change(folder: Path, source: str, file: str = "settings.py") -> None:
 
 def assert_connected_once(host: ScriptHost) -> None:
     assert host.registered() == sorted(REGISTERS)
-    labels = [axis.label for axis in host.axes if axis.label.startswith("[ToDo] ")]
-    assert len(labels) == len(set(labels)) > 0
 
 
 @pytest.mark.parametrize("first_is_the_copy", [False, True])

@@ -6,33 +6,21 @@ import sys
 import types
 from typing import Any
 
+import ldm_models
 import pytest
 import torch
 from torch import nn
 
 from lib_todo import wording
-from lib_todo.cost.architectures import shape_of_unet, shape_of_weights
+from lib_todo.cost.architectures import shape_of_weights
 from lib_todo.hosts.webui import host, result
 from lib_todo.report import Report
 
-openaimodel = pytest.importorskip("ldm.modules.diffusionmodules.openaimodel")
 
-
-def unet(**given: Any) -> Any:
+def unet(shape: dict[str, Any]) -> Any:
     """A narrow ldm U-Net of the wanted levels."""
     with torch.device("meta"):
-        return openaimodel.UNetModel(
-            image_size=32,
-            in_channels=4,
-            out_channels=4,
-            model_channels=32,
-            num_res_blocks=1,
-            num_heads=2,
-            use_spatial_transformer=True,
-            context_dim=8,
-            legacy=False,
-            **given,
-        )
+        return ldm_models.unet(**shape)
 
 
 def processing(model: Any, width: int, height: int, **given: Any) -> Any:
@@ -43,11 +31,6 @@ def processing(model: Any, width: int, height: int, **given: Any) -> Any:
 
 SD15 = {"attention_resolutions": [4, 2, 1], "channel_mult": [1, 2, 4, 4]}
 SDXL = {"attention_resolutions": [4, 2], "channel_mult": [1, 2, 4]}
-
-
-@pytest.mark.parametrize(("shape", "scales"), [(SD15, [1, 2, 4, 8]), (SDXL, [2, 4])])
-def test_finds_where_the_attention_is(shape: dict[str, Any], scales: list[int]) -> None:
-    assert [level.downscale for level in shape_of_unet(unet(**shape)).levels] == scales
 
 
 @pytest.mark.parametrize("model", [None, object(), types.SimpleNamespace(joint_blocks=[])])
@@ -62,13 +45,8 @@ def test_finds_the_unet_of_forge() -> None:
 
 
 def test_knows_the_size_of_each_pass() -> None:
-    hires = {
-        "enable_hr": True,
-        "hr_upscale_to_x": 1200,
-        "hr_upscale_to_y": 1024,
-        "truncate_x": 22,
-        "truncate_y": 0,
-    }
+    hires = {"enable_hr": True, "hr_upscale_to_x": 1200, "hr_upscale_to_y": 1024}
+    hires |= {"truncate_x": 22, "truncate_y": 0}
     both = processing(None, 512, 448, **hires)
     assert host.sizes(both) == {"first": (512, 448), "hires": (1024, 1024)}
     only_hires = processing(None, 512, 448, txt2img_upscale=True, **hires)
@@ -99,7 +77,7 @@ def test_says_why_no_layer_was_called(
 
 
 def test_a_graph_is_the_reason_where_the_model_has_layers() -> None:
-    p = processing(unet(**SD15), 512, 512)
+    p = processing(unet(SD15), 512, 512)
     done = Report()
     assert result.why_no_layer(p, done) == wording.BYPASSED
     done.compiled = True
@@ -110,11 +88,11 @@ def test_a_graph_is_the_reason_where_the_model_has_layers() -> None:
 def test_reads_the_shape_of_the_loaded_checkpoint(
     shape: dict[str, Any], depths: tuple[int, ...]
 ) -> None:
-    model = unet(**shape)
+    model = unet(shape)
     found = host.shape_of(processing(model, 512, 512).sd_model)
     channels = tuple(32 * times for times in shape["channel_mult"])
     assert (found.channels, found.depths, found.middle_depth) == (channels, depths, 1)
-    assert (found.context_width, found.vector_width) == (8, 0)
+    assert (found.context_width, found.vector_width) == (ldm_models.TEXT_WIDTH, 0)
     # the weights of a file tell the same
     sizes = {name: list(weight.shape) for name, weight in model.named_parameters()}
     assert shape_of_weights(sizes) == found

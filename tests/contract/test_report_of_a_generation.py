@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import sys
 import types
 from typing import Any
@@ -71,47 +70,6 @@ def test_nothing_pooled_says_why_and_what_would_help(lifecycle: Any, model: Any)
     }
 
 
-def test_the_line_can_be_turned_off(
-    host: Any, lifecycle: Any, model: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from lib_todo.hosts.webui import host as known
-
-    known.register_option()
-    assert known.show_line()
-    monkeypatch.setitem(host.shared.opts.data, known.SHOW_LINE, False)
-    processed = process_images_inner(Processing(model, lifecycle), *ON)
-    assert processed.comments == ""
-    assert "ToDo report" not in processed.extra_generation_params
-
-
-def test_a_plots_first_result_tells_of_every_cell(lifecycle: Any, model: Any) -> None:
-    """And the cells' images do not share their texts."""
-    from lib_todo.hosts.webui.request import OVERRIDES
-
-    base = Processing(model, lifecycle)
-    results, texts = [], []
-    for width, values in ((128, {"factor": 2}), (192, {"factor": 4}), (128, {"enabled": False})):
-        cell = copy.copy(base)
-        cell.width = width
-        setattr(cell, OVERRIDES, {**BY_TWO, "threshold": 4, **values})
-        results.append(copy.copy(process_images_inner(cell, False)))
-        texts.append(dict(cell.extra_generation_params))
-    first, second = results[0].extra_generation_params["ToDo report"].splitlines()
-    assert first.startswith("[factor 2] ")
-    assert second.startswith("[factor 4] ")
-    cells = results[0].extra_generation_params["ToDo report JSON"]["generations"]
-    assert [calls(cell) for cell in cells] == [{(256, 64, None): 4}, {(384, 24, None): 4}]
-    assert [cell["settings"]["factor"] for cell in cells] == [2, 4]
-    assert [sizes(cell)["first"] for cell in cells] == [[(128, 128)], [(192, 128)]]
-    # a copy of its first cell's result is what the plot shows below the grid
-    assert results[0].comments == f"{first.removeprefix('[factor 2] ')}\n"
-    text = {"ToDo preset": "balanced", "ToDo deep factor": "1", "ToDo threshold": "4"}
-    assert texts[1:] == [
-        {**text, "ToDo factor": "4", "ToDo used": "first pass 24×16 tokens to 24 keys"},
-        {},
-    ]
-
-
 def test_a_host_that_asks_values_has_the_report_outside_of_images(
     lifecycle: Any, model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,21 +122,6 @@ def test_seconds_a_step_and_the_gain_over_an_earlier_generation_without(
     assert f"128×128, {step_times.in_words(2, None)})" in idle.comments
 
 
-def test_calls_before_the_sampler_are_in_no_step(lifecycle: Any, model: Any) -> None:
-    """The img2img alternative test inverts the image first, inside `p.sample`."""
-    for window, expected in (({}, 5), ({"end": 0.5}, 2), ({"start": 0.5}, 2)):
-        p = Processing(model, lifecycle)
-        ordinary = p.sample
-
-        def inverting(ordinary: Any = ordinary) -> torch.Tensor:
-            model(16, 16)
-            return ordinary()
-
-        p.sample = inverting
-        processed = process_images_inner(p, {"threshold": 8, **BY_TWO, **window})
-        assert calls(report_of(processed))[256, 64, None] == expected
-
-
 @pytest.mark.parametrize("args", [ON, [False], [{"threshold": 64}]])
 def test_what_the_older_extension_wrote_stays(lifecycle: Any, model: Any, args: list[Any]) -> None:
     """It has a `ToDo factor` too; that it was written by another shows in no other way."""
@@ -188,16 +131,13 @@ def test_what_the_older_extension_wrote_stays(lifecycle: Any, model: Any, args: 
     assert p.extra_generation_params.get("ToDo threshold") == ("8" if args is ON else None)
 
 
-POOLS = {"threshold": 4, **BY_TWO}
-
-
 def test_tiles_and_seams_of_one_object(lifecycle: Any, model: Any) -> None:
     """Ultimate SD Upscale and outpainting process one object at several sizes."""
     p = Processing(model, lifecycle)
     results = []
     for width, height in ((128, 128), (64, 256), (128, 128)):
         p.width, p.height = width, height
-        results.append(process_images_inner(p, {**POOLS, "threshold": 8}))
+        results.append(process_images_inner(p, *ON))
     data = report_of(results[-1])
     assert sizes(data) == {"first": [(128, 128), (64, 256)]}
     assert data["steps"] == {"pooled": 12, "seen": 12}
@@ -207,48 +147,6 @@ def test_tiles_and_seams_of_one_object(lifecycle: Any, model: Any) -> None:
     assert ["128×128" in line, "64×256" in line] == [True, True]
     # an image's own text names the grid of that image alone
     assert p.extra_generation_params["ToDo used"] == "first pass 16×16 tokens to 64 keys"
-
-
-def test_copies_of_one_object(lifecycle: Any, model: Any) -> None:
-    """Prompts from file copies it for each line, and builds the result from the first object."""
-    base = Processing(model, lifecycle)
-    used = []
-    for width in (128, 192, 32):
-        p = copy.copy(base)
-        p.width = width
-        processed = process_images_inner(p, POOLS)
-        used.append(p.extra_generation_params["ToDo used"])
-    data = report_of(processed)
-    assert sizes(data) == {"first": [(128, 128), (192, 128), (32, 128)]}
-    assert len(base.comments) == 1
-    assert used == [
-        "first pass 16×16 tokens to 64 keys",
-        "first pass 24×16 tokens to 96 keys",
-        "first pass 4×16 tokens to 16 keys",
-    ]
-
-
-def test_each_size_has_its_own_seconds(
-    lifecycle: Any, model: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Those of a small seam say nothing of a large tile, with ToDo and without."""
-    from lib_todo.hosts.webui.hint import step_times
-
-    now = [0.0]
-    monkeypatch.setattr(step_times, "times", step_times.StepTimes(lambda: now[0]))
-
-    def slow(height: int, width: int) -> torch.Tensor:
-        now[0] += width * (1 if on else 2)
-        return model(height, width)
-
-    for on in (False, True):
-        p = Processing(slow, lifecycle)
-        for p.width in (128, 64):
-            processed = process_images_inner(p, *(ON if on else [False]))
-    assert report_of(processed)["sizes"]["first"] == [
-        {"size": [128, 128], "seconds_a_step": {"with_todo": 16, "without_todo": 32}},
-        {"size": [64, 128], "seconds_a_step": {"with_todo": 8, "without_todo": 16}},
-    ]
 
 
 def test_a_pass_that_was_not_reached_is_not_told_of(lifecycle: Any, model: Any) -> None:

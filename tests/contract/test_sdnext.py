@@ -9,6 +9,7 @@ import types
 from typing import Any
 
 import pytest
+import stand_in
 
 pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 pytest.importorskip("fastapi")
@@ -16,7 +17,7 @@ pytest.importorskip("fastapi")
 import diffusers_models as models
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
-from stand_in import Model, report_of
+from stand_in import report_of
 from told import pooled, sizes
 
 from lib_todo import Settings
@@ -28,28 +29,17 @@ STEPS = 4
 SMALL, LARGE = (128, 128), (256, 256)
 
 
-class Processing:
+class Processing(stand_in.Processing):
     """SD.Next's processing object, as far as a script sees it."""
 
     def __init__(self, unet: Any, **given: Any) -> None:
-        self.width, self.height = SMALL
-        self.hr_upscale_to_x, self.hr_upscale_to_y = LARGE
         self.hr_resize_mode, self.hr_upscaler = 1, "Latent Nearest"
-        self.enable_hr = self.is_hr_pass = self.is_refiner_pass = False
+        self.is_refiner_pass = False
         self.scripts = types.SimpleNamespace(name="txt2img")
-        self.n_iter, self.sampler_name = 1, "DDIM"
         self.ops: list[str] = []
-        self.comments: dict[str, int] = {}
-        self.extra_generation_params: dict[str, Any] = {}
-        self.sd_model = Model(unet=unet)
-        self.keys: list[tuple[str, int, int]] = []
-        self.__dict__.update(given)
-
-    def comment(self, text: str) -> None:
-        self.comments[text] = 1
-
-    def init(self) -> None:
-        pass
+        hires = dict(zip(("hr_upscale_to_x", "hr_upscale_to_y"), LARGE))
+        model = stand_in.Model(unet=unet)
+        super().__init__(None, None, sampler_name="DDIM", sd_model=model, **hires, **given)
 
 
 class Host:
@@ -144,24 +134,6 @@ def test_a_generation(sdnext: Host, unet: Any) -> None:
     assert processed.comments == processed.extra_generation_params["ToDo report"] + "\n"
     assert p.extra_generation_params["ToDo used"] == "first pass 16×16 tokens to 64 keys"
     assert clean(sdnext)
-
-
-def test_the_control_tab_shows_the_report_in_the_text(sdnext: Host, unet: Any) -> None:
-    p = Processing(unet, scripts=types.SimpleNamespace(name="control"))
-    processed = sdnext.process_images(p, ON)
-    told = processed.extra_generation_params["ToDo report"]
-    assert p.extra_generation_params["ToDo report"] == told
-    sdnext.process_images(p, False)
-    assert p.extra_generation_params == {}
-
-
-def test_the_control_tab_lists_us_once(sdnext: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    sdnext.script.show_in_control("ToDo")
-    installer = types.SimpleNamespace(control_extensions=["NudeNet"])
-    monkeypatch.setitem(sys.modules, "installer", installer)
-    for _ in range(2):
-        sdnext.script.show_in_control("ToDo")
-    assert installer.control_extensions == ["NudeNet", "ToDo"]
 
 
 @pytest.mark.parametrize("passes", ["both", "first", "hires"])

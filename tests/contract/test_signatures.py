@@ -61,6 +61,16 @@ POOLED = {
 # with a reason, or without one: no self-attention
 PROMPT = """
 x text →
+x few →
+x odd →
+x empty →
+x another_batch →
+x another_width →
+x list →
+merged → OTHER_GRID
+merged context=merged → OTHER_GRID
+doubled → OTHER_GRID
+x a_dict →
 x context=text mask=mask →
 x context=none mask=mask → MASKED
 x context=two mask=mask → MASKED
@@ -117,6 +127,11 @@ def given() -> dict[str, Any]:
     found: dict[str, Any] = {"none": None, "zero": 0, "three": 3, "options": {"block": 1}}
     found |= {"x": tokens(), "value": tokens(), "text": tokens(77), "merged": tokens(9)}
     found["mask"] = torch.ones(2, 24)
+    # ToMe merges tokens; style-align folds the batch into them
+    found["doubled"] = tokens(48)
+    # less than a grid, two grids and a token, and what some extensions hand to a forward of theirs
+    found |= {"few": tokens(23), "odd": tokens(49), "empty": tokens(0), "list": [1], "a_dict": {}}
+    found |= {"another_batch": tokens()[:1], "another_width": tokens()[..., :4]}
     grids = {"two": (found["x"], tokens()), "two_values": (found["value"], tokens())}
     for name, pair in grids.items():
         found[name] = torch.cat(pair, dim=1)

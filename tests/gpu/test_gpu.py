@@ -13,8 +13,8 @@ import torch
 pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 
 import diffusers_models as models
-from compiling import by_blocks, whole
 from diffusers import EulerDiscreteScheduler
+from diffusers_models import by_blocks
 from self_attention import pooled_by_hand
 from torch import nn
 from torch._dynamo.utils import counters
@@ -149,9 +149,9 @@ def test_pooling_never_waits_for_the_gpu(factor: float) -> None:
 @pytest.mark.parametrize(
     ("compiled", "mode", "settings"),
     [
-        (whole, "default", BY_TWO),
-        (whole, "reduce-overhead", BY_TWO),
-        (whole, "reduce-overhead", Settings(factor=3, deep_factor=2, threshold=4)),
+        (torch.compile, "default", BY_TWO),
+        (torch.compile, "reduce-overhead", BY_TWO),
+        (torch.compile, "reduce-overhead", Settings(factor=3, deep_factor=2, threshold=4)),
         (by_blocks, "default", BY_TWO),
         (by_blocks, "reduce-overhead", BY_TWO),
     ],
@@ -172,7 +172,7 @@ def test_compiled_as_eager_with_its_phases_and_counts(
 
 def test_cuda_graphs_are_used_beside_pooling() -> None:
     counters.clear()
-    sample(whole(unet(), mode="reduce-overhead", fullgraph=True, dynamic=False), BY_TWO)
+    sample(torch.compile(unet(), mode="reduce-overhead", fullgraph=True, dynamic=False), BY_TWO)
     assert counters["inductor"]["cudagraph_skips"] == 0
 
 

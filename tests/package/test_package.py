@@ -34,9 +34,11 @@ CLEAN = {
 
 def python(*arguments: str | Path, **options: object) -> str:
     """What this Python prints, called with the arguments."""
-    done = subprocess.run(
-        [sys.executable, *map(str, arguments)], env=CLEAN, capture_output=True, text=True, **options
-    )
+    return run(sys.executable, *arguments, env=CLEAN, **options)
+
+
+def run(*command: str | Path, **options: object) -> str:
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, **options)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
@@ -66,20 +68,15 @@ def test_the_source_archive_holds_the_library_and_its_papers(sdist: Path) -> Non
     assert names == LIBRARY | papers
 
 
-def test_the_wheel_holds_the_library_alone(wheel: Path) -> None:
-    names = zipfile.ZipFile(wheel).namelist()
+def test_the_wheel_holds_the_library_alone_and_says_what_it_needs(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        (described,) = (name for name in names if name.endswith("/METADATA"))
+        metadata = email.message_from_bytes(archive.read(described))
     assert {name for name in names if ".dist-info/" not in name} == LIBRARY
     assert "lib_todo/py.typed" in names
-
-
-def test_what_the_wheel_says_of_itself(wheel: Path) -> None:
-    with zipfile.ZipFile(wheel) as archive:
-        name = next(name for name in archive.namelist() if name.endswith("/METADATA"))
-        metadata = email.message_from_bytes(archive.read(name))
-    assert metadata["Name"] == "sd-webui-todo"
-    assert metadata["Version"] == lib_todo.__version__
-    assert metadata["License-Expression"] == "MIT"
-    assert metadata["Requires-Python"] == ">=3.10"
+    assert (metadata["Name"], metadata["Version"]) == ("sd-webui-todo", lib_todo.__version__)
+    assert (metadata["License-Expression"], metadata["Requires-Python"]) == ("MIT", ">=3.10")
     needed = [text for text in metadata.get_all("Requires-Dist") if "extra ==" not in text]
     assert needed == ["einops", "torch>=2.1"]
 
@@ -127,14 +124,8 @@ def test_the_readmes_example_runs_from_the_wheel(installed: Path, tmp_path: Path
     (tmp_path / "run.py").write_text(EXAMPLE)
     # the folder of the script alone comes first on the path: a link would lead back to tests/
     environment = {**CLEAN, "PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [installed, "run.py"], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert told["inside"]
-    assert told["version"] == lib_todo.__version__
-    largest, after, _ = max(told["pooled"])
+    told = json.loads(run(installed, "run.py", cwd=tmp_path, env=environment).splitlines()[-1])
+    assert (told["inside"], told["version"]) == (True, lib_todo.__version__)
     # the tokens of 1024 pixels
-    assert largest == 128 * 128
-    assert after < largest
+    largest, after, _ = max(told["pooled"])
+    assert largest == 128 * 128 > after

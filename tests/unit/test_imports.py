@@ -19,21 +19,16 @@ from ldm_models import image, run, spatial_transformer, text
 import lib_todo
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = [
-    path
-    for path in (ROOT / "lib_todo").rglob("*.py")
-    if path.parent != ROOT / "lib_todo" or path.stem != "__init__"
-]
-ALONE = sorted(
-    ".".join(path.relative_to(ROOT).with_suffix("").parts)
-    for path in FILES
-    if path.stem != "__init__" and "hosts" not in path.parts
-)
+FILES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+    for path in sorted((ROOT / "lib_todo").rglob("*.py"))
+    if path.stem != "__init__"
+}
 PURE = ("lib_todo.hosts.webui.infotext", "lib_todo.hosts.webui.request")
 
 
 def test_the_library_and_the_pure_parts_of_the_face_import_no_host() -> None:
-    names = ", ".join(["lib_todo", *ALONE, *PURE])
+    names = ", ".join(name for name in FILES if ".hosts." not in name or name in PURE)
     code = f"import json, sys, {names}\nprint(json.dumps(sorted(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
@@ -68,7 +63,11 @@ def imported_by(path: Path) -> set[str]:
     found = set()
     tree = ast.parse(path.read_text())
     # names that only types use may point the other way
-    tree.body = [node for node in tree.body if not _is_for_types(node)]
+    tree.body = [
+        node
+        for node in tree.body
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    ]
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             assert not any(name.name.startswith("lib_todo") for name in node.names), path
@@ -81,15 +80,10 @@ def imported_by(path: Path) -> set[str]:
     return found
 
 
-def _is_for_types(node: ast.stmt) -> bool:
-    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_the_arrows_run_one_way(path: Path) -> None:
-    own = folder_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
-    wrong = {name for name in imported_by(path) if folder_of(name) not in (own, *ARROWS[own])}
-    assert wrong == set()
+@pytest.mark.parametrize("module", FILES)
+def test_the_arrows_run_one_way(module: str) -> None:
+    own, names = folder_of(module), imported_by(FILES[module])
+    assert {name for name in names if folder_of(name) not in (own, *ARROWS[own])} == set()
 
 
 @pytest.fixture

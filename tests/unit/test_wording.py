@@ -11,7 +11,15 @@ from lib_todo import Report
 from lib_todo.hosts.webui.hint.step_times import in_words
 from lib_todo.position import Moment
 from lib_todo.reasons import UNEXPECTED, Reason
-from lib_todo.wording import REMEDIES, WORDS, steps_in_words
+from lib_todo.wording import (
+    COMPILED,
+    ELSEWHERE,
+    NO_LAYER,
+    REMEDIES,
+    WINDOWS,
+    WORDS,
+    steps_in_words,
+)
 
 TEN = (range(10), *POOLED)
 OF_TEN = "ToDo: 16384 → 4096 keys in 10 of 10 self-attention layers"
@@ -33,33 +41,23 @@ def kept(layers: range, reason: Reason) -> tuple[Any, ...]:
 
 def test_no_layer_was_called_or_in_another_thread() -> None:
     report = Report()
-    assert report.line() == f"{NOTHING}no self-attention layer that ToDo knows was called"
+    assert report.line() == NOTHING + NO_LAYER
     report.missed_elsewhere = True
-    assert report.line() == (
-        f"{NOTHING}the model was called in another thread or task than the one "
-        "that entered the `with`: run it by asyncio.to_thread or contextvars.copy_context().run, "
-        "which carry the `with` over, or use lib_todo.bind, which works in every thread"
-    )
+    assert report.line() == NOTHING + ELSEWHERE
+    report.compiled = True
+    assert report.line() == NOTHING + COMPILED
+    assert len({NO_LAYER, ELSEWHERE, COMPILED, *WORDS.values()}) == 3 + len(Reason)
 
 
-@pytest.mark.parametrize(
-    ("step", "words"),
-    [
-        (
-            0,
-            "start and end ignored, since the steps are not known: use a diffusers scheduler "
-            "inside the `with`, or call Report.progress before each step",
-        ),
-        (1, "start and end estimated from timesteps, since the number of steps is not known"),
-    ],
-)
-def test_a_window_without_known_steps(step: int, words: str) -> None:
+@pytest.mark.parametrize(("step", "window"), [(0, "unknown"), (1, "timesteps")])
+def test_a_window_without_known_steps(step: int, window: str) -> None:
     report = Report()
     report.note_window(Moment(step=step, fraction=0.1))
+    assert report.line() == f"{NOTHING}{NO_LAYER} ({WINDOWS[window]})"
     count(report, range(1), *BELOW)
-    assert f" ({words})" in report.line()
+    assert f" ({WINDOWS[window]})" in report.line()
     count(report, range(1), *POOLED)
-    assert report.line().endswith(f" ({words})")
+    assert report.line().endswith(f" ({WINDOWS[window]})")
 
 
 @pytest.mark.parametrize(
@@ -125,12 +123,11 @@ def test_the_steps_that_a_sampling_went_through(
     assert report.line() == f"{OF_TEN}, {words}"
 
 
-@pytest.mark.parametrize(("paper", "keys"), [(range(10), 4096), (range(0), 1849)])
-def test_a_sampling_that_was_stopped(paper: range, keys: int) -> None:
+def test_a_sampling_that_was_stopped() -> None:
     report = Report()
-    sampled(report, 10, 40, paper)
+    sampled(report, 10, 40, range(10))
     report.stopped()
-    assert f"16384 → {keys}" in report.line()
+    assert "16384 → 4096" in report.line()
     assert report.line().endswith(", in all 10 steps until it was stopped at 10 of 40")
 
 
@@ -219,8 +216,7 @@ def test_nothing_pooled_for_two_reasons() -> None:
     )
     # one layer is no layers
     line = report_of(kept(range(1), Reason.FUSED)).line()
-    assert line.startswith(f"{NOTHING}1 layer with fused projections")
-    assert len(set(WORDS.values())) == len(Reason)
+    assert line.startswith(f"{NOTHING}1 layer {WORDS[Reason.FUSED]}")
 
 
 def test_each_pass_by_its_name_and_size_and_with_its_own_notes() -> None:

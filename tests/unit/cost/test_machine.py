@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import threading
 import types
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -78,17 +80,12 @@ def test_a_failure_is_no_error_and_not_repeated(
     monkeypatch: pytest.MonkeyPatch, measured: list[Any], tmp_path: Path
 ) -> None:
     """The memory may be the picture's, and the folder read-only."""
-    tries = []
-
-    def no_memory(*given: Any) -> Rates:
-        tries.append(given)
-        raise torch.cuda.OutOfMemoryError
-
+    no_memory = Mock(side_effect=torch.cuda.OutOfMemoryError)
     monkeypatch.setattr(rates, "measure", no_memory)
     here = Machine(GPU, torch.float16, tmp_path / "machine.json")
     for _ in range(2):
         here.measure_once()
-    assert (len(tries), here.candidates()) == (1, typical("cuda"))
+    assert (no_memory.call_count, here.candidates()) == (1, typical("cuda"))
 
 
 def test_all_is_measured_through_the_attention_that_is_used(
@@ -109,6 +106,7 @@ def test_all_is_measured_through_the_attention_that_is_used(
     assert rates._launch(device=torch.device("cpu"), dtype=torch.float32) > 0
 
 
+@pytest.mark.usefixtures("measured")
 def test_a_program_with_a_model_asks_the_same(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -125,39 +123,29 @@ def test_a_program_with_a_model_asks_the_same(
     assert predict(unet, 1024, 1024, sampler="Euler") == (least, most)
     assert predict(unet, 512, 512) == (1, 1)
     assert predict(types.SimpleNamespace(), 1024, 1024) == (1, 1)
-    with monkeypatch.context() as patch:
-        patch.setattr(rates, "measure", lambda *given: FOUND)
-        Machine(torch.device("cpu"), torch.float32).measure()
+    Machine(torch.device("cpu"), torch.float32).measure()
     least, most = predict(unet, 1024, 1024)
     assert least == most
     assert list(tmp_path.rglob("machine.json"))
 
 
+@pytest.mark.usefixtures("measured")
 def test_the_button_waits_for_no_picture(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from lib_todo.hosts.webui.hint import machine as of_webui
 
-    class Lock:
-        free = True
-
-        def acquire(self, blocking: bool) -> bool:
-            return self.free
-
-        def release(self) -> None:
-            pass
-
-    device = types.SimpleNamespace(device=torch.device("cpu"), dtype=torch.float16)
-    shared = types.SimpleNamespace(config_filename=str(tmp_path / "config.json"))
-    call_queue = types.SimpleNamespace(queue_lock=Lock())
-    for name, module in (("devices", device), ("shared", shared), ("call_queue", call_queue)):
-        monkeypatch.setitem(sys.modules, f"modules.{name}", module)
-    monkeypatch.setitem(
-        sys.modules, "modules", types.SimpleNamespace(devices=device, shared=shared)
+    lock = threading.Lock()
+    modules = types.SimpleNamespace(
+        devices=types.SimpleNamespace(device=torch.device("cpu"), dtype=torch.float16),
+        shared=types.SimpleNamespace(config_filename=str(tmp_path / "config.json")),
+        call_queue=types.SimpleNamespace(queue_lock=lock),
     )
-    monkeypatch.setattr(rates, "measure", lambda *given: FOUND)
+    monkeypatch.setitem(sys.modules, "modules", modules)
+    for name, module in vars(modules).items():
+        monkeypatch.setitem(sys.modules, f"modules.{name}", module)
     assert of_webui.measure_now()
     # a CPU computes in single precision, whatever the host says
     assert ", float32, " in of_webui.here().key
     assert of_webui.here().rates() == FOUND
     assert (tmp_path / "todo-machine.json").is_file()
-    call_queue.queue_lock.free = False
-    assert not of_webui.measure_now()
+    with lock:
+        assert not of_webui.measure_now()

@@ -93,19 +93,13 @@ def test_the_whole_unet(unet, size: tuple[int, int], settings: Settings | None) 
     assert attention == 0
 
 
-def test_the_published_shapes() -> None:
+def test_the_widths_of_heads_and_the_bytes_that_are_moved() -> None:
     """SD 1.x has eight heads everywhere, the others heads of 64 channels."""
     small, large = (work(SHAPES["SD 1.x"], (side, side), None) for side in (64, 128))
     assert large.moved == 4 * small.moved == 4 * 813_629_440
     assert set(small.attention) == {40, 80, 160}
     for name in ("SD 2.x", "SDXL"):
         assert set(work(SHAPES[name], (64, 64), None).attention) == {64}
-    seen = {
-        name: [(level.downscale, level.channels, level.layers) for level in shape.levels]
-        for name, shape in SHAPES.items()
-    }
-    sd = [(1, 320, 5), (2, 640, 5), (4, 1280, 5), (8, 1280, 1)]
-    assert seen == {"SD 1.x": sd, "SD 2.x": sd, "SDXL": [(2, 640, 10), (4, 1280, 60)]}
 
 
 @pytest.mark.parametrize(

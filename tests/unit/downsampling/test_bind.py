@@ -42,9 +42,8 @@ def unet() -> Any:
     return models.unet()
 
 
-@pytest.fixture(scope="module")
-def other() -> Any:
-    return models.unet()
+# another one
+other = pytest.fixture(scope="module")(lambda: models.unet())
 
 
 @pytest.fixture(autouse=True)
@@ -213,12 +212,12 @@ def test_each_request_is_pooled_exactly_if_it_asked(unet: Any, other: Any) -> No
     async def serve_all(requests: list[tuple]) -> None:
         await asyncio.gather(*(serve(*request) for request in requests))
 
+    wanted = {OFF: DENSE, BY_TWO: HALF, BY_FOUR: QUARTER}
     requests = []
     for _ in range(48):
-        model, settings = draw.choice([unet, other]), draw.choice([None, OFF, BY_TWO, BY_FOUR])
-        by_binding = HALF if model is unet else DENSE
-        wanted = {None: by_binding, OFF: DENSE, BY_TWO: HALF, BY_FOUR: QUARTER}[settings]
-        requests.append((model, settings, wanted, draw.random() < 0.5))
+        model, settings = draw.choice([unet, other]), draw.choice([None, *wanted])
+        keys = wanted.get(settings, HALF if model is unet else DENSE)
+        requests.append((model, settings, keys, draw.random() < 0.5))
     hooks = [
         self_attentions(model)[0].to_k.register_forward_pre_hook(note) for model in (unet, other)
     ]

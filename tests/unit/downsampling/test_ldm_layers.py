@@ -55,36 +55,24 @@ def test_every_block_of_a_transformer(depth: int, use_linear: bool) -> None:
     assert report.layers == depth
 
 
-def test_the_host_may_replace_the_classs_forward_in_mid_generation(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("owner", ["class", "instance"])
+def test_a_forward_that_others_replace_gets_the_pooled_tokens(
+    owner: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A checkpoint load does, for a refiner or the hires pass."""
-    seen: list[tuple[int, int]] = []
-    original = CrossAttention.forward
+    """On the class a checkpoint load does, for a refiner or the hires pass; LoRA on instances."""
+    model, seen = spatial_transformer(), []
+    target = CrossAttention if owner == "class" else model.transformer_blocks[0].attn1
+    original = target.forward
 
-    def optimised(self: Any, x: torch.Tensor, context: Any = None, mask: Any = None) -> Any:
-        seen.append((x.shape[1], (x if context is None else context).shape[1]))
-        return original(self, x, context, mask)
+    def optimised(*args: Any, **kwargs: Any) -> Any:
+        seen.append(kwargs["context"].shape[1])
+        return original(*args, **kwargs)
 
-    with token_downsampling(paper(factor=2, threshold=4)):
-        run(MODEL, image(6, 6), text())
-        monkeypatch.setattr(CrossAttention, "forward", optimised)
-        run(MODEL, image(6, 6), text())
-    assert CrossAttention.forward is optimised
-    assert seen == [(36, 9), (36, 5)]
-
-
-def test_an_instances_forward_gets_the_pooled_tokens() -> None:
-    """HyperTile leaves one on every layer for ever, LoRA and others for a while."""
-    model = spatial_transformer()
-    layer, seen = model.transformer_blocks[0].attn1, []
-    original = layer.forward
-    layer.forward = lambda x, *args, **kwargs: (
-        seen.append((args, kwargs)) or original(x, *args, **kwargs)
-    )
     x, context = image(6, 6), text()
     with token_downsampling(paper(factor=2, threshold=4)):
-        got = run(model, x, context)
-    assert len(seen) == 1
-    layer.forward = original
-    torch.testing.assert_close(got, run_explicitly(model, x, context, by_loops((6, 6), 2)))
+        wanted = run(model, x, context)
+        with monkeypatch.context() as patch:
+            patch.setattr(target, "forward", optimised)
+            assert torch.equal(run(model, x, context), wanted)
+            assert target.forward is optimised
+    assert seen == ([9, 5] if owner == "class" else [9])

@@ -39,47 +39,25 @@ def progress(report: Report, at: tuple | None) -> None:
         ({"passes": "hires"}, (0, 20), Reason.OTHER_PASS),
         ({"passes": "first"}, (0, 20, "hires"), Reason.OTHER_PASS),
         ({}, None, Reason.OTHER_GENERATION),
+        # on the other side of each edge it is pooled
+        ({"threshold": 9}, (0, 1), None),
+        ({"start": 0.5}, (10, 20), None),
+        ({"end": 0.5}, (9, 20), None),
+        ({}, (40, 20), None),
+        ({"passes": "hires"}, (0, 20, "hires"), None),
+        ({"passes": "first"}, (0, 20), None),
     ],
 )
 def test_bitwise_the_same_and_told_why(
-    values: dict[str, Any], at: tuple | None, reason: Reason
+    values: dict[str, Any], at: tuple | None, reason: Reason | None
 ) -> None:
+    """However often it is called: progress is never counted from calls."""
     x, context = image(10, 10), text()
     without = run(MODEL, x, context)
     with token_downsampling(paper(**{"factor": 2, "threshold": 2, **values})) as report:
         progress(report, at)
-        inside = run(MODEL, x, context)
-    assert torch.equal(inside, without)
-    assert report.pooled == {}
-    assert {why: (len(t.layers), t.calls) for why, t in report.left_alone.items()} == {
-        reason: (2, 2)
-    }
-
-
-@pytest.mark.parametrize(
-    ("values", "at"),
-    [
-        ({"threshold": 9}, (0, 1)),
-        ({"start": 0.5}, (10, 20)),
-        ({"end": 0.5}, (9, 20)),
-        ({}, (40, 20)),
-        ({"passes": "hires"}, (0, 20, "hires")),
-        ({"passes": "first"}, (0, 20)),
-    ],
-)
-def test_on_the_other_side_of_each_edge_it_is_pooled(values: dict[str, Any], at: tuple) -> None:
-    """However often it is called: progress is never counted from calls."""
-    with token_downsampling(paper(**{"factor": 2, "threshold": 2, **values})) as report:
-        progress(report, at)
-        for _ in range(3):
-            run(MODEL, image(10, 10), text())
-    assert {key: tally.calls for key, tally in report.pooled.items()} == {(100, 25): 6}
-    assert report.left_alone == {}
-
-
-def test_disabled_is_bitwise_the_same_and_counts_nothing() -> None:
-    x, context = image(10, 10), text()
-    with token_downsampling(paper(enabled=False, factor=2, threshold=2)) as report:
-        inside = run(MODEL, x, context)
-    assert torch.equal(inside, run(MODEL, x, context))
-    assert report.tallies == {}
+        inside = [run(MODEL, x, context) for _ in range(3)]
+    assert [torch.equal(each, without) for each in inside] == [reason is not None] * 3
+    left = {why: (len(t.layers), t.calls) for why, t in report.left_alone.items()}
+    assert left == ({reason: (2, 6)} if reason else {})
+    assert {key: t.calls for key, t in report.pooled.items()} == ({} if reason else {(100, 25): 6})

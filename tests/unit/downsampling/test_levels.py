@@ -7,15 +7,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ldm_models import (
-    image,
-    randomised,
-    run,
-    run_unet,
-    spatial_transformer,
-    text,
-    unet,
-)
+from ldm_models import image, randomised, run, run_unet, spatial_transformer, text, unet
 from self_attention import keys_computed
 from settings_of import paper
 from torch import nn
@@ -26,9 +18,7 @@ from lib_todo.reasons import Reason
 Keys = list[tuple[int, int]]
 
 
-@pytest.fixture(scope="module")
-def models() -> list[nn.Module]:
-    return [randomised(unet()) for _ in range(2)]
+MODELS = [randomised(unet()) for _ in range(2)]
 
 
 def at_level(side: int, *pooled_sides: int) -> Keys:
@@ -48,7 +38,7 @@ def evaluate(model: nn.Module, side: int) -> Keys:
     return seen
 
 
-def test_the_size_goes_up_and_down_and_models_change_in_one_with(models: list[nn.Module]) -> None:
+def test_the_size_goes_up_and_down_and_models_change_in_one_with() -> None:
     """Hires fix and the next batch: the largest grid is that of the evaluation, not of all."""
 
     def fail(*_: object) -> None:
@@ -58,31 +48,17 @@ def test_the_size_goes_up_and_down_and_models_change_in_one_with(models: list[nn
     for _ in range(2):
         with downsampling as report:
             for number, side in ((0, 16), (0, 32), (0, 16), (0, 8), (1, 32), (0, 16)):
-                assert [evaluate(models[number], side) for _ in range(2)] == [WANTED[side]] * 2
-            handle = models[0].middle_block.register_forward_pre_hook(fail)
+                assert [evaluate(MODELS[number], side) for _ in range(2)] == [WANTED[side]] * 2
+            handle = MODELS[0].middle_block.register_forward_pre_hook(fail)
             with pytest.raises(RuntimeError):
-                evaluate(models[0], 32)
+                evaluate(MODELS[0], 32)
             handle.remove()
-            assert evaluate(models[0], 16) == WANTED[16]
-            assert evaluate(models[1], 32) == WANTED[32]
+            assert evaluate(MODELS[0], 16) == WANTED[16]
+            assert evaluate(MODELS[1], 32) == WANTED[32]
     assert report.layers == 20
     assert {why: len(t.layers) for why, t in report.left_alone.items()} == {
         Reason.BELOW_THRESHOLD: 8
     }
-
-
-def test_two_models_in_one_evaluation_share_the_largest() -> None:
-    """ControlNet's own layers run before the U-Net's, over the same grids."""
-    layers = [spatial_transformer() for _ in range(4)]
-    with (
-        token_downsampling(FOUR_AND_TWO) as report,
-        keys_computed(*layers) as seen,
-    ):
-        for step in range(2):
-            report.progress(step, 2)
-            for layer, side in zip(layers, (16, 8, 16, 8)):
-                run(layer, image(side, side), text())
-    assert seen == [(256, 16), (64, 16), (256, 16), (64, 16)] * 2
 
 
 LAYERS = [[spatial_transformer() for _ in range(2)] for _ in range(3)]

@@ -115,18 +115,26 @@ def test_the_phase_moves_with_what_is_told_and_not_with_the_timesteps(
 
 
 @pytest.mark.parametrize(
-    ("scheduler", "hold"),
-    [(DDIMScheduler, 1), (PNDMScheduler, 2), (DEISMultistepScheduler, 0), (None, 2)],
+    ("scheduler", "phase", "hold", "told"),
+    [
+        (DDIMScheduler, "moving", 1, {}),
+        (DDIMScheduler, "fixed", 0, {}),
+        (PNDMScheduler, "moving", 2, {"PNDMScheduler": 2}),
+        (DEISMultistepScheduler, "moving", 0, {"DEISMultistepScheduler": 0}),
+        (None, "moving", 2, {None: 2}),
+    ],
 )
-def test_it_is_held_as_the_sampler_wants(model: Any, scheduler: type | None, hold: int) -> None:
-    with token_downsampling(BY_TWO) as report, phases_taken(model) as seen:
+def test_it_is_held_as_the_sampler_or_the_settings_want(
+    model: Any, scheduler: type | None, phase: str, hold: int, told: dict[str | None, int]
+) -> None:
+    settings = Settings(factor=2, deep_factor=1, threshold=4, phase=phase)
+    with token_downsampling(settings) as report, phases_taken(model) as seen:
         if scheduler is not None:
             scheduler().set_timesteps(10)
         for timestep in range(900, 100, -100):
             call(model, timestep)
     assert seen == [ORDER[step // hold % 4] if hold else ORDER[0] for step in range(8)]
-    name = scheduler.__name__ if scheduler else None
-    assert report.passes["first"].held == ({} if hold == 1 else {name: hold})
+    assert report.passes["first"].held == told
 
 
 def test_a_host_may_name_the_sampler_before_it_counts(model: Any) -> None:
@@ -141,22 +149,6 @@ def test_a_host_may_name_the_sampler_before_it_counts(model: Any) -> None:
     # each timestep above the last one begins anew
     assert seen == [ORDER[0]] * 3 + [*ORDER[:2]]
     assert report.passes["first"].held == {}
-
-
-@pytest.mark.parametrize(
-    ("phase", "sampler", "held"), [("fixed", "Euler", {}), ("moving", "LMS", {"LMS": 0})]
-)
-def test_it_stays_where_the_settings_or_the_sampler_want_that(
-    model: Any, phase: str, sampler: str, held: dict[str, int]
-) -> None:
-    settings = Settings(factor=2, deep_factor=1, threshold=4, phase=phase)
-    with token_downsampling(settings) as report, phases_taken(model) as seen:
-        report.position.sampler = sampler
-        for step in range(4):
-            report.progress(step, 4)
-            call(model, 900 - 100 * step)
-    assert seen == [ORDER[0]] * 4
-    assert report.passes["first"].held == held
 
 
 def test_a_nested_with_does_not_move_the_outer_ones_phase(model: Any) -> None:

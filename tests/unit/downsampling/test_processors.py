@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 
 import diffusers_models as models
 from diffusers.models import attention_processor as stock
-from diffusers.models.attention_processor import AttnProcessor2_0
+from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from diffusers.pipelines.deprecated.stable_diffusion_sag import (
     pipeline_stable_diffusion_sag as sag,
 )
@@ -97,15 +98,6 @@ def test_by_its_processor(unet: Any, processor: Any, reason: Reason | None) -> N
             assert torch.equal(models.run_unet(unet, 16, 12), expected)
 
 
-def test_a_map_that_is_read_is_a_square(unet: Any) -> None:
-    store = sag.CrossAttnStoreProcessor()
-    unet.mid_block.attentions[0].transformer_blocks[0].attn1.processor = store
-    _, report = run(unet)
-    _, queries, keys = store.attention_probs.shape
-    assert queries == keys == 48
-    assert report.pooled
-
-
 def test_unfused_projections_are_ordinary_ones(unet: Any) -> None:
     unet.fuse_qkv_projections()
     assert set(run(unet)[1].left_alone) == {Reason.FUSED}
@@ -113,29 +105,16 @@ def test_unfused_projections_are_ordinary_ones(unet: Any) -> None:
     assert run(unet)[0] == POOLED
 
 
-def _values_hook(layer: Any) -> None:
-    layer.to_v.register_forward_hook(lambda *_: None)
-
-
-def _marked(layer: Any) -> None:
-    layer.seg_enable = True
-
-
-def _forward(layer: Any) -> None:
-    layer.forward = lambda *args, **options: type(layer).forward(layer, *args, **options)
-
-
-def _reduced(layer: Any) -> None:
-    layer.processor._tome_info = {}
-
-
 @pytest.mark.parametrize(
     ("take", "reason"),
     [
-        (_values_hook, Reason.HOOKED),
-        (_marked, Reason.HOOKED),
-        (_forward, Reason.FORWARD_REPLACED),
-        (_reduced, Reason.OTHER_REDUCTION),
+        (lambda layer: layer.to_v.register_forward_hook(lambda *_: None), Reason.HOOKED),
+        (lambda layer: setattr(layer, "seg_enable", True), Reason.HOOKED),
+        (
+            lambda layer: setattr(layer, "forward", functools.partial(Attention.forward, layer)),
+            Reason.FORWARD_REPLACED,
+        ),
+        (lambda layer: setattr(layer.processor, "_tome_info", {}), Reason.OTHER_REDUCTION),
     ],
 )
 def test_what_others_put_on_a_layer(unet: Any, take: Callable[[Any], None], reason: Reason) -> None:
@@ -167,49 +146,36 @@ def test_the_largest_level_is_the_largest_with_self_attention() -> None:
     assert report.largest_grid == (16, 12)
 
 
-BY_TWO = paper(factor=2, deep_factor=2, threshold=2)
-
-
-def test_layers_that_tome_merges_are_told_as_that() -> None:
+def test_layers_that_tome_merges_are_told_as_that(unet: Any) -> None:
     tomesd = pytest.importorskip("tomesd", reason="needs requirements/bench.txt")
-    unet = models.unet()
     tomesd.apply_patch(unet, ratio=0.5, max_downsample=1)
-    with token_downsampling(BY_TWO) as report:
-        models.run_unet(unet, 16, 12)
+    _, report = run(unet)
     # the deeper level is not merged, so it is pooled
     assert report.left_alone[Reason.TOKENS_MERGED].calls == 3
     assert list(report.pooled) == [(48, 12)]
     assert "token merging" in report.line()
     tomesd.remove_patch(unet)
-    with token_downsampling(BY_TWO) as report:
-        models.run_unet(unet, 16, 12)
-    assert not report.left_alone
-
-
-def run_video(model: Any, frames: int = 4, height: int = 8, width: int = 4) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(1)
-    latents = torch.randn(1, frames, 4, height, width, generator=generator)
-    image = torch.randn(1, 1, models.TEXT_WIDTH, generator=generator)
-    return model(latents, 500, image, added_time_ids=torch.ones(1, 3)).sample
-
-
-def spatial_layers(model: Any) -> list[Any]:
-    return [
-        layer
-        for name, layer in model.named_modules()
-        if name.endswith("attn1") and ".transformer_blocks." in name
-    ]
+    assert not run(unet)[1].left_alone
 
 
 @pytest.mark.parametrize("frames", [4, 8])
 def test_stable_video_diffusion(frames: int) -> None:
     """8 frames: as many as the deeper level (4 × 2) has tokens, and as its temporal layers get."""
     model = models.video_unet()
-    with token_downsampling(BY_TWO) as report:
-        got = run_video(model, frames)
+    latents, image = torch.randn(1, frames, 4, 8, 4), torch.randn(1, 1, models.TEXT_WIDTH)
+
+    def sample() -> torch.Tensor:
+        return model(latents, 500, image, added_time_ids=torch.ones(1, 3)).sample
+
+    with token_downsampling(SETTINGS) as report:
+        got = sample()
+    spatial = [
+        layer
+        for name, layer in model.named_modules()
+        if name.endswith("attn1") and ".transformer_blocks." in name
+    ]
     assert set(report.pooled) == {(32, 8), (8, 2)}
-    assert report.left_alone == {}
-    assert report.layers == len(spatial_layers(model))
+    assert (report.left_alone, report.layers) == ({}, len(spatial))
     grids = {32: (8, 4), 8: (4, 2)}
 
     def pool(_: Any, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
@@ -217,6 +183,6 @@ def test_stable_video_diffusion(frames: int) -> None:
         pooled = pool_tokens(tokens, grids[tokens.shape[1]], 2)
         return args, {**kwargs, "encoder_hidden_states": pooled}
 
-    for layer in spatial_layers(model):
+    for layer in spatial:
         layer.register_forward_pre_hook(pool, with_kwargs=True)
-    torch.testing.assert_close(got, run_video(model, frames))
+    torch.testing.assert_close(got, sample())

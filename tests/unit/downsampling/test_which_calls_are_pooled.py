@@ -8,27 +8,22 @@ from typing import Any
 import pooling_reference as reference
 import pytest
 import torch
-from ldm.modules.attention import CrossAttention, SpatialTransformer
 from ldm_models import WIDTH, image, spatial_transformer, text
 from settings_of import paper
 
 from lib_todo import Report, Settings, token_downsampling
-from lib_todo.hosts.webui import other_extensions
-from lib_todo.reasons import Reason
 from lib_todo.settings import METHODS
 
 GRID = (6, 7)
 TOKENS = 42
-
-other_extensions.register()
 
 
 class Given:
     """A block of a transformer over GRID whose attention gets exactly these arguments."""
 
     def __init__(self, name: str = "attn1") -> None:
-        self.model: SpatialTransformer = spatial_transformer(text_width=WIDTH)
-        self.layer: CrossAttention = getattr(self.model.transformer_blocks[0], name)
+        self.model = spatial_transformer(text_width=WIDTH)
+        self.layer = getattr(self.model.transformer_blocks[0], name)
         self.report = Report()
         self.seen: list[tuple[tuple, dict]] = []
 
@@ -48,9 +43,6 @@ class Given:
         assert len(answers) == 1
         return answers[0]
 
-    def reasons(self) -> list[str | None]:
-        return [key[3] for key in self.report.tallies]
-
     def assert_untouched(self, got: torch.Tensor, *args: Any, **kwargs: Any) -> None:
         assert torch.equal(got, self.layer(*args, **kwargs))
         ((seen_args, seen_kwargs),) = self.seen
@@ -59,8 +51,8 @@ class Given:
         assert all(seen_kwargs[name] is kwargs[name] for name in kwargs)
 
 
-def tokens(count: int = TOKENS, batch: int = 2, width: int = WIDTH) -> torch.Tensor:
-    return torch.randn(batch, count, width)
+def tokens(count: int = TOKENS) -> torch.Tensor:
+    return torch.randn(2, count, WIDTH)
 
 
 def by_loops(given_tokens: torch.Tensor, factor: float, method: str = "nearest") -> torch.Tensor:
@@ -90,77 +82,11 @@ def test_several_grids_side_by_side_are_pooled_each(
     assert list(case.report.tallies) == [(GRID, copies * TOKENS, copies * keys, None)]
 
 
-@pytest.mark.parametrize(
-    "context",
-    [
-        pytest.param(tokens(77), id="a text prompt"),
-        pytest.param(tokens(TOKENS - 1), id="less than a grid"),
-        pytest.param(tokens(2 * TOKENS + 1), id="two grids and a token"),
-        pytest.param(tokens(0), id="nothing"),
-    ],
-)
-@pytest.mark.parametrize("name", ["attn1", "attn2"])
-def test_other_contexts_pass(name: str, context: torch.Tensor) -> None:
-    case, x = Given(name), tokens()
-    if context.shape[1] == 0:
-        case.layer.forward = lambda x, context=None: x + context.sum()
-    got = case.call(BY_TWO, x, context=context)
-    case.assert_untouched(got, x, context=context)
-    assert case.report.pooled == {}
-
-
 @pytest.mark.parametrize("copies", [1, 2, 3])
 def test_a_text_prompt_of_as_many_tokens_as_grids_passes(copies: int) -> None:
     case, x, prompt = Given("attn2"), tokens(), text(copies * TOKENS, width=WIDTH)
     case.assert_untouched(case.call(BY_TWO, x, context=prompt), x, context=prompt)
     assert case.report.pooled == {}
-
-
-@pytest.mark.parametrize("other", [{"batch": 1}, {"width": WIDTH // 2}])
-def test_grids_of_another_batch_or_width_pass(other: dict[str, int]) -> None:
-    case, x = Given(), tokens()
-    context = tokens(2 * TOKENS, **other)
-    case.layer.forward = lambda x, context=None: x + context.mean()
-    case.assert_untouched(case.call(BY_TWO, x, context=context), x, context=context)
-    assert case.reasons() == []
-
-
-@pytest.mark.parametrize("context", [["a list"], {"a": "dict"}, "text"], ids=repr)
-def test_a_context_that_is_no_tensor_is_none_of_our_business(context: Any) -> None:
-    """Some extensions hand their own objects to a forward that they replaced."""
-    case, x = Given(), tokens()
-    case.layer.forward = lambda x, context=None: x + len(context)
-    case.assert_untouched(case.call(BY_TWO, x, context=context), x, context=context)
-
-
-@pytest.mark.parametrize("count", [TOKENS // 2, TOKENS - 1, 2 * TOKENS, 1])
-@pytest.mark.parametrize("is_given", [False, True])
-def test_tokens_that_others_merged_or_folded_pass(is_given: bool, count: int) -> None:
-    """ToMe merges them; style-align folds the batch into them."""
-    case, x = Given(), tokens(count)
-    kwargs = {"context": x} if is_given else {}
-    case.assert_untouched(case.call(BY_TWO, x, **kwargs), x, **kwargs)
-    assert list(case.report.tallies) == [(GRID, count, count, Reason.OTHER_GRID)]
-    assert case.report.layers == 1
-
-
-class HyperTileParams:
-    """What HyperTile leaves on a layer."""
-
-    def __init__(self, enabled: bool) -> None:
-        self.enabled = enabled
-
-
-@pytest.mark.parametrize("enabled", [True, False])
-def test_a_layer_that_hypertile_tiles_is_left_to_it(enabled: bool) -> None:
-    case, x = Given(), tokens()
-    setattr(case.layer, "__webui_hypertile_params", HyperTileParams(enabled))
-    got = case.call(BY_TWO, x)
-    if enabled:
-        case.assert_untouched(got, x)
-    else:
-        torch.testing.assert_close(got, case.layer(x, context=by_loops(x, 2)))
-    assert case.reasons() == [Reason.HYPERTILE if enabled else None]
 
 
 def test_an_attention_that_is_no_blocks_own_is_no_such_layer() -> None:

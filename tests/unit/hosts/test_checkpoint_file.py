@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from ldm_sizes import sizes_of
 from safetensors.torch import save_file
 
 from lib_todo.cost.architectures import SHAPES, UNetShape, shape_of_weights
@@ -18,6 +18,36 @@ from lib_todo.hosts.webui.hint import checkpoint
 from lib_todo.hosts.webui.hint.checkpoint import UNET, shape_of_file
 
 REFINER = UNetShape((384, 768, 1536, 1536), (0, 4, 4, 0), 4, context_width=1280, vector_width=2560)
+
+
+def sizes_of(shape: UNetShape) -> dict[str, list[int]]:
+    """The sizes of an ldm U-Net's weights: of two residual blocks a level, then what halves it."""
+    found = {"input_blocks.0.0.weight": [shape.channels[0], 4, 3, 3]}
+    number = 0
+    for level, (width, depth) in enumerate(zip(shape.channels, shape.depths)):
+        if level:
+            number += 1
+            found[f"input_blocks.{number}.0.op.weight"] = [shape.channels[level - 1]] * 2 + [3, 3]
+        for _ in range(2):
+            number += 1
+            block = f"input_blocks.{number}"
+            found[f"{block}.0.out_layers.3.weight"] = [width, width, 3, 3]
+            found |= dict(transformer(block, depth, width, shape.context_width))
+    found |= dict(
+        transformer("middle_block", shape.middle_depth, shape.channels[-1], shape.context_width)
+    )
+    if shape.vector_width:
+        found["label_emb.0.0.weight"] = [4 * shape.channels[0], shape.vector_width]
+    return found
+
+
+def transformer(
+    block: str, depth: int, width: int, context_width: int
+) -> Iterator[tuple[str, list[int]]]:
+    for place in range(depth):
+        name = f"{block}.1.transformer_blocks.{place}"
+        yield f"{name}.attn1.to_k.weight", [width, width]
+        yield f"{name}.attn2.to_k.weight", [width, context_width]
 
 
 @pytest.mark.parametrize("shape", [*SHAPES.values(), REFINER])
@@ -61,12 +91,11 @@ def test_what_is_no_such_file_or_a_part_of_a_model_does_not_tell(
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """A host with two checkpoints, of which the first is chosen and none loaded."""
-    infos = {
-        name: types.SimpleNamespace(
-            filename=save(tmp_path / f"{name}.safetensors", sizes_of(small(width)))
-        )
+    files = {
+        name: save(tmp_path / f"{name}.safetensors", sizes_of(small(width)))
         for name, width in (("a", 2), ("b", 3))
     }
+    infos = {name: types.SimpleNamespace(filename=file) for name, file in files.items()}
     sd_models = types.SimpleNamespace(
         get_closet_checkpoint_match=infos.get, model_data=types.SimpleNamespace(sd_model=None)
     )
@@ -76,17 +105,13 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     return types.SimpleNamespace(infos=infos, model_data=sd_models.model_data, opts=shared.opts)
 
 
-def test_what_is_not_loaded_is_told_by_its_file(host: Any) -> None:
-    assert checkpoint.shape_named("") == small(2)
-    assert checkpoint.shape_named("b") == small(3)
-    host.opts.data["sd_model_checkpoint"] = "b"
-    assert checkpoint.shape_named("") == small(3)
+def test_what_is_loaded_is_told_by_its_layers_and_else_by_its_file(
+    host: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a hires pass another one is loaded than the one chosen."""
+    assert [checkpoint.shape_named(name) for name in ("", "b")] == [small(2), small(3)]
     with pytest.raises(LookupError):
         checkpoint.shape_named("c")
-
-
-def test_what_is_loaded_is_told_by_its_layers(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a hires pass another one is loaded than the one chosen."""
     monkeypatch.setattr(checkpoint.host, "shape_of", lambda model: SHAPES["SDXL"])
     host.model_data.sd_model = types.SimpleNamespace(sd_checkpoint_info=host.infos["b"])
     assert checkpoint.shape_named("b") == SHAPES["SDXL"]

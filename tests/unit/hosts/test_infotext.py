@@ -52,6 +52,7 @@ def read_as_the_host_does(line: str) -> dict[str, str]:
 
 @given(settings=all_settings)
 def test_round_trip_through_the_hosts_text(settings: Settings) -> None:
+    """The preset and the factor are written always, the others only where they differ."""
     texts = to_infotext(settings)
     # the host quotes a value with any of these, and others who read its texts do not know that
     assert not [value for value in texts.values() if set(value) & set(",:\n")]
@@ -59,13 +60,6 @@ def test_round_trip_through_the_hosts_text(settings: Settings) -> None:
     params = read_as_the_host_does(f"Steps: 20, Size: 512x768, {line}, Version: v1.10.1")
     assert params["Size-2"] == "768"
     assert Settings(**from_infotext(params)) == settings
-
-
-@given(settings=all_settings)
-def test_the_preset_and_the_factor_always_the_others_only_where_they_differ(
-    settings: Settings,
-) -> None:
-    texts = to_infotext(settings)
     preset = texts["ToDo preset"]
     usual = dataclasses.asdict(Settings() if preset == "custom" else Settings.from_preset(preset))
     differ = {field for field, value in usual.items() if getattr(settings, field) != value}
@@ -94,16 +88,9 @@ def test_in_words(settings: Settings, texts: dict[str, str]) -> None:
     assert to_infotext(settings) == {f"ToDo {key}": text for key, text in texts.items()}
 
 
-@pytest.mark.parametrize(
-    "params",
-    [
-        {},
-        {"Steps": "20", "ToDo threshold": "32"},
-        {"ToDo factor2": "2", "ToDo disable after": "0.5"},
-    ],
-)
-def test_without_our_key_only_the_box_is_unticked(params: dict[str, str]) -> None:
-    assert from_infotext(params) == {"enabled": False}
+@pytest.mark.parametrize("key", ["Steps", "ToDo threshold", "ToDo factor2", "ToDo disable after"])
+def test_without_our_key_only_the_box_is_unticked(key: str) -> None:
+    assert from_infotext({key: "1"}) == {"enabled": False}
 
 
 @pytest.mark.parametrize(
@@ -123,8 +110,8 @@ def test_without_our_key_only_the_box_is_unticked(params: dict[str, str]) -> Non
         ),
         # the API parses nothing, and other tools write what they like
         (
-            {"ToDo factor": 2.0, "ToDo threshold": 32, "ToDo disable after": 1},
-            {"factor": 2, "threshold": 32},
+            {"ToDo factor": 2.0, "ToDo threshold": 32, "ToDo steps": " 0.20 - .8 "},
+            {"factor": 2, "threshold": 32, "start": 0.2, "end": 0.8},
         ),
     ],
 )
@@ -132,12 +119,6 @@ def test_a_text_without_a_preset_is_an_older_versions(
     params: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     assert Settings(**from_infotext(params)) == dataclasses.replace(PAPER, **expected)
-
-
-@pytest.mark.parametrize("text", ["0.2-0.8", " 0.2 - 0.8 ", "0.20-.8"])
-def test_steps_may_be_written_a_little_otherwise(text: str) -> None:
-    values = from_infotext({"ToDo factor": "0", "ToDo steps": text})
-    assert (values["start"], values["end"]) == (0.2, 0.8)
 
 
 FORGED: dict[str, tuple[Any, ...]] = {
@@ -163,9 +144,7 @@ def test_forged_values_are_refused_naming_the_key_and_the_value(key: str, text: 
     with pytest.raises(SettingsError) as caught:
         from_infotext({"ToDo factor": "2", key: text})
     assert caught.value.field == key
-    assert str(caught.value).startswith(f"ToDo: {key} = ")
-    assert repr(text) in str(caught.value) or repr(str(text)) in str(caught.value)
-    assert caught.value.allowed in str(caught.value)
+    assert str(caught.value.value) == str(text)
 
 
 @given(

@@ -69,19 +69,15 @@ def picture() -> Image.Image:
     return Image.fromarray(pixels.to(torch.uint8).numpy())
 
 
-def _with(cls: Any, base: Any, **parts: Any) -> Any:
+def _with(cls: Any, base: Any, without: tuple[str, ...] = (), **parts: Any) -> Any:
     """A pipeline of `cls` from the parts of `base`, with others in their place."""
-    parts = {**base.components, **parts}
-    if "safety_checker" in parts:
+    without = ("image_encoder", *without)
+    kept = {name: part for name, part in base.components.items() if name not in without}
+    if "safety_checker" in kept:
         parts["requires_safety_checker"] = False
-    pipe = cls(**{name: part for name, part in parts.items() if name != "image_encoder"})
+    pipe = cls(**{**kept, **parts})
     pipe.set_progress_bar_config(disable=True)
     return pipe
-
-
-def _without(base: Any, *names: str) -> Any:
-    kept = {name: part for name, part in base.components.items() if name not in names}
-    return type("Parts", (), {"components": kept})
 
 
 def image_to_image(base: Any) -> Kind:
@@ -102,8 +98,7 @@ def control_net(base: Any) -> Kind:
 
 
 def perturbed(base: Any) -> Kind:
-    pipe = _with(diffusers.StableDiffusionPAGPipeline, base)
-    return Kind(pipe, SIZE)
+    return Kind(_with(diffusers.StableDiffusionPAGPipeline, base), SIZE)
 
 
 def latent_consistency(base: Any) -> Kind:
@@ -119,18 +114,17 @@ def wide_panorama(base: Any) -> Kind:
 
 def upscale(base: Any) -> Kind:
     unet = models.unet(in_channels=7, num_class_embeds=1000)
-    low = diffusers.DDPMScheduler()
-    parts = _without(base, "safety_checker", "image_encoder", "feature_extractor")
-    pipe = _with(diffusers.StableDiffusionUpscalePipeline, parts, unet=unet, low_res_scheduler=low)
+    parts = {"unet": unet, "low_res_scheduler": diffusers.DDPMScheduler()}
+    without = ("safety_checker", "feature_extractor")
+    pipe = _with(diffusers.StableDiffusionUpscalePipeline, base, without, **parts)
     small = picture().resize((12, 16))
     return Kind(pipe, {"image": small}, told=False)
 
 
 def free_init(base: Any) -> Kind:
     """AnimateDiff with FreeInit, in two rounds that take half and all of the steps."""
-    parts = _without(base, "safety_checker", "feature_extractor", "image_encoder")
-    others = {"motion_adapter": models.motion_adapter(), "feature_extractor": None}
-    pipe = _with(diffusers.AnimateDiffPipeline, parts, **others)
+    parts = {"motion_adapter": models.motion_adapter(), "feature_extractor": None}
+    pipe = _with(diffusers.AnimateDiffPipeline, base, ("safety_checker",), **parts)
     pipe.enable_free_init(num_iters=2, use_fast_sampling=True)
     return Kind(pipe, {"num_frames": 2, **SIZE}, steps=STEPS // 2 + STEPS)
 

@@ -21,11 +21,7 @@ class Picture:
     """A generation as the host has it, and its denoiser, about to be called."""
 
     def __init__(
-        self,
-        batch: int = 2,
-        lengths: tuple[int, int] = (77, 77),
-        side: int = 128,
-        **given: Any,
+        self, batch: int = 2, lengths: Any = (77, 77), side: int = 128, **given: Any
     ) -> None:
         self.cfg_scale, self.batch_size, self.s_min_uncond = 7, 1, 0
         self.sampler_name = "Euler"
@@ -41,17 +37,12 @@ class Picture:
         return self.steps
 
     def run(
-        self,
-        times: StepTimes,
-        now: list[float],
-        settings: Settings | None,
-        steps: list[float],
-        stop: int | None = None,
+        self, times: StepTimes, settings: Settings | None, steps: list[float], stop: Any = None
     ) -> Picture:
         self.steps = len(steps)
         for self.step, seconds in enumerate(steps[:stop]):
             times.evaluation(self, self, "first", settings)
-            now[0] += seconds
+            NOW[0] += seconds
         return self
 
 
@@ -68,37 +59,33 @@ def told(times: StepTimes, p: Picture) -> tuple[float | None, float | None]:
     return times.seconds_a_step(p, "first", SETTINGS)
 
 
-@pytest.fixture
-def now() -> list[float]:
-    return [0.0]
+NOW = [0.0]
 
 
-def test_the_gain_is_of_pictures_like_this_one_also_after_a_restart(
-    now: list[float], tmp_path: Path
-) -> None:
+def step_times_now(file: Path | None = None) -> StepTimes:
+    return StepTimes(lambda: NOW[0], lambda: file)
+
+
+def test_the_gain_is_of_pictures_like_this_one_also_after_a_restart(tmp_path: Path) -> None:
     file = tmp_path / "steps.json"
-
-    def started() -> StepTimes:
-        return StepTimes(lambda: now[0], lambda: file)
-
-    times = started()
-    Picture().run(times, now, None, [5, *[2.0] * 9])
+    times = step_times_now(file)
+    Picture().run(times, None, [5, *[2.0] * 9])
     assert times.seen(kind(), SETTINGS) is None
     # the first step warms up
-    Picture().run(times, now, SETTINGS, [9, *[1.0] * 9])
-    Picture().run(times, now, SETTINGS, [1.0] * 10)
-    for anew in (times, started()):
+    Picture().run(times, SETTINGS, [9, *[1.0] * 9])
+    Picture().run(times, SETTINGS, [1.0] * 10)
+    for anew in (times, step_times_now(file)):
         assert anew.seen(kind(), SETTINGS) == Seen(2, 3)
         assert anew.seen({"latent": [128, 128], "sampler": "Euler"}, SETTINGS) == Seen(2, 3)
         assert anew.seen({"latent": [64, 64]}, SETTINGS) is None
         assert anew.seen(kind(), Settings.from_preset("paper")) is None
     for broken in ("[", '{"a": 1}'):
         file.write_text(broken)
-        assert started().seen(kind(), SETTINGS) is None
+        assert step_times_now(file).seen(kind(), SETTINGS) is None
     file.unlink()
     file.mkdir()
     # nothing can be written there: the picture is made all the same
-    Picture().run(started(), now, None, [1.0] * 10)
+    Picture().run(step_times_now(file), None, [1.0] * 10)
 
 
 DIFFERENT: dict[str, dict[str, Any]] = {
@@ -116,11 +103,11 @@ DIFFERENT: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("what", DIFFERENT)
-def test_pictures_that_are_made_otherwise_are_not_compared(now: list[float], what: str) -> None:
+def test_pictures_that_are_made_otherwise_are_not_compared(what: str) -> None:
     same = what == "ToDo's own text"
-    times = StepTimes(lambda: now[0])
-    Picture(**DIFFERENT[what]).run(times, now, None, [2.0] * 10)
-    p = Picture().run(times, now, SETTINGS, [1.0] * 10)
+    times = step_times_now()
+    Picture(**DIFFERENT[what]).run(times, None, [2.0] * 10)
+    p = Picture().run(times, SETTINGS, [1.0] * 10)
     assert told(times, p) == (1, 2 if same else None)
     assert (times.seen(kind(), SETTINGS) is not None) is same
 
@@ -140,9 +127,9 @@ def test_options_and_the_attention_of_the_host_count(
     assert kinds[0] != kinds[1] != kinds[2]
 
 
-@pytest.mark.parametrize("what", ["refiner", "prompt", "the same"])
+@pytest.mark.parametrize("what", ["refiner", "prompt", "size", "the same"])
 def test_the_kind_is_worked_out_anew_where_a_pass_goes_on_otherwise(
-    monkeypatch: pytest.MonkeyPatch, now: list[float], what: str
+    monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     worked_out = []
 
@@ -151,54 +138,41 @@ def test_the_kind_is_worked_out_anew_where_a_pass_goes_on_otherwise(
         return worked_out[-1]
 
     monkeypatch.setattr(step_times, "kind_of", counted)
-    times = StepTimes(lambda: now[0])
-    p = Picture().run(times, now, SETTINGS, [1.0] * 20, stop=10)
+    times = step_times_now()
+    p = Picture().run(times, SETTINGS, [1.0] * 20, stop=10)
     if what == "refiner":
         p.sd_model.sd_checkpoint_info = checkpoint("b")
     elif what == "prompt":
         p.text_cond = torch.empty(1, 154, 8)
+    elif what == "size":
+        # a tile's seam
+        p.x = torch.empty(2, 4, 64, 64)
     for p.step in range(10, 20):
         times.evaluation(p, p, "first", SETTINGS)
-        now[0] += 1.5
+        NOW[0] += 1.5
     # steps of two kinds are not told as one
     seconds = told(times, p)[0] or 0
     assert 1 < seconds < 1.5 if what == "the same" else seconds == 1.5
     assert len(worked_out) == (2 if what != "the same" else 1)
 
 
-def test_what_another_generation_did_meanwhile_is_not_told(now: list[float]) -> None:
-    times = StepTimes(lambda: now[0])
-    p = Picture().run(times, now, SETTINGS, [1.0] * 10)
-    Picture().run(times, now, SETTINGS, [2.0] * 10)
+def test_what_another_generation_did_meanwhile_is_not_told() -> None:
+    times = step_times_now()
+    p = Picture().run(times, SETTINGS, [1.0] * 10)
+    Picture().run(times, SETTINGS, [2.0] * 10)
     assert told(times, p) == (None, None)
     assert times.seconds_a_step(p, "hires", SETTINGS) == (None, None)
     # an interrupted picture is not kept
-    times = StepTimes(lambda: now[0])
-    p = Picture().run(times, now, None, [1.0] * 10, stop=5)
+    times = step_times_now()
+    p = Picture().run(times, None, [1.0] * 10, stop=5)
     assert told(times, p) == (1, None)
 
 
-def test_a_pass_is_counted_by_its_stages(now: list[float]) -> None:
+def test_a_pass_is_counted_by_its_stages() -> None:
     """A quarter with the paper's factors; the median of all steps would not know of it."""
-    times = StepTimes(lambda: now[0])
-    p = Picture().run(times, now, SETTINGS, [9.0, *[2.0] * 4, *[1.0] * 15, 0])
+    times = step_times_now()
+    p = Picture().run(times, SETTINGS, [9.0, *[2.0] * 4, *[1.0] * 15, 0])
     assert told(times, p)[0] == pytest.approx((4 * 2 + 15) / 19, rel=0.05)
-
-
-def test_a_picture_of_two_steps_tells_nothing(now: list[float]) -> None:
-    """Its only time between evaluations is the first step's, which warms up."""
-    times = StepTimes(lambda: now[0])
-    Picture().run(times, now, None, [9.0, 1.0])
-    assert told(times, Picture().run(times, now, SETTINGS, [5.0, 1.0])) == (None, None)
-    assert times.seen(kind(), SETTINGS) is None
-
-
-def test_a_step_of_two_evaluations_takes_both(now: list[float]) -> None:
-    class Heun(Picture):
-        total_steps = 20
-
-    times = StepTimes(lambda: now[0])
-    assert told(times, Heun().run(times, now, SETTINGS, [1.0] * 10)) == (2, None)
 
 
 @pytest.mark.parametrize(
@@ -209,10 +183,12 @@ def test_a_step_of_two_evaluations_takes_both(now: list[float]) -> None:
         [2.0 if step % 2 == 0 else 0.01 for step in range(20)],
         # a part of the steps without the negative prompt
         [1.0] * 10 + [2.1] * 10,
+        # the only time between evaluations is the first step's, which warms up
+        [5.0, 1.0],
     ],
 )
-def test_uneven_steps_are_not_told(now: list[float], steps: list[float]) -> None:
-    times = StepTimes(lambda: now[0])
-    Picture().run(times, now, None, [2.0] * 20)
-    assert told(times, Picture().run(times, now, SETTINGS, steps)) == (None, 2)
+def test_uneven_or_too_few_steps_are_not_told(steps: list[float]) -> None:
+    times = step_times_now()
+    Picture().run(times, None, [2.0] * 20)
+    assert told(times, Picture().run(times, SETTINGS, steps)) == (None, 2)
     assert times.seen(kind(), SETTINGS) is None

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import functools
 import gc
-import threading
 import weakref
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from ldm_models import keys_over, spatial_transformer
+from settings_of import paper
 
+from lib_todo import Report, token_downsampling
 from lib_todo.interception.active import enter, entered_run, leave
 
 
@@ -32,12 +34,8 @@ def _leaves_nothing_active() -> Iterator[None]:
 
 def in_another_thread(work: Callable[[], Any]) -> Any:
     """What `work` returns in a thread that has just begun."""
-    found: list[Any] = []
-    thread = threading.Thread(target=lambda: found.append(work()))
-    thread.start()
-    thread.join(60)
-    (answer,) = found
-    return answer
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result(60)
 
 
 @pytest.mark.parametrize(
@@ -72,38 +70,19 @@ def test_another_thread_has_its_own_which_ends_with_it() -> None:
     leave(entry)
 
 
-def test_a_task_that_outlives_the_with_is_out_of_it() -> None:
-    async def outliving() -> tuple[Any, Any]:
-        left = asyncio.Event()
-
-        async def work() -> Any:
-            await left.wait()
-            return entered_run()
-
-        entry = enter(FIRST)
-        task = asyncio.create_task(work())
-        await asyncio.sleep(0)
-        inside = entered_run()
-        leave(entry)
-        left.set()
-        return inside, await task
-
-    assert asyncio.run(outliving()) == (FIRST, None)
-
-
-def generation(run: Run) -> Iterator[Any]:
-    """As a WebUI's generation that yields its previews."""
-    entry = enter(run)
-    try:
-        while True:
-            yield entered_run()
-    finally:
-        leave(entry)
-
-
 def test_a_generator_that_goes_on_and_is_closed_in_another_thread() -> None:
     """Its entry belongs to the thread that it began in; the other is not concerned."""
-    previews = generation(FIRST)
+
+    def generation() -> Iterator[Any]:
+        """As a WebUI's generation that yields its previews."""
+        entry = enter(FIRST)
+        try:
+            while True:
+                yield entered_run()
+        finally:
+            leave(entry)
+
+    previews = generation()
     assert next(previews) is entered_run() is FIRST
     assert in_another_thread(lambda: next(previews)) is None
     entry = enter(SECOND)
@@ -113,6 +92,7 @@ def test_a_generator_that_goes_on_and_is_closed_in_another_thread() -> None:
 
 
 def test_a_copied_context_ends_with_the_entry() -> None:
+    """So does an asyncio task that outlives the `with`: it runs in a copy."""
     entry = enter(FIRST)
     copied = contextvars.copy_context()
     assert copied.run(entered_run) is FIRST
@@ -133,3 +113,68 @@ def test_a_run_that_was_left_is_not_kept(elsewhere: bool) -> None:
     del run, entry
     gc.collect()
     assert gone() is None
+
+
+BY_TWO, BY_THREE = (paper(factor=factor, threshold=4) for factor in (2, 3))
+DISABLED = paper(enabled=False)
+DENSE, QUARTER, NINTH = 36, 9, 4
+MODEL = spatial_transformer()
+
+
+def keys() -> int:
+    return keys_over(MODEL, 6)
+
+
+def calls(report: Report) -> dict[tuple[int, int], int]:
+    return {key: tally.calls for key, tally in report.pooled.items()}
+
+
+def test_the_inner_holds_even_if_disabled_and_the_outer_comes_back() -> None:
+    with token_downsampling(DISABLED) as off:
+        assert keys() == DENSE
+        with token_downsampling(BY_TWO) as outer:
+            assert keys() == QUARTER
+            with token_downsampling(DISABLED):
+                assert keys() == DENSE
+                with token_downsampling(BY_THREE):
+                    assert keys() == NINTH
+            with token_downsampling(BY_THREE) as inner:
+                assert keys() == NINTH
+            assert keys() == QUARTER
+        assert keys() == DENSE
+    assert (off.tallies, calls(outer), calls(inner)) == ({}, {(36, 9): 2}, {(36, 4): 1})
+
+
+def test_the_same_object_entered_twice_and_again() -> None:
+    downsampling = token_downsampling(BY_TWO)
+    for _ in range(2):
+        with downsampling as outer:
+            with token_downsampling(BY_THREE):
+                with downsampling as inner:
+                    assert keys() == QUARTER
+                assert keys() == NINTH
+            assert keys() == QUARTER
+        assert keys() == DENSE
+    assert inner is outer
+    assert calls(outer) == {(36, 9): 4}
+
+
+def test_the_inner_has_its_own_progress() -> None:
+    windowed = paper(factor=2, threshold=4, start=0.5)
+    with token_downsampling(windowed) as outer:
+        outer.progress(0, 2)
+        with token_downsampling(windowed) as inner:
+            inner.progress(1, 2)
+            assert keys() == QUARTER
+        assert keys() == DENSE
+
+
+def test_left_in_the_order_in_which_they_came() -> None:
+    """As two threads may; so neither may restore what the other needs."""
+    first, second = token_downsampling(BY_TWO), token_downsampling(BY_THREE)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__()
+    assert keys() == NINTH
+    second.__exit__()
+    assert keys() == DENSE

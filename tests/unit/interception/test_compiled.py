@@ -15,7 +15,7 @@ pytest.importorskip("ldm.modules.attention", reason="needs stable-diffusion-sdki
 
 import diffusers_models
 import ldm_models
-from compiling import by_blocks, in_place, whole
+from diffusers_models import by_blocks
 from settings_of import paper
 from torch import nn
 from torch._dynamo.testing import CompileCounter
@@ -39,6 +39,14 @@ ODD = Settings(factor=2, threshold=8), (15, 11)
 OFF = None, (16, 12)
 Case = tuple[Any, tuple[int, int]]
 Call = Callable[..., Any]
+
+
+whole: Callable[..., Call] = torch.compile
+
+
+def in_place(model: nn.Module, **options: Any) -> Call:
+    model.compile(**options)
+    return model
 
 
 def ldm_unet() -> nn.Module:
@@ -85,10 +93,6 @@ def sample(call: Call, case: Case, make: Callable, steps: int) -> tuple[list[tor
     return outputs, report
 
 
-def listed(report: Any) -> Any:
-    return report and report.to_list()
-
-
 # each takes seconds to trace, so not every way with every order
 BEFORE, INSIDE = (OFF, ON, OFF, ON), (ON, OFF, OTHER, BELOW)
 WINDOW = paper(factor=2, threshold=8, end=0.5), (16, 12)
@@ -120,7 +124,7 @@ def test_as_uncompiled_in_every_order(
         expected, expected_report = sample(plain, case, make, steps)
         atol = 0 if make is ldm_unet else 1e-5
         torch.testing.assert_close(outputs, expected, rtol=0, atol=atol)
-        assert listed(report) == listed(expected_report)
+        assert not report or report.to_list() == expected_report.to_list()
     made = counter.frame_count
     assert made == (graphs_made or made)
     for case in order:
@@ -141,7 +145,7 @@ def test_a_bound_model_has_the_same_graphs(way: Callable[..., Call]) -> None:
         with bind(model, FIXED[0]) as binding, ThreadPoolExecutor(1) as pool:
             outputs, _ = pool.submit(sample, model, OFF, make, 3).result(300)
         torch.testing.assert_close(outputs, expected, rtol=0, atol=1e-5)
-        assert binding.report.to_list() == listed(expected_report)
+        assert binding.report.to_list() == expected_report.to_list()
     assert counter.frame_count == 2
 
 

@@ -69,36 +69,26 @@ class Interrupted(BaseException):
     """Not an Exception, like KeyboardInterrupt."""
 
 
-@pytest.mark.parametrize("kind", [RuntimeError, Interrupted, GeneratorExit])
-def test_raised_through_two_levels_of_nesting(kind: type[BaseException]) -> None:
-    before = state()
-    with (
-        pytest.raises(kind),
-        token_downsampling(BY_TWO),
-        token_downsampling(paper(factor=3, threshold=4)),
-        token_downsampling(paper(enabled=False)),
-    ):
-        raise kind
-    assert state() == before
-
-
-@pytest.mark.parametrize("kind", [RuntimeError, Interrupted])
 @pytest.mark.parametrize("where", ["attn1", "attn2", "ff"])
-def test_raised_inside_a_layer(where: str, kind: type[BaseException]) -> None:
+def test_raised_inside_a_layer_and_through_two_levels_of_nesting(where: str) -> None:
     def fail(*_: object) -> None:
-        raise kind
+        raise Interrupted
 
-    handle = getattr(MODEL.transformer_blocks[0], where).register_forward_pre_hook(fail)
-    with token_downsampling(BY_TWO) as report:
-        with pytest.raises(kind):
+    before = state()
+    block = MODEL.transformer_blocks[0]
+    with pytest.raises(Interrupted), token_downsampling(BY_TWO) as report:
+        handle = getattr(block, where).register_forward_pre_hook(fail)
+        with pytest.raises(Interrupted):
             run(MODEL, image(8, 8), text())
         handle.remove()
         # the grid of the broken call is forgotten: outside of a transformer nothing is pooled
         x = torch.randn(2, 64, 32)
-        layer = MODEL.transformer_blocks[0].attn1
-        assert torch.equal(layer(x), layer.forward(x))
+        assert torch.equal(block.attn1(x), block.attn1.forward(x))
         assert keys() == HALF
+        with token_downsampling(paper(factor=3, threshold=4)):
+            raise Interrupted
     assert report.largest_grid in ((8, 8), (6, 6))
+    assert state() == before
 
 
 def test_a_class_that_cannot_be_changed_leaves_the_others_as_they_were(
@@ -128,16 +118,12 @@ def test_undo_all_in_the_middle_and_when_nothing_is_on() -> None:
     with token_downsampling(BY_TWO):
         assert keys() == HALF
         undo_all()
-        assert state() == before
         assert keys() == DENSE
         with token_downsampling(BY_TWO):
             assert keys() == HALF
         assert state() == before
         assert keys() == DENSE
-    assert state() == before
-
-
-def test_undo_all_in_the_middle_of_a_layer() -> None:
+    # even in the middle of a layer
     handle = MODEL.transformer_blocks[0].attn1.register_forward_pre_hook(lambda *_: undo_all())
     with token_downsampling(BY_TWO):
         assert keys() == HALF
@@ -163,25 +149,18 @@ def cls(request: pytest.FixtureRequest) -> Iterator[type]:
         del request.param.__call__
 
 
-def test_others_wrapped_the_call_before(cls: type) -> None:
+def test_others_wrapped_the_call_before_and_wrap_and_unwrap_inside(cls: type) -> None:
     wrapper, called = counting(cls.__call__)
     cls.__call__ = wrapper
     with token_downsampling(BY_TWO):
         assert keys() == HALF
-    assert called
-    assert vars(cls)["__call__"] is wrapper
-    assert keys() == DENSE
-
-
-def test_others_wrap_and_unwrap_inside(cls: type) -> None:
-    with token_downsampling(BY_TWO):
-        keys()
         ours = vars(cls)["__call__"]
-        cls.__call__, called = counting(ours)
+        cls.__call__, called_too = counting(ours)
         assert keys() == HALF
         cls.__call__ = ours
-    assert called
-    assert "__call__" not in vars(cls)
+    assert len(called) == 2 * len(called_too) > 0
+    assert vars(cls)["__call__"] is wrapper
+    assert keys() == DENSE
 
 
 def test_others_wrap_inside_and_stay(cls: type) -> None:

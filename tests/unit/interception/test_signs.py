@@ -1,14 +1,22 @@
-"""Signs on a layer: what stands on it is asked about, and only on layers that would be pooled."""
+"""Signs on a layer that other code uses it: whose they are, and when they are asked about.
+
+That the layers then do for the other extensions what they did, tests/host shows beside these.
+"""
 
 from __future__ import annotations
 
+import types
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
+import torch
+from ldm.modules.attention import CrossAttention
 from ldm_models import image, run, spatial_transformer, text
 from settings_of import paper
 
 from lib_todo import token_downsampling
+from lib_todo.hosts.webui import other_extensions
 from lib_todo.interception import signs
 from lib_todo.reasons import Reason
 
@@ -19,9 +27,9 @@ def _empty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signs, "_checks", {})
 
 
-def reasons(threshold: int = 4, **on_layer: object) -> list[Reason | None]:
+def reasons(model: Any = None, threshold: int = 4, **on_layer: object) -> list[Reason | None]:
     """Why a real layer over 6×6 tokens was left alone (None: it was pooled)."""
-    model = spatial_transformer()
+    model = model or spatial_transformer()
     vars(model.transformer_blocks[0].attn1).update(on_layer)
     with token_downsampling(paper(factor=2, threshold=threshold)) as report:
         run(model, image(6, 6), text())
@@ -47,3 +55,60 @@ def test_the_first_reason_in_the_order_registered() -> None:
         signs.register("mark", check)
     assert reasons(mark=None) == [Reason.HYPERTILE]
     assert [check.call_count for check in (off, first, second)] == [2, 1, 0]
+
+
+def older(step: int, hooks: int = 1) -> dict[str, Any]:
+    """What the older extension notes on a layer: it rests after its fourth call."""
+    return {"hooks": [None] * hooks, "current_step": step, "args": {"disable_after": 4}}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("_todo_info", older(step=4), Reason.OLDER_EXTENSION),
+        ("_todo_info", {"hooks": [None]}, Reason.OLDER_EXTENSION),
+        ("_todo_info", older(step=5), None),
+        ("_todo_info", older(step=1, hooks=0), None),
+        ("_todo_info", "something else of that name", None),
+        ("__webui_hypertile_params", types.SimpleNamespace(enabled=True), Reason.HYPERTILE),
+        ("__webui_hypertile_params", types.SimpleNamespace(enabled=False), None),
+        ("pag_enable", True, Reason.PERTURBED),
+        ("pag_enable", False, None),
+    ],
+)
+def test_what_other_extensions_of_the_webui_leave(
+    name: str, value: object, reason: Reason | None
+) -> None:
+    other_extensions.register()
+    assert reasons(**{name: value}) == [reason]
+
+
+@pytest.mark.parametrize("name", ["xattn_forward_log", "another_one"])
+def test_self_attention_guidance_is_known_by_the_name_of_its_forward(name: str) -> None:
+    """It folds the attention map to the grid, and fails where keys are missing."""
+    other_extensions.register()
+    keys = []
+
+    def forward(x: torch.Tensor, context: Any = None) -> torch.Tensor:
+        keys.append((x if context is None else context).shape[1])
+        return x
+
+    forward.__name__ = name
+    is_theirs = name == "xattn_forward_log"
+    # of the other one it is seen that it computes no keys
+    assert reasons(forward=forward)[0] is (Reason.ATTENTION_MAP_READ if is_theirs else None)
+    assert keys == [36 if is_theirs else 9]
+
+
+def test_agent_attention_is_named_for_the_layers_it_merges() -> None:
+    """Its blocks have the name of ToMe's; where it merges nothing the layer is pooled."""
+    model = spatial_transformer()
+    block = model.transformer_blocks[0]
+    block.__class__ = type("ToMeBlock", (type(block),), {})
+    block.attn1.__class__ = type("AgentAttention", (CrossAttention,), {})
+    assert reasons(model) == [None]
+    block.norm1.register_forward_hook(lambda _norm, _args, output: output[:, :20])
+    block.attn1.register_forward_hook(
+        lambda _layer, _args, output: torch.nn.functional.pad(output, (0, 0, 0, 16))
+    )
+    assert reasons(model) == [Reason.AGENT_ATTENTION]

@@ -40,15 +40,10 @@ def test_the_phase_goes_on_with_the_steps_and_not_with_the_calls(
             assert counter.phase(layer, 0, step, factor, hold) == wanted
 
 
-def test_a_new_sampling_begins_anew_even_in_the_same_step() -> None:
-    counter, layer = PhaseCounter(), nn.Identity()
-    assert [counter.phase(layer, 0, step, 2, 1) for step in (0, 1)] == list(phase_order(2)[:2])
-    assert [counter.phase(layer, 1, step, 2, 1) for step in (1, 2)] == list(phase_order(2)[:2])
-
-
-def test_layers_count_for_themselves() -> None:
-    counter, one, other = PhaseCounter(), nn.Identity(), nn.Identity()
-    for step in range(3):
-        counter.phase(one, 0, step, 2, 1)
+def test_layers_count_for_themselves_and_each_sampling_anew() -> None:
+    counter, one, other, order = PhaseCounter(), nn.Identity(), nn.Identity(), phase_order(2)
+    assert [counter.phase(one, 0, step, 2, 1) for step in range(3)] == list(order[:3])
     assert counter.phase(other, 0, 3, 2, 1) == FIXED
-    assert counter.phase(one, 0, 3, 2, 1) == phase_order(2)[3]
+    assert counter.phase(one, 0, 3, 2, 1) == order[3]
+    # also in the same step
+    assert [counter.phase(one, 1, step, 2, 1) for step in (3, 4)] == list(order[:2])

@@ -1,9 +1,10 @@
-"""Pooling against plain loops: every grid, factor, method, dtype and layout; copies; errors."""
+"""Pooling against plain loops: grids, factors, methods, dtypes, layouts, phases; copies; errors."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import Any
 
 import pooling_reference as reference
@@ -15,12 +16,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
 from lib_todo import SettingsError, pool_tokens, pooling
-from lib_todo.plan import Grid
+from lib_todo.phase import phase_order
+from lib_todo.plan import Grid, pooled_grid
 from lib_todo.settings import METHODS
 
 TOLERANCE = {torch.float32: 1e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2}
 THIN_AND_PRIME = [(1, 1), (1, 2), (1, 37), (31, 1), (2, 2), (7, 11), (13, 13), (2, 23)]
 LAYOUTS = ["rows", "channels first", "part of a wider tensor", "every other one", "expanded"]
+PHASED = ("nearest", "nearest-exact")
+DTYPES = [d for d in TOLERANCE if not (reference.IS_TORCH_2_1 and d is torch.float16)]
 
 sides = st.integers(1, 14)
 grids = st.sampled_from(THIN_AND_PRIME) | st.tuples(sides, sides)
@@ -30,8 +34,9 @@ factors = (
     | st.floats(1, 16)
     | st.sampled_from([1.5, 2.5, 1.01, 1.2, 7.5])
 )
-methods = st.sampled_from(METHODS)
-DTYPES = [d for d in TOLERANCE if not (reference.IS_TORCH_2_1 and d is torch.float16)]
+larger_grids = st.tuples(st.integers(1, 40), st.integers(1, 40))
+whole = st.integers(1, 8)
+quarters = st.integers(4, 31).map(lambda n: n / 4)
 
 
 def random_tokens(grid: Grid) -> torch.Tensor:
@@ -54,7 +59,7 @@ def laid_out(tokens: torch.Tensor, layout: str) -> torch.Tensor:
 @given(
     grid=grids,
     factor=factors,
-    method=methods,
+    method=st.sampled_from(METHODS),
     dtype=st.sampled_from(DTYPES),
     layout=st.sampled_from(LAYOUTS),
 )
@@ -112,42 +117,81 @@ class Allocations(TorchDispatchMode):
         return result
 
 
-@given(grid=grids, factor=st.integers(2, 30), is_transposed=st.booleans())
-def test_without_words_it_is_the_plain_lattice_by_one_copy_of_what_is_left(
-    grid: Grid, factor: int, is_transposed: bool
-) -> None:
-    tokens = laid_out(random_tokens(grid), "channels first" if is_transposed else "rows")
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("method", PHASED)
+@pytest.mark.parametrize("grid", [(6, 8), (7, 5)])
+def test_one_copy_of_what_is_left(grid: Grid, method: str, layout: str) -> None:
+    tokens = laid_out(random_tokens(grid), layout)
     with Allocations() as allocations:
-        pooled = pool_tokens(tokens, grid, float(factor))
-    plain = tokens.reshape(2, *grid, 3)[:, ::factor, ::factor].reshape(2, -1, 3)
-    assert torch.equal(pooled, plain)
-    assert len(allocations.found) <= 1
-    assert all(nbytes == pooled.numel() * 4 for nbytes in allocations.found)
+        pooled = pool_tokens(tokens, grid, 2, method)
+    assert allocations.found == [pooled.numel() * 4]
+    assert pooled.is_contiguous()
+    # without words it is the paper's lattice
+    plain = pool_tokens(tokens, grid, 2.0)
+    assert torch.equal(plain, pool_tokens(tokens, grid, 2, "nearest", (0, 0)))
 
 
-def test_copies_are_seen_and_the_lattice_is_contiguous() -> None:
-    tokens = torch.randn(2, 48 * 64, 8)
-    for method in ("nearest", "nearest-exact"):
-        with Allocations() as allocations:
-            assert pool_tokens(tokens, (48, 64), 2, method).is_contiguous()
-        assert len(allocations.found) == 1
+def taken(grid: Grid, factor: float, method: str, phase: tuple[int, int]) -> list[int]:
+    """Which tokens of a grid are left."""
+    numbered = torch.arange(math.prod(grid)).reshape(1, -1, 1)
+    return pool_tokens(numbered, grid, factor, method, phase).flatten().tolist()
+
+
+@given(grid=larger_grids, factor=whole | quarters)
+def test_a_phase_takes_the_token_that_share_of_a_cell_further(grid: Grid, factor: float) -> None:
+    cells = math.ceil(factor)
+
+    def token(cell: int, place: int, side: int, count: int) -> int:
+        if factor == cells:
+            return cell * cells + place
+        return math.floor((cell + Fraction(place, cells)) * Fraction(side, count))
+
+    for phase in phase_order(factor):
+        rows, columns = (
+            [min(token(cell, place, side, count), side - 1) for cell in range(count)]
+            for side, count, place in zip(grid, pooled_grid(grid, factor), phase)
+        )
+        wanted = [row * grid[1] + column for row in rows for column in columns]
+        assert taken(grid, factor, "nearest", phase) == wanted
+        assert len(taken(grid, factor, "nearest-exact", phase)) == len(wanted)
+
+
+@given(cells=st.tuples(st.integers(1, 5), st.integers(1, 5)), factor=whole)
+@pytest.mark.parametrize("method", PHASED)
+def test_a_round_takes_each_token_of_a_whole_grid_once(
+    cells: Grid, factor: int, method: str
+) -> None:
+    grid = (cells[0] * factor, cells[1] * factor)
+    seen = [index for phase in phase_order(factor) for index in taken(grid, factor, method, phase)]
+    assert sorted(seen) == list(range(math.prod(grid)))
+
+
+NUMBERS = [0, 0.0, 0.999, -2, math.nan, math.inf, -math.inf, True, "2", None, [2], 1j]
+ANY = "one of nearest, nearest-exact, average, max, bilinear"
 
 
 @pytest.mark.parametrize(
-    "factor", [0, 0.0, 0.999, -2, math.nan, math.inf, -math.inf, True, "2", None, [2], 1j]
+    ("field", "value", "other", "allowed"),
+    [
+        *[("factor", factor, {}, "a finite number of at least 1") for factor in NUMBERS],
+        *[("method", method, {}, ANY) for method in ("", "Nearest", "bicubic", None, 1)],
+        *[("phase", phase, {}, "from 0 to 1 for nearest by 2") for phase in ((2, 0), (0, -1))],
+        ("phase", (0, 3), {"method": "nearest-exact", "factor": 2.5}, "to 2 for nearest-exact by"),
+        ("phase", (0, 1), {"factor": 1}, "from 0 to 0"),
+        *[
+            ("phase", (1, 0), {"method": method, "factor": 4}, f"from 0 to 0 for {method} by 4")
+            for method in ("average", "max", "bilinear")
+        ],
+    ],
 )
-def test_bad_factor(factor: Any) -> None:
-    with pytest.raises(SettingsError, match=r"ToDo: factor = .*at least 1") as caught:
-        pool_tokens(random_tokens((4, 4)), (4, 4), factor)
-    assert repr(factor) in str(caught.value)
-
-
-@pytest.mark.parametrize("method", ["", "Nearest", "bicubic", None, 1])
-def test_bad_method(method: Any) -> None:
-    with pytest.raises(SettingsError, match=r"ToDo: method = ") as caught:
-        pool_tokens(random_tokens((4, 4)), (4, 4), 2, method)
-    assert repr(method) in str(caught.value)
-    assert all(known in str(caught.value) for known in METHODS)
+def test_what_cannot_be_is_refused_by_name(
+    field: str, value: Any, other: dict[str, Any], allowed: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        pool_tokens(random_tokens((4, 4)), (4, 4), **{"factor": 2, **other, field: value})
+    assert (caught.value.field, caught.value.value) == (field, value)
+    assert str(caught.value).startswith(f"ToDo: {field} = {value!r} ")
+    assert allowed in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -19,17 +19,18 @@ timesteps = st.lists(st.floats(0.01, 999), min_size=1, max_size=30, unique=True)
 
 
 def test_a_moment_as_it_was_told() -> None:
-    position = Position()
+    position, evaluations = Position(), []
     assert position.moment is None
     position.pause()
     assert position.moment == Moment(foreign=True)
     position.sampler = "Euler a"
     position.advance(3, 12, "hires")
     assert position.moment == Moment("hires", 1, 3, 0.25, (1, "hires", 3), "Euler a", reported=True)
-    position.pause()
-    assert position.moment.foreign
-    position.advance(4, 12, "hires")
-    assert not position.moment.foreign
+    # everything told but a pause is an evaluation of its own
+    for tell in (position.pause, lambda: position.advance(4, 12), position.expect_sampling):
+        tell()
+        evaluations.append((position.evaluation, position.foreign_evaluation))
+    assert evaluations == [(1, True), (2, False), (3, False)]
 
 
 def test_a_new_pass_a_lower_step_and_an_expected_sampling_begin_anew() -> None:
@@ -70,20 +71,6 @@ def test_progress_that_cannot_be(arguments: tuple) -> None:
     assert repr(arguments[-1]) in str(caught.value)
     assert (at.step, at.total, at.pass_name, report.steps) == (3, 7, "hires", (0, 1))
     assert vars(at) == before
-
-
-def test_everything_told_but_a_pause_is_an_evaluation_of_its_own() -> None:
-    position = Position()
-    seen = [position.evaluation]
-    for tell in (
-        lambda: position.advance(0, 2),
-        lambda: position.advance(0, 2),
-        position.expect_sampling,
-        position.pause,
-    ):
-        tell()
-        seen.append(position.evaluation)
-    assert seen == [0, 1, 2, 3, 3]
 
 
 @given(steps=st.integers(1, 150), each=st.sampled_from([1, 2, 3]), missing=st.booleans())

@@ -96,16 +96,7 @@ def test_by_the_name_alone(sampler: str | None, reported: bool, rule: SamplerRul
         # a part of a schedule has no closing step, and one that rises makes noise
         ("euler", NORMAL[:6], SamplerRule()),
         ("euler", NORMAL[::-1], CAREFUL),
-    ],
-)
-def test_by_the_schedule(sampler: str | None, sigmas: tuple[float, ...], rule: SamplerRule) -> None:
-    assert rule_for(sampler, reported=True, sigmas=sigmas) == rule
-
-
-@pytest.mark.parametrize(
-    ("sampler", "sigmas", "rule"),
-    [
-        # with few steps the second order moves, but not over a leap, nor where noise is added
+        # diffusers': with few steps the second order moves, but not over a leap, nor with noise
         ("UniPCMultistepScheduler", SIMPLE[-5:], CAREFUL),
         ("UniPCMultistepScheduler", NORMAL[5:], PAPERS),
         ("DPMSolverMultistepScheduler (sde-dpmsolver++)", SIMPLE[-5:], PAPERS),
@@ -117,36 +108,35 @@ def test_by_the_schedule(sampler: str | None, sigmas: tuple[float, ...], rule: S
         ("KDPM2DiscreteScheduler", NORMAL[:6], SamplerRule(hold=2)),
     ],
 )
-def test_by_a_schedule_of_diffusers(
-    sampler: str, sigmas: tuple[float, ...], rule: SamplerRule
-) -> None:
-    assert rule_for(sampler, sigmas=sigmas) == rule
+def test_by_the_schedule(sampler: str | None, sigmas: tuple[float, ...], rule: SamplerRule) -> None:
+    assert rule_for(sampler, "Scheduler" not in (sampler or ""), sigmas) == rule
 
 
-@pytest.mark.parametrize(
-    ("name", "order"),
-    [
-        ("DPM++ 2M SDE Heun", 2),
-        ("dpmpp_2m_sde_gpu", 2),
-        ("Res Multistep", 2),
-        ("DPMSolverMultistepScheduler", 2),
-        ("ER SDE", 2),
-        ("DPM++ 3M SDE", 3),
-        ("SA-Solver", 3),
-        ("uni_pc_bh2", 3),
-        ("UniPCMultistepScheduler", 2),
-        ("SASolverScheduler", 2),
-        ("DPMSolverSinglestepScheduler", 2),
-        ("DEISMultistepScheduler", 4),
-        ("DPM++ SDE", 1),
-        ("DPM2 a", 1),
-        ("exp_heun_2_x0_sde", 1),
-        ("Euler SMEA Dy", 1),
-        ("hyperion", None),
-    ],
-)
-def test_the_order_of_a_sampler(name: str, order: int | None) -> None:
-    assert order_of(name) == order
+def test_a_rule_holds_from_its_step_on_and_for_all_where_that_is_the_first() -> None:
+    later, always = SamplerRule(careful_from=1, rest_from=2), PAPERS
+    steps = (None, 0, 1, 2)
+    assert [later.is_careful(step) for step in steps] == [False, False, True, True]
+    assert [later.rests(step) for step in steps] == [False, False, False, True]
+    assert all(always.is_careful(step) and always.rests(step) for step in steps)
+
+
+BY_ORDER: dict[int | None, tuple[str, ...]] = {
+    1: ("DPM++ SDE", "DPM2 a", "exp_heun_2_x0_sde", "Euler SMEA Dy"),
+    2: (
+        *("DPM++ 2M SDE Heun", "dpmpp_2m_sde_gpu", "Res Multistep", "DPMSolverMultistepScheduler"),
+        *("ER SDE", "UniPCMultistepScheduler", "SASolverScheduler", "DPMSolverSinglestepScheduler"),
+    ),
+    3: ("DPM++ 3M SDE", "SA-Solver", "uni_pc_bh2"),
+    4: ("DEISMultistepScheduler",),
+    None: ("hyperion",),
+}
+
+
+@pytest.mark.parametrize("order", BY_ORDER)
+def test_the_order_of_a_sampler(order: int | None) -> None:
+    assert {name: order_of(name) for name in BY_ORDER[order]} == dict.fromkeys(
+        BY_ORDER[order], order
+    )
 
 
 @pytest.mark.parametrize(
@@ -169,17 +159,25 @@ def test_steps_by_their_rule(sampler: str, moving: int, own_factors: range) -> N
     assert told == {0: [([], {sampler: 0})], 5: [([sampler], {})], 10: []}[moving]
 
 
-def test_the_leap_is_the_step_to_the_last_level() -> None:
-    assert leap_of(NORMAL, 2) == closing_step(NORMAL) == 8
-    assert leap_of(NORMAL, 5) is None
-    assert leap_of(KARRAS, 1.65) is None
-    assert closing_step(KARRAS) == 9
-
-
-def test_only_the_second_half_counts() -> None:
-    assert leap_of([14.6, 14.5, 10.0, 7.0, 4.9, 3.43, 0.0], 2) is None
-    assert leap_of(ALIGN_YOUR_STEPS, 1.65) == 6
-    assert leap_of(ALIGN_YOUR_STEPS, 2) is None
+@pytest.mark.parametrize(
+    ("sigmas", "times", "step"),
+    [
+        (NORMAL, 2, 8),
+        (NORMAL, 5, None),
+        (KARRAS, 1.65, None),
+        (ALIGN_YOUR_STEPS, 1.65, 6),
+        (ALIGN_YOUR_STEPS, 2, None),
+        # only the second half counts
+        ((14.6, 14.5, 10.0, 7.0, 4.9, 3.43, 0.0), 2, None),
+        # without a step before; the last one rises, by which an image is turned back into noise
+        *[(sigmas, 2, None) for sigmas in ((), (0.0,), (1.0, 0.0), (14.6, 3.0, 0.0))],
+        ((0.0, 1.0, 14.6), 2, None),
+    ],
+)
+def test_the_last_step_that_leaps(
+    sigmas: tuple[float, ...], times: float, step: int | None
+) -> None:
+    assert leap_of(sigmas, times) == step
 
 
 @given(st.integers(2, 60), st.floats(0.01, 0.9))
@@ -189,14 +187,13 @@ def test_equal_steps_never_leap_and_the_last_one_closes(count: int, step: float)
     assert closing_step(sigmas) == count - 1
 
 
-@pytest.mark.parametrize("sigmas", [[], [0.0], [1.0, 0.0], [14.6, 3.0, 0.0], [0.0, 1.0, 14.6]])
-def test_schedules_without_a_step_before(sigmas: list[float]) -> None:
-    """Also one that rises, by which an image is turned back into noise."""
-    assert leap_of(sigmas, 2) is None
-
-
-def test_a_part_of_a_schedule_does_not_close() -> None:
-    assert closing_step(NORMAL[:6]) is None
+@pytest.mark.parametrize(
+    ("sigmas", "step"),
+    # the last one: a part of a schedule does not close
+    [(NORMAL, 8), (KARRAS, 9), ((14.3, 9.5, 3.7, 0.0), 1), ((14.6, 0.0), 0), (NORMAL[:6], None)],
+)
+def test_the_step_that_closes(sigmas: tuple[float, ...], step: int | None) -> None:
+    assert closing_step(sigmas) == step
 
 
 PAPER = Settings.from_preset("paper")
