@@ -12,6 +12,7 @@ from ldm_models import WIDTH, image, spatial_transformer, text
 from settings_of import paper
 
 from lib_todo import Report, Settings, token_downsampling
+from lib_todo.reasons import Reason
 from lib_todo.settings import METHODS
 
 GRID = (6, 7)
