@@ -12,6 +12,7 @@ from lib_todo.hosts.webui.infotext import from_infotext, to_infotext
 from lib_todo.hosts.webui.request import (
     OVERRIDES,
     from_page,
+    in_words,
     preset_of,
     read_settings,
 )
@@ -102,6 +103,17 @@ def test_a_bad_axis_value_is_an_error(overrides: dict[str, Any], field: str) -> 
     with pytest.raises(SettingsError) as caught:
         read_settings(processing(False, **overrides), TICKED)
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("name", "label"), [("factor", ""), ("deep_factor", " (Factor for deeper")]
+)
+def test_an_error_names_the_control_where_the_setting_has_another_name(
+    name: str, label: str
+) -> None:
+    error = SettingsError(name, 9, "allowed")
+    assert in_words(error).startswith(f"{error}{label}")
+    assert in_words(error).endswith("on the page)" if label else "allowed")
 
 
 @pytest.mark.parametrize("name", PRESETS)

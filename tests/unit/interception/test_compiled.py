@@ -16,13 +16,15 @@ pytest.importorskip("ldm.modules.attention", reason="needs stable-diffusion-sdki
 import diffusers_models
 import ldm_models
 from diffusers_models import by_blocks
+from self_attention import self_attentions
 from settings_of import paper
 from torch import nn
 from torch._dynamo.testing import CompileCounter
 
 from lib_todo import Settings, bind, token_downsampling, wording
-from lib_todo.interception import graphs
+from lib_todo.interception import graphs, signs
 from lib_todo.interception.active import here
+from lib_todo.reasons import Reason
 
 pytestmark = [
     pytest.mark.usefixtures("fresh_graphs"),
@@ -158,6 +160,19 @@ def test_a_graph_made_without_todo_is_named_where_it_runs_nevertheless(
     sample(call, OFF, ldm_unet, 1)
     _, report = sample(call, ON, ldm_unet, 1)
     assert report.line() == wording.nothing_pooled(wording.COMPILED)
+
+
+@pytest.mark.parametrize("way", [whole, by_ldms_blocks])
+def test_a_layer_that_other_code_uses_is_left_to_it(
+    way: Callable[..., Call], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signs, "_checks", {"mark": [lambda layer: layer.mark]})
+    for mark, left_alone in ((Reason.HYPERTILE, [Reason.HYPERTILE]), (None, [])):
+        model = ldm_unet()
+        self_attentions(model)[0].mark = mark
+        _, report = sample(way(model, backend="eager", dynamic=False), ON, ldm_unet, 1)
+        assert list(report.left_alone) == left_alone
+        assert bool(report.pooled) is not bool(left_alone)
 
 
 def test_nothing_of_ours_is_left_in_the_thread() -> None:
