@@ -16,12 +16,13 @@ from lib_todo.wording import REMEDIES
 
 
 def test_pools_writes_infotext_and_line(lifecycle: Any, model: Any) -> None:
-    p = Processing(model, lifecycle)
+    """Batches add up and leave one line."""
+    p = Processing(model, lifecycle, n_iter=3)
     processed = process_images_inner(p, *ON)
     data = report_of(processed)
-    assert (data["layers"], data["steps"]) == (1, {"pooled": 4, "seen": 4})
-    assert (calls(data), sizes(data)) == ({(256, 64, None): 4}, {"first": [(128, 128)]})
-    assert "128×128" in processed.comments
+    assert (data["layers"], data["steps"]) == (1, {"pooled": 12, "seen": 12})
+    assert (calls(data), sizes(data)) == ({(256, 64, None): 12}, {"first": [(128, 128)]})
+    assert processed.comments.count("ToDo") == processed.comments.count("128×128") == 1
     assert processed.extra_generation_params["ToDo report"] + "\n" == processed.comments
     assert p.extra_generation_params == {
         "ToDo preset": "balanced",
@@ -44,13 +45,6 @@ def test_both_passes_count_and_each_can_be_chosen(lifecycle: Any, model: Any) ->
             assert found[name]["steps"] == {"pooled": 4 * is_chosen, "seen": 4, "asked": 4}
         assert "128×128" in processed.comments
         assert "256×256" in processed.comments
-
-
-def test_batches_add_up_and_leave_one_line(lifecycle: Any, model: Any) -> None:
-    p = Processing(model, lifecycle, n_iter=3)
-    processed = process_images_inner(p, *ON)
-    assert report_of(processed)["steps"] == {"pooled": 12, "seen": 12}
-    assert processed.comments.count("ToDo") == len(p.comments) == 1
 
 
 def test_nothing_pooled_says_why_and_what_would_help(lifecycle: Any, model: Any) -> None:

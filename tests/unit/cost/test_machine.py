@@ -7,7 +7,6 @@ import sys
 import threading
 import types
 from pathlib import Path
-from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -23,28 +22,22 @@ GPU = torch.device("cuda", 0)
 
 
 @pytest.fixture
-def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """What was measured, in order; every measurement finds FOUND."""
-    asked: list[tuple[Any, ...]] = []
-
-    def measure(*given: Any) -> Rates:
-        asked.append(given)
-        return FOUND
-
-    monkeypatch.setattr(rates, "measure", measure)
+def measured(monkeypatch: pytest.MonkeyPatch) -> Mock:
+    """Every measurement finds FOUND."""
+    monkeypatch.setattr(rates, "measure", Mock(return_value=FOUND))
     monkeypatch.setattr(machine, "_failed", set())
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "RTX 4070")
-    return asked
+    return rates.measure
 
 
-def test_a_gpu_is_measured_once_and_for_each_setup(measured: list[Any], tmp_path: Path) -> None:
+def test_a_gpu_is_measured_once_and_for_each_setup(measured: Mock, tmp_path: Path) -> None:
     file = tmp_path / "machine.json"
     here = Machine(GPU, torch.float16, file, attention="xformers")
     assert here.rates() is None
     assert here.candidates() == typical("cuda")
     for _ in range(2):
         here.measure_once()
-    assert len(measured) == 1
+    assert measured.call_count == 1
     assert Machine(GPU, torch.float16, file, attention="xformers").rates() == FOUND
     assert here.candidates() == [FOUND]
     assert here.key == f"RTX 4070, float16, xformers, torch {torch.__version__}"
@@ -53,13 +46,14 @@ def test_a_gpu_is_measured_once_and_for_each_setup(measured: list[Any], tmp_path
         assert found.rates() is None
         found.measure_once()
         assert found.rates() == FOUND
-    assert len(measured) == 3
+    assert measured.call_count == 3
 
 
-def test_a_cpu_is_measured_on_request_only(measured: list[Any], tmp_path: Path) -> None:
+def test_a_cpu_is_measured_on_request_only(measured: Mock, tmp_path: Path) -> None:
     here = Machine(torch.device("cpu"), torch.float32, tmp_path / "machine.json")
     here.measure_once()
-    assert (measured, here.candidates(), here.measured_on()) == ([], typical("cpu"), None)
+    assert (here.candidates(), here.measured_on()) == (typical("cpu"), None)
+    measured.assert_not_called()
     here.measure()
     assert here.candidates() == [FOUND]
     assert (here.measured_on() or "").count("-") == 2
@@ -67,7 +61,7 @@ def test_a_cpu_is_measured_on_request_only(measured: list[Any], tmp_path: Path) 
 
 @pytest.mark.parametrize("content", ["", "[1]", "{", '{"KEY": {"rates": {"products": 1}}}'])
 def test_a_file_of_another_kind_is_no_measurement(
-    measured: list[Any], tmp_path: Path, content: str
+    measured: Mock, tmp_path: Path, content: str
 ) -> None:
     here = Machine(GPU, torch.float16, tmp_path / "machine.json")
     here.file.write_text(content.replace("KEY", here.key))
@@ -77,7 +71,7 @@ def test_a_file_of_another_kind_is_no_measurement(
 
 
 def test_a_failure_is_no_error_and_not_repeated(
-    monkeypatch: pytest.MonkeyPatch, measured: list[Any], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, measured: Mock, tmp_path: Path
 ) -> None:
     """The memory may be the picture's, and the folder read-only."""
     no_memory = Mock(side_effect=torch.cuda.OutOfMemoryError)

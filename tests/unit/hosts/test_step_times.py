@@ -6,6 +6,7 @@ import sys
 import types
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -131,12 +132,7 @@ def test_options_and_the_attention_of_the_host_count(
 def test_the_kind_is_worked_out_anew_where_a_pass_goes_on_otherwise(
     monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    worked_out = []
-
-    def counted(*given: Any) -> Any:
-        worked_out.append(kind_of(*given))
-        return worked_out[-1]
-
+    counted = Mock(side_effect=kind_of)
     monkeypatch.setattr(step_times, "kind_of", counted)
     times = step_times_now()
     p = Picture().run(times, SETTINGS, [1.0] * 20, stop=10)
@@ -153,7 +149,7 @@ def test_the_kind_is_worked_out_anew_where_a_pass_goes_on_otherwise(
     # steps of two kinds are not told as one
     seconds = told(times, p)[0] or 0
     assert 1 < seconds < 1.5 if what == "the same" else seconds == 1.5
-    assert len(worked_out) == (2 if what != "the same" else 1)
+    assert counted.call_count == (2 if what != "the same" else 1)
 
 
 def test_what_another_generation_did_meanwhile_is_not_told() -> None:
