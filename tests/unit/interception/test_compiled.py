@@ -162,17 +162,22 @@ def test_a_graph_made_without_todo_is_named_where_it_runs_nevertheless(
     assert report.line() == wording.nothing_pooled(wording.COMPILED)
 
 
-@pytest.mark.parametrize("way", [whole, by_ldms_blocks])
+@pytest.mark.parametrize(
+    ("make", "way"),
+    [(ldm_unet, whole), (ldm_unet, by_ldms_blocks), (diffusers_models.unet, by_blocks)],
+)
 def test_a_layer_that_other_code_uses_is_left_to_it(
-    way: Callable[..., Call], monkeypatch: pytest.MonkeyPatch
+    make: Callable, way: Callable[..., Call], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(signs, "_checks", {"mark": [lambda layer: layer.mark]})
-    for mark, left_alone in ((Reason.HYPERTILE, [Reason.HYPERTILE]), (None, [])):
-        model = ldm_unet()
-        self_attentions(model)[0].mark = mark
-        _, report = sample(way(model, backend="eager", dynamic=False), ON, ldm_unet, 1)
-        assert list(report.left_alone) == left_alone
-        assert bool(report.pooled) is not bool(left_alone)
+    for mark, left_alone in ((Reason.HYPERTILE, 1), (None, 0)):
+        model = make()
+        layers = self_attentions(model)
+        layers[0].mark = mark
+        _, report = sample(way(model, backend="eager", dynamic=False), ON, make, 1)
+        assert {why: t.calls for why, t in report.left_alone.items()} == {mark: 1} or not mark
+        calls = sum(tally.calls for tally in report.pooled.values())
+        assert calls == len(layers) - left_alone
 
 
 def test_nothing_of_ours_is_left_in_the_thread() -> None:
