@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,6 +33,7 @@ class ComfyHost(Program):
 
     def __init__(self, data: Path, with_todo: bool = True) -> None:
         super().__init__(data)
+        self._folder = COMFYUI.folder()
         self.with_todo = with_todo
 
     def queue(self, graph: Graph) -> requests.Response:
@@ -50,8 +50,7 @@ class ComfyHost(Program):
             raise HostError(f"{answer.status_code}: {answer.text}")
         entry = self._wait_for(answer.json()["prompt_id"])
         if entry["status"]["status_str"] != "success":
-            errors = [m[1] for m in entry["status"]["messages"] if m[0] == "execution_error"]
-            raise HostError("; ".join(e["exception_message"] for e in errors) or str(entry))
+            raise HostError(str(entry["status"]["messages"]))
         return entry
 
     def said(self, graph: Graph) -> list[str]:
@@ -96,15 +95,6 @@ class ComfyHost(Program):
     def _command(self) -> list[str]:
         where = ["--port", str(self.port), "--base-directory", str(self.data)]
         return [str(COMFYUI.python()), "main.py", *ARGUMENTS, *where]
-
-    def _environment(self) -> dict[str, str]:
-        # a user's own packages must not reach the host under test
-        theirs = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
-        env = {name: value for name, value in os.environ.items() if name not in theirs}
-        return env | {"HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
-
-    def _folder(self) -> Path:
-        return COMFYUI.folder()
 
     def _is_up(self) -> bool:
         return self.get("system_stats").ok

@@ -13,7 +13,7 @@ from page import launched
 from playwright.sync_api import Page
 
 LOAD_MS = 120_000
-RUN_MS = 900_000
+RUN_SECONDS = 900
 # around a graph in its picture, in pixels
 MARGIN = 20
 TEXT_WIDGET = "$$node-text-preview"
@@ -74,43 +74,30 @@ class ComfyPage:
         self.page.wait_for_timeout(1500)
         self.page.screenshot(path=path, clip=box)
 
-    def run_to_the_end(self) -> None:
-        """Queue the workflow and wait until it is among those that have ended."""
-        before = self._runs()
-        self.run()
-        self._wait_for_more_than(before)
-
-    def interrupt(self) -> None:
-        """Stop the run that is under way, and wait until it has ended."""
-        before = self._runs()
-        self.page.evaluate("fetch('/interrupt', {method: 'POST'})")
-        self._wait_for_more_than(before)
+    def run_to_the_end(self, interrupt_after: int | None = None) -> None:
+        """Queue the workflow, stop it after so many ms, and wait until it is among those ended."""
+        runs = "async () => Object.keys(await (await fetch('/history')).json()).length"
+        before = self.page.evaluate(runs)
+        self.page.evaluate("app.queuePrompt(0)")
+        if interrupt_after is not None:
+            self.page.wait_for_timeout(interrupt_after)
+            self.page.evaluate("fetch('/interrupt', {method: 'POST'})")
+        deadline = time.monotonic() + RUN_SECONDS
+        while self.page.evaluate(runs) == before:
+            assert time.monotonic() < deadline, "the workflow did not come to an end"
+            self.page.wait_for_timeout(200)
+        # until what it says is drawn
         self.page.wait_for_timeout(500)
 
-    def _wait_for_more_than(self, before: int) -> None:
-        deadline = time.monotonic() + RUN_MS / 1000
-        while self._runs() == before:
-            if time.monotonic() > deadline:
-                raise TimeoutError("the workflow did not come to an end")
-            self.page.wait_for_timeout(200)
-
-    def _runs(self) -> int:
-        count = "Object.keys(await (await fetch('/history')).json()).length"
-        return self.page.evaluate(f"async () => {count}")
-
-    def set_widgets(self, kind: str, values: dict[str, Any]) -> None:
-        """Set a node's widgets by their names."""
+    def set_steps(self, steps: int) -> None:
+        """Of the sampler."""
         self.page.evaluate(
-            """([kind, values]) => {
-                const node = app.graph._nodes.find(n => n.type === kind);
-                for (const w of node.widgets) if (w.name in values) w.value = values[w.name];
+            """steps => {
+                const node = app.graph._nodes.find(n => n.type === "KSampler");
+                node.widgets.find(w => w.name === "steps").value = steps;
             }""",
-            [kind, values],
+            steps,
         )
-
-    def run(self) -> None:
-        """Queue the workflow."""
-        self.page.evaluate("app.queuePrompt(0)")
 
     def text_under(self, kind: str) -> str | None:
         """What a run wrote under the node; None where nothing stands there."""

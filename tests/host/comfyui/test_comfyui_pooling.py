@@ -26,11 +26,11 @@ def test_each_step_takes_one_whole_lattice_of_the_largest_level(
     pooled = {found for found in counts(record) if found[0] > found[1]}
     assert {queries for queries, _ in pooled} == {largest}
     assert len(pooled) == 1, "the number of keys moves with the phase"
-    taken = phases(record, width, height, factor)
+    taken = phases(record, factor)
     assert len(set(taken)) == len(taken) == 4
     comfyui.forget()
     comfyui.run(text2image(("ToDo", {**TODO[1], "phase": "fixed"}), **size))
-    assert phases(comfyui.record(), width, height) == [(0, 0)] * 4
+    assert phases(comfyui.record()) == [(0, 0)] * 4
 
 
 def test_cond_and_uncond_apart_share_the_phase(comfyui: ComfyHost) -> None:
@@ -40,7 +40,7 @@ def test_cond_and_uncond_apart_share_the_phase(comfyui: ComfyHost) -> None:
     comfyui.run(graph)
     record = comfyui.record()
     assert len(record["sigmas"]) == 8
-    assert phases(record, 256, 256) == [phase for phase in ROUND for _ in range(2)]
+    assert phases(record) == [phase for phase in ROUND for _ in range(2)]
 
 
 # how often each of four steps evaluates the model, where that is not once; the last step of most is
@@ -73,8 +73,8 @@ def test_evaluations_of_a_step_share_phase_factor_and_window(comfyui: ComfyHost)
         taken: dict[int, set] = {}
         for call in record["calls"]:
             if call["queries"] == 32 * 32:
-                place = tuple(call["positions"][:2]), call["tokens"]
-                taken.setdefault(steps[call["evaluation"]], set()).add(place)
+                place = tuple(call["first"][:2]), call["tokens"]
+                taken.setdefault(steps[call["step"]], set()).add(place)
         assert [len(found) for found in taken.values()] == [1, 1, 1, 1], f"{sampler}: {taken}"
         sizes = [found.pop()[1] for found in taken.values()]
         assert sizes[0] == 16 * 16 and sizes[3] == 32 * 32, f"{sampler}: {sizes}"
@@ -96,7 +96,7 @@ def test_a_multistep_samplers_phase_rests_where_the_noise_level_leaps(
     """Of ten steps, normal's last but one is the leap."""
     graph = text2image(TODO, sampler_name=sampler, scheduler=scheduler, steps=10)
     said = comfyui.said(graph)
-    taken = phases(comfyui.record(), 256, 256)
+    taken = phases(comfyui.record())
     assert len(taken) == 10
     assert (len(set(taken[:7])), len(set(taken[6:]))) == (4, 1 if rests else 4)
     assert any(f"phase held in the last steps for {sampler}" in line for line in said) is rests
@@ -105,12 +105,12 @@ def test_a_multistep_samplers_phase_rests_where_the_noise_level_leaps(
 def test_each_sampler_begins_its_round_anew(comfyui: ComfyHost) -> None:
     """Two halves of a schedule, and two samplers with one model, of which the second pools."""
     said = comfyui.said(in_halves(TODO))
-    assert phases(comfyui.record(), 256, 256) == ROUND * 2
+    assert phases(comfyui.record()) == ROUND * 2
     assert len([line for line in said if "in all 4 steps" in line]) == 2
     comfyui.forget()
     comfyui.run(hires(TODO))
     assert counts(comfyui.record()) == {(256, 256), (64, 64), (16, 16), (1024, 256)}
-    assert phases(comfyui.record(), 256, 256) == ROUND
+    assert phases(comfyui.record()) == ROUND
 
 
 def test_a_window_in_steps_and_a_second_run_where_the_nodes_are_cached(comfyui: ComfyHost) -> None:
@@ -121,8 +121,8 @@ def test_a_window_in_steps_and_a_second_run_where_the_nodes_are_cached(comfyui: 
         comfyui.run(graph)
         calls = comfyui.record()["calls"]
         pooled = [call for call in calls if call["tokens"] < call["queries"]]
-        assert {call["evaluation"] for call in pooled} == {1, 2}
-        assert phases(comfyui.record(), 256, 256) == ROUND[:2]
+        assert {call["step"] for call in pooled} == {1, 2}
+        assert phases(comfyui.record()) == ROUND[:2]
 
 
 # at 256 pixels its largest grid is 16×16: attention only at a half and a quarter of the latent
@@ -154,7 +154,7 @@ def test_sdxl_at_an_odd_size_and_as_by_hand(comfyui: ComfyHost) -> None:
     (said,) = comfyui.said(sdxl(("ToDo", XL), width=296, height=200))
     # 37×25 of the latent, rounded up by halves
     assert counts(comfyui.record()) == {(19 * 13, 10 * 7), (10 * 7, 10 * 7)}
-    assert phases(comfyui.record(), 296, 200) == ROUND
+    assert phases(comfyui.record()) == ROUND
     assert "247 → 70 keys in 5 of 17 self-attention layers" in said and "times as fast" in said
     side = {"width": 512, "height": 512}
     found = latent(comfyui, sdxl(("ToDo", {**XL, "threshold": 16, "phase": "fixed"}), **side))

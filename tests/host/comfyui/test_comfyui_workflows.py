@@ -59,19 +59,10 @@ def with_small_model(name: str) -> Workflow:
     link = opened["last_link_id"] = opened["last_link_id"] + 1
     opened["last_node_id"] += 1
     todo = node_of(opened, "ToDo")
-    settings = {
-        "id": opened["last_node_id"],
-        "type": "ToDoSettings",
-        "pos": [350, 600],
-        "size": [300, 250],
-        "flags": {},
-        "order": 0,
-        "mode": 0,
-        "outputs": [{"name": "settings", "type": "TODO_SETTINGS", "links": [link]}],
-        "properties": {},
-        "widgets_values": SETTINGS,
-    }
-    opened["nodes"].append(settings)
+    settings = {"id": opened["last_node_id"], "type": "ToDoSettings", "widgets_values": SETTINGS}
+    settings |= {"pos": [350, 600], "size": [300, 250], "order": 0, "mode": 0}
+    settings["outputs"] = [{"name": "settings", "type": "TODO_SETTINGS", "links": [link]}]
+    opened["nodes"].append(settings | {"flags": {}, "properties": {}})
     slot = [given["name"] for given in todo["inputs"]].index("preset")
     todo["inputs"][slot]["link"] = link
     opened["links"].append([link, settings["id"], 0, todo["id"], slot, "TODO_SETTINGS"])
@@ -84,11 +75,6 @@ def node_of(opened: Workflow, kind: str) -> dict[str, Any]:
     return node
 
 
-def pictures(host: ComfyHost) -> set[Path]:
-    """What workflows have saved so far."""
-    return set((host.data / "output").glob("ToDo_*.png"))
-
-
 @pytest.mark.skipif(chromium() is None, reason="no chromium here")
 @pytest.mark.parametrize(
     ("name", "vue_nodes"),
@@ -98,7 +84,8 @@ def test_it_runs_is_pooled_and_its_text_is_whole(
     comfyui: ComfyHost, tmp_path: Path, name: str, vue_nodes: bool
 ) -> None:
     comfyui.free_memory()
-    before = pictures(comfyui)
+    saved = comfyui.data / "output"
+    before = set(saved.glob("ToDo_*.png"))
     with open_page(comfyui, vue_nodes=vue_nodes) as page, comfyui.log_since() as lines:
         page.open(with_small_model(name))
         page.run_to_the_end()
@@ -109,7 +96,7 @@ def test_it_runs_is_pooled_and_its_text_is_whole(
         page.picture_of_graph(folder / f"comfyui{'-vue' if vue_nodes else ''}.png")
     assert counts(comfyui.record()) == EXPECTED[name]
     assert len([line for line in lines if " keys " in line]) == 1
-    (picture,) = pictures(comfyui) - before
+    (picture,) = set(saved.glob("ToDo_*.png")) - before
     with Image.open(picture) as image:
         assert image.size == (SIDES[name], SIDES[name])
 

@@ -32,11 +32,7 @@ def test_after_a_generation_that_was_broken_off(
     host: Host, how: str, body: dict[str, Any], call: int, last: int
 ) -> None:
     off, on = (all_pixels(host.txt2img(**body, **asked)) for asked in ({}, ON))
-    host.probe_reset()
-    if how in ("interrupt", "skip"):
-        host.probe_fault(how, unet_call=call, where="unet")
-    else:
-        host.probe_fault("raise", exception=how, unet_call=call, where="unet")
+    host.probe_fault(how, call)
     # with some errors the host answers with the image as far as it got
     host.request("POST", "/sdapi/v1/txt2img", json=host.body(**body, **ON))
     assert call - 1 <= host.probe_counts()["unet_calls"] < last
@@ -45,25 +41,17 @@ def test_after_a_generation_that_was_broken_off(
     assert all_pixels(host.txt2img(**body, **ON)) == on
 
 
-@pytest.mark.parametrize("sampler", ["Euler a", "DPM++ 2M", "UniPC", "DDIM", "LMSD"])
-def test_sampler(host: Host, sampler: str) -> None:
-    answer = host.txt2img(sampler_name=sampler, **BY_TWO.asked())
-    check(host, "tiny15", first=Pass(256, 256, 4, BY_TWO))
-    assert steps(report_of(answer)) == (4, 4)
-
-
 @pytest.mark.parametrize(
     ("sampler", "evaluations", "counted"),
     [
+        *((name, 4, (4, 4)) for name in ("Euler a", "DPM++ 2M", "UniPC", "DDIM", "LMSD")),
         # the model's own: PNDM goes through the second timestep twice
         ("Default", 5, (4, 4)),
         # of the host's own: it announces no timesteps, so no number of steps is claimed
         ("RES-Multistep 2M", 4, (0, 0)),
     ],
 )
-def test_a_scheduler_that_counts_in_its_own_way(
-    host: Host, sampler: str, evaluations: int, counted: tuple[int, int]
-) -> None:
+def test_sampler(host: Host, sampler: str, evaluations: int, counted: tuple[int, int]) -> None:
     answer = host.txt2img(sampler_name=sampler, **BY_TWO.asked())
     assert host.probe_counts()["unet_calls"] == evaluations
     assert pooled(report_of(answer)) == {(1024, 256): 5}
@@ -104,25 +92,23 @@ def test_an_upscaler_is_no_pass_of_its_own(host: Host) -> None:
     assert set(told["passes"]) == set(told["sizes"]) == {"first"}
 
 
-def plot(host: Host, label: str, values: str) -> dict[str, Any]:
-    scripts = host.get("/sdapi/v1/script-info")
-    # the Control tab's is told as one of txt2img
-    script = next(one for one in scripts if one["name"] == "xyz grid script")
-    args = [arg.get("value") for arg in script["args"]]
-    args[:9] = [label, values, [], "Nothing", "", [], "Nothing", "", []]
-    # typed values; neither legend nor grid
-    args[9:15] = [True, False, False, False, False, True]
-    return {"script_name": "xyz grid script", "script_args": args}
-
-
 def test_the_plot_has_our_axes(host: Host) -> None:
-    answer = host.txt2img(**plot(host, "[ToDo] factor", "2, 3"), **ON)
+    def plot(values: str) -> dict[str, Any]:
+        args = ["[ToDo] factor", values, [], "Nothing", "", [], "Nothing", "", []]
+        # typed values; neither legend nor grid
+        args += [True, False, False, False, False, True, *shown[15:]]
+        return {"script_name": name, "script_args": args}
+
+    name = "xyz grid script"
+    # the Control tab's is told as one of txt2img
+    script = next(one for one in host.get("/sdapi/v1/script-info") if one["name"] == name)
+    shown = [arg.get("value") for arg in script["args"]]
+    answer = host.txt2img(**plot("2, 3"), **ON)
     texts = [parameters(text) for text in info(answer)["infotexts"]]
     assert [text["ToDo factor"] for text in texts] == ["2", "3"]
     assert len(set(all_pixels(answer))) == 2
     host.probe_reset()
     # a bad value makes no image
-    body = host.body(**plot(host, "[ToDo] factor", "2, 99"))
-    bad = host.request("POST", "/sdapi/v1/txt2img", json=body)
+    bad = host.request("POST", "/sdapi/v1/txt2img", json=host.body(**plot("2, 99")))
     assert bad.status_code != 200 or bad.json()["images"] == []
     assert host.probe_counts()["unet_calls"] == 0

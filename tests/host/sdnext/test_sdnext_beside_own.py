@@ -1,4 +1,4 @@
-"""Beside what SD.Next has itself: ToDo, HyperTile and HiDiffusion, and ToMe, which does nothing."""
+"""Beside what SD.Next has itself: ToDo, HyperTile and HiDiffusion."""
 
 from __future__ import annotations
 
@@ -13,26 +13,23 @@ from told import pooled, reasons, report_of
 pytestmark = pytest.mark.kinds("sdnext")
 ON = todo(threshold=12, factor=2, deep_factor=1)
 POOLED = {(1024, 256): 5}
-# by name: the options that switch it on, and the reason for its layers
-OWN: dict[str, tuple[dict[str, Any], str]] = {
-    "ToDo": ({"token_merging_method": "ToDo", "todo_ratio": 0.5}, "other_reduction"),
-    "HyperTile": (
-        {"hypertile_unet_enabled": True, "hypertile_unet_tile": 64, "hypertile_unet_min_tile": 64},
-        "hypertile",
-    ),
+# by the reason for its layers: the options that switch it on
+OWN: dict[str, dict[str, Any]] = {
+    "other_reduction": {"token_merging_method": "ToDo", "todo_ratio": 0.5},
+    "hypertile": {"hypertile_unet_enabled": True, "hypertile_unet_tile": 64}
+    | {"hypertile_unet_min_tile": 64},
 }
 
 
-@pytest.mark.parametrize("name", OWN)
-def test_its_layers_are_left_to_it(host: Host, name: str) -> None:
-    options, reason = OWN[name]
+@pytest.mark.parametrize("reason", OWN)
+def test_its_layers_are_left_to_it(host: Host, reason: str) -> None:
     host.use("wide15")
     plain = all_pixels(host.txt2img())
-    with host.options_set(**options):
+    with host.options_set(**OWN[reason]):
         alone = all_pixels(host.txt2img())
         host.probe_reset()
         both = host.txt2img(**ON)
-    assert alone != plain, f"{name} changes nothing here"
+    assert alone != plain, "it changes nothing here"
     assert all_pixels(both) == alone
     told = report_of(both)
     assert pooled(told) == {}
@@ -40,17 +37,6 @@ def test_its_layers_are_left_to_it(host: Host, name: str) -> None:
     assert all_pixels(host.txt2img()) == plain
     assert pooled(report_of(host.txt2img(**ON))) == POOLED
     assert host.probe_leftovers()["classes"] == CLEAN["classes"]
-
-
-def test_its_tome_does_nothing(host: Host) -> None:
-    """Before it samples, the host takes HiDiffusion off, and with it tomesd's blocks."""
-    host.use("wide15")
-    plain, pooled_alone = all_pixels(host.txt2img()), all_pixels(host.txt2img(**ON))
-    with host.options_set(token_merging_method="ToMe", tome_ratio=0.5):
-        assert all_pixels(host.txt2img()) == plain
-        both = host.txt2img(**ON)
-    assert all_pixels(both) == pooled_alone
-    assert pooled(report_of(both)) == POOLED
 
 
 @pytest.mark.parametrize("checkpoint", ["tiny15", "tinyxl"])

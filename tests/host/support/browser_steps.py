@@ -12,12 +12,9 @@ from typing import Any
 from host import REPOSITORY
 from page import WebUi
 from playwright.sync_api import Browser
-from tab import Outcome, Tab
-from told import numbers, pooled, steps
+from tab import Tab
 
-ARTIFACTS = REPOSITORY / "artifacts"
 WIDE = {"width": 1300, "height": 1500}
-NARROW = {"width": 480, "height": 1500}
 # what the controls show: the preset balanced
 DEFAULTS: dict[str, Any] = {
     "enabled": False,
@@ -33,8 +30,6 @@ DEFAULTS: dict[str, Any] = {
     "passes": "both",
     "above": 1,
 }
-BY_THRESHOLD = "by the threshold, as in the paper"
-PAPER = DEFAULTS | {"scale": 1, "deep_scale": BY_THRESHOLD, "phase": "fixed"}
 # Another value for each, and what the infotext then says; the step window is told as one.
 MOVED: dict[str, Any] = {
     "factor": "1.5",
@@ -72,7 +67,6 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"threshold": ""}, "threshold = None"),
     ({"start": 0.8, "end": 0.2}, "start = 0.8"),
 ]
-MARKUP = '<img src="x" onerror="window.todoMarkup = 1"><b id="todo-markup">bold</b>'
 
 
 def open_page(browser: Browser, url: str, query: str = "") -> WebUi:
@@ -91,7 +85,6 @@ def prepare(tab: Tab) -> Tab:
     tab.unfold("advanced")
     tab.set(width=128, height=128, steps=2, prompt="a cat", preset="balanced")
     tab.set(**{name: value for name, value in DEFAULTS.items() if name != "enabled"})
-    # last: before 1.7 it folds the accordion, and the controls cannot be reached
     tab.switch("enabled", False)
     return tab
 
@@ -104,82 +97,6 @@ def tick(tab: Tab) -> None:
 
 
 def screenshot(name: str) -> Path:
-    ARTIFACTS.mkdir(exist_ok=True)
-    return ARTIFACTS / f"{name}.png"
-
-
-def no_markup(ui: WebUi) -> bool:
-    """Whether nothing of MARKUP became part of the page, and it never ran."""
-    return not ui.page.evaluate(
-        "Boolean(window.todoMarkup || document.getElementById('todo-markup'))"
-    )
-
-
-def contrast(tab: Tab, selector: str) -> float:
-    """The contrast of a text with what is behind it, as WCAG counts it (4.5 is readable)."""
-    return float(
-        tab.page.evaluate(
-            """selector => {
-                const rgba = (color) => color.match(/[0-9.]+/g).map(Number);
-                const luminance = (color) => rgba(color).slice(0, 3)
-                    .map((c) => c / 255)
-                    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
-                    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-                const text = document.querySelector(selector);
-                let behind = text;
-                const paint = (element) => getComputedStyle(element).backgroundColor;
-                while (behind.parentElement && rgba(paint(behind))[3] === 0) {
-                    behind = behind.parentElement;
-                }
-                const pair = [luminance(getComputedStyle(text).color), luminance(paint(behind))];
-                return (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
-            }""",
-            selector,
-        )
-    )
-
-
-def cut_off(tab: Tab) -> list[str]:
-    """The text and the fields of ToDo's accordion that are cut off in the present window."""
-    found: list[str] = tab.accordion.evaluate(
-        """accordion => {
-            const {left, right} = accordion.getBoundingClientRect();
-            const parts = [];
-            const walker = document.createTreeWalker(accordion, NodeFilter.SHOW_TEXT);
-            while (walker.nextNode()) {
-                const range = document.createRange();
-                range.selectNodeContents(walker.currentNode);
-                if (walker.currentNode.data.trim()) parts.push(range);
-            }
-            parts.push(...accordion.querySelectorAll("input, textarea, select"));
-            return parts
-                .map((part) => [part, part.getBoundingClientRect()])
-                .filter(([, box]) => box.width > 1 && box.height > 1)
-                .filter(([, box]) => box.left < Math.max(left, 0) - 1
-                    || box.right > Math.min(right, innerWidth) + 1)
-                .map(([part]) => part.outerHTML || part.toString());
-        }"""
-    )
-    return found
-
-
-def small_hires(tab: Tab) -> None:
-    tab.unfold("hr")
-    tab.switch("hr", True)
-    tab.set(
-        width=64, height=64, threshold=4, hr_scale=2, hr_resize_x=0, hr_resize_y=0, hires_steps=0
-    )
-
-
-def check_small_hires(outcome: Outcome) -> None:
-    """8×8 tokens in the first pass, 16×16 and 8×8 in the second, in two steps each."""
-    (told,) = outcome.told
-    found = {name: (pooled(counts), steps(counts)) for name, counts in told["passes"].items()}
-    assert found == {
-        "first": ({(64, 16): 5}, (2, 2)),
-        "hires": ({(256, 16): 5, (64, 16): 5}, (2, 2)),
-    }
-    first, second = outcome.line.split(";")
-    assert [numbers(part) for part in (first, second)] == [
-        (set(counted), shown) for counted, shown in found.values()
-    ]
+    folder = REPOSITORY / "artifacts"
+    folder.mkdir(exist_ok=True)
+    return folder / f"{name}.png"

@@ -20,7 +20,7 @@ Grid = tuple[int, int]
 
 # Self-attention layers of the tiny checkpoints at 1/1, 1/2, … of the latent.
 LAYERS = {"tiny15": {1: 5, 2: 5, 4: 5, 8: 1}, "tinyxl": {2: 10, 4: 12}}
-CLEAN: dict[str, list[Any]] = {"classes": [], "instances": [], "hooks": []}
+CLEAN: dict[str, list[str]] = {"classes": [], "instances": [], "hooks": []}
 # what the text of an image has beside the values that differ from the preset `paper`
 PAPER_TEXT = {"ToDo preset": "paper"}
 METHODS = ("nearest", "nearest-exact", "average", "max", "bilinear")
@@ -98,8 +98,7 @@ class Pass:
     """One sampling: its size in pixels, its denoiser calls, and in which of them ToDo pools.
 
     `calls` is how often each layer is called for one denoiser call: with several batches, or with
-    cond and uncond apart, more than once. In the first quarter of the calls `lead_in` holds
-    instead of `pooling`.
+    cond and uncond apart, more than once.
     """
 
     width: int
@@ -108,18 +107,15 @@ class Pass:
     pooling: Pooling | None
     pooled_in: Collection[int] | None = None
     calls: int = 1
-    lead_in: Pooling | None = None
 
     def grids(self, family: str) -> dict[Grid, int]:
         """The token grids of the checkpoint's levels, with the number of layers of each."""
-        found: dict[Grid, int] = {}
-        height, width = self.height // 8, self.width // 8
-        scale = 1
-        while scale <= max(LAYERS[family]):
-            if scale in LAYERS[family]:
-                found[height, width] = LAYERS[family][scale]
-            height, width, scale = (height + 1) // 2, (width + 1) // 2, scale * 2
-        return found
+        rows, columns = self.height // 8, self.width // 8
+        # by halves rounded up, which is the same as at once
+        return {
+            (-(-rows // scale), -(-columns // scale)): layers
+            for scale, layers in LAYERS[family].items()
+        }
 
     def rows(self, family: str) -> Counter[tuple[int, Grid, int, int]]:
         """How often (denoiser call, grid, queries, keys) is to be seen, over all layers."""
@@ -129,13 +125,10 @@ class Pass:
         expected: Counter[tuple[int, Grid, int, int]] = Counter()
         for step in range(self.evaluations):
             for grid, layers in grids.items():
-                keys = math.prod(grid)
-                pooling = self.pooling
-                if self.lead_in and step / self.evaluations < 0.25:
-                    pooling = self.lead_in
-                if pooling and step in pooled_in:
-                    keys = pooling.keys(grid, largest)
-                expected[step, grid, math.prod(grid), keys] = layers * self.calls
+                queries = keys = math.prod(grid)
+                if self.pooling and step in pooled_in:
+                    keys = self.pooling.keys(grid, largest)
+                expected[step, grid, queries, keys] = layers * self.calls
         return expected
 
 
@@ -152,12 +145,18 @@ def check(host: Host, family: str, **passes: Pass) -> None:
                 counted[row["step"], grid, row["queries"], row["keys"]] += row["calls"]
                 layers.setdefault(grid, set()).add(row["layer"])
         rows = expected.rows(family)
-        assert {"unexpected": counted - rows, "missing": rows - counted} == {
-            "unexpected": Counter(),
-            "missing": Counter(),
-        }, name
+        assert (counted - rows, rows - counted) == (Counter(), Counter()), "unexpected, missing"
         assert {grid: len(found) for grid, found in layers.items()} == expected.grids(family)
     assert host.probe_leftovers() == CLEAN
+
+
+def keys_seen(host: Host, in_pass: str = "first") -> dict[int, set[tuple[int, int]]]:
+    """The queries and keys that the grids of each height were seen with in a pass."""
+    found: dict[int, set[tuple[int, int]]] = {}
+    for row in host.probe_counts()["rows"]:
+        if row["in_pass"] == in_pass:
+            found.setdefault(row["height"], set()).add((row["queries"], row["keys"]))
+    return found
 
 
 def parameters(text: str) -> dict[str, str]:

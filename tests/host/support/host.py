@@ -17,7 +17,7 @@ from typing import Any
 import requests
 import told
 from kinds import ARGUMENTS, CHECKPOINT, Kind
-from program import HostError, Program, environment
+from program import HostError, Program
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 TEST_EXTENSIONS = Path(__file__).resolve().parents[1] / "test_extensions"
@@ -39,7 +39,7 @@ SMALL: dict[str, Any] = {
 
 
 class Host(Program):
-    """One running WebUI; use it as a context manager, or call `start` and `stop`."""
+    """One running WebUI; use it as a context manager."""
 
     # whether all that runs is told of: no generation inside another, no two clients at once
     tells_all = True
@@ -59,7 +59,7 @@ class Host(Program):
         super().__init__(data)
         self.kind = kind
         self.name = kind.name
-        self.webui = kind.folder()
+        self._folder = kind.folder()
         self.extensions = extensions
         self.test_extensions = (*test_extensions, *([TINY_SHAPES] if kind.family else []))
         self.with_ui = with_ui
@@ -76,27 +76,21 @@ class Host(Program):
         (self.data / "styles.csv").write_text("name,prompt,negative_prompt\nfoggy,in fog,sun\n")
         models = self.data / "models"
         models.mkdir()
-        (models / "VAE-approx").symlink_to(self.webui / "models" / "VAE-approx")
+        (models / "VAE-approx").symlink_to(self._folder / "models" / "VAE-approx")
 
     def _command(self) -> list[str]:
-        folder = self.webui / "models" / "Stable-diffusion"
+        folder = self._folder / "models" / "Stable-diffusion"
         checkpoints = self.kind.checkpoints.format(folder=folder, file=folder / CHECKPOINT)
         command = [str(self.kind.python()), "launch.py", "--port", str(self.port)]
         command += f"{ARGUMENTS} {self.kind.arguments} {checkpoints}".split()
         command += ["--data-dir", str(self.data)]
         if self.kind.family:
             # gradio 4 serves no other files than those of the data folder
-            for path in (self.webui, REPOSITORY):
+            for path in (self._folder, REPOSITORY):
                 command += ["--gradio-allowed-path", str(path)]
         if not self.with_ui:
             command.append("--nowebui")
-        return [*command, *self.arguments]
-
-    def _environment(self) -> dict[str, str]:
-        return environment(self.webui, self.data)
-
-    def _folder(self) -> Path:
-        return self.webui
+        return [*command, *(argument.format(data=self.data) for argument in self.arguments)]
 
     def _is_up(self) -> bool:
         """Not asked before the page is there: the first request starts the app, which grows on.
@@ -247,16 +241,17 @@ class Host(Program):
         self.post("/todo-probe/watch_positions")
 
     def probe_positions(self) -> list[dict[str, Any]]:
-        """Each pooled call's `step`, `grid`, `layer` and which tokens it was given."""
+        """Each pooled call's `step`, `grid` and which tokens it was given."""
         return list(self.get("/todo-probe/positions")["calls"])
 
-    def probe_leftovers(self) -> dict[str, list[dict[str, str]]]:
+    def probe_leftovers(self) -> dict[str, list[str]]:
         """`classes`, `instances` and `hooks`: what the bare host does not have."""
         return dict(self.get("/todo-probe/leftovers"))
 
-    def probe_fault(self, action: str, **parameters: Any) -> None:
-        """Arm `raise`, `interrupt` or `skip`; see the probe's `fault` for the parameters."""
-        self.post("/todo-probe/fault", action=action, **parameters)
+    def probe_fault(self, action: str, call: int) -> None:
+        """Reset; then in that call of the U-Net interrupt, skip, or raise what `action` names."""
+        self.probe_reset()
+        self.post("/todo-probe/fault", action=action, call=call)
 
     def probe_lattice(self, factor: float, threshold: int) -> None:
         """Reset the probe, and have it pool by itself until the next reset, to compare with."""

@@ -50,10 +50,6 @@ class Kind(Installed):
     size_step: int = 8
     shows_errors: bool = True
 
-    def made(self, *sides: int) -> tuple[int, ...]:
-        """The sides in pixels of the image that it makes where these are asked for."""
-        return tuple(side // self.size_step * self.size_step for side in sides)
-
 
 A1111 = Kind(
     "WebUI",

@@ -9,20 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from host import STARTED, Host
-from playwright.sync_api import (
-    Browser,
-    Page,
-    Request,
-    WebSocket,
-    sync_playwright,
-)
+from playwright.sync_api import Browser, Page, Request, WebSocket, sync_playwright
 from tab import QUIET_SECONDS, Tab
 
 LOAD_MS = 120_000
 ANSWER_SECONDS = 120
-
-# What the host's log says at a reload of its UI.
-RESTARTING = "Restarting UI..."
 
 CHROMIUM_ARGUMENTS = (
     "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
@@ -87,7 +78,7 @@ class WebUi:
         with self.settled():
             with self.page.expect_event("load", timeout=LOAD_MS):
                 self.page.click('#footer a:text-is("Reload UI")')
-                while RESTARTING not in host.log():
+                while "Restarting UI..." not in host.log():
                     self.page.wait_for_timeout(100)
                 self.page.context.set_offline(True)
                 host.wait_for_start(starts)
@@ -97,9 +88,9 @@ class WebUi:
             self.wait_until_built()
 
     def wait_until_built(self) -> None:
-        """Until the host's script has given the accordions their check boxes or extra text."""
-        built = "#txt2img_hr-visible-checkbox, #txt2img_hr .label-wrap > #txt2img_hr-extra"
-        self.page.wait_for_selector(built, state="attached", timeout=LOAD_MS)
+        """Until the host's script has given the accordions their check boxes."""
+        box = "#txt2img_hr-visible-checkbox"
+        self.page.wait_for_selector(box, state="attached", timeout=LOAD_MS)
 
     def _socket(self, socket: WebSocket) -> None:
         """With gradio 3 the page opens a socket for each thing it asks, closed by the answer."""
@@ -109,10 +100,9 @@ class WebUi:
     def _request(self, request: Request) -> None:
         """What does not wait for its turn is one request and its answer.
 
-        With gradio 4 the page joins a queue, then reads a stream until nothing is waiting.
-
-        Either side may end the stream: it finishes, or fails. Its end answers every join that had
-        its own answer by then, in the browser's time: events may come in another order.
+        With gradio 4 the page joins a queue, then reads a stream until nothing is waiting. The
+        stream's end, by either side, answers every join that had its own answer by then, in the
+        browser's time: events may come in another order.
         """
         if "/queue/join" in request.url or "/run/" in request.url:
             self._asked(request)
@@ -144,16 +134,13 @@ class WebUi:
         before = self._begun
         yield
         deadline = time.monotonic() + ANSWER_SECONDS
-        while self._begun == before or self._open or not self._is_quiet():
-            if time.monotonic() > deadline:
-                raise TimeoutError(
-                    f"no answer: {self._begun - before} asked, {len(self._open)} open"
-                )
+        quiet = False
+        while self._begun == before or self._open or not quiet:
+            asked = f"{self._begun - before} asked, {len(self._open)} open"
+            assert time.monotonic() < deadline, f"no answer: {asked}"
             self.page.wait_for_timeout(50)
+            quiet = time.monotonic() - self._last > QUIET_SECONDS
         self.page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
-
-    def _is_quiet(self) -> bool:
-        return time.monotonic() - self._last > QUIET_SECONDS
 
     def show(self, tab: str) -> Tab:
         """Bring txt2img or img2img to the front."""

@@ -14,25 +14,23 @@ CHANGED = {
     "Include Sub Images": True,
     "Use text inputs instead of dropdowns": True,
 }
-Axis = tuple[str, str]
-
-
-def axis_labels(host: Host, is_img2img: bool = False) -> list[str]:
-    """The axes that the plot offers, in the order that its arguments count them."""
-    return list(host.script_info("x/y/z plot", is_img2img)["args"][0]["choices"])
 
 
 def ours(host: Host, is_img2img: bool = False) -> list[str]:
-    return [label for label in axis_labels(host, is_img2img) if "ToDo" in label]
+    """Those of ToDo among the axes that the plot offers."""
+    labels = host.script_info("x/y/z plot", is_img2img)["args"][0]["choices"]
+    return [label for label in labels if "ToDo" in label]
 
 
-def plot(host: Host, *axes: Axis) -> dict[str, Any]:
+def plot(host: Host, *axes: tuple[str, str]) -> dict[str, Any]:
     """A request for a plot of up to three axes by label and values as one types them."""
-    labels = axis_labels(host)
+    arguments = host.script_info("x/y/z plot")["args"]
+    # the host counts them
+    labels = arguments[0]["choices"]
     args: list[Any] = []
     for label, values in (*axes, *[("Nothing", "")] * (3 - len(axes))):
         args += [labels.index(label), values, []]
-    for argument in host.script_info("x/y/z plot")["args"][9:]:
+    for argument in arguments[9:]:
         args.append(CHANGED.get(argument["label"], argument["value"]))
     return {"script_name": "x/y/z plot", "script_args": args}
 

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import IO, TypeVar
+from typing import IO, Any
 
 import pytest
 import requests
@@ -20,7 +19,6 @@ import requests
 STOP_SECONDS = 10
 # the hosts' own race: a request while the page is being built ends the start
 RACE = "Cannot add middleware after an application has started"
-T = TypeVar("T", bound="Program")
 
 
 class HostError(RuntimeError):
@@ -62,39 +60,14 @@ class Installed:
         pytest.fail(f"no Python at {places}: name the program's own in {self.prefix}_PYTHON")
 
 
-def environment(folder: Path, data: Path) -> dict[str, str]:
-    """A WebUI's process environment: offline, two threads, a fast allocator."""
-    env = dict(os.environ)
-    # a user's own arguments or virtual environment must not reach the host under test
-    for name in ("COMMANDLINE_ARGS", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"):
-        env.pop(name, None)
-    env |= {
-        "HF_HUB_OFFLINE": "1",
-        "TRANSFORMERS_OFFLINE": "1",
-        "GRADIO_ANALYTICS_ENABLED": "False",
-        "GRADIO_TEMP_DIR": str(data / "tmp"),
-        "OMP_NUM_THREADS": env.get("SD_WEBUI_THREADS", "2"),
-        "OMP_WAIT_POLICY": "passive",
-        "PYTHONUNBUFFERED": "1",
-        "SD_WEBUI_RESTARTING": "1",  # keeps a browser from being opened
-    }
-    beside = folder.parent / "tiny-work" / "hf"
-    if "SD_WEBUI_HF_HOME" in env or beside.is_dir():
-        env["HF_HOME"] = env.get("SD_WEBUI_HF_HOME") or str(beside)
-    # without it the host spends most of its time in page faults
-    allocators = Path("/usr/lib").glob("*-linux-gnu/libtcmalloc*.so.4")
-    if allocator := next(allocators, None):
-        env |= {"LD_PRELOAD": str(allocator), "TCMALLOC_RELEASE_RATE": "0"}
-    return env
-
-
 class Program:
-    """One running program; use it as a context manager, or call `start` and `stop`.
+    """One running program, as a context manager.
 
-    A kind of program says how: `_lay_out_data`, `_folder`, `_command`, `_environment`, `_is_up`.
+    A subclass has the program's `name`, the `_folder` of its files, and `_command`,
+    `_lay_out_data` (its settings, extensions and outputs) and `_is_up` (whether it answers; may
+    raise a RequestException).
     """
 
-    name = "the program"
     most_start_seconds = 400.0
 
     def __init__(self, data: Path) -> None:
@@ -108,37 +81,7 @@ class Program:
         self._log_begins = 0
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self: T) -> T:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    def _lay_out_data(self) -> None:
-        """Make the folder of its settings, extensions and outputs."""
-        raise NotImplementedError
-
-    def _folder(self) -> Path:
-        """Where its own files are."""
-        raise NotImplementedError
-
-    def _command(self) -> list[str]:
-        raise NotImplementedError
-
-    def _environment(self) -> dict[str, str]:
-        raise NotImplementedError
-
-    def _is_up(self) -> bool:
-        """Whether it answers; may raise a RequestException."""
-        raise NotImplementedError
-
-    def start(self) -> None:
+    def __enter__(self) -> Any:
         """Start it and return when it answers; a failed start leaves no process behind."""
         self._lay_out_data()
         try:
@@ -147,13 +90,42 @@ class Program:
             if RACE not in self.log():
                 raise
             self._start_once()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def _environment(self) -> dict[str, str]:
+        """Offline, two threads, a fast allocator."""
+        env = dict(os.environ)
+        # a user's own arguments or virtual environment must not reach the host under test
+        for name in ("COMMANDLINE_ARGS", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"):
+            env.pop(name, None)
+        env |= {
+            "HF_HUB_OFFLINE": "1",
+            "TRANSFORMERS_OFFLINE": "1",
+            "GRADIO_ANALYTICS_ENABLED": "False",
+            "GRADIO_TEMP_DIR": str(self.data / "tmp"),
+            "OMP_NUM_THREADS": env.get("SD_WEBUI_THREADS", "2"),
+            "OMP_WAIT_POLICY": "passive",
+            "PYTHONUNBUFFERED": "1",
+            "SD_WEBUI_RESTARTING": "1",  # keeps a browser from being opened
+        }
+        beside = self._folder.parent / "tiny-work" / "hf"
+        if "SD_WEBUI_HF_HOME" in env or beside.is_dir():
+            env["HF_HOME"] = env.get("SD_WEBUI_HF_HOME") or str(beside)
+        # without it the host spends most of its time in page faults
+        allocators = Path("/usr/lib").glob("*-linux-gnu/libtcmalloc*.so.4")
+        if allocator := next(allocators, None):
+            env |= {"LD_PRELOAD": str(allocator), "TCMALLOC_RELEASE_RATE": "0"}
+        return env
 
     def _start_once(self) -> None:
         self._log = self.log_path.open("ab")
         self._log_begins = len(self.log())
         self._process = subprocess.Popen(
             self._command(),
-            cwd=self._folder(),
+            cwd=self._folder,
             env=self._environment(),
             stdout=self._log,
             stderr=subprocess.STDOUT,

@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 from host import STARTED, Host
-from program import environment
 
 
 class SdNextHost(Host):
@@ -18,7 +17,7 @@ class SdNextHost(Host):
         super()._lay_out_data()
         options = {
             "sd_model_checkpoint": "Diffusers/tiny15",
-            "diffusers_dir": str(self.webui / "models" / "Diffusers"),
+            "diffusers_dir": str(self._folder / "models" / "Diffusers"),
             "samples_save": False,
             "grid_save": False,
             "theme_type": "Standard",
@@ -32,7 +31,7 @@ class SdNextHost(Host):
 
     def _environment(self) -> dict[str, str]:
         # what a user's shell sets for SD.Next must not reach the host under test
-        env = environment(self.webui, self.data)
+        env = super()._environment()
         theirs = {name for name in env if name.startswith("SD_") and "WEBUI" not in name}
         # it writes a set into an image's text, in an order that each process has for itself
         ours = {"CUDA_VISIBLE_DEVICES": "", "PYTHONHASHSEED": "0"}

@@ -17,6 +17,7 @@ NUMBERS = ("threshold", "scale", "start", "end", "above")
 WORDS = ("method", "phase", "passes")
 # a word for 0, or a number that is typed
 NAMED_NUMBERS = ("factor", "deep_factor", "deep_scale")
+KINDS = ("lg", "small")
 HINT_MS = 20_000
 # This long without a request or a socket, and the page has nothing more to ask.
 QUIET_SECONDS = 0.3
@@ -54,23 +55,13 @@ class Tab:
         return self.page.locator(f"#{self.id('enabled')}").first
 
     def switch(self, name: str, on: bool) -> None:
-        """Tick or untick the box in an accordion's head: `enabled` (ToDo) or `hr`.
-
-        Before 1.7 the host has none: an open accordion is on, a closed one off.
-        """
-        box = self.page.locator(f"#{self.id(name)}-visible-checkbox")
-        if box.count():
-            box.set_checked(on)
-        else:
-            self._set_open(name, on)
+        """Tick or untick the box in an accordion's head: `enabled` (ToDo) or `hr`."""
+        self.page.set_checked(f"#{self.id(name)}-visible-checkbox", on)
 
     def unfold(self, name: str) -> None:
-        """Open an accordion; its box is left as the host leaves it, which ticks it before 1.7."""
-        self._set_open(name, True)
-
-    def _set_open(self, name: str, is_open: bool) -> None:
+        """Open an accordion."""
         label = self.page.locator(f"#{self.id(name)} .label-wrap").first
-        if is_open != ("open" in (label.get_attribute("class") or "").split()):
+        if "open" not in (label.get_attribute("class") or "").split():
             label.click()
 
     def set(self, **values: object) -> None:
@@ -81,17 +72,14 @@ class Tab:
             elif name in NAMED_NUMBERS:
                 self._type_into_a_choice(name, str(value))
             elif name == "preset":
-                self._choose_preset(str(value))
+                # it fills the controls
+                if self.preset != value:
+                    with self.ui.settled():
+                        self.page.click(f'#{self.id("preset")} input[value="{value}"]')
             elif name == "prompt":
                 self.ui.fill(self.id(name), value, "textarea")
             else:
                 self.ui.fill(self.id(name), value)
-
-    def _choose_preset(self, name: str) -> None:
-        """Where it is not marked already, wait until it has filled the controls."""
-        if self.preset != name:
-            with self.ui.settled():
-                self.page.click(f'#{self.id("preset")} input[value="{name}"]')
 
     def _type_into_a_choice(self, name: str, value: str) -> None:
         """Into a dropdown that takes other values than its own, too."""
@@ -153,34 +141,28 @@ class Tab:
         self.page.wait_for_selector(f"#{self.name}_interrupt", state="hidden")
         self.page.wait_for_selector(f"#html_log_{self.name} .performance", state="attached")
         error = self._text(f"#html_log_{self.name} .error")
+        # what is told to programs the page keeps out of sight
+        kept = self.page.input_value(f"#generation_info_{self.name} textarea")
         return Outcome(
             infotext=self._text(f"#html_info_{self.name}"),
             line=self._text(f"#html_log_{self.name} .comments"),
             error=error,
-            told=self._told(),
+            told=generations(json.loads(kept)) if kept else [],
             images=self._pictures(refused=bool(error)),
         )
 
     def _pictures(self, refused: bool) -> int:
         """How many are in the gallery, which is drawn after the texts."""
         count, since = -1, time.monotonic()
+        # of the grid and, of an image that is opened, those below it: either or both
+        kinds = [self.page.locator(f"#{self.name}_gallery .thumbnail-{kind}") for kind in KINDS]
         while True:
-            if (now := self._thumbnails(f"#{self.name}_gallery")) != count:
+            if (now := max(kind.count() for kind in kinds)) != count:
                 count, since = now, time.monotonic()
             wait = QUIET_SECONDS if count or refused else NO_PICTURE_SECONDS
             if time.monotonic() > since + wait:
                 return count
             self.page.wait_for_timeout(50)
-
-    def _told(self) -> list[dict[str, Any]]:
-        """What is told to programs; the page keeps it out of sight."""
-        kept = self.page.input_value(f"#generation_info_{self.name} textarea")
-        return generations(json.loads(kept)) if kept else []
-
-    def _thumbnails(self, gallery: str) -> int:
-        """Those of the grid and, of an image that is opened, those below it: either or both."""
-        sizes = ("lg", "small")
-        return max(self.page.locator(f"{gallery} .thumbnail-{size}").count() for size in sizes)
 
     def _text(self, selector: str) -> str:
         found = self.page.locator(selector)

@@ -95,13 +95,9 @@ def used(text: str) -> dict[str, dict[tuple[int, int], int]]:
     Of a lead-in's and those that came after it, the latter.
     """
     found = re.search(r"ToDo used: ([^,\n]*)", text)
+    kept = re.compile(r"(\d+)×(\d+) tokens to (?:\d+ then )*(\d+) keys")
     return {
-        part.split()[0]: {
-            (int(height), int(width)): int(keys)
-            for width, height, keys in re.findall(
-                r"(\d+)×(\d+) tokens to (?:\d+ then )*(\d+) keys", part
-            )
-        }
+        part.split()[0]: {(int(h), int(w)): int(keys) for w, h, keys in kept.findall(part)}
         for part in (found[1].split("; ") if found else ())
     }
 

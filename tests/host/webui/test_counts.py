@@ -20,10 +20,9 @@ from expect import (
 )
 from host import Host
 from kinds import every_kind, everywhere
-from told import reasons, report_of, steps
+from told import report_of, steps
 
 BY_TWO = Pooling(factor=2, threshold=8)
-SQUARE: dict[str, Any] = {"width": 128, "height": 128}
 # 256×256 pixels give SD 1.5 grids of 32, 16, 8, 4 a side and SDXL 16, 8
 CASES = [
     *[("tiny15", (256, 256), Pooling(factor, threshold=12)) for factor in (2, 1.5, 0)],
@@ -45,7 +44,9 @@ def test_every_layer_gets_its_keys(
 ) -> None:
     host.use(f"{family}_a")
     answer = host.txt2img(width=size[0], height=size[1], steps=2, **pooling.asked())
-    check(host, family, first=Pass(*host.kind.made(*size), 2, pooling))
+    step = host.kind.size_step
+    made = (side // step * step for side in size)
+    check(host, family, first=Pass(*made, 2, pooling))
     report = report_of(answer)
     assert (steps(report), report["layers"]) == ((2, 2), sum(LAYERS[family].values()))
     factor = f"{pooling.factor:g}" if pooling.factor else "automatic"
@@ -65,18 +66,21 @@ def test_every_method_pools_as_much_and_makes_its_own_image(host: Host) -> None:
     assert len(set(made.values())) == len(made)
 
 
+def is_as_by_hand(host: Host, factor: int, threshold: int, **body: Any) -> None:
+    """The probe, told to pool by its own plain indexing, makes the very same image."""
+    host.probe_lattice(factor, threshold)
+    by_hand = first_pixels(host.txt2img(**body))
+    host.probe_reset()
+    pooling = Pooling(factor, factor, threshold)
+    assert first_pixels(host.txt2img(**body, **pooling.asked())) == by_hand
+    assert first_pixels(host.txt2img(**body)) != by_hand
+
+
 @every_kind
 @pytest.mark.parametrize("family", ["tiny15", "tinyxl"])
 def test_the_tokens_are_those_of_the_lattice(host: Host, family: str) -> None:
-    """The probe, told to pool by its own plain indexing, makes the very same image."""
     host.use(f"{family}_a")
-    size = {"width": 200, "height": 328, "steps": 2}
-    host.probe_lattice(factor=3, threshold=8)
-    by_hand = first_pixels(host.txt2img(**size))
-    host.probe_reset()
-    pooling = Pooling(factor=3, deep_factor=3, threshold=8)
-    assert first_pixels(host.txt2img(**size, **pooling.asked())) == by_hand
-    assert first_pixels(host.txt2img(**size)) != by_hand
+    is_as_by_hand(host, 3, 8, width=200, height=328, steps=2)
 
 
 # the titles that the option wants, with the name that the host logs
@@ -92,107 +96,51 @@ OPTIMISATIONS = {
 
 
 @pytest.mark.parametrize("family", ["tiny15", "tinyxl"])
-@pytest.mark.parametrize("title", OPTIMISATIONS)
-def test_with_each_optimisation_the_image_is_the_one_pooled_by_hand(
-    host: Host, family: str, title: str
-) -> None:
+@pytest.mark.parametrize(("title", "name"), OPTIMISATIONS.items())
+def test_with_each_optimisation(host: Host, family: str, title: str, name: str | None) -> None:
     host.use(f"{family}_a")
-    pooling = Pooling(factor=2, deep_factor=2, threshold=6)
-    size = {"width": 192, "height": 136, "steps": 1}
     # from another one, so that there is a change to be seen in the log
     other = "Doggettx" if title.startswith("sdp") else "sdp - scaled dot product"
     with host.options_set(cross_attention_optimization=other):
         with host.log_since() as log:
             host.set_options(cross_attention_optimization=title)
-        name = OPTIMISATIONS[title]
         said = f"Applying attention optimization: {name}..." if name else "Disabling attention"
         assert said in "\n".join(log)
-        host.probe_lattice(factor=2, threshold=6)
-        by_hand = first_pixels(host.txt2img(**size))
-        host.probe_reset()
-        assert first_pixels(host.txt2img(**size, **pooling.asked())) == by_hand
-        check(host, family, first=Pass(192, 136, 1, pooling))
+        is_as_by_hand(host, 2, 6, width=192, height=136, steps=1)
+
+
+IMG2IMG = {"denoising_strength": 0.5, "steps": 8}
+MASK = {"mask": base64.b64encode(lower_half(128, 128)).decode(), "mask_blur": 0}
+INPAINTED = IMG2IMG | MASK | {"inpaint_full_res": False}
+ONLY_MASKED = IMG2IMG | MASK | {"inpaint_full_res": True, "inpaint_full_res_padding": 0}
+# the request, Start and End, how often the denoiser runs, in which of these it is pooled, and the
+# steps that are told
+WORKFLOWS: dict[str, tuple[dict[str, Any], tuple[float, float], int, set[int], tuple[int, int]]] = {
+    # Two model calls a step, but one in the last: 2·4 - 1. Of the eight that are planned, a window
+    # from a quarter to a half holds the third and the fourth, the second step.
+    "Heun": ({"sampler_name": "Heun"}, (0.25, 0.5), 7, {2, 3}, (1, 4)),
+    "DPM++ SDE": ({"sampler_name": "DPM++ SDE"}, (0.25, 0.5), 7, {2, 3}, (1, 4)),
+    "Euler": ({}, (0.25, 0.5), 4, {1}, (1, 4)),
+    "batches": ({"batch_size": 2, "n_iter": 2, "steps": 2}, (0, 0.5), 2, {0}, (2, 4)),
+    # of 8 steps at denoising 0.5 the host runs 5, and these five are what start and end divide
+    "img2img": (IMG2IMG, (0.4, 0.8), 5, {2, 3}, (2, 5)),
+    "img2img, no step": (IMG2IMG, (0.9, 1), 5, set(), (0, 5)),
+    "inpainting": (INPAINTED, (0, 0.4), 5, {0, 1}, (2, 5)),
+    "inpainting, only masked": (ONLY_MASKED, (0, 0.4), 5, {0, 1}, (2, 5)),
+}
 
 
 @every_kind
-@pytest.mark.parametrize(
-    ("sampler", "evaluations", "pooled_in", "counted"),
-    [
-        # Two model calls a step, but one in the last: 2·4 - 1. Of the eight that are planned, a
-        # window from a quarter to a half holds the third and the fourth, the second step.
-        ("Heun", 7, {2, 3}, (1, 4)),
-        ("DPM++ SDE", 7, {2, 3}, (1, 4)),
-        ("Euler", 4, {1}, (1, 4)),
-    ],
-)
-def test_a_window_of_each_kind_of_sampler(
-    host: Host, sampler: str, evaluations: int, pooled_in: set[int], counted: tuple[int, int]
-) -> None:
-    answer = host.txt2img(sampler_name=sampler, **SQUARE, **BY_TWO.asked(start=0.25, end=0.5))
-    check(host, "tiny15", first=Pass(128, 128, evaluations, BY_TWO, pooled_in))
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_a_workflow_and_its_window(host: Host, name: str) -> None:
+    body, (start, end), evaluations, pooled_in, counted = WORKFLOWS[name]
+    asked = {"width": 128, "height": 128, **body, **BY_TWO.asked(start=start, end=end)}
+    if "denoising_strength" in body:
+        answer = host.img2img(picture(128, 128), **asked)
+    else:
+        answer = host.txt2img(**asked)
+    expected = Pass(128, 128, evaluations, BY_TWO, pooled_in, calls=body.get("n_iter", 1))
+    check(host, "tiny15", first=expected)
     assert steps(report_of(answer)) == counted
-    assert parameters(infotext(answer))["ToDo steps"] == "0.25-0.5"
-
-
-@every_kind
-def test_a_batch_of_two_and_two_batches(host: Host) -> None:
-    several = {"batch_size": 2, "n_iter": 2, "steps": 2}
-    answer = host.txt2img(**SQUARE, **several, **BY_TWO.asked(end=0.5))
-    check(host, "tiny15", first=Pass(128, 128, 2, BY_TWO, pooled_in={0}, calls=2))
-    assert len(answer["images"]) == 4
-    assert {row["batch"] for row in host.probe_counts()["rows"]} == {4}
-
-
-@every_kind
-@pytest.mark.parametrize(
-    ("start", "end", "pooled_in"),
-    [(0.0, 1.0, {0, 1, 2, 3, 4}), (0.4, 0.8, {2, 3}), (0.9, 1.0, set())],
-)
-def test_in_img2img_the_window_is_that_of_the_steps_really_run(
-    host: Host, start: float, end: float, pooled_in: set[int]
-) -> None:
-    """Of 8 steps at denoising 0.5 the host runs 5, and these five are what start and end divide."""
-    pooling = Pooling(factor=2, deep_factor=1, threshold=8)
-    strength = {"denoising_strength": 0.5, "steps": 8}
-    asked = pooling.asked(start=start, end=end)
-    answer = host.img2img(picture(128, 128), **SQUARE, **strength, **asked)
-    check(host, "tiny15", first=Pass(128, 128, 5, pooling, pooled_in))
-    assert steps(report_of(answer)) == (len(pooled_in), 5)
-    assert reasons(report_of(answer)).get("outside_window", 0) == (0 if len(pooled_in) == 5 else 5)
-
-
-@pytest.mark.parametrize(
-    ("family", "size", "pooling"),
-    [("tinyxl", (264, 136), Pooling(threshold=4)), ("tiny15", (1000, 200), Pooling(3, 0, 20))],
-    ids=str,
-)
-def test_img2img_from_a_picture_of_another_size(
-    host: Host, family: str, size: tuple[int, int], pooling: Pooling
-) -> None:
-    """Resized in the latent."""
-    host.use(f"{family}_a")
-    asked = {"width": size[0], "height": size[1], "resize_mode": 3, "denoising_strength": 0.1}
-    host.img2img(picture(256, 256), **asked, **pooling.asked())
-    check(host, family, first=Pass(*size, 1, pooling))
-
-
-@every_kind
-@pytest.mark.parametrize("only_masked", [False, True])
-def test_inpainting_keeps_the_half_that_is_not_masked(host: Host, only_masked: bool) -> None:
-    original = picture(128, 128)
-    answer = host.img2img(
-        original,
-        mask=base64.b64encode(lower_half(128, 128)).decode(),
-        mask_blur=0,
-        inpaint_full_res=only_masked,
-        inpaint_full_res_padding=0,
-        denoising_strength=0.5,
-        steps=3,
-        **SQUARE,
-        **BY_TWO.asked(end=0.5),
-    )
-    check(host, "tiny15", first=Pass(128, 128, 2, BY_TWO, pooled_in={0}))
-    made, before = first_pixels(answer), first_pixels({"images": [base64.b64encode(original)]})
-    half = len(before) // 2
-    assert made[:half] == before[:half]
-    assert made[half:] != before[half:]
+    assert parameters(infotext(answer))["ToDo steps"] == f"{start:g}-{end:g}"
+    assert {row["batch"] for row in host.probe_counts()["rows"]} == {2 * body.get("batch_size", 1)}

@@ -8,7 +8,7 @@ import pytest
 from expect import HIRES, Pass, Pooling, check, infotext, parameters
 from host import Host
 from kinds import every_kind
-from told import reasons, report_of, sizes, steps, used
+from told import reasons, report_of, sizes, steps
 
 # automatic: 2 for the first pass' 16×16, 4 for the hires pass' 32×32 and 2 for its 16×16
 POOLING = Pooling(threshold=8)
@@ -37,45 +37,48 @@ def test_the_passes_that_were_asked_for(host: Host, family: str, wanted: str) ->
         assert ("other_pass" in reasons(counts)) is not is_wanted
 
 
-def test_only_the_hires_pass_is_above_the_threshold(host: Host) -> None:
-    pooling = Pooling(threshold=16)
-    answer = host.txt2img(**HIRES, **pooling.asked())
-    check(host, "tiny15", **passes("hires", pooling))
-    assert reasons(report_of(answer)["passes"]["first"]) == {"below_threshold": 16}
-    assert used(infotext(answer)) == {"first": {}, "hires": {(32, 32): 256}}
+# the request beside HIRES, the settings, and what each pass is to show
+WORKFLOWS: dict[str, tuple[dict[str, Any], dict[str, Any], Pass, Pass]] = {
+    "only the second is above the threshold": (
+        *({}, {"threshold": 16}),
+        *(Pass(128, 128, 1, None), Pass(256, 256, 1, Pooling(threshold=16))),
+    ),
+    "the window is that of each pass": (
+        {"steps": 4, "hr_second_pass_steps": 2, "hr_scale": 1.5},
+        {"start": 0.5},
+        Pass(128, 128, 4, POOLING, pooled_in={2, 3}),
+        Pass(192, 192, 2, POOLING, pooled_in={1}),
+    ),
+    # from a square: the host makes 264×264 and cuts off what is too much
+    "cropped": (
+        *({"hr_resize_x": 264, "hr_resize_y": 200, "hr_upscaler": "Lanczos"}, {}),
+        *(Pass(128, 128, 1, POOLING), Pass(264, 200, 1, POOLING)),
+    ),
+    "rounded down to whole latents": (
+        *({"width": 200, "height": 136, "hr_scale": 1.56}, {}),
+        *(Pass(200, 136, 1, POOLING), Pass(312, 208, 1, POOLING)),
+    ),
+    "another checkpoint, and then a refiner": (
+        {
+            "hr_second_pass_steps": 2,
+            "hr_checkpoint_name": "tiny15_b",
+            "refiner_checkpoint": "tiny15_c",
+            "refiner_switch_at": 0.5,
+        },
+        {"start": 0.5, "passes": "hires"},
+        Pass(128, 128, 1, None),
+        Pass(256, 256, 2, POOLING, pooled_in={1}),
+    ),
+}
 
 
-def test_the_window_is_that_of_each_pass(host: Host) -> None:
-    more = {"steps": 4, "hr_second_pass_steps": 2, "hr_scale": 1.5}
-    host.txt2img(**HIRES | more, **POOLING.asked(start=0.5))
-    check(
-        host,
-        "tiny15",
-        first=Pass(128, 128, 4, POOLING, pooled_in={2, 3}),
-        hires=Pass(192, 192, 2, POOLING, pooled_in={1}),
-    )
-
-
-@pytest.mark.parametrize(
-    ("asked", "first", "second"),
-    [
-        # from a square: the host makes 264×264 and cuts off what is too much
-        (
-            {"hr_resize_x": 264, "hr_resize_y": 200, "hr_upscaler": "Lanczos"},
-            (128, 128),
-            (264, 200),
-        ),
-        # rounded down to whole latents
-        ({"width": 200, "height": 136, "hr_scale": 1.56}, (200, 136), (312, 208)),
-    ],
-    ids=["cropped", "rounded"],
-)
-def test_the_sizes_are_those_of_the_picture(
-    host: Host, asked: dict[str, Any], first: tuple[int, int], second: tuple[int, int]
-) -> None:
-    answer = host.txt2img(**HIRES | asked, **POOLING.asked())
-    check(host, "tiny15", first=Pass(*first, 1, POOLING), hires=Pass(*second, 1, POOLING))
-    assert sizes(report_of(answer)) == {"first": [first], "hires": [second]}
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_a_workflow(host: Host, name: str) -> None:
+    body, settings, first, second = WORKFLOWS[name]
+    answer = host.txt2img(**HIRES | body, **POOLING.asked(**settings))
+    check(host, "tiny15", first=first, hires=second)
+    made = {"first": first, "hires": second}
+    assert sizes(report_of(answer)) == {key: [(p.width, p.height)] for key, p in made.items()}
 
 
 # a and b have configurations of their own: the host builds a new model object for the other one
@@ -99,19 +102,6 @@ def test_another_checkpoint_in_mid_generation(host: Host, family: str, letters: 
     answer = host.txt2img(**size, **refiner, **pooling.asked())
     check(host, family, first=Pass(128, 128, 2, pooling, calls=2))
     assert f"Refiner: {second}" in infotext(answer)
-
-
-def test_a_hires_checkpoint_and_a_refiner_after_it(host: Host) -> None:
-    answer = host.txt2img(
-        **HIRES | {"hr_second_pass_steps": 2},
-        hr_checkpoint_name="tiny15_b",
-        refiner_checkpoint="tiny15_c",
-        refiner_switch_at=0.5,
-        **POOLING.asked(start=0.5, passes="hires"),
-    )
-    hires = Pass(256, 256, 2, POOLING, pooled_in={1})
-    check(host, "tiny15", first=Pass(128, 128, 1, None), hires=hires)
-    assert "Refiner: tiny15_c" in infotext(answer)
 
 
 def test_a_checkpoint_that_the_host_keeps_in_memory(host: Host) -> None:

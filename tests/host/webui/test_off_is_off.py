@@ -87,20 +87,18 @@ def test_on_with_nothing_to_pool(
 
 @every_kind
 @pytest.mark.parametrize("in_pass", ["first", "hires"])
-@pytest.mark.parametrize("how", ["unet", "attention", "interrupt", "skip"])
+@pytest.mark.parametrize("how", ["RuntimeError", "interrupt", "skip"])
 def test_after_a_generation_that_was_broken_off(
     host: Host, bare: dict[str, list[bytes]], how: str, in_pass: str
 ) -> None:
     call = {"first": 1, "hires": 3}[in_pass]
     asked = HIRES | {"steps": 2, "hr_second_pass_steps": 2} | POOLING.asked()
     on = images(host.txt2img(**asked))
-    host.probe_reset()
-    if how in ("unet", "attention"):
-        host.probe_fault("raise", unet_call=call, where=how, message="on purpose")
+    host.probe_fault(how, call)
+    if how == "RuntimeError":
         response = host.request("POST", "/sdapi/v1/txt2img", json=host.body(**asked))
         assert (response.status_code, "on purpose" in response.text) == (500, True)
     else:
-        host.probe_fault(how, unet_call=call)
         answer = host.txt2img(**asked)
         assert "ToDo factor: 2" in infotext(answer)
         assert "stopped at" in str(line(answer))

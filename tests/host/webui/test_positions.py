@@ -41,14 +41,6 @@ def test_each_step_takes_another_whole_lattice(
     assert factor == 3 or taken == ROUND
 
 
-def test_cond_and_uncond_apart_share_the_phase(watched: Host) -> None:
-    """A prompt longer than the negative one takes two U-Net calls a step."""
-    watched.txt2img(**SQUARE, prompt="a very long prompt, " * 30, **todo(**ALONE))
-    calls = watched.probe_positions()
-    assert len({call["unet_call"] for call in calls}) == 8
-    assert [phase for _, phase in phases(calls)] == ROUND
-
-
 @every_kind
 @pytest.mark.parametrize("sampler", ["Heun", "DPM++ SDE", "DPM2"])
 def test_both_evaluations_of_a_step_share_the_phase(watched: Host, sampler: str) -> None:

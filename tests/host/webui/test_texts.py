@@ -20,7 +20,7 @@ from expect import (
 )
 from host import Host, images
 from kinds import every_kind, everywhere
-from told import generations, info, line, pooled, reasons, report_of, steps
+from told import generations, info, report_of, steps
 
 POOLING = Pooling(factor=2, deep_factor=1.5, threshold=8)
 SQUARE: dict[str, Any] = {"width": 128, "height": 128, "steps": 4}
@@ -49,18 +49,6 @@ def test_a_bad_value_is_refused_by_name(host: Host, args: Any, named: str) -> No
     assert named in host.refusal("img2img", **host.img2img_body(picture(128, 128), **bad))
     host.txt2img(**SQUARE, **POOLING.asked())
     check(host, "tiny15", first=Pass(128, 128, 4, POOLING))
-
-
-def test_script_info_lists_the_settings_alone(host: Host) -> None:
-    for is_img2img in (False, True):
-        shown = host.script_info("todo", is_img2img)
-        assert shown["is_alwayson"]
-        # as tests of the page find them, and translations know them
-        labels = "Factor|Factor for deeper layers|Threshold|Scale|Scale for deeper layers|Method"
-        labels = f"ToDo: faster high resolution|{labels}|Phase|Start|End|Passes|Above"
-        assert [arg["label"] for arg in shown["args"]] == labels.split("|")
-        defaults = [False, "automatic", "automatic", 64, 1.5, "1", "nearest", "moving", 0, 1]
-        assert [arg["value"] for arg in shown["args"]] == [*defaults, "both", 1]
 
 
 @every_kind
@@ -110,7 +98,7 @@ def test_a_text_without_todo_leaves_it_off_and_arguments_go_before_a_text(host: 
 
 
 @every_kind
-def test_the_older_extensions_keys(host: Host) -> None:
+def test_the_older_extensions_keys_and_forged_ones(host: Host) -> None:
     """It has the paper's rule alone."""
     older = ", ToDo factor: 2, ToDo factor2: 1, ToDo disable after: 0.5, ToDo threshold: 4"
     text = infotext(host.txt2img(**SQUARE)) + older
@@ -120,36 +108,8 @@ def test_the_older_extensions_keys(host: Host) -> None:
     check(host, "tiny15", first=Pass(128, 128, 4, expected, pooled_in={0, 1}))
     own = {"ToDo factor": "2", "ToDo deep factor": "1", "ToDo threshold": "4"}
     assert parameters(infotext(answer)) == PAPER_TEXT | own | {"ToDo steps": "0-0.5"}
-
-
-@every_kind
-@pytest.mark.parametrize(
-    ("forged", "named"),
-    [
-        ("ToDo factor: 99", "ToDo factor = '99'"),
-        ("ToDo factor: 2, ToDo steps: 0.8-0.2", "ToDo steps = '0.8-0.2'"),
-        ("ToDo factor: 2, ToDo factor2: 0.5", "ToDo factor2 = '0.5'"),
-    ],
-)
-def test_a_forged_text_is_refused_by_name(host: Host, forged: str, named: str) -> None:
-    text = f"a cat\nSteps: 4, Sampler: Euler, Seed: 1, Size: 128x128, {forged}"
-    assert named in host.refusal(**host.body_of_text(text))
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [{"sampler_name": "LCM", "steps": 4}, {"sampler_name": "Euler", "steps": 1}],
-    ids=str,
-)
-def test_the_sampler_or_the_first_quarter_is_why_nothing(
-    host: Host, settings: dict[str, Any]
-) -> None:
-    """Where `fast` would pool the largest layers, but the paper's factors apply, which are 1."""
-    answer = host.txt2img(**SQUARE | settings, **todo(preset="fast", threshold=16))
-    found = reasons(report_of(answer))
-    assert pooled(report_of(answer)) == {}
-    assert (found.get("sampler", found.get("lead_in")), found["factor_one"]) == (5, 11)
-    assert "above the threshold" not in str(line(answer))
+    host.probe_reset()
+    assert "ToDo factor = '99'" in host.refusal(**host.body_of_text(f"{text}, ToDo factor: 99"))
 
 
 @everywhere
@@ -164,15 +124,3 @@ def test_the_option_turns_the_line_off_and_nothing_else(host: Host) -> None:
     off = host.txt2img(**SQUARE, **todo(enabled=False))
     assert not [key for key in info(off)["extra_generation_params"] if "ToDo" in key]
     assert host.probe_leftovers() == CLEAN
-
-
-def test_a_style_puts_its_words_in_and_leaves_todo_as_it_is(host: Host) -> None:
-    """The line and the text have the settings.
-
-    Read back by the API, the host takes the style's words out of the prompt and applies no style.
-    """
-    plain = host.txt2img(**SQUARE, **POOLING.asked())
-    styled = host.txt2img(**SQUARE, styles=["foggy"], **POOLING.asked())
-    assert "a cat, in fog" in infotext(styled)
-    assert parameters(infotext(styled)) == parameters(infotext(plain))
-    assert images(styled) != images(plain)

@@ -5,30 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from expect import AXES, CLEAN, Pooling, all_pixels, first_pixels, info, todo
+from expect import CLEAN, all_pixels, first_pixels, info, todo
 from host import Host
 from kinds import every_kind
-from plot import cells, ours, plot
+from plot import cells, plot
 from told import generations, line, pooled
 
 # grids of 8, 4, 2 and 1 a side
 TINY = {"width": 64, "height": 64, "steps": 2}
 BASE: dict[str, Any] = {"factor": 2, "deep_factor": 1, "threshold": 4}
-OURS = {
-    "ToDo preset": "balanced",
-    "ToDo factor": "2",
-    "ToDo deep factor": "1",
-    "ToDo threshold": "4",
-}
+OURS = {"ToDo preset": "balanced", "ToDo factor": "2"}
+OURS |= {"ToDo deep factor": "1", "ToDo threshold": "4"}
 # three changes of a preset
 CUSTOM = OURS | {"ToDo preset": "custom"}
 AUTOMATIC = {"ToDo factor": "automatic", "ToDo threshold": "4"}
-
-
-@every_kind
-def test_each_axis_is_there_once(host: Host) -> None:
-    for is_img2img in (False, True):
-        assert ours(host, is_img2img) == [f"[ToDo] {name}" for name in AXES]
 
 
 @pytest.mark.parametrize(
@@ -56,17 +46,15 @@ def test_an_axis(host: Host, axis: str, values: str, expected: list[dict[str, st
 
 def test_two_axes_count_for_each_cell(host: Host) -> None:
     """Plotting an axis of ToDo is wanting it, though the box is not ticked."""
-    axes = plot(host, ("[ToDo] threshold", "3, 2"), ("[ToDo] deep factor", "1, 2"))
-    answer = host.txt2img(**TINY | {"steps": 1}, **axes)
-    cases = [(deep, threshold) for deep in (1, 2) for threshold in (3, 2)]
-    told = [(cell["ToDo deep factor"], cell["ToDo threshold"]) for cell in cells(answer)]
-    assert told == [(str(deep), str(threshold)) for deep, threshold in cases]
-    seen = host.probe_counts()["rows"]
-    for generation, (deep, threshold) in enumerate(cases, 1):
-        # the only step is a first one, with the paper's automatic factor
-        pooling = Pooling(deep_factor=deep, threshold=threshold, deep_scale=1)
-        keys = {(row["height"], row["keys"]) for row in seen if row["generation"] == generation}
-        assert keys == {(side, pooling.keys((side, side), (8, 8))) for side in (8, 4, 2, 1)}
+    axes = plot(host, ("[ToDo] factor", "4, 2"), ("[ToDo] deep factor", "1, 2"))
+    answer = host.txt2img(**TINY, **axes, **todo(enabled=False, threshold=4))
+    cases = [(factor, deep) for deep in (1, 2) for factor in (4, 2)]
+    told = [(int(cell["ToDo factor"]), int(cell["ToDo deep factor"])) for cell in cells(answer)]
+    assert told == cases
+    for generation, (factor, deep) in enumerate(cases, 1):
+        rows = host.probe_counts()["rows"]
+        keys = {row["height"]: row["keys"] for row in rows if row["generation"] == generation}
+        assert (keys[8], keys[4]) == ((8 // factor) ** 2, (4 // deep) ** 2)
 
 
 @every_kind

@@ -43,11 +43,6 @@ def weights() -> tuple[ModuleType, dict[str, torch.Tensor]]:
     return convert, {name: weight.float() for name, weight in convert.to_ldm(MODEL).items()}
 
 
-def unet_config() -> dict[str, Any]:
-    """The U-Net's configuration as ComfyUI reads it off the weights."""
-    return config_of(weights()[1]).unet_config
-
-
 def config_of(state: dict[str, torch.Tensor]) -> Demo:
     """ComfyUI's description of the model."""
     config = Demo(detect_unet_config(state, UNET))
@@ -60,17 +55,16 @@ def load() -> tuple[model_patcher.ModelPatcher, sd.CLIP, sd.VAE]:
     """MODEL, CLIP and VAE."""
     convert, state = weights()
     config = config_of(state)
-    return _unet(config, state), _clip(config, state), _vae(convert, state)
+    model = config.get_model(state, UNET, device="cpu")
+    model.load_model_weights(dict(state), UNET)
+    settings = yaml.safe_load(convert.SETTINGS.read_text("utf-8"))["model"]["params"]
+    of_vae = {name.removeprefix(VAE): state[name] for name in state if name.startswith(VAE)}
+    vae = sd.VAE(sd=of_vae, config=settings["first_stage_config"])
+    return patcher(model), _clip(config, state), vae
 
 
 def _json(part: str) -> dict[str, Any]:
     return json.loads((MODEL / part / "config.json").read_text("utf-8"))
-
-
-def _unet(config: Demo, state: dict) -> model_patcher.ModelPatcher:
-    model = config.get_model(state, UNET, device="cpu")
-    model.load_model_weights(dict(state), UNET)
-    return patcher(model)
 
 
 def patcher(model: model_base.BaseModel) -> model_patcher.ModelPatcher:
@@ -101,9 +95,3 @@ def _at_clips_numbers(vectors: torch.Tensor) -> torch.Tensor:
     for token, number in ours.items():
         table[theirs[token]] = vectors[number]
     return table
-
-
-def _vae(convert: ModuleType, state: dict) -> sd.VAE:
-    vae = {name.removeprefix(VAE): weight for name, weight in state.items() if name.startswith(VAE)}
-    settings = yaml.safe_load(convert.SETTINGS.read_text("utf-8"))["model"]["params"]
-    return sd.VAE(sd=vae, config=settings["first_stage_config"])

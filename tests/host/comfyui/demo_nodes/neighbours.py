@@ -50,7 +50,7 @@ def prompt_replaced(model: Any) -> tuple:
 @node("CONTROL_NET")
 def demo_controlnet() -> tuple:
     """A ControlNet of the demo's shape with random weights."""
-    config = checkpoint.unet_config() | {"hint_channels": 3}
+    config = checkpoint.config_of(checkpoint.weights()[1]).unet_config | {"hint_channels": 3}
     for name in ("out_channels", "transformer_depth_output"):
         config.pop(name, None)
     torch.manual_seed(0)

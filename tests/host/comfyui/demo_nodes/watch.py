@@ -16,7 +16,7 @@ from torch import nn
 
 CALLS: list[dict[str, Any]] = []
 SIGMAS: list[float] = []
-_queries = threading.local()
+_here = threading.local()
 
 
 def watch(unet: nn.Module) -> None:
@@ -25,10 +25,12 @@ def watch(unet: nn.Module) -> None:
     SIGMAS.clear()
     unet.register_forward_pre_hook(_note_sigma, with_kwargs=True)
     for name, module in unet.named_modules():
-        if name.endswith(".attn1"):
+        if hasattr(module, "transformer_blocks"):
+            module.register_forward_pre_hook(_note_grid)
+        elif name.endswith(".attn1"):
             module.to_q.register_forward_pre_hook(_note_queries)
-            module.to_k.register_forward_pre_hook(_note(name, "keys"))
-            module.to_v.register_forward_pre_hook(_note(name, "values"))
+            for projection in (module.to_k, module.to_v):
+                projection.register_forward_pre_hook(_note_tokens)
 
 
 @torch.compiler.disable
@@ -39,29 +41,29 @@ def _note_sigma(module: nn.Module, args: tuple, kwargs: dict) -> None:
 
 
 @torch.compiler.disable
+def _note_grid(module: nn.Module, args: tuple) -> None:
+    _here.grid = tuple(args[0].shape[2:])
+
+
+@torch.compiler.disable
 def _note_queries(module: nn.Module, args: tuple) -> None:
-    _queries.tokens = args[0]
+    _here.queries = args[0]
 
 
-def _note(layer: str, role: str) -> Any:
-    @torch.compiler.disable
-    def hook(module: nn.Module, args: tuple) -> None:
-        tokens = args[0]
-        CALLS.append(
-            {
-                "layer": layer,
-                "role": role,
-                "evaluation": len(SIGMAS) - 1,
-                "batch": tokens.shape[0],
-                "queries": _queries.tokens.shape[1],
-                "tokens": tokens.shape[1],
-                "positions": positions(tokens[0], _queries.tokens[0]),
-                # of the other half of the prompts where cond and uncond come in one batch
-                "last_positions": positions(tokens[-1], _queries.tokens[-1]),
-            }
-        )
-
-    return hook
+@torch.compiler.disable
+def _note_tokens(module: nn.Module, args: tuple) -> None:
+    tokens, queries = args[0], _here.queries
+    CALLS.append(
+        {
+            "step": len(SIGMAS) - 1,
+            "grid": _here.grid,
+            "queries": queries.shape[1],
+            "tokens": tokens.shape[1],
+            "first": positions(tokens[0], queries[0]),
+            # of the other half of the prompts where cond and uncond come in one batch
+            "last": positions(tokens[-1], queries[-1]),
+        }
+    )
 
 
 def positions(tokens: torch.Tensor, grid: torch.Tensor) -> list[int]:

@@ -65,50 +65,44 @@ def is_hosts_own(value: Any) -> bool:
     return describe(value).split(".")[0] in HOST_MODULES
 
 
-def class_leftovers() -> list[dict[str, str]]:
+def class_leftovers() -> list[str]:
     """Attributes added to, taken from or replaced on the watched classes by others."""
     found = []
     for name, cls in watched_classes().items():
         bare, now = BARE_ATTRIBUTES.get(name, {}), vars(cls)
-        for attribute in sorted(bare.keys() | now.keys()):
-            if attribute not in now:
-                found.append({"class": name, "attribute": attribute, "value": "deleted"})
-                continue
-            value = now[attribute]
+        found += [f"{name}.{attribute} is deleted" for attribute in bare.keys() - now.keys()]
+        for attribute, value in now.items():
             # transformers adds one to torch's class when it loads a model
             added = attribute not in bare and not describe(value).startswith("transformers.")
             replaced = attribute in CALL_ATTRIBUTES and value is not bare.get(attribute)
-            # The host itself assigns `forward` at every checkpoint load.
+            # the host itself assigns `forward` at every checkpoint load
             if added or (replaced and not is_hosts_own(value)):
-                found.append({"class": name, "attribute": attribute, "value": describe(value)})
-    return found
+                found.append(f"{name}.{attribute} = {describe(value)}")
+    return sorted(found)
 
 
-def instance_leftovers(unet: torch.nn.Module) -> list[dict[str, str]]:
+def instance_leftovers(unet: torch.nn.Module) -> list[str]:
     """Methods put on single modules of the U-Net, and modules whose class was swapped."""
     found = []
     for name, module in unet.named_modules():
-        for attribute in CALL_ATTRIBUTES:
-            if attribute in vars(module):
-                value = describe(vars(module)[attribute])
-                found.append({"layer": name, "attribute": attribute, "value": value})
+        put = {attribute: vars(module).get(attribute) for attribute in CALL_ATTRIBUTES}
         if not is_hosts_own(type(module)):
-            value = describe(type(module))
-            found.append({"layer": name, "attribute": "__class__", "value": value})
+            put["__class__"] = type(module)
+        found += [f"{name}.{key} = {describe(value)}" for key, value in put.items() if value]
     return found
 
 
-def hook_leftovers(unet: torch.nn.Module, known: set[int]) -> list[dict[str, str]]:
+def hook_leftovers(unet: torch.nn.Module, known: set[int]) -> list[str]:
     """Hooks whose ids are not `known`, on the U-Net's modules and on all modules."""
-    found = []
-    for name, module in unet.named_modules():
-        for table in HOOK_TABLES:
-            for key, function in getattr(module, table, {}).items():
-                if key not in known:
-                    value = describe(function)
-                    found.append({"layer": name, "attribute": table, "value": value})
-    for table in HOOK_TABLES:
-        for function in getattr(torch.nn.modules.module, f"_global{table}", {}).values():
-            value = describe(function)
-            found.append({"layer": "*", "attribute": table, "value": value})
-    return found
+    tables = {
+        f"{name}.{table}": getattr(module, table, {})
+        for name, module in unet.named_modules()
+        for table in HOOK_TABLES
+    }
+    tables |= {t: getattr(torch.nn.modules.module, f"_global{t}", {}) for t in HOOK_TABLES}
+    return [
+        f"{place} = {describe(function)}"
+        for place, table in tables.items()
+        for key, function in table.items()
+        if key not in known
+    ]

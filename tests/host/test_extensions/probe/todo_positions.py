@@ -23,7 +23,7 @@ class Positions:
         """A layer is called with these tokens `[b, n, c]`; its keys come next."""
         self.tokens = tokens if self.is_on else None
 
-    def saw_keys(self, keys: torch.Tensor, **where: Any) -> None:
+    def saw_keys(self, keys: torch.Tensor, where: dict[str, Any]) -> None:
         """The same layer makes keys of these `[b, k, c]`."""
         tokens, self.tokens = self.tokens, None
         if tokens is None or keys.shape[1] >= tokens.shape[1]:

@@ -80,7 +80,7 @@ class HostWithOthers(Host):
         super()._lay_out_data()
         # NegPiP does not load without this file
         (self.data / "ui-config.json").write_text("{}")
-        checkpoint = self.webui / "models" / "Stable-diffusion" / CHECKPOINT
+        checkpoint = self._folder / "models" / "Stable-diffusion" / CHECKPOINT
         tiny_files.make(self.data / "models", checkpoint)
 
 

@@ -1,46 +1,104 @@
-"""The page in a real browser: the hint follows every control that affects it."""
+"""The page in a real browser: hires fix, and the hint, which follows every control behind it."""
 
 from __future__ import annotations
 
 import pytest
+from browser_steps import screenshot
+from expect import Pass, Pooling, check, parameters
 from host import Host
+from kinds import every_kind
 from tab import Tab
+from told import numbers
+
+SMALL_HIRES = Pooling(threshold=4)
+SIDES = {"first": 64, "hires": 128}
+BY_TWO = "1024×1024: 128×128 → 64×64 tokens (by 2)"
 
 
 @pytest.fixture
 def paper(tab: Tab) -> Tab:
     """The tab with the preset paper, at 1024×1024."""
     tab.set(preset="paper", width=1024, height=1024)
+    tab.hint_with(BY_TWO)
     return tab
 
 
-def test_the_hint_follows_every_setting(paper: Tab) -> None:
-    paper.hint_with("128×128 → 64×64 tokens (by 2)")
-    paper.set(factor="4")
-    paper.hint_with("128×128 → 32×32 tokens (by 4)")
-    paper.set(threshold=32)
-    paper.hint_with("64×64 → 32×32 tokens (by 2)")
-    paper.set(deep_factor="8")
-    paper.hint_with("64×64 → 8×8 tokens (by 8)")
-    whole = paper.hint()
-    # none of the two steps that the tests set begins there
-    paper.set(start=0.9)
-    paper.hint_with("no step lies between Start and End", lines=1)
-    paper.set(steps=20)
-    paper.page.wait_for_function(
-        "([id, n]) => document.querySelector(`#${id} .todo-hint`).innerText.trim().length > n",
-        arg=[paper.id("hint"), len(whole)],
-    )
-    paper.set(factor="1", deep_factor="1", start=0)
-    assert "→" not in paper.hint_with("1024×1024", lines=1)
-    paper.set(start=0.5, end=0.5)
-    paper.hint_with("Start and End")
+@pytest.fixture
+def hires(ticked: Tab) -> Tab:
+    """8×8 tokens in the first pass, 16×16 in the second, in two steps each."""
+    ticked.unfold("hr")
+    ticked.switch("hr", True)
+    ticked.set(width=64, height=64, threshold=4, hires_steps=0)
+    ticked.set(hr_scale=2, hr_resize_x=0, hr_resize_y=0)
+    return ticked
 
 
-def test_the_hint_follows_the_checkpoint(paper: Tab, host: Host) -> None:
+@every_kind
+def test_both_passes_of_hires_fix_and_its_hint(hires: Tab, host: Host) -> None:
+    first, second = hires.generate().line.split(";")
+    assert numbers(first) == ({(64, 16)}, (2, 2))
+    assert numbers(second) == ({(256, 16), (64, 16)}, (2, 2))
+    made = {name: Pass(side, side, 2, SMALL_HIRES) for name, side in SIDES.items()}
+    check(host, "tiny15", **made)
+    hires.set(threshold=64, width=512, height=512)
+    of_each = hires.hint_with(BY_TWO, lines=3).splitlines()
+    assert ["512×512" in of_each[0], "1024×1024" in of_each[1]] == [True, True]
+    assert all(f"{name} " in of_each[2] for name in ("close", "balanced", "fast", "paper"))
+    hires.accordion.screenshot(path=screenshot(f"{host.kind.name}-hires"))
+    for changed, hint in (
+        ({"hr_scale": 3}, "1536×1536: 192×192 → 64×64 tokens (by 3)"),
+        ({"hr_scale": 2, "hr_resize_x": 1280}, "1280×1280: 160×160"),
+        ({"hr_resize_y": 768}, "1280×768: 160×96"),
+        ({"hr_resize_x": 0, "hr_resize_y": 0, "height": 384}, "1024×768: 128×96"),
+    ):
+        hires.set(**changed)
+        hires.hint_with(hint)
+    hires.page.click("#txt2img_res_switch_btn")
+    hires.hint_with("768×1024: 96×128 → 48×64 tokens (by 2)")
+    hires.set(passes="hires")
+    hires.hint_with("768×1024: 96×128 → 48×64", lines=3)
+    hires.switch("hr", False)
+    assert "→" not in hires.hint_with("Nothing to gain", lines=1)
+
+
+def test_only_the_hires_pass_by_the_button_below_the_gallery(hires: Tab, host: Host) -> None:
+    """The API does not reach it."""
+    hires.switch("hr", False)
+    for passes, keys in (("hires", {(256, 16), (64, 16)}), ("first", set())):
+        hires.set(passes=passes)
+        assert parameters(hires.generate().infotext)["ToDo passes"] == passes
+        host.probe_reset()
+        upscaled = hires.generate("upscale")
+        assert numbers(upscaled.line)[0] == keys
+        check(host, "tiny15", hires=Pass(128, 128, 2, SMALL_HIRES if keys else None))
+
+
+def test_the_hint_follows_every_setting_and_the_checkpoint(paper: Tab, host: Host) -> None:
     """SDXL has no layers of the latent's own size."""
-    paper.hint_with("128×128 → 64×64")
+    for changed, hint in (
+        ({"factor": "4"}, "128×128 → 32×32 tokens (by 4)"),
+        ({"threshold": 32, "deep_factor": "8"}, "64×64 → 8×8 tokens (by 8)"),
+        # neither of the two steps begins there
+        ({"start": 0.9}, "no step lies between Start and End"),
+        ({"steps": 20}, "64×64 → 8×8 tokens (by 8)"),
+        ({"threshold": 64, "factor": "automatic", "start": 0}, "128×128 → 64×64"),
+    ):
+        paper.set(**changed)
+        paper.hint_with(hint)
     host.use("tinyxl_a")
     assert "→" not in paper.hint_with("nothing changes", lines=1)
     host.use("tiny15_a")
     paper.hint_with("128×128 → 64×64")
+
+
+def test_a_machine_that_was_measured_gives_one_figure(tab: Tab) -> None:
+    tab.set(width=1024, height=1024)
+    # ranges, of the pass and of each preset
+    assert " to " in tab.hint_with("128×128 →")
+    with tab.ui.settled():
+        tab.page.click(f"#{tab.id('measure')}")
+    tab.page.wait_for_function(
+        "id => !document.querySelector(`#${id} .todo-hint`).innerText.includes(' to ')",
+        arg=tab.id("hint"),
+    )
+    assert "again (last on 20" in tab.page.inner_text(f"#{tab.id('measure')}")

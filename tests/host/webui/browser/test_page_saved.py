@@ -43,7 +43,6 @@ TRANSLATED = {
 def saved_host(new_host: HostFactory) -> Iterator[Host]:
     """A host whose user has saved all of this."""
     host = new_host(arguments=["--localizations-dir", "{data}/localizations"])
-    host.arguments = [argument.format(data=host.data) for argument in host.arguments]
     page = {f"customscript/todo.py/{name}": value for name, value in SAVED.items()}
     (host.data / "localizations").mkdir()
     for name, content in {
@@ -76,9 +75,8 @@ def test_saved_defaults_are_shown_and_used_and_a_style_leaves_them(saved_tab: Ta
     saved_tab.switch("enabled", True)
     saved_tab.ui.choose("txt2img_styles", "foggy")
     made = saved_tab.generate()
-    told = parameters(made.infotext)
-    assert (told["ToDo threshold"], told["ToDo factor"], told["ToDo steps"]) == ("8", "2", "0-0.5")
-    assert "in fog" in made.infotext
+    found = {"ToDo threshold": "8", "ToDo factor": "2", "ToDo steps": "0-0.5"}
+    assert parameters(made.infotext).items() >= found.items() and "in fog" in made.infotext
 
 
 def test_what_is_not_allowed_stops_only_who_ticks(saved_ui: WebUi, saved_host: Host) -> None:
@@ -109,8 +107,6 @@ def test_a_translation_changes_words_and_no_value(saved_tab: Tab) -> None:
     with saved_tab.ui.settled():
         page.click(f'{method} ul.options li:has-text("Mittel")')
     assert (saved_tab.values()["method"], saved_tab.preset) == ("average", "custom")
-    saved_tab.switch("enabled", True)
-    assert parameters(saved_tab.generate().infotext)["ToDo method"] == "average"
 
 
 def test_the_defaults_tab_keeps_what_was_changed(saved_tab: Tab, saved_host: Host) -> None:

@@ -9,7 +9,6 @@ import sys
 import weakref
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -39,38 +38,8 @@ def unet_of(sd_model: Any) -> torch.nn.Module | None:
     return getattr(inner, "diffusion_model", None)
 
 
-@dataclass(frozen=True)
-class Seen:
-    """One kind of self-attention call: where in the sampling, on which grid, how many tokens."""
-
-    generation: int
-    in_pass: str
-    step: int
-    height: int
-    width: int
-    batch: int
-    queries: int
-    keys: int
-    layer: str
-
-
-@dataclass
-class Fault:
-    """What to do in the n-th U-Net call from now."""
-
-    action: str
-    unet_call: int
-    where: str
-    exception: type[BaseException]
-    message: str
-
-    def strike(self) -> None:
-        if self.action == "raise":
-            raise self.exception(self.message)
-        if self.action == "interrupt":
-            shared.state.interrupt()
-        elif self.action == "skip":
-            shared.state.skip()
+# of a kind of self-attention call: where in the sampling, on which grid, how many tokens
+FIELDS = "generation in_pass step height width batch queries keys layer".split()
 
 
 class Probe:
@@ -85,7 +54,7 @@ class Probe:
         self.clear()
 
     def clear(self) -> None:
-        self.rows: Counter[Seen] = Counter()
+        self.rows: Counter[tuple[Any, ...]] = Counter()
         self.unet_calls = 0
         self.generation = 0
         self.in_pass = "first"
@@ -93,7 +62,7 @@ class Probe:
         self.grid = (0, 0)
         self.query: tuple[int, int] = (0, 0)
         self.timesteps = Timesteps()
-        self.fault: Fault | None = None
+        self.fault = ("", 0)
         self.lattice: tuple[int, int] | None = None
         self.positions.clear()
 
@@ -145,7 +114,11 @@ class Probe:
             # SD.Next has no callback for a step
             self.in_pass = pass_in_sdnext()
             self.step = self.timesteps.step(float(args[1].max()))
-        self.strike("unet")
+        action, call = self.fault
+        if action in ("interrupt", "skip") and self.unet_calls == call:
+            getattr(shared.state, action)()
+        elif action and self.unet_calls == call:
+            raise getattr(builtins, action)("todo-probe: on purpose")
 
     def on_transformer(self, _module: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> None:
         self.grid = (args[0].shape[2], args[0].shape[3])
@@ -172,29 +145,16 @@ class Probe:
         return args, {**kwargs, name: context[:, chosen]}
 
     def on_queries(self, _module: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> None:
-        self.strike("attention")
         self.query = (args[0].shape[0], args[0].shape[1])
         self.positions.saw_queries(args[0])
 
     def on_keys(self, layer: str) -> Callable[..., None]:
         def count(_module: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> None:
             at = (self.generation, self.in_pass, self.step)
-            self.rows[Seen(*at, *self.grid, *self.query, args[0].shape[1], layer)] += 1
-            self.positions.saw_keys(
-                args[0],
-                **dict(zip(("generation", "in_pass", "step"), at)),
-                unet_call=self.unet_calls,
-                grid=self.grid,
-                layer=layer,
-            )
+            self.rows[(*at, *self.grid, *self.query, args[0].shape[1], layer)] += 1
+            self.positions.saw_keys(args[0], {"grid": self.grid, **dict(zip(FIELDS, at))})
 
         return count
-
-    def strike(self, where: str) -> None:
-        fault = self.fault
-        if fault is not None and fault.where == where and self.unet_calls >= fault.unet_call:
-            self.fault = None
-            fault.strike()
 
 
 probe = Probe()
@@ -226,7 +186,7 @@ def reset() -> dict[str, Any]:
 
 def counts() -> dict[str, Any]:
     """What was seen since the last reset."""
-    rows = [{**vars(seen), "calls": calls} for seen, calls in probe.rows.items()]
+    rows = [{**dict(zip(FIELDS, seen)), "calls": n} for seen, n in probe.rows.items()]
     return {"unet_calls": probe.unet_calls, "rows": rows}
 
 
@@ -244,16 +204,9 @@ def leftovers() -> dict[str, Any]:
     return {"classes": class_leftovers(), "instances": instances, "hooks": hooks}
 
 
-def fault(
-    action: str,
-    unet_call: int = 1,
-    where: str = "attention",
-    exception: str = "RuntimeError",
-    message: str = "todo-probe fault",
-) -> dict[str, Any]:
-    """Arm a fault for the n-th U-Net call since the last reset."""
-    kind = getattr(builtins, exception, None) or getattr(torch.cuda, exception)
-    probe.fault = Fault(action, unet_call, where, kind, message)
+def fault(action: str, call: int) -> dict[str, Any]:
+    """`interrupt`, `skip` or an exception's name, for the n-th U-Net call since the last reset."""
+    probe.fault = action, call
     return {}
 
 
