@@ -75,6 +75,7 @@ class Steps:
         another_sampling = now is not None and self._at is not None and now[0] != self._at[0]
         if position.current_step is None or another_sampling:
             position = report.own_position()
+            position.expect_sampling()
             position.advance(0, 1, announced)
         if position.evaluation != self._heard:
             self._heard, self._at = position.evaluation, now
