@@ -65,7 +65,7 @@ class WebUI:
         if seed != self._seed:
             # the host encodes the start with random numbers that depend on the request before
             self._seed = seed
-            self.sample(dataclasses.replace(cell, steps=1), seed, None)
+            self.sample(cell, seed, None)
         file = io.BytesIO()
         enlarged(seed).save(file, "PNG")
         todo = {"enabled": False} if settings is None else dataclasses.asdict(settings)
