@@ -6,9 +6,7 @@ bit, and no test takes minutes for the compiler. The probe is not there: its hoo
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -16,11 +14,10 @@ import requests
 from expect import Pooling
 from host import TEST_EXTENSIONS, Host, images
 from kinds import Kind
-from told import report_of, steps
+from told import pooled, report_of
 
 pytestmark = pytest.mark.kinds("neo")
 PRESET = "guard_filter_fn"
-POOLING = Pooling(factor=2, threshold=8)
 # at 256 pixels: SD 1.x has five layers over 32×32 tokens and five over 16×16, SDXL its own below
 KEYS = {"tiny15_a": (1024, 256), "tinyxl_a": (256, 64)}
 
@@ -33,37 +30,20 @@ class HostWithGraphs(Host):
         up = "Startup time:" in self.log()
         return up and requests.get(f"{self.url}/sdapi/v1/options", timeout=60).ok
 
-    def use(self, checkpoint: str) -> None:
-        self.set_options(sd_model_checkpoint=checkpoint)
-
-    def preset_off(self) -> tuple[str, str]:
-        """The title of the script that compiles, and its word for not compiling."""
-        ((title, choices),) = [
-            (script["name"], argument["choices"])
+    def make(self, on: bool, compiled: bool) -> tuple[bytes, int, dict[str, Any]]:
+        """An image, how many graphs were made for it, and the report."""
+        # the script that compiles, and its word for not compiling
+        ((title, off),) = [
+            (script["name"], argument["choices"][1])
             for script in self.get("/sdapi/v1/script-info")
             for argument in script["args"]
             if not script["is_img2img"] and PRESET in (argument["choices"] or ())
         ]
-        return title, choices[1]
-
-
-@dataclass
-class Made:
-    """An image, the graphs that were made for it (the keys of what each pools), the report."""
-
-    image: bytes
-    graphs: list[list[list[int]]]
-    report: dict[str, Any]
-
-
-def make(host: HostWithGraphs, compiled: bool, on: bool) -> Made:
-    title, off = host.preset_off()
-    scripts: dict[str, Any] = POOLING.asked()["alwayson_scripts"] if on else {}
-    scripts = {**scripts, title: {"args": [PRESET if compiled else off]}}
-    with host.log_since() as lines:
-        answer = host.txt2img(steps=3, alwayson_scripts=scripts)
-    graphs = [json.loads(line.split(" ", 1)[1]) for line in lines if line.startswith("todo-graphs")]
-    return Made(images(answer)[0], graphs, report_of(answer) if on else {})
+        asked = Pooling(factor=2, threshold=8).asked()["alwayson_scripts"] if on else {}
+        scripts = {**asked, title: {"args": [PRESET if compiled else off]}}
+        with self.log_since() as lines:
+            answer = self.txt2img(steps=3, alwayson_scripts=scripts)
+        return images(answer)[0], lines.count("todo-graph"), report_of(answer) if on else {}
 
 
 @pytest.fixture(scope="module")
@@ -81,21 +61,14 @@ def compiling(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def test_a_compiled_model_is_pooled_whatever_came_first(
     compiling: HostWithGraphs, checkpoint: str, order: tuple[bool, ...]
 ) -> None:
-    compiling.use(checkpoint)
-    plain = {on: make(compiling, compiled=False, on=on) for on in (False, True)}
-    assert plain[False].image != plain[True].image
-    assert not plain[False].graphs + plain[True].graphs
-    made: set[bool] = set()
-    for on in order:
-        compiled = make(compiling, compiled=True, on=on)
-        assert compiled.image == plain[on].image
+    compiling.set_options(sd_model_checkpoint=checkpoint)
+    plain = {on: compiling.make(on, compiled=False) for on in (False, True)}
+    assert plain[False][0] != plain[True][0]
+    assert KEYS[checkpoint] in pooled(plain[True][2])
+    for place, on in enumerate(order):
+        image, graphs, report = compiling.make(on, compiled=True)
+        assert image == plain[on][0]
         # the first image of each kind makes its graph, later ones find it
-        assert bool(compiled.graphs) is (on not in made)
-        assert any(KEYS[checkpoint] in map(tuple, graph) for graph in compiled.graphs) is (
-            on and on not in made
-        )
-        if on:
-            assert compiled.report["grids"] == plain[on].report["grids"]
-            assert steps(compiled.report) == (3, 3)
-        made.add(on)
-    assert make(compiling, compiled=False, on=True).image == plain[True].image
+        assert bool(graphs) is (on not in order[:place])
+        assert report.get("grids") == plain[on][2].get("grids")
+    assert compiling.make(on=True, compiled=False)[0] == plain[True][0]

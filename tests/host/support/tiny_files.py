@@ -5,7 +5,6 @@ All have the widths of the tiny SD 1.5 checkpoints; the first two are made from 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from itertools import pairwise
 from pathlib import Path
 
@@ -78,16 +77,13 @@ def _hypernetwork(random: torch.Generator) -> dict[object, object]:
     """For the contexts of self-attention, whose widths are the U-Net's; the prompt's are left."""
     layers: dict[object, object] = {}
     for width in WIDTHS:
+        shapes = {"0.weight": (2 * width, width), "0.bias": (2 * width,)}
+        shapes |= {"1.weight": (width, 2 * width), "1.bias": (width,)}
         layers[width] = tuple(
-            OrderedDict(
-                (name, torch.randn(*shape, generator=random) * 0.1)
-                for name, shape in (
-                    ("linear.0.weight", (2 * width, width)),
-                    ("linear.0.bias", (2 * width,)),
-                    ("linear.1.weight", (width, 2 * width)),
-                    ("linear.1.bias", (width,)),
-                )
-            )
+            {
+                f"linear.{name}": torch.randn(*shapes[name], generator=random) * 0.1
+                for name in shapes
+            }
             for _ in ("keys", "values")
         )
     return {**layers, "step": 0, "name": "tiny_hypernetwork", "layer_structure": [1, 2, 1]}

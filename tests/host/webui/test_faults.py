@@ -10,48 +10,44 @@ import itertools
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import requests
-from expect import CLEAN, all_pixels, todo
+from expect import CLEAN, HIRES, all_pixels, todo
 from host import REPOSITORY, SMALL, TEST_EXTENSIONS, Host, HostFactory
 from told import line, pooled, report_of
 
-FAULTS = TEST_EXTENSIONS / "faults"
 PLAIN: dict[str, Any] = {"width": 64, "height": 64, "steps": 1}
-HIRES: dict[str, Any] = PLAIN | {
-    "enable_hr": True,
-    "hr_scale": 2,
-    "hr_upscaler": "Latent",
-    "denoising_strength": 0.7,
-}
+SMALL_HIRES = HIRES | PLAIN
 REFINED = PLAIN | {"steps": 2, "refiner_switch_at": 0.5}
 SHAPES = {
     "plain": PLAIN,
     "two batches": PLAIN | {"n_iter": 2},
-    "hires": HIRES,
-    "hires, two steps": HIRES | {"steps": 2},
+    "hires": SMALL_HIRES,
     "refiner": REFINED | {"refiner_checkpoint": "tiny15_b"},
     "refiner, same object": REFINED | {"refiner_checkpoint": "tiny15_c"},
-    "hires checkpoint": HIRES | {"hr_checkpoint_name": "tiny15_b"},
+    "hires checkpoint": SMALL_HIRES | {"hr_checkpoint_name": "tiny15_b"},
 }
+# factors by number, which hold in the first steps too: where telling the steps is what fails, the
+# image stays the same
+BY_TWO = {"threshold": 4, "factor": 2, "deep_factor": 2}
 ASKED: dict[str, dict[str, Any]] = {
     "off": {},
-    # factors by number, which hold in the first steps too: where telling the steps is what fails,
-    # the image stays the same
-    "on": todo(threshold=4, factor=2, deep_factor=2),
-    "first": todo(threshold=4, factor=2, deep_factor=2, passes="first"),
-    "hires": todo(threshold=4, factor=2, deep_factor=2, passes="hires"),
-    "early": todo(threshold=4, end=0.5, factor=1.5, method="average"),
+    "on": todo(**BY_TWO),
+    "hires": todo(**BY_TWO, passes="hires"),
 }
 RUNNER, CALLBACKS = "modules.scripts:ScriptRunner", "modules.sd_samplers_cfg_denoiser"
+GENERATION, LIBRARY = "sd_webui_todo.hosts.webui.generation", "sd_webui_todo"
 DENOISER = f"{CALLBACKS}:cfg_denoiser_callback"
+UNET = "ldm.modules.diffusionmodules.openaimodel:UNetModel.forward"
+LAYER = "ldm.modules.attention:SpatialTransformer.forward"
+ATTENTION = "ldm.modules.attention:CrossAttention.forward"
 # each is called in a plain generation
 ONCE = [
     *(DENOISER, f"{CALLBACKS}:cfg_denoised_callback", f"{CALLBACKS}:cfg_after_cfg_callback"),
+    *(LAYER, ATTENTION),
     *(
         f"{RUNNER}.{name}"
         for name in (
@@ -62,108 +58,83 @@ ONCE = [
         )
     ),
 ]
-IN_HIRES = [DENOISER, f"{RUNNER}.before_hr", f"{RUNNER}.process_before_every_sampling"]
-GENERATION, LIBRARY = "sd_webui_todo.hosts.webui.generation", "sd_webui_todo"
+# in the hires pass, by how often each is called before it: a model has 16 layers with 2 attentions
+IN_HIRES = {
+    f"{RUNNER}.before_hr": 0,
+    **dict.fromkeys((DENOISER, UNET, f"{RUNNER}.process_before_every_sampling"), 1),
+    LAYER: 16,
+    ATTENTION: 32,
+}
 # those of our functions that are run in a callback, whose errors the host catches, and others
 CAUGHT = {
     *(f"{GENERATION}:{name}" for name in ("begin", "before_sampling", "finish")),
     f"{LIBRARY}.hosts.webui.result:write_infotext",
     f"{LIBRARY}.report:Report.progress",
 }
-OWN = ("pooling:Pooling.take", "report:Report.count")
-UNET = "ldm.modules.diffusionmodules.openaimodel:UNetModel.forward"
-ATTENTION = "ldm.modules.attention"
-LAYERS = [f"{ATTENTION}:{name}.forward" for name in ("SpatialTransformer", "CrossAttention")]
-LOAD_WEIGHTS, LOAD = "modules.sd_models:load_model_weights", "modules.sd_models:load_model"
+OWN = [
+    *(f"{LIBRARY}.pooling:Pooling.take", f"{LIBRARY}.report:Report.count"),
+    *(f"{LIBRARY}.hosts.webui.result:{name}" for name in ("line", "data")),
+]
+ERRORS = ("RuntimeError", "OutOfMemoryError")
 
 
-@dataclass(frozen=True)
-class Case:
-    """One fault: where, what, in which generation and pass, with which ToDo."""
+class Case(NamedTuple):
+    """One fault: where, what, with which ToDo, at which of the times that the place is reached."""
 
     place: str
-    action: str = ""
+    action: str
     shape: str = "plain"
     asked: str = "on"
-    in_pass: str = ""
     nth: int = 1
-
-    def __str__(self) -> str:
-        return ", ".join(str(part) for part in vars(self).values() if part)
-
-    @property
-    def is_caught(self) -> bool:
-        """Whether the host goes on after this fault."""
-        name = self.place.partition(" ")[2]
-        return self.action != "KeyboardInterrupt" and name in CAUGHT
 
 
 def thrown() -> list[Case]:
     """Each with an error of two kinds by turns, and with what is no error but an interrupt."""
-    sides = ("enter", "leave")
-    found = [Case(f"{side} {name}") for side in sides for name in (*ONCE, *LAYERS)]
-    found += [
-        Case(f"{side} {name}", "", "hires", in_pass="hires") for side in sides for name in IN_HIRES
+    places: list[tuple[Any, ...]] = [(f"enter {name}",) for name in (*ONCE, *sorted(CAUGHT), *OWN)]
+    places += [(f"leave {name}",) for name in ONCE]
+    places += [(f"leave {GENERATION}:{name}",) for name in ("begin", "before_sampling")]
+    places += [(f"enter {name}", "plain", "off") for name in (DENOISER, f"{RUNNER}.process")]
+    places += [(f"enter {UNET}", "two batches", asked, 2) for asked in ("on", "off")]
+    places += [
+        (f"{side} {name}", "hires", asked, before + 1)
+        for side, asked in (("enter", "on"), ("leave", "hires"), ("enter", "hires"))
+        for name, before in IN_HIRES.items()
     ]
-    found += [Case(f"enter {name}", asked="off") for name in (DENOISER, f"{RUNNER}.process")]
-    places = [f"{side} {name}" for side in sides for name in LAYERS]
-    asked = itertools.cycle(("on", "hires", "early"))
-    found += [Case(place, "", "hires", next(asked), "hires") for place in places]
-    found += [
-        Case(f"enter {UNET}", "", "hires, two steps", asked, in_pass, nth)
-        for in_pass, nth in itertools.product(("first", "hires"), (1, 2))
-        for asked in ("on", "first", "hires")
-        # the passes apart in their first call alone
-        if asked == "on" or nth == 1
-    ]
-    found += [Case(f"enter {UNET}", "", "two batches", asked, nth=2) for asked in ("on", "off")]
-    found += [Case(f"enter {name}") for name in sorted(CAUGHT)]
-    found += [Case(f"leave {GENERATION}:{name}") for name in ("begin", "before_sampling")]
-    found += [Case(f"enter {LIBRARY}.{name}") for name in OWN]
-    found += [Case(f"enter {LIBRARY}.hosts.webui.result:{name}") for name in ("line", "data")]
-    errors = itertools.cycle(("RuntimeError", "OutOfMemoryError"))
+    errors = itertools.cycle(ERRORS)
     return [
-        replace(case, action=action)
-        for case in found
+        Case(place, action, *more)
+        for place, *more in places
         for action in (next(errors), "KeyboardInterrupt")
     ]
 
 
 CHECKPOINT_LOADS = [
     *(
-        Case(f"enter {LOAD_WEIGHTS}", error, shape)
+        Case("enter modules.sd_models:load_model_weights", error, shape)
         for shape in ("refiner", "refiner, same object", "hires checkpoint")
         for error in ("RuntimeError", "KeyboardInterrupt")
     ),
     Case("enter modules.script_callbacks:model_loaded_callback", "OutOfMemoryError", "refiner"),
-    Case(f"leave {LOAD}", "OutOfMemoryError", "hires checkpoint"),
-    Case(f"enter {UNET}", "OutOfMemoryError", "refiner", nth=2),
-    Case(f"enter {UNET}", "RuntimeError", "hires checkpoint", in_pass="hires"),
+    Case("leave modules.sd_models:load_model", "OutOfMemoryError", "hires checkpoint"),
+    *(Case(f"enter {UNET}", ERRORS[1], shape, nth=2) for shape in ("refiner", "hires checkpoint")),
 ]
 # in the U-Net itself they are tested on every host, see test_off_is_off.py
-STOPS = [
-    Case(f"leave {RUNNER}.{name}", action)
-    for action in ("interrupt", "skip")
-    for name in ("process", "process_before_every_sampling", "postprocess_image")
-]
+STOPPED_IN = ("process", "process_before_every_sampling", "postprocess_image")
 GENERATIONS, WARM_UP, SAMPLE_EVERY = 200, 40, 20
-# what two hundred generations in a row are: one of these, with one of those
-CONFIGURATIONS: tuple[dict[str, Any], ...] = (
+# each of them is one of these with one of those
+CONFIGURATIONS: list[dict[str, Any]] = [
     PLAIN,
-    PLAIN | {"sampler_name": "Euler a", "steps": 2, "seed": 7},
-    PLAIN | {"width": 96, "sampler_name": "DPM++ 2M", "steps": 2},
-    PLAIN | {"height": 120, "sampler_name": "Heun"},
+    PLAIN | {"width": 96, "height": 120, "sampler_name": "Heun"},
     PLAIN | {"batch_size": 2, "prompt": "two dogs"},
     PLAIN | {"n_iter": 2, "sampler_name": "LMS"},
-    HIRES,
-)
-SETTINGS: tuple[dict[str, Any], ...] = (
+    SMALL_HIRES,
+]
+SETTINGS: list[dict[str, Any]] = [
     {"threshold": 4},
     {"threshold": 4, "factor": 3, "method": "average"},
-    {"threshold": 2, "deep_factor": 1.5, "method": "bilinear"},
     {"threshold": 4, "passes": "hires"},
     {"threshold": 512},
-)
+]
 
 
 class Faulty:
@@ -175,9 +146,12 @@ class Faulty:
     def __init__(self, host: Host, bare_images: list[list[bytes]]) -> None:
         self.host = host
         self.bare_images = bare_images
-        self.pooled = self.without_fault("plain", "on")
         host.post("/todo-faults/mark")
-        self.threads = self.state()["threads"]
+        for shape in SHAPES:
+            self.without_fault(shape, "on")
+        known = self.state()
+        # what a result's later images may go on with
+        self.threads, self.kept = known["threads"], set(known["kept"])
 
     @cache  # noqa: B019  there is one such object in the whole run
     def without_fault(self, shape: str, asked: str) -> tuple[list[str], str | None]:
@@ -187,10 +161,12 @@ class Faulty:
     def state(self) -> dict[str, Any]:
         return dict(self.host.post("/todo-faults/state"))
 
+    def arm(self, place: str, action: str, nth: int = 1) -> None:
+        self.host.post("/todo-faults/arm", {"place": place, "action": action, "nth": nth})
+
     def run(self, case: Case) -> dict[str, Any] | str:
         """The answer of a generation with this fault, or what ended it."""
-        names = ("place", "action", "nth", "in_pass")
-        self.host.post("/todo-faults/arm", {name: getattr(case, name) for name in names})
+        self.arm(case.place, case.action, case.nth)
         body = SMALL | SHAPES[case.shape] | ASKED[case.asked]
         if case.action == "KeyboardInterrupt":
             answer = self.host.post("/todo-faults/generate", body)
@@ -207,13 +183,13 @@ class Faulty:
         expected: dict[str, Any] = {"processing": 0, "models": 0, "threads": self.threads}
         # a reload makes the injector anew, which knows of no fault, and the library with its tables
         if not is_reloaded:
-            assert left["seen"].get("struck"), "the fault's place was never reached"
-            expected["kept"] = []
+            assert left["struck"], "the fault's place was never reached"
+            assert self.kept.issuperset(left["kept"])
         assert {name: left[name] for name in expected} == expected
         assert self.host.probe_leftovers() == CLEAN
         assert all_pixels(self.host.txt2img(**PLAIN)) == self.bare_images[0]
         answer = self.host.txt2img(**PLAIN, **ASKED["on"])
-        assert (answer["images"], line(answer)) == self.pooled
+        assert (answer["images"], line(answer)) == self.without_fault("plain", "on")
         assert self.host.probe_leftovers() == CLEAN
 
 
@@ -221,34 +197,21 @@ class Faulty:
 def faulty(new_host: HostFactory) -> Iterator[Faulty]:
     with new_host(extensions=(), with_ui=False) as bare:
         images = [all_pixels(bare.txt2img(**asked)) for asked in CONFIGURATIONS]
-    with new_host(extensions=(REPOSITORY, FAULTS)) as host:
+    with new_host(extensions=(REPOSITORY, TEST_EXTENSIONS / "faults")) as host:
         host.tells_all = False
         yield Faulty(host, images)
 
 
-def test_in_sampling_the_classes_are_touched_only_while_it_is_on(faulty: Faulty) -> None:
-    look = {"place": f"leave {DENOISER}", "action": "look"}
-    for asked in (ASKED["on"], {}, todo(enabled=False)):
-        faulty.state()  # collects what is only garbage
-        faulty.host.post("/todo-faults/arm", look)
-        faulty.host.txt2img(**HIRES, **asked)
-        seen = faulty.state()["seen"]
-        is_on = asked == ASKED["on"]
-        assert (f"{GENERATION}.Generation" in seen["kept"]) is is_on
-        assert ("ldm.modules.attention.SpatialTransformer" in seen["replaced"]) is is_on
-        assert is_on or (seen["kept"], seen["replaced"]) == ([], [])
-
-
 @pytest.mark.parametrize("case", [*thrown(), *CHECKPOINT_LOADS], ids=str)
 def test_an_exception(faulty: Faulty, case: Case) -> None:
-    if case.is_caught:
+    is_caught = case.place.split(" ")[1] in CAUGHT and case.action in ERRORS
+    if is_caught:
         # before the fault is armed
         faulty.without_fault(case.shape, case.asked)
     answer = faulty.run(case)
-    if not case.is_caught:
+    if not is_caught:
         assert answer == f"{case.action}: todo-faults: on purpose at {case.place}"
     else:
-        assert isinstance(answer, dict)
         # the host logs where ours failed, and makes the image pooled or plain
         allowed = [faulty.without_fault(case.shape, asked)[0] for asked in (case.asked, "off")]
         assert answer["images"] in allowed
@@ -257,13 +220,12 @@ def test_an_exception(faulty: Faulty, case: Case) -> None:
     assert faulty.state()["models"] == 0
 
 
-@pytest.mark.parametrize("case", STOPS, ids=str)
-def test_interrupt_and_skip(faulty: Faulty, case: Case) -> None:
-    answer = faulty.run(case)
-    assert isinstance(answer, dict)
+@pytest.mark.parametrize("action", ["interrupt", "skip"])
+@pytest.mark.parametrize("name", STOPPED_IN)
+def test_interrupt_and_skip(faulty: Faulty, name: str, action: str) -> None:
+    answer = faulty.run(Case(f"leave {RUNNER}.{name}", action))
     # an interrupt before the first batch leaves nothing to tell of; a skip is forgotten there
-    is_sampled = not (case.place.endswith(".process") and case.action == "interrupt")
-    assert (line(answer) is not None) is (case.asked == "on" and is_sampled)
+    assert (line(answer) is None) is ((name, action) == ("process", "interrupt"))
     faulty.check_what_is_left_and_what_follows()
 
 
@@ -271,22 +233,13 @@ def test_the_ui_is_reloaded_in_mid_generation(faulty: Faulty) -> None:
     host = faulty.host
     starts = host.log().count("Startup time:")
     body = SMALL | PLAIN | {"steps": 20} | ASKED["on"]
-    fault = {"place": f"enter {UNET}", "action": "request_restart", "nth": 3}
-    host.post("/todo-faults/arm", fault)
+    faulty.arm(f"enter {UNET}", "request_restart", 3)
     with ThreadPoolExecutor(1) as pool:
         cut = pool.submit(requests.post, f"{host.url}/sdapi/v1/txt2img", json=body, timeout=120)
         host.wait_for_start(starts)
         # the server that it came from may answer it or hang up; both are the host's to choose
         cut.exception()
     faulty.check_what_is_left_and_what_follows(is_reloaded=True)
-
-
-def growth(samples: list[int]) -> float:
-    """How much a straight line through the samples rises from the first to the last."""
-    count = len(samples)
-    middle, mean = (count - 1) / 2, sum(samples) / count
-    above = sum((index - middle) * (sample - mean) for index, sample in enumerate(samples))
-    return above / sum((index - middle) ** 2 for index in range(count)) * (count - 1)
 
 
 def test_hundreds_of_generations(faulty: Faulty) -> None:
@@ -307,10 +260,9 @@ def test_hundreds_of_generations(faulty: Faulty) -> None:
             assert made.setdefault((which, chosen), result) == result
             assert bool(pooled(report_of(answer))) is (result[0] != faulty.bare_images[which])
         elif kind == "stopped":
-            fault = {"place": f"enter {UNET}", "action": draw.choice(("interrupt", "skip"))}
-            host.post("/todo-faults/arm", fault)
+            faulty.arm(f"enter {UNET}", draw.choice(("interrupt", "skip")))
             host.txt2img(**shape, **asked)
-            assert faulty.state()["seen"]["struck"]
+            assert faulty.state()["struck"]
         else:
             host.probe_reset()
             host.refusal(**host.body(**shape, **todo(factor=99)))
@@ -319,19 +271,22 @@ def test_hundreds_of_generations(faulty: Faulty) -> None:
         if number > WARM_UP and number % SAMPLE_EVERY == 0:
             host.probe_reset()  # it keeps what it has seen
             samples.append(faulty.state())
-    # one object for each: a generation that is kept is dozens
-    assert growth([sample["objects"] for sample in samples]) < GENERATIONS
-    for what in ("callbacks", "attributes", "kept", "processing", "models"):
+    # what piles up raises the least of the later samples above the least of the earlier ones; a
+    # generation that is kept is dozens of objects, while the host's own come and go by hundreds
+    objects = [sample["objects"] for sample in samples]
+    half = len(objects) // 2
+    between = half * SAMPLE_EVERY
+    assert min(objects[half:]) - min(objects[:half]) < between, objects
+    for what in ("callbacks", "processing", "models"):
         assert [sample[what] for sample in samples] == [samples[0][what]] * len(samples), what
-    assert (samples[-1]["processing"], samples[-1]["kept"]) == (0, [])
+    assert samples[-1]["processing"] == 0
+    assert all(faulty.kept.issuperset(sample["kept"]) for sample in samples)
     assert host.probe_leftovers() == CLEAN
 
 
 def test_two_clients_at_once_get_their_own_settings(faulty: Faulty) -> None:
-    bodies = [
-        PLAIN | {"steps": 3} | asked
-        for asked in (todo(threshold=4), todo(threshold=4, factor=3, method="max"), {})
-    ]
+    kinds = (todo(threshold=4), todo(threshold=4, factor=3, method="max"), {})
+    bodies = [PLAIN | {"steps": 3} | asked for asked in kinds]
 
     def send(number: int) -> tuple[list[str], str | None]:
         answer = faulty.host.txt2img(**bodies[number])

@@ -10,37 +10,23 @@ import base64
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from expect import Pooling, picture
+from expect import Pooling, first_pixels, picture
 from host import PROBE, REPOSITORY, TEST_EXTENSIONS, Host
 from kinds import A1111, CHECKPOINT
 
+POOLING = Pooling(factor=2, deep_factor=2, threshold=8)
 ADETAILER = "adetailer"
 CONTROLNET = "sd-webui-controlnet"
-DEEPCACHE = "sd-webui-deepcache-standalone"
-TILED_DIFFUSION = "multidiffusion-upscaler-for-automatic1111"
-REGIONAL_PROMPTER = "sd-webui-regional-prompter"
-FREEU = "sd-webui-freeu"
-GUIDANCE = "sd_webui_SAG"
-THRESHOLDING = "sd-dynamic-thresholding"
 OLDER = "sd-webui-token-downsampling"
-INCANTATIONS = "sd-webui-incantations"
-AGENT_ATTENTION = "sd-webui-agentattention"
-NEGPIP = "sd-webui-negpip"
 KOISHI_SMEA = "Euler-Smea-Dyn-Sampler"
-AGW_SMEA = "sd-webui-smea"
-NAMES = (
-    *(ADETAILER, CONTROLNET, DEEPCACHE, TILED_DIFFUSION, REGIONAL_PROMPTER, FREEU, GUIDANCE),
-    *(THRESHOLDING, OLDER, INCANTATIONS, AGENT_ATTENTION, NEGPIP, KOISHI_SMEA, AGW_SMEA),
-)
-# not among them: these are a script of img2img and a part of the page
+# not in CASES: a script of img2img
 ULTIMATE_UPSCALE = "ultimate-upscale-for-automatic1111"
-CONFIG_PRESETS = "Config-Presets"
 # The host loads extensions by their folders' names; these come before and after all of the others.
 ORDERS = {"ours first": "01-sd-webui-todo", "ours last": "zz-sd-webui-todo"}
 
@@ -64,7 +50,8 @@ class HostWithOthers(Host):
     tells_all = False
 
     def __init__(self, data: Path, order: str | None) -> None:
-        found = [path for name in NAMES if (path := checkout(name))]
+        names = {case.extension for case in CASES.values() if case.extension}
+        found = [path for name in sorted(names) if (path := checkout(name))]
         if order is not None:
             ours = data.with_name(data.name + "-ours") / ORDERS[order]
             ours.parent.mkdir()
@@ -97,15 +84,6 @@ def rows(host: Host) -> Counter[Row]:
     return counted
 
 
-def keys_seen(host: Host, in_pass: str = "first") -> dict[tuple[int, int], set[int]]:
-    """The numbers of keys that each grid was seen with in a pass."""
-    found: dict[tuple[int, int], set[int]] = {}
-    for row in rows(host):
-        if row[1] == in_pass:
-            found.setdefault(row[4], set()).add(row[6])
-    return found
-
-
 def by_hand(plain: Counter[Row], pooling: Pooling) -> Counter[Row]:
     """The same calls with the keys that `pooling` leaves of each grid in the context."""
     counted: Counter[Row] = Counter()
@@ -115,6 +93,25 @@ def by_hand(plain: Counter[Row], pooling: Pooling) -> Counter[Row]:
         left = grids * pooling.keys(grid, largest=grid)
         counted[(*where, grid, queries, left)] += calls
     return counted
+
+
+def check_as_by_hand(host: Host, make: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+    """Off, with POOLING, and by plain indexing: `make` takes parts of a request.
+
+    The layers' calls are the same but for the keys, so are the pictures, and nothing is left.
+    Returns the answer with ToDo.
+    """
+    host.probe_reset()
+    make()
+    plain, leftovers = rows(host), host.probe_leftovers()
+    host.probe_reset()
+    answer = make(POOLING.asked())
+    assert rows(host) == by_hand(plain, POOLING)
+    assert host.probe_leftovers() == leftovers
+    host.probe_lattice(POOLING.factor, POOLING.threshold)
+    assert first_pixels(answer) == first_pixels(make())
+    host.probe_reset()
+    return answer
 
 
 def script(title: str, *args: Any) -> dict[str, Any]:
@@ -156,13 +153,16 @@ def regional(mode: str) -> Case:
     columns = (True, False, "Matrix", "Columns", "Mask", "Prompt", "1,1", "0.2")
     rest = (False, False, False, mode, [], "0", "0", "0.4", None, "0", "0", False)
     body = {"prompt": "a cat BREAK a dog"} | script("Regional Prompter", *columns, *rest)
-    return Case(REGIONAL_PROMPTER, body)
+    return Case("sd-webui-regional-prompter", body)
 
 
 def tiled(method: str) -> Case:
     """Tiles of 16×16 latents, every 8."""
     size = (False, False, 256, 256)
-    return Case(TILED_DIFFUSION, script("Tiled Diffusion", True, method, *size, 16, 16, 8, 4))
+    return Case(
+        "multidiffusion-upscaler-for-automatic1111",
+        script("Tiled Diffusion", True, method, *size, 16, 16, 8, 4),
+    )
 
 
 def control(**settings: Any) -> dict[str, Any]:
@@ -173,12 +173,8 @@ def control(**settings: Any) -> dict[str, Any]:
 
 def adetailer() -> dict[str, Any]:
     """An image of 128 pixels, its middle painted anew at 256."""
-    tab = {
-        "ad_model": "mediapipe_face_full",
-        "ad_use_inpaint_width_height": True,
-        "ad_inpaint_width": 256,
-        "ad_inpaint_height": 256,
-    }
+    size = {"ad_use_inpaint_width_height": True, "ad_inpaint_width": 256, "ad_inpaint_height": 256}
+    tab = {"ad_model": "mediapipe_face_full", **size}
     return {"width": 128, "height": 128, **script("ADetailer", True, False, tab)}
 
 
@@ -189,32 +185,27 @@ def sampler(extension: str, name: str) -> Case:
 
 def deepcache() -> Case:
     """The inner levels are reused in all steps but each third."""
-    off = {
-        "deepcache_enable_pass": "disable",
-        "deepcache_cache_resnet_level": 0,
-        "deepcache_cache_enable_step_percentage": 0.4,
-        "deepcache_full_run_step_rate": 5,
-    }
-    return Case(DEEPCACHE, {"steps": 4}, dict(zip(off, ("both passes", 3, 0.0, 3))), off)
+    names = ("enable_pass", "cache_resnet_level", "cache_enable_step_percentage")
+    options = [f"deepcache_{name}" for name in (*names, "full_run_step_rate")]
+    on, off = ("both passes", 3, 0.0, 3), ("disable", 0, 0.4, 5)
+    return Case(
+        "sd-webui-deepcache-standalone",
+        {"steps": 4},
+        dict(zip(options, on)),
+        dict(zip(options, off)),
+    )
 
 
-def incantations(seg: bool = False, pag: bool = False) -> Case:
-    """Smoothed-energy or perturbed-attention guidance, in all steps."""
-    energy = (seg, 11.0, 0, 150)
+def incantations(energy: bool) -> Case:
+    """Smoothed-energy guidance, or else perturbed-attention guidance, in all steps."""
     semantic = (False, 1.0, 0.8, 3.0, 0.0, 0, 150, 4)
-    perturbed = (pag, 3.0, 0, 150, False, "Constant", 0, 100, False)
-    return Case(INCANTATIONS, script("Incantations", *energy, *semantic, *perturbed))
+    perturbed = (not energy, 3.0, 0, 150, False, "Constant", 0, 100, False)
+    args = (energy, 11.0, 0, 150, *semantic, *perturbed)
+    return Case("sd-webui-incantations", script("Incantations", *args))
 
 
-OLDER_OFF = {
-    "token_downsampling_factor": 1.0,
-    "token_downsampling_factor2": 1.0,
-    "token_downsampling_disable_after": 1.0,
-}
-FREEU_STAGES = [
-    {"backbone_factor": 1.4, "skip_factor": 0.9},
-    {"backbone_factor": 1.2, "skip_factor": 0.5},
-]
+OLDER_OFF = {f"token_downsampling_{name}": 1.0 for name in ("factor", "factor2", "disable_after")}
+FREEU_STAGES = [{"backbone_factor": b, "skip_factor": s} for b, s in ((1.4, 0.9), (1.2, 0.5))]
 SCALES = (True, 7.0, 99.0, "Constant", 0.0, "Constant", 0.0, 4.0, True, "MEAN", "AD", 1.0)
 # merges 40 % of the tokens of the largest layers
 AGENTS = (True, False, 20, 4, 4, 0.4, 0.95, 2, 2, 0.4, 0.5, False, 1, False)
@@ -226,19 +217,24 @@ ORDINARY = {
     "Tiled Diffusion, Mixture of Diffusers": tiled("Mixture of Diffusers"),
     "Regional Prompter, attention": regional("Attention"),
     "Regional Prompter, latent": regional("Latent"),
-    "FreeU": Case(FREEU, script("FreeU", {"enable": True, "stage_infos": FREEU_STAGES})),
-    "self-attention guidance": Case(GUIDANCE, script("Self Attention Guidance", True, 0.75, 1.0)),
+    "FreeU": Case("sd-webui-freeu", script("FreeU", {"enable": True, "stage_infos": FREEU_STAGES})),
+    "self-attention guidance": Case(
+        "sd_webui_SAG", script("Self Attention Guidance", True, 0.75, 1.0)
+    ),
     "dynamic thresholding": Case(
-        THRESHOLDING, script("Dynamic Thresholding (CFG Scale Fix)", *SCALES)
+        "sd-dynamic-thresholding", script("Dynamic Thresholding (CFG Scale Fix)", *SCALES)
     ),
     **{
         name: sampler(KOISHI_SMEA, name)
         for name in ("Euler SMEA Dy", "Euler Negative Dy", "Kohaku_LoNyu_Yog")
     },
-    **{name: sampler(AGW_SMEA, name) for name in ("Euler Max", "Euler Smea Dy", "Euler Smea mds2")},
-    "perturbed-attention guidance": incantations(pag=True),
-    "smoothed-energy guidance": incantations(seg=True),
-    "NegPiP": Case(NEGPIP, {"prompt": "a cat, (dog:-1.2)", **script("NegPiP", True)}),
+    **{
+        name: sampler("sd-webui-smea", name)
+        for name in ("Euler Max", "Euler Smea Dy", "Euler Smea mds2")
+    },
+    "perturbed-attention guidance": incantations(energy=False),
+    "smoothed-energy guidance": incantations(energy=True),
+    "NegPiP": Case("sd-webui-negpip", {"prompt": "a cat, (dog:-1.2)", **script("NegPiP", True)}),
     "LoRA": Case(body={"prompt": "a cat <lora:tiny_lora:1>"}),
     "hypernetwork": Case(body={"prompt": "a cat <hypernet:tiny_hypernetwork:1>"}),
 }
@@ -246,7 +242,7 @@ LARGER = {
     "ADetailer": Case(ADETAILER, adetailer()),
     "ControlNet, a model": Case(CONTROLNET, control(module="none", model="tiny_controlnet")),
     "ControlNet, reference-only": Case(CONTROLNET, control(module="reference_only")),
-    "agent attention": Case(AGENT_ATTENTION, script("Agent Attention", *AGENTS)),
+    "agent attention": Case("sd-webui-agentattention", script("Agent Attention", *AGENTS)),
     "the older ToDo": Case(OLDER, {}, {"token_downsampling_factor": 2.0}, OLDER_OFF),
 }
 CASES = ORDINARY | LARGER

@@ -9,49 +9,33 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from expect import CLEAN, HIRES, Pooling, first_pixels
+from expect import CLEAN, HIRES, Pooling, first_pixels, keys_seen
 from host import Host
 from told import pooled, reasons, report_of
 
 POOLING = Pooling(factor=2, threshold=8)
-# the defaults of the built-in extension's options
-HYPERTILE_OFF = {
-    "hypertile_enable_unet": False,
-    "hypertile_enable_unet_secondpass": False,
-    "hypertile_max_tile_unet": 256,
-    "hypertile_swap_size_unet": 3,
-    "hypertile_max_depth_unet": 3,
-}
-# of tiles of 16×16 tokens, always the same way, in the layers of the largest grid
-TILES = {
-    "hypertile_max_tile_unet": 128,
-    "hypertile_swap_size_unet": 1,
-    "hypertile_max_depth_unet": 0,
-}
+
+
+def tiles(unet: bool, secondpass: bool, *shape: int) -> dict[str, Any]:
+    """The options of the built-in extension."""
+    names = ("enable_unet", "enable_unet_secondpass")
+    names += ("max_tile_unet", "swap_size_unet", "max_depth_unet")
+    return {f"hypertile_{name}": value for name, value in zip(names, (unet, secondpass, *shape))}
+
+
+# of 16×16 tokens, always the same way, in the layers of the largest grid
+TILES = (128, 1, 0)
 # by reason: switched off, on, on in the hires pass, queries and keys of the largest grid's layers
 OWN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], tuple[int, int]]] = {
     "tokens_merged": (
-        {},
-        {"token_merging_ratio": 0.5},
-        {"token_merging_ratio_hr": 0.5},
+        *({}, {"token_merging_ratio": 0.5}, {"token_merging_ratio_hr": 0.5}),
         (512, 512),
     ),
     "hypertile": (
-        HYPERTILE_OFF,
-        TILES | {"hypertile_enable_unet": True},
-        TILES | {"hypertile_enable_unet_secondpass": True},
+        *(tiles(False, False, 256, 3, 3), tiles(True, False, *TILES), tiles(False, True, *TILES)),
         (256, 256),
     ),
 }
-
-
-def counts(host: Host, in_pass: str = "first") -> dict[int, set[tuple[int, int]]]:
-    """The queries and keys that each square grid was seen with, those of the smallest left out."""
-    seen: dict[int, set[tuple[int, int]]] = {}
-    for row in host.probe_counts()["rows"]:
-        if row["in_pass"] == in_pass and row["height"] >= 16:
-            seen.setdefault(row["height"], set()).add((row["queries"], row["keys"]))
-    return seen
 
 
 @pytest.mark.parametrize("reason", OWN)
@@ -65,7 +49,7 @@ def test_its_layers_are_left_to_it_and_given_back(host: Host, reason: str) -> No
         left = host.probe_leftovers()
         host.probe_reset()
         answer = host.txt2img(steps=1, **POOLING.asked())
-        assert counts(host) == {32: {its_own}, 16: {(256, 64)}}
+        assert (keys_seen(host)[32], keys_seen(host)[16]) == ({its_own}, {(256, 64)})
         assert reasons(report_of(answer))[reason] == 5
         # where no other layer is above the threshold, the image is its own
         answer = host.txt2img(steps=1, **Pooling(factor=2, threshold=16).asked())
@@ -74,12 +58,12 @@ def test_its_layers_are_left_to_it_and_given_back(host: Host, reason: str) -> No
         assert host.probe_leftovers() == left
     host.probe_reset()
     assert first_pixels(host.txt2img(steps=1, **POOLING.asked())) == pooled_before
-    assert counts(host) == {32: {(1024, 256)}, 16: {(256, 64)}}
+    assert (keys_seen(host)[32], keys_seen(host)[16]) == ({(1024, 256)}, {(256, 64)})
     host.probe_reset()
     with host.options_set(off, **on_in_hires):
         found = report_of(host.txt2img(**HIRES, **POOLING.asked()))["passes"]
-    assert counts(host) == {16: {(256, 64)}}
-    assert counts(host, "hires") == {32: {its_own}, 16: {(256, 64)}}
+    assert keys_seen(host)[16] == {(256, 64)}
+    assert keys_seen(host, "hires")[32] == {its_own}
     assert reason not in reasons(found["first"])
     assert reasons(found["hires"])[reason] == 5
     host.use("tiny15_a")

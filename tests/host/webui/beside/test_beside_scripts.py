@@ -13,16 +13,15 @@ from typing import Any
 
 import pytest
 import told
-from expect import CLEAN, Pooling, all_pixels, infotext, lower_half, parameters, picture, todo
+from expect import CLEAN, all_pixels, infotext, lower_half, parameters, picture, todo
 from host import REPOSITORY, Host, HostFactory
-from neighbours import ULTIMATE_UPSCALE, by_hand, checkout, rows
+from neighbours import POOLING, ULTIMATE_UPSCALE, by_hand, checkout, rows, together
 from neighbours import parameters as names
 from phases_seen import phases
 from told import info, line, report_of, sizes, steps, used
 
 Size = tuple[int, int]
 SQUARE, TILE = (128, 128), (192, 192)
-POOLING = Pooling(factor=2, deep_factor=2, threshold=8)
 # grids of 16×16 tokens and more, by another corner in each step
 MOVING = {"preset": "close", "factor": 2, "deep_factor": 1, "threshold": 8}
 ROUND = [(0, 0), (1, 1), (0, 1), (1, 0)]
@@ -46,9 +45,9 @@ class Case:
     body: Mapping[str, Any] = field(default_factory=dict)
     extension: str | None = None
 
-    def make(self, host: Host, **more: Any) -> dict[str, Any]:
-        asked = {"script_name": self.script, "script_args": self.args, **self.body, **more}
-        asked = {"width": 128, "height": 128, "steps": 4, **asked}
+    def make(self, host: Host, *more: Mapping[str, Any]) -> dict[str, Any]:
+        script = {"script_name": self.script, "script_args": self.args}
+        asked = together({"width": 128, "height": 128, "steps": 4}, script, self.body, *more)
         if self.image is None:
             return host.txt2img(**asked)
         return host.img2img(picture(*self.image), **{"denoising_strength": 0.8, **asked})
@@ -71,7 +70,7 @@ LINES = """a dog
 --prompt "a cow" --width 192 --height 136
 --prompt "a small one" --width 64 --height 64
 --prompt "a cow again" --steps 2"""
-ALTERNATIVE = "img2img alternative test"
+ALTERNATIVE, POOR_MANS = "img2img alternative test", "Poor man's outpainting"
 INVERTED = [None, True, True, "a cat", "", True, 4, True, 1.0, 0.2]
 OUTPAINTING = [None, 64, 8, ["left", "up"], 1.0, 0.05]
 # in img2img 4 steps at 0.8 are 4, at 0.65 and 0.6 they are 3
@@ -83,9 +82,7 @@ CASES = {
     "Ultimate SD Upscale, half tiles": ultimate(2, [TILE, SQUARE], 28),
     "Ultimate SD Upscale, intersections": ultimate(3, [TILE, SQUARE], 31),
     "Loopback": Case("Loopback", [3, 0.5, "Linear", "None"], SQUARE, [SQUARE], 10),
-    "Poor man's outpainting": Case(
-        "Poor man's outpainting", [64, 4, 0, ["left", "up"]], SQUARE, [SQUARE], 12
-    ),
+    POOR_MANS: Case(POOR_MANS, [64, 4, 0, ["left", "up"]], SQUARE, [SQUARE], 12),
     "Outpainting mk2": Case("Outpainting mk2", OUTPAINTING, SQUARE, [SQUARE, (192, 128)], 8),
     ALTERNATIVE: Case(ALTERNATIVE, [*INVERTED, False], SQUARE, [SQUARE], 4),
     "sigma adjustment": Case(ALTERNATIVE, [*INVERTED, True], SQUARE, [SQUARE], 4),
@@ -107,7 +104,7 @@ def forget(host: Host) -> None:
     The img2img alternative test keeps the last image's noise, if nothing but ToDo changes. And the
     host encodes pictures with noise of the global generator, which no request seeds.
     """
-    CASES[ALTERNATIVE].make(host, width=64, height=64)
+    CASES[ALTERNATIVE].make(host, {"width": 64, "height": 64})
     host.probe_reset()
 
 
@@ -138,12 +135,6 @@ def scripted(shared_scripted: Host) -> Host:
     return shared_scripted
 
 
-def asked(case: Case, **settings: Any) -> dict[str, Any]:
-    """The part of a request that asks for ToDo beside what the case asks for."""
-    scripts = case.body.get("alwayson_scripts", {})
-    return {"alwayson_scripts": {**scripts, **todo(**settings)["alwayson_scripts"]}}
-
-
 @pytest.mark.parametrize("name", names(CASES))
 def test_off_is_the_bare_hosts_and_on_every_tile_is_pooled_as_by_hand(
     scripted: Host, bare: dict[str, list[bytes]], name: str
@@ -155,13 +146,13 @@ def test_off_is_the_bare_hosts_and_on_every_tile_is_pooled_as_by_hand(
     plain = rows(scripted)
     forget(scripted)
     with scripted.log_since() as log:
-        answer = case.make(scripted, **asked(case, preset="paper", **vars(POOLING)))
+        answer = case.make(scripted, POOLING.asked())
     assert rows(scripted) == by_hand(plain, POOLING)
     report = report_of(answer)
     seen = scripted.probe_counts()["rows"]
     assert told.told_calls(report) == told.seen_calls(seen)
     assert sizes(report) == {"first": case.sizes}
-    assert report["steps"]["seen"] == case.steps
+    assert (report["layers"], report["steps"]["seen"]) == (16, case.steps)
     assert "Traceback" not in "\n".join(log)
     assert scripted.probe_leftovers() == CLEAN
     forget(scripted)
@@ -176,7 +167,7 @@ def test_each_tile_visits_the_phases_and_the_text_makes_the_result_again(
     """The phase is the same in the same step of each tile and image, and another in each step."""
     case = CASES[name]
     scripted.watch_positions()
-    answer = case.make(scripted, **asked(case, **MOVING))
+    answer = case.make(scripted, todo(**MOVING))
     # before the sampler's first step no generation is known: an inversion takes the first phase
     calls = [call for call in scripted.probe_positions() if call["generation"]]
     by_step: dict[int, set[tuple[int, int]]] = {}
@@ -186,8 +177,7 @@ def test_each_tile_visits_the_phases_and_the_text_makes_the_result_again(
     assert steps(report_of(answer))[1] == case.steps
     if case.image is not None:
         forget(scripted)
-        scripts = case.body.get("alwayson_scripts", {})
-        again = case.make(scripted, infotext=infotext(answer), alwayson_scripts=scripts, styles=[])
+        again = case.make(scripted, {"infotext": infotext(answer), "styles": []})
         assert all_pixels(again) == all_pixels(answer)
         assert line(again) == line(answer)
         return
@@ -199,7 +189,7 @@ def test_each_tile_visits_the_phases_and_the_text_makes_the_result_again(
 
 
 def test_each_lines_text_names_its_own_grid(scripted: Host) -> None:
-    answer = CASES["Prompts from file"].make(scripted, **todo(**MOVING))
+    answer = CASES["Prompts from file"].make(scripted, todo(**MOVING))
     own = [used(text)["first"] for text in info(answer)["infotexts"]]
     assert own == [{(16, 16): 64}, {(17, 24): 108}, {}, {(16, 16): 64}]
 
@@ -209,7 +199,7 @@ def test_the_inversion_of_the_alternative_test_is_in_no_step(
     scripted: Host, window: dict[str, float]
 ) -> None:
     """Four calls of the U-Net before the sampler's four: with a window they are left alone."""
-    answer = CASES[ALTERNATIVE].make(scripted, **todo(**MOVING, **window))
+    answer = CASES[ALTERNATIVE].make(scripted, todo(**MOVING, **window))
     grids = report_of(answer)["grids"]
     assert sum(grid["calls"] for grid in grids if grid["reason"] is None) == 5 * 2
     assert all(parameters(text)["ToDo steps"] for text in info(answer)["infotexts"])

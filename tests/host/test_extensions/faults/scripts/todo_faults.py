@@ -2,18 +2,16 @@
 
 Any function that is named as module:attribute is a place, before its call and after it: the host's
 callbacks, its U-Net and attention, its checkpoint loader, functions of the extension under test.
-One fault is armed at a time, for the n-th time that its place is reached.
+One fault is armed at a time.
 """
 
 import builtins
 import contextlib
-import dataclasses
 import gc
 import pkgutil
 import re
 import sys
 import threading
-import weakref
 from typing import Any
 from unittest import mock
 
@@ -25,111 +23,66 @@ TESTED = "sd_webui_todo"
 MODELS = ("LatentDiffusion", "DiffusionEngine")
 # what caches hold, and the names of the page's own fields
 VALUES = ("Settings", "Pooling", "SamplerRule", "PasteKey")
-CONTAINERS = (dict, list, tuple, set, weakref.WeakKeyDictionary)
 
-
-@dataclasses.dataclass
-class Fault:
-    """What happens at the n-th time that a function is entered or left in that pass.
-
-    `action` is an exception's name, a way to stop, or `look`.
-    """
-
-    place: str
-    action: str
-    nth: int = 1
-    in_pass: str = ""
-
-    def strike(self) -> None:
-        if self.action == "look":
-            seen.update(replaced=replaced(), kept=own_state())
-        elif self.action in ("interrupt", "skip", "request_restart"):
-            getattr(shared.state, self.action)()
-        else:
-            kind = getattr(builtins, self.action, None) or getattr(torch.cuda, self.action)
-            raise kind(f"todo-faults: on purpose at {self.place}")
-
-
-seen: dict[str, Any] = {}
+struck: list[str] = []
 armed = contextlib.ExitStack()
 
 
-def wrap(fault: Fault) -> None:
-    """Put the fault into its place, until `armed` is closed."""
-    side, _, name = fault.place.partition(" ")
+def strike(place: str, action: str) -> None:
+    if action in ("interrupt", "skip", "request_restart"):
+        getattr(shared.state, action)()
+        return
+    kind = getattr(builtins, action, None) or getattr(torch.cuda, action)
+    raise kind(f"todo-faults: on purpose at {place}")
+
+
+def arm(fault: dict[str, Any]) -> dict[str, Any]:
+    """Put one into its place, until `armed` is closed: at the `nth` time that a call is reached.
+
+    `place` is a function as module:attribute after `enter` or `leave`; `action` is an exception's
+    name or a way to stop.
+    """
+    armed.close()
+    struck.clear()
+    side, _, name = fault["place"].partition(" ")
     path, _, last = name.replace(":", ".").rpartition(".")
     owner = pkgutil.resolve_name(path)
     original = getattr(owner, last)
-    left = fault.nth
+    left = fault["nth"]
 
-    def reach(args: tuple[Any, ...]) -> None:
+    def reach(here: str) -> None:
         nonlocal left
-        denoisers = (getattr(each, "denoiser", None) for each in args)
-        places = (*args, *(getattr(denoiser, "p", None) for denoiser in denoisers))
-        p = next((each for each in places if hasattr(each, "is_hr_pass")), None)
-        is_hires = p.is_hr_pass if p is not None else shared.todo_probe.in_pass == "hires"
-        if not fault.in_pass or (fault.in_pass == "hires") is bool(is_hires):
+        if here == side:
             left -= 1
             if left == 0:
-                seen["struck"] = True
-                fault.strike()
+                struck.append(side)
+                strike(fault["place"], fault["action"])
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if side == "enter":
-            reach((*args, *kwargs.values()))
+        reach("enter")
         result = original(*args, **kwargs)
-        if side == "leave":
-            reach((*args, *kwargs.values()))
+        reach("leave")
         return result
 
     armed.enter_context(mock.patch.object(owner, last, wrapper))
-
-
-def classes() -> list[type]:
-    modules = [sys.modules.get(f"{name}.modules.attention") for name in ("ldm", "sgm")]
-    names = ("SpatialTransformer", "CrossAttention")
-    return [getattr(module, name) for module in modules if module for name in names]
-
-
-def replaced() -> list[str]:
-    """The calls that are replaced on the attention's classes."""
-    return [f"{cls.__module__}.{cls.__name__}" for cls in classes() if "__call__" in vars(cls)]
+    return {}
 
 
 def own_state() -> list[str]:
-    """What the extension under test keeps anywhere between two generations.
+    """The types of what the extension under test keeps anywhere, apart from VALUES.
 
-    Apart from the last few series, which a next image may go on with, and from VALUES.
+    The last few series, which a next image may go on with, and what these hold.
     """
     latest = getattr(sys.modules.get(f"{TESTED}.hosts.webui.result"), "_latest", [])
     assert len(latest) <= 4
-    allowed: set[int] = set()
-    ahead = list(latest)
-    while ahead:
-        item = ahead.pop()
-        if id(item) not in allowed and (_is_tested(item) or isinstance(item, CONTAINERS)):
-            allowed.add(id(item))
-            ahead += gc.get_referents(item)
-    return sorted(
-        f"{type(item).__module__}.{type(item).__qualname__}"
-        for item in gc.get_objects()
-        # an empty stack stays with its thread
-        if _is_tested(item) and id(item) not in allowed and item != []
-    )
+    kept = (type(item) for item in gc.get_objects() if _is_tested(item))
+    return sorted({f"{kind.__module__}.{kind.__qualname__}" for kind in kept})
 
 
 def _is_tested(item: Any) -> bool:
     kind = type(item)
     # some types have a descriptor there
     return str(getattr(kind, "__module__", "")).startswith(TESTED) and kind.__name__ not in VALUES
-
-
-def arm(fault: dict[str, Any]) -> dict[str, Any]:
-    """Arm a Fault by its fields."""
-    armed.close()
-    seen.clear()
-    wrap(Fault(**fault))
-    return {}
 
 
 def mark() -> dict[str, Any]:
@@ -147,7 +100,7 @@ def state() -> dict[str, Any]:
     loaded = [type(model) for model in sd_models.model_data.loaded_sd_models]
     names = [kind.__name__ for kind in kinds]
     return {
-        "seen": seen,
+        "struck": bool(struck),
         "processing": sum(name.startswith("StableDiffusionProcessing") for name in names),
         "models": max(0, sum(names.count(name) for name in MODELS) - len(loaded)),
         "kept": own_state(),
@@ -159,7 +112,6 @@ def state() -> dict[str, Any]:
         ),
         # what must not grow
         "callbacks": {name: len(each) for name, each in script_callbacks.callback_map.items()},
-        "attributes": [len(vars(cls)) for cls in (torch.nn.Module, *classes())],
         "objects": len(kinds),
     }
 

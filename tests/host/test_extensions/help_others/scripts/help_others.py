@@ -45,15 +45,6 @@ def tell_the_tiny_widths() -> None:
         guess.controlnet_default_config["model_channels"] = TINY_WIDTHS[-1]
 
 
-def style_align(on: bool) -> dict[str, Any]:
-    """ControlNet's StyleAlign, which has a box on the page and no argument."""
-    for runner in (scripts.scripts_txt2img, scripts.scripts_img2img):
-        for script in runner.alwayson_scripts:
-            if hasattr(script, "ui_batch_option_state"):
-                script.ui_batch_option_state = [script.ui_batch_option_state[0], on]
-    return {}
-
-
 def watch_controlnet() -> dict[str, Any]:
     """Have the probe count in the ControlNet models that are loaded, too."""
     shared.todo_probe.unwatch()
@@ -66,8 +57,7 @@ def watch_controlnet() -> dict[str, Any]:
 def on_app_started(_demo: Any, app: Any) -> None:
     detect_a_fixed_box()
     tell_the_tiny_widths()
-    for order in (style_align, watch_controlnet):
-        app.add_api_route(f"/help-others/{order.__name__}", order, methods=["POST"])
+    app.add_api_route("/help-others/watch_controlnet", watch_controlnet, methods=["POST"])
 
 
 script_callbacks.on_app_started(on_app_started)
