@@ -8,7 +8,7 @@ import functools
 import importlib
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 LDM_PARAMETERS = ("x", "context", "mask")
@@ -59,9 +59,12 @@ def classes(places: tuple[Place, ...]) -> Iterator[type]:
 
 
 @functools.lru_cache(maxsize=256)
-def timestep_place(model: Any, name: str) -> int | None:
-    """Where the timestep stands among the arguments of a model class's call; None without one."""
-    names = list(inspect.signature(model.forward).parameters)[1:]
+def timestep_place(forward: Callable, name: str) -> int | None:
+    """Where the timestep stands among the arguments of a model's `forward`; None without one.
+
+    By the function, not by the class: other code may replace it for a while.
+    """
+    names = list(inspect.signature(forward).parameters)[1:]
     return names.index(name) if name in names else None
 
 
@@ -136,7 +139,7 @@ def is_model(module: Any) -> bool:
     cls: Any = type(module)
     return any(
         issubclass(cls, tuple(classes(family.models)))
-        and timestep_place(cls, family.timestep) is not None
+        and timestep_place(cls.forward, family.timestep) is not None
         and any(isinstance(part, tuple(classes(family.transformers))) for part in module.modules())
         for family in FAMILIES
     )

@@ -36,7 +36,7 @@ class Kind(Installed):
         lacks: built-in scripts that others of the family have, by the beginning of their titles.
         needs: what its API wants in every request, or it answers with status 500.
         upscaler: what hires fix enlarges with where a request names A1111's "Latent".
-        size_step: it rounds width and height down to a multiple of this.
+        size_step: it rounds width and height to the nearest multiple of this.
         shows_errors: whether its page shows the text of an exception.
     """
 

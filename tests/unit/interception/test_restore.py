@@ -12,7 +12,7 @@ import leftovers
 import pytest
 import torch
 from ldm.modules.attention import CrossAttention, MemoryEfficientCrossAttention, SpatialTransformer
-from ldm_models import image, keys_over, run, spatial_transformer, text
+from ldm_models import image, keys_over, run, spatial_transformer, text, unet
 from leftovers import CLASSES
 from settings_of import paper
 
@@ -210,3 +210,24 @@ def test_others_delete_the_call_inside(cls: type) -> None:
         del cls.__call__
         assert keys() == DENSE
     assert "__call__" not in vars(cls)
+
+
+def test_a_model_is_known_again_when_a_forward_of_unknown_arguments_is_gone() -> None:
+    """Another extension's wrapper hides where the timestep stands, and so what the step is."""
+    model, latent = unet(), torch.randn(1, 4, 16, 16)
+    cls = type(model)
+    own = cls.forward
+
+    def call(timestep: float) -> Any:
+        return model(latent, torch.tensor([timestep]), context=text(batch=1))
+
+    with torch.no_grad(), token_downsampling(paper(factor=2, threshold=4, end=0.5)) as report:
+        cls.forward = lambda *args, **kwargs: own(*args, **kwargs)
+        try:
+            call(999.0)
+        finally:
+            cls.forward = own
+        assert report.left_alone.keys() == {Reason.BELOW_THRESHOLD}
+        call(998.0)
+        call(10.0)
+    assert Reason.OUTSIDE_WINDOW in report.left_alone
