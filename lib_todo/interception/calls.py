@@ -154,7 +154,7 @@ def _in_call(
 ) -> Any:
     """Call a whole model, or what it was compiled to, as a call of the run that applies, if any."""
     cls: Any = type(model)
-    place = timestep_place(cls.forward, family.timestep)
+    place = timestep_place(cls, family.timestep)
     if place is None:
         return original(called, *args, **kwargs)
     _replace_what_came_since()

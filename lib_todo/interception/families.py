@@ -58,12 +58,24 @@ def classes(places: tuple[Place, ...]) -> Iterator[type]:
     return (cls for cls in found if isinstance(cls, type))
 
 
-@functools.lru_cache(maxsize=256)
-def timestep_place(forward: Callable, name: str) -> int | None:
-    """Where the timestep stands among the arguments of a model's `forward`; None without one.
+# by class and argument, where it was found to stand
+_places: dict[tuple[type, str], int] = {}
 
-    By the function, not by the class: other code may replace it for a while.
+
+def timestep_place(model: Any, name: str) -> int | None:
+    """Where the timestep stands among the arguments of a model class's call; None without one.
+
+    Other code may replace its `forward` for a while by a function of unknown arguments: then what
+    was found before holds.
     """
+    place = _place_in(model.forward, name)
+    if place is not None:
+        _places[model, name] = place
+    return _places.get((model, name))
+
+
+@functools.lru_cache(maxsize=256)
+def _place_in(forward: Callable, name: str) -> int | None:
     names = list(inspect.signature(forward).parameters)[1:]
     return names.index(name) if name in names else None
 
@@ -139,7 +151,7 @@ def is_model(module: Any) -> bool:
     cls: Any = type(module)
     return any(
         issubclass(cls, tuple(classes(family.models)))
-        and timestep_place(cls.forward, family.timestep) is not None
+        and timestep_place(cls, family.timestep) is not None
         and any(isinstance(part, tuple(classes(family.transformers))) for part in module.modules())
         for family in FAMILIES
     )
