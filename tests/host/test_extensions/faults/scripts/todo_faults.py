@@ -7,6 +7,7 @@ One fault is armed at a time.
 
 import builtins
 import contextlib
+import functools
 import gc
 import pkgutil
 import re
@@ -58,6 +59,8 @@ def arm(fault: dict[str, Any]) -> dict[str, Any]:
                 struck.append(side)
                 strike(fault["place"], fault["action"])
 
+    # it stays there when the UI is reloaded meanwhile, and must still tell its arguments
+    @functools.wraps(original)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         reach("enter")
         result = original(*args, **kwargs)
