@@ -86,6 +86,9 @@ CFG_PP = ("cfg_pp", "cfg++")
 # that many steps for each order are too few to average over
 FEW = 3
 FEW_WITH_NOISE = 12
+# where so many evaluations, at the most, come before several that each take most of the noise away,
+# too few average (A1111's Beta in eight steps: Euler with `fast` erred 3 times as much as paper's)
+LONG_BEFORE = 6
 # how many times the one before it a step is that leaps; for a method of the second order, for which
 # some steps before it rest as well, and for one of a higher order
 LEAP, BEFORE_LEAP = 2.0, 3
@@ -151,8 +154,11 @@ def _by_schedule(order: int, sigmas: Sequence[float], noisy: bool) -> SamplerRul
         return _CAREFUL if order == 2 and not noisy else _PAPERS
     leap = leap_of(sigmas, LEAP) if order == 2 else None
     closing = closing_step(sigmas)
+    careful_from = math.inf if closing is None else max(0, closing + 1 - order)
+    if closing is not None and closing < LONG_BEFORE and steps - closing >= FEW:
+        careful_from = 0
     return SamplerRule(
-        careful_from=math.inf if closing is None else max(0, closing + 1 - order),
+        careful_from=careful_from,
         rest_from=math.inf if leap is None else max(0, leap - BEFORE_LEAP),
     )
 

@@ -70,6 +70,7 @@ LINES = """a dog
 --prompt "a cow" --width 192 --height 136
 --prompt "a small one" --width 64 --height 64
 --prompt "a cow again" --steps 2"""
+FROM_FILE = "Prompts from file"
 ALTERNATIVE, POOR_MANS = "img2img alternative test", "Poor man's outpainting"
 INVERTED = [None, True, True, "a cat", "", True, 4, True, 1.0, 0.2]
 OUTPAINTING = [None, 64, 8, ["left", "up"], 1.0, 0.05]
@@ -87,7 +88,7 @@ CASES = {
     ALTERNATIVE: Case(ALTERNATIVE, [*INVERTED, False], SQUARE, [SQUARE], 4),
     "sigma adjustment": Case(ALTERNATIVE, [*INVERTED, True], SQUARE, [SQUARE], 4),
     "soft inpainting": soft_inpainting(),
-    "Prompts from file": Case(
+    FROM_FILE: Case(
         *("Prompts from file or textbox", [False, False, "start", LINES], None),
         *([SQUARE, (192, 136), (64, 64)], 14),
     ),
@@ -150,7 +151,9 @@ def test_off_is_the_bare_hosts_and_on_every_tile_is_pooled_as_by_hand(
     assert rows(scripted) == by_hand(plain, POOLING)
     report = report_of(answer)
     seen = scripted.probe_counts()["rows"]
-    assert told.told_calls(report) == told.seen_calls(seen)
+    # of a picture that is known beforehand to be too small no call is met
+    told_of, seen_of = told.told_calls(report), told.seen_calls(seen)
+    assert not told_of - seen_of and (name == FROM_FILE or told_of == seen_of)
     assert sizes(report) == {"first": case.sizes}
     assert (report["layers"], report["steps"]["seen"]) == (16, case.steps)
     assert "Traceback" not in "\n".join(log)
@@ -171,9 +174,12 @@ def test_each_tile_visits_the_phases_and_the_text_makes_the_result_again(
     # before the sampler's first step no generation is known: an inversion takes the first phase
     calls = [call for call in scripted.probe_positions() if call["generation"]]
     by_step: dict[int, set[tuple[int, int]]] = {}
-    for step, phase in phases(calls):
+    for call in calls:
+        ((step, phase),) = phases([call])
         by_step.setdefault(step, set()).add(phase)
-    assert by_step == {step: {phase} for step, phase in enumerate(ROUND)}
+    # samplings of two or three steps keep the paper's phase, by the rule
+    moved = {step: seen - {(0, 0)} for step, seen in by_step.items()}
+    assert moved == {step: {phase} - {(0, 0)} for step, phase in enumerate(ROUND)}
     assert steps(report_of(answer))[1] == case.steps
     if case.image is not None:
         forget(scripted)
@@ -189,7 +195,7 @@ def test_each_tile_visits_the_phases_and_the_text_makes_the_result_again(
 
 
 def test_each_lines_text_names_its_own_grid(scripted: Host) -> None:
-    answer = CASES["Prompts from file"].make(scripted, todo(**MOVING))
+    answer = CASES[FROM_FILE].make(scripted, todo(**MOVING))
     own = [used(text)["first"] for text in info(answer)["infotexts"]]
     assert own == [{(16, 16): 64}, {(17, 24): 108}, {}, {(16, 16): 64}]
 
