@@ -19,6 +19,8 @@ from lib_todo.samplers import SamplerRule, closing_step, leap_of, order_of, rule
 from lib_todo.settings import PRESETS
 
 # by ComfyUI's functions for SD 1.x: ten steps at a denoising strength of 0.6, and eight from noise
+# of A1111's kind
+BETA = (8.0, 6.9, 5.7, 4.5, 3.4, 2.2, 0.8, 0.2, 0.0)
 NORMAL = (2.28, 1.807, 1.447, 1.163, 0.932, 0.739, 0.571, 0.418, 0.267, 0.029, 0.0)
 SIMPLE = (2.318, 1.878, 1.535, 1.264, 1.046, 0.862, 0.702, 0.555, 0.413, 0.256, 0.0)
 KARRAS = (2.2, 1.37, 0.94, 0.63, 0.42, 0.27, 0.17, 0.1, 0.06, 0.029, 0.0)
@@ -93,6 +95,9 @@ def test_by_the_name_alone(sampler: str | None, reported: bool, rule: SamplerRul
         # named ones are what they are
         ("lcm", SIMPLE, CAREFUL),
         ("dpm_adaptive", KARRAS, PAPERS),
+        # three steps that take most of the noise, after five others, and after six
+        ("euler", BETA, CAREFUL),
+        ("euler", (9.5, *BETA), SamplerRule(careful_from=6)),
         # a part of a schedule has no closing step, and one that rises makes noise
         ("euler", NORMAL[:6], SamplerRule()),
         ("euler", NORMAL[::-1], CAREFUL),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from functools import partial
+from typing import Any
 
 import pytest
 from expect import HIRES, Pooling, first_pixels, infotext, keys_seen, parameters
