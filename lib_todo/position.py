@@ -50,7 +50,7 @@ class Moment(NamedTuple):
     def samples_like(self, other: Moment) -> bool:
         """Whether the other is known to be of the same sampler, with the same schedule."""
         is_like = self.sampler == other.sampler and self.reported == other.reported
-        return is_like and self.sigmas is other.sigmas
+        return is_like and self.sigmas == other.sigmas
 
 
 class Position:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 from .phase import FIXED, Phase, PhaseCounter
@@ -12,6 +11,9 @@ from .reasons import Reason
 from .report import Report
 from .samplers import SamplerRule, rule_for
 from .settings import Settings
+
+# the factor of a layer, and why it is left alone (None: it is not)
+Decision = tuple[float, "Reason | None"]
 
 
 class Rule:
@@ -31,11 +33,11 @@ class Rule:
         self.sampler: SamplerRule
         self._decided: dict[tuple[Grid, Grid, Reason | None], Decision]
         if before is not None and before.moment.samples_like(moment):
-            # to look them up takes longer than all else: it hashes settings and noise levels
+            # to look it up takes longer than all else: it hashes the noise levels
             self.sampler, self._decided = before.sampler, before._decided
         else:
             self.sampler = rule_for(moment.sampler, moment.reported, moment.sigmas)
-            self._decided = _decisions(settings)
+            self._decided = {}
         # why the automatic factors are no greater than the paper's; None where they may be
         self.careful = None
         if self.sampler.is_careful(moment.step):
@@ -51,7 +53,7 @@ class Rule:
         elif done is not None and not in_window(done, settings.start, settings.end):
             self.closed = Reason.OUTSIDE_WINDOW
 
-    def decide(self, grid: Grid, largest: Grid) -> tuple[float, Reason | None]:
+    def decide(self, grid: Grid, largest: Grid) -> Decision:
         """The factor of a layer, and why it is left alone (None: it is not)."""
         key = grid, largest, self.careful
         if key not in self._decided:
@@ -77,15 +79,6 @@ class Rule:
             report.phase_rests(moment.sampler)
         elif sampler.hold != 1:
             report.phase_held(moment.sampler, sampler.hold)
-
-
-Decision = tuple[float, "Reason | None"]
-
-
-@functools.lru_cache(maxsize=64)
-def _decisions(settings: Settings) -> dict[tuple[Grid, Grid, Reason | None], Decision]:
-    """What was decided with these settings so far."""
-    return {}
 
 
 def _decide(grid: Grid, largest: Grid, settings: Settings, careful: Reason | None) -> Decision:

@@ -86,9 +86,9 @@ CFG_PP = ("cfg_pp", "cfg++")
 # that many steps for each order are too few to average over
 FEW = 3
 FEW_WITH_NOISE = 12
-# where so many evaluations, at the most, come before several that each take most of the noise away,
-# too few average (A1111's Beta in eight steps: Euler with `fast` erred 3 times as much as paper's)
-LONG_BEFORE = 6
+# with fewer steps than that before so many that each take most of the noise away, too few average:
+# with A1111's Beta in eight steps, Euler with `fast` erred 3 times as much as with the paper's
+BEFORE_CLOSING, CLOSING = 6, 3
 # how many times the one before it a step is that leaps; for a method of the second order, for which
 # some steps before it rest as well, and for one of a higher order
 LEAP, BEFORE_LEAP = 2.0, 3
@@ -155,7 +155,7 @@ def _by_schedule(order: int, sigmas: Sequence[float], noisy: bool) -> SamplerRul
     leap = leap_of(sigmas, LEAP) if order == 2 else None
     closing = closing_step(sigmas)
     careful_from = math.inf if closing is None else max(0, closing + 1 - order)
-    if closing is not None and closing < LONG_BEFORE and steps - closing >= FEW:
+    if closing is not None and closing < BEFORE_CLOSING and steps - closing >= CLOSING:
         careful_from = 0
     return SamplerRule(
         careful_from=careful_from,

@@ -58,7 +58,9 @@ class Steps:
             position.pass_name = pass_name
         # read back from its device only where nothing else tells it
         value = self.schedule.number(timestep) if self.schedule else None
-        value, now = as_number(timestep) if value is None else value, None
+        if value is None:
+            value = as_number(timestep)
+        now = None
         if value is not None:
             self.see(value)
             now = self.sampling, self.step

@@ -17,6 +17,7 @@ from benchmarks.matrix.picture import SIDE, enlarged
 from benchmarks.models.checkpoint import GUIDANCE, prompt_of
 from demo.convert import NAME
 from lib_todo import Settings
+from lib_todo.cost.speedup import even_levels
 from lib_todo.samplers import SamplerRule, rule_for
 
 AUTOMATIC = "Automatic"
@@ -53,11 +54,10 @@ class WebUI:
     def rule(self, cell: Cell) -> tuple[SamplerRule, int]:
         """What the rule makes of the sampler whatever the schedule is, and how many steps it has.
 
-        The host does not tell its noise levels. By such even ones the paper's factors and phase
-        hold in fewer steps than by any others.
+        The host does not tell its noise levels. By even ones the paper's factors and phase hold in
+        fewer steps than by any others.
         """
-        even = (*(0.5**step for step in range(cell.steps)), 0.0)
-        sigmas = () if cell.sampler in NO_SCHEDULE else even
+        sigmas = () if cell.sampler in NO_SCHEDULE else even_levels(cell.steps)
         return rule_for(cell.sampler, reported=True, sigmas=sigmas), cell.steps
 
     def sample(self, cell: Cell, seed: int, settings: Settings | None) -> torch.Tensor:

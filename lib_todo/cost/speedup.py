@@ -67,15 +67,22 @@ def moments(
 
 @functools.lru_cache(maxsize=64)
 def mildest_schedule(sampler: str | None, steps: int) -> tuple[float, ...]:
-    """Noise levels of so many steps for which the rule has the least reason to be careful.
+    """`even_levels`, for a host's page: it tells the number of steps, but not the levels.
 
-    A host's page tells the number of steps, but not the levels. These fall evenly and end at 0, so
-    that no step leaps and only the last one closes; a real schedule may close one or two earlier.
     Empty where the number is not known or makes no difference, and where the sampler may take the
     paper's factors whatever the number is.
     """
     if not 0 < steps < MANY or rule_for(sampler, reported=True).careful:
         return ()
+    return even_levels(steps)
+
+
+def even_levels(steps: int) -> tuple[float, ...]:
+    """Noise levels of so many steps for which the rule has the least reason to be careful.
+
+    They fall evenly and end at 0, so that no step leaps and only the last one closes; a real
+    schedule may close one or two earlier.
+    """
     return (*(2.0**-step for step in range(steps)), 0.0)
 
 

@@ -160,6 +160,7 @@ def _in_call(
     _replace_what_came_since()
     run = active.run_of(model)
     outer, own = vars(here).copy(), None
+    call, ended = None, False
     here.call = here.cut = here.plans = here.pooling = None
     try:
         if run is None:
@@ -168,16 +169,14 @@ def _in_call(
         timestep = args[place] if len(args) > place else kwargs.get(family.timestep)
         latent = args[0] if args else next(iter(kwargs.values()), None)
         call = here.call = run.call(model, timestep, latent, in_graph=called is not model)
-        ended = False
-        try:
-            result = original(called, *args, **kwargs)
-            ended = True
-            return result
-        finally:
-            call.end(ended)
+        result = original(called, *args, **kwargs)
+        ended = True
+        return result
     finally:
         graphs.leave_own(own)
         vars(here).update(outer)
+        if call is not None:
+            call.end(ended)
 
 
 def _time_embedding(original: Callable, family: Family) -> Callable:

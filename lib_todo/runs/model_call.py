@@ -46,8 +46,8 @@ class ModelCall:
         self.graph: ModelGraph | None = None
         # where nothing is pooled: the transformers called, and the shapes that they got
         self.left_alone: list[tuple[Any, torch.Size]] | None = None
-        # the numbers of layers by what happened to them; counted when the model's call ends, since
-        # the caches of a processor that computes layers in between would not hold our code
+        # the numbers of layers by what happened to them; they are counted when the model's call
+        # ends, together: a dozen transformers have two or three different fates
         self._noted: dict[tuple[Grid, int, int, Reason | None], list[int]] = {}
 
     def cut(self, transformer: Any, x: Any, family: Family) -> Cut | None:
@@ -117,10 +117,10 @@ class ModelCall:
                 self.run.report.count(numbers, *what, self.moment.shown_step)
         self._noted.clear()
 
-    def end(self, whole: bool) -> None:
-        """Count what was noted; `whole`: the model's call was not broken off."""
+    def end(self, ended: bool) -> None:
+        """Count what was noted; `ended`: the model's call was not broken off."""
         for transformer, shape in self.left_alone or ():
             self._decide(transformer, shape)
         self._count()
-        if self.graph and whole:
+        if self.graph and ended:
             self.graph.count()

@@ -14,7 +14,6 @@ from lib_todo import Settings, SettingsError
 from lib_todo.plan import layer_factor
 from lib_todo.settings import BY_NAME, FIELDS, METHODS, PRESETS
 
-BY_THRESHOLD = "by the threshold, as in the paper"
 # by field: the default, the bounds or choices, and what a message must say is allowed
 TABLE: dict[str, tuple[Any, Any, str]] = {
     "enabled": (True, (True, False), "true or false"),

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from ....cost import speedup
 from ....cost.architectures import UNetShape
 from ....cost.rates import Rates
-from ....cost.speedup import Stage
 from ....cost.unet import pooled_levels
 from ....plan import (
     PIXELS_PER_LATENT,
@@ -99,7 +98,7 @@ def lines(
     return found + [_presets(part, machines, images) for part in last]
 
 
-def _stages(part: Part, settings: Settings) -> list[Stage]:
+def _stages(part: Part, settings: Settings) -> list[speedup.Stage]:
     if part.shape is None or not pass_wanted(part.pass_name, settings.passes):
         return []
     return speedup.stages(part.shape, part.latent, settings, part.sampler, part.steps)
@@ -107,7 +106,7 @@ def _stages(part: Part, settings: Settings) -> list[Stage]:
 
 def _gain(
     part: Part,
-    pooled: list[Stage],
+    pooled: list[speedup.Stage],
     settings: Settings,
     machines: Sequence[Rates],
     images: int,

@@ -97,6 +97,9 @@ CASES = {
         {"prompt": "a cat|red|in fog"},
     ),
 }
+# some of their pictures or seams have two or three steps, and so by the rule the paper's phase
+SEAMS = [f"Ultimate SD Upscale, {seams}" for seams in ("band", "half tiles", "intersections")]
+SHORT = (*SEAMS, "Loopback", FROM_FILE)
 
 
 def forget(host: Host) -> None:
@@ -177,9 +180,9 @@ def test_each_tile_visits_the_phases_and_the_text_makes_the_result_again(
     for call in calls:
         ((step, phase),) = phases([call])
         by_step.setdefault(step, set()).add(phase)
-    # samplings of two or three steps keep the paper's phase, by the rule
-    moved = {step: seen - {(0, 0)} for step, seen in by_step.items()}
-    assert moved == {step: {phase} - {(0, 0)} for step, phase in enumerate(ROUND)}
+    papers = {(0, 0)} if name in SHORT else set()
+    assert (len(by_step), by_step[1]) == (len(ROUND), {ROUND[1]} | papers)
+    assert all({phase} <= by_step[step] <= {phase} | papers for step, phase in enumerate(ROUND))
     assert steps(report_of(answer))[1] == case.steps
     if case.image is not None:
         forget(scripted)
