@@ -97,17 +97,6 @@ def test_bound_twice_the_last_one_counts(unet: Any) -> None:
         assert keys(unet) == DENSE
 
 
-@pytest.mark.parametrize(("settings", "wanted"), [(BY_FOUR, QUARTER), (OFF, DENSE)])
-def test_the_with_of_whoever_calls_goes_first(unet: Any, settings: Settings, wanted: int) -> None:
-    with bind(unet, BY_TWO) as binding:
-        with token_downsampling(settings):
-            assert keys(unet) == wanted
-            assert in_a_thread(lambda: keys(unet)) == HALF
-        calls = binding.report.pooled[DENSE, HALF].calls
-        assert keys(unet) == HALF
-    assert calls == 3
-
-
 def test_another_model_called_inside_a_bound_ones_call(unet: Any, other: Any) -> None:
     found: list[int] = []
     handle = unet.mid_block.register_forward_pre_hook(lambda *_: found.append(keys(other)))

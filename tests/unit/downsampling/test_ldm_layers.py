@@ -4,26 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-import pooling_reference as reference
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from ldm.modules.attention import CrossAttention
-from ldm_models import Pool, image, run, run_explicitly, spatial_transformer, text
+from ldm_models import image, run, run_explicitly, spatial_transformer, text
+from self_attention import by_loops
 from settings_of import paper
 
 from lib_todo import token_downsampling
-from lib_todo.plan import Grid
 from lib_todo.settings import METHODS
 
 MODEL = spatial_transformer()
 
 sides = st.integers(1, 12)
-
-
-def by_loops(grid: Grid, factor: float, method: str = "nearest") -> Pool:
-    return lambda tokens: reference.pool(tokens, grid, factor, method).to(tokens.dtype)
 
 
 @given(
@@ -38,7 +33,7 @@ def test_any_grid_factor_and_method(height: int, width: int, factor: float, meth
         got = run(MODEL, x, context)
     # one token is no more than the threshold allows
     by = factor if height * width > 1 else 1
-    wanted = run_explicitly(MODEL, x, context, by_loops((height, width), by, method))
+    wanted = run_explicitly(MODEL, x, context, by_loops((height, width), 1, by, method))
     torch.testing.assert_close(got, wanted)
 
 
@@ -49,7 +44,7 @@ def test_every_block_of_a_transformer(depth: int, use_linear: bool) -> None:
     x, context = image(6, 9), text()
     with token_downsampling(paper(factor=2, threshold=4)) as report:
         got = run(model, x, context)
-    torch.testing.assert_close(got, run_explicitly(model, x, context, by_loops((6, 9), 2)))
+    torch.testing.assert_close(got, run_explicitly(model, x, context, by_loops((6, 9), 1, 2)))
     assert not torch.allclose(got, run(model, x, context), atol=1e-3)
     assert {key: tally.calls for key, tally in report.pooled.items()} == {(54, 15): depth}
     assert report.layers == depth

@@ -18,7 +18,6 @@ from diffusers.pipelines.deprecated.stable_diffusion_panorama import (
     pipeline_stable_diffusion_panorama as panorama,
 )
 from PIL import Image
-from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from lib_todo import Settings, token_downsampling
 from lib_todo.hosts.diffusers import StepProgress
@@ -49,8 +48,7 @@ class Kind:
         """What a call gives, always the same without ToDo."""
         generator = torch.Generator().manual_seed(3)
         options = {"prompt": "a fox", "num_inference_steps": STEPS, "output_type": "latent"}
-        options = {**options, "generator": generator, **self.options, **more}
-        return self.pipe(**{name: value for name, value in options.items() if value is not None})[0]
+        return self.pipe(**{**options, "generator": generator, **self.options, **more})[0]
 
     def layers(self) -> int:
         """How many layers attend over the places of one image."""
@@ -129,41 +127,9 @@ def free_init(base: Any) -> Kind:
     return Kind(pipe, {"num_frames": 2, **SIZE}, steps=STEPS // 2 + STEPS)
 
 
-def video_of_an_image(base: Any) -> Kind:
-    """Stable Video Diffusion."""
-    encoder = CLIPVisionModelWithProjection(
-        CLIPVisionConfig(
-            hidden_size=16,
-            intermediate_size=32,
-            projection_dim=models.TEXT_WIDTH,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            image_size=224,
-            patch_size=32,
-        )
-    )
-    vae = diffusers.AutoencoderKLTemporalDecoder(
-        # its norms have 32 groups, which no option changes
-        block_out_channels=(32,) * 4,
-        down_block_types=("DownEncoderBlock2D",) * 4,
-    )
-    pipe = diffusers.StableVideoDiffusionPipeline(
-        vae=models.randomised(vae),
-        image_encoder=models.randomised(encoder),
-        unet=models.video_unet(in_channels=8),
-        scheduler=diffusers.EulerDiscreteScheduler(
-            timestep_type="continuous", use_karras_sigmas=True, prediction_type="v_prediction"
-        ),
-        feature_extractor=CLIPImageProcessor(),
-    )
-    pipe.set_progress_bar_config(disable=True)
-    options = {"prompt": None, "image": picture(), "num_frames": 2, **SIZE}
-    return Kind(pipe, {**options, "decode_chunk_size": 1})
-
-
 KINDS: list[Callable[[Any], Kind]] = [
     *(image_to_image, inpaint, control_net, perturbed, latent_consistency),
-    *(wide_panorama, upscale, free_init, video_of_an_image),
+    *(wide_panorama, upscale, free_init),
 ]
 
 

@@ -157,24 +157,3 @@ def test_the_same_object_entered_twice_and_again() -> None:
         assert keys() == DENSE
     assert inner is outer
     assert calls(outer) == {(36, 9): 4}
-
-
-def test_the_inner_has_its_own_progress() -> None:
-    windowed = paper(factor=2, threshold=4, start=0.5)
-    with token_downsampling(windowed) as outer:
-        outer.progress(0, 2)
-        with token_downsampling(windowed) as inner:
-            inner.progress(1, 2)
-            assert keys() == QUARTER
-        assert keys() == DENSE
-
-
-def test_left_in_the_order_in_which_they_came() -> None:
-    """As two threads may; so neither may restore what the other needs."""
-    first, second = token_downsampling(BY_TWO), token_downsampling(BY_THREE)
-    first.__enter__()
-    second.__enter__()
-    first.__exit__()
-    assert keys() == NINTH
-    second.__exit__()
-    assert keys() == DENSE

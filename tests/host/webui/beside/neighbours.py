@@ -44,13 +44,14 @@ def needs(name: str | None) -> pytest.MarkDecorator:
 
 
 class HostWithOthers(Host):
-    """A host with all neighbours at hand and small files for them, and ours in this order."""
+    """A host with all neighbours at hand, or the `only` one, and ours in this order."""
 
     # some generate inside a generation, others call layers of their own
     tells_all = False
 
-    def __init__(self, data: Path, order: str | None) -> None:
-        names = {case.extension for case in CASES.values() if case.extension}
+    def __init__(self, data: Path, order: str | None, only: str | None = None) -> None:
+        everyone = {case.extension for case in CASES.values() if case.extension}
+        names = {only} if only else everyone
         found = [path for name in sorted(names) if (path := checkout(name))]
         if order is not None:
             ours = data.with_name(data.name + "-ours") / ORDERS[order]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from neighbours import (
     CONTROLNET,
     OLDER,
     OLDER_OFF,
+    ORDERS,
     POOLING,
     Case,
     HostWithOthers,
@@ -148,11 +150,20 @@ def test_where_the_older_todo_rests_ours_pools(crowded: HostWithOthers) -> None:
     deep = {(row[2], row[6]) for row in rows(crowded) if row[4] == (16, 16)}
     assert deep == {(0, 256), (1, 256), (2, 64), (3, 64)}
     assert steps(report_of(answer)) == (2, 4)
-    # a factor above 1 in a pasted text is a setting of the older one, too
-    text = infotext(crowded.txt2img(steps=2, **POOLING.asked()))
-    automatic = text.replace("ToDo factor: 2", "ToDo factor: automatic")
-    # set in so many words, or the host would keep what the text says
-    with older(crowded, token_downsampling_factor=1.0):
-        both, ours = (report_of(crowded.from_text(pasted)) for pasted in (text, automatic))
+
+
+@needs(OLDER)
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_pasted_factor_is_the_older_todos_too(tmp_path: Path, order: str) -> None:
+    """On a host of their own: any text given to the API switches agent attention on.
+
+    The host takes the `gr.update` that agent attention makes of a text for a true value.
+    """
+    with HostWithOthers(tmp_path / "host", order, only=OLDER) as host:
+        text = infotext(host.txt2img(steps=2, **POOLING.asked()))
+        automatic = text.replace("ToDo factor: 2", "ToDo factor: automatic")
+        # set in so many words, or the host would keep what the text says
+        with older(host, token_downsampling_factor=1.0):
+            both, ours = (report_of(host.from_text(pasted)) for pasted in (text, automatic))
     assert_left(both)
     assert pooled(ours) == {(1024, 64): 5, (256, 64): 5}

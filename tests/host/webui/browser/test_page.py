@@ -30,34 +30,8 @@ OWN = PAPER_TEXT | {"ToDo factor": "automatic", "ToDo threshold": "8"}
 MARKUP = '<img src="x" onerror="window.todoMarkup = 1"><b id="todo-markup">bold</b>'
 
 
-def cut_off(tab: Tab) -> list[str]:
-    """The text and the fields of ToDo's accordion that are cut off in the present window."""
-    found: list[str] = tab.accordion.evaluate(
-        """accordion => {
-            const {left, right} = accordion.getBoundingClientRect();
-            const parts = [];
-            const walker = document.createTreeWalker(accordion, NodeFilter.SHOW_TEXT);
-            while (walker.nextNode()) {
-                const range = document.createRange();
-                range.selectNodeContents(walker.currentNode);
-                if (walker.currentNode.data.trim()) parts.push(range);
-            }
-            parts.push(...accordion.querySelectorAll("input, textarea, select"));
-            return parts
-                .map((part) => [part, part.getBoundingClientRect()])
-                .filter(([, box]) => box.width > 1 && box.height > 1)
-                .filter(([, box]) => box.left < Math.max(left, 0) - 1
-                    || box.right > Math.min(right, innerWidth) + 1)
-                .map(([part]) => part.outerHTML || part.toString());
-        }"""
-    )
-    return found
-
-
 @every_kind
-def test_the_accordion_is_in_both_tabs_fits_every_width_and_opens_unticked(
-    browser: Browser, host: Host
-) -> None:
+def test_the_accordion_is_in_both_tabs_and_opens_unticked(browser: Browser, host: Host) -> None:
     """Box and version in its head, one choice with its hint, and below it what is advanced."""
     ui = open_page(browser, host.url)
     for name in ("img2img", "txt2img"):
@@ -67,11 +41,7 @@ def test_the_accordion_is_in_both_tabs_fits_every_width_and_opens_unticked(
     assert tab.page.inner_text(f"#{tab.id('version')}").strip() == __version__
     prepare(tab).set(width=1024, height=1024)
     tab.hint_with("1024×1024")
-    for width in (480, 900, 1400, 1920):
-        ui.page.set_viewport_size({"width": width, "height": 2000})
-        tab.accordion.scroll_into_view_if_needed()
-        tab.accordion.screenshot(path=screenshot(f"{host.kind.name}-{width}"))
-        assert cut_off(tab) == [], width
+    tab.accordion.screenshot(path=screenshot(f"{host.kind.name}-accordion"))
     ui.page.close()
 
 
