@@ -23,15 +23,11 @@ class token_downsampling(Run):  # noqa: N801  a context manager, named as one is
             image = pipe(prompt, width=1024, height=1024).images[0]
         print(report.line())
 
-    It covers every family of `interception.families` that is imported when it is entered, in the
-    thread or asyncio task that entered it; for models that other threads call there is `bind`.
-    Steps follow from the timesteps that the model is called with. A host that knows its steps calls
-    `report.progress(step, total)` before each evaluation. It nests: inside, the inner settings
-    apply, even if they are disabled. Entering the same object again continues its report. On
-    leaving, also by an exception, the classes are restored.
-
-    Args:
-        settings: what to pool; `Settings()` is the preset `balanced`.
+    It holds in the thread or asyncio task that entered it; for models that other threads call there
+    is `bind`. Steps follow from the timesteps that the model is called with. A host that knows its
+    steps calls `report.progress(step, total)` before each evaluation. It nests: inside, the inner
+    settings apply, even if they are disabled. Entering the same object again continues its report.
+    On leaving, also by an exception, the classes are restored.
 
     Raises:
         TypeError: settings of another type.
@@ -79,7 +75,6 @@ def bind(target: Any, settings: Settings) -> Binding:
     Args:
         target: a diffusers pipeline, whose present U-Net and ControlNets are bound; or a module
             that is such a model or contains some, compiled or not.
-        settings: what to pool.
 
     Raises:
         TypeError: settings of another type, or a target without any such model.

@@ -37,10 +37,8 @@ class PhaseCounter:
     """Counts the steps in which a transformer was pooled, from which its layers' phase follows.
 
     The sampler's step number would not do: where an extension such as DeepCache skips the deep
-    blocks in every second step, they would only ever see half of the phases.
-
-    Args:
-        before: how many steps of its schedule lie before each sampling.
+    blocks in every second step, they would only ever see half of the phases. `before` steps of its
+    schedule lie before each sampling.
     """
 
     def __init__(self, before: int = 0) -> None:
@@ -63,9 +61,7 @@ class PhaseCounter:
             hold: for how many steps in a row a phase is kept.
             key: tells an owner's counts apart.
         """
-        seen = self._seen.get(owner)
-        if seen is None:
-            seen = self._seen[owner] = {}
+        seen = self._seen.setdefault(owner, {})
         last_sampling, last_step, count = seen.get(key, (None, None, -1))
         if last_sampling != sampling:
             count = self._before - 1

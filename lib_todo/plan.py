@@ -13,6 +13,8 @@ from .samplers import rule_for
 from .settings import Settings
 
 Grid = tuple[int, int]
+# the factor of a layer, and why it is left alone (None: it is not)
+Decision = tuple[float, "Reason | None"]
 # Stable Diffusion's autoencoder turns 8 × 8 pixels into one latent
 PIXELS_PER_LATENT = 8
 MAX_FACTOR = 8
@@ -79,11 +81,8 @@ def with_papers_factors(settings: Settings) -> Settings:
 def settings_for_sampler(
     settings: Settings, sampler: str | None, sigmas: tuple[float, ...] = ()
 ) -> Settings:
-    """The settings that hold with this sampler, where a host knows its steps.
-
-    Some samplers need the paper's factors, see samplers.rule_for.
-    """
-    careful = rule_for(sampler, reported=True, sigmas=sigmas).careful
+    """The settings with the factors that this sampler allows, where a host knows its steps."""
+    careful = rule_for(sampler, reported=True, sigmas=sigmas).is_careful()
     return with_papers_factors(settings) if careful else settings
 
 
@@ -106,14 +105,21 @@ def pass_wanted(pass_name: str, passes: str) -> bool:
     return passes in ("both", pass_name)
 
 
-def decide(grid: Grid, largest: Grid, settings: Settings) -> tuple[float, Reason | None]:
+def decide(
+    grid: Grid, largest: Grid, settings: Settings, careful: Reason | None = None
+) -> Decision:
     """The factor of a self-attention layer, and why the rule leaves it alone (None: it does not).
 
-    `largest` is the largest grid of the model's call that is under way.
+    Args:
+        largest: the largest grid of the model's call that is under way.
+        careful: why automatic factors are no greater than the paper's; None: they may be.
     """
-    factor = layer_factor(grid, largest, settings)
+    used = with_papers_factors(settings) if careful else settings
+    factor = layer_factor(grid, largest, used)
     if pooled_grid(grid, factor) != grid:
         return factor, None
+    if careful and decide(grid, largest, settings)[1] is None:
+        return 1, careful
     is_large = takes_part(grid, largest, settings)
     return 1, Reason.FACTOR_ONE if is_large else Reason.BELOW_THRESHOLD
 

@@ -19,18 +19,13 @@ WITHOUT_ADAPTIVE_POOLING = {"mps"}
 
 
 class Pooling:
-    """How the tokens of one grid become fewer: by which factor and method, and which are taken.
+    """How the tokens of one grid become fewer; see `pool_tokens`.
 
     For `nearest` and `nearest-exact`, the tokens taken are an index, `[h'·w']`: a phase is data.
     One gather takes them whatever the factor, and a graph of torch.compile has it as an input.
 
-    Args:
-        grid, factor, method, phase: see `pool_tokens`.
-        device: where the tokens are.
-
     Attributes:
-        tokens: h·w.
-        kept: h'·w'.
+        tokens, kept: h·w and h'·w'.
         places, index: which tokens are taken, row by row; of no other method.
         text: tells it from others but for the phase.
     """
@@ -90,9 +85,9 @@ def pool_tokens(
         method: `nearest` (the lattice `::f`, top left, as in the paper), `nearest-exact` (the
             token at the middle of each cell), `average`, `max`, `bilinear`.
         phase: (row, column), each from 0 to ceil(factor) - 1: how many places further the token is
-            taken, for `nearest` and `nearest-exact`; see `phase.phase_order`. With a whole factor
-            and `nearest`, cell i of a row takes token min(i·f + column, w - 1); with a fractional
-            one, token floor((i + column / ceil(f)) · w / w').
+            taken, for `nearest` and `nearest-exact`. With a whole factor and `nearest`, cell i of a
+            row takes token min(i·f + column, w - 1); with a fractional one, token
+            floor((i + column / ceil(f)) · w / w').
 
     Returns:
         `[b, h'·w', c]`, the same shape for every phase; `tokens` itself where the grid does not
@@ -135,15 +130,10 @@ def token_places(side: int, small: int, factor: float, method: str, place: int) 
     """Which of the `side` tokens along an axis each of the `small` cells takes, by its phase."""
     cells = math.ceil(factor)
     if factor != int(factor):
-        if method == "nearest-exact":
-            # start at the middle of the cell and wrap around
-            place = 2 * place + cells if 2 * place < cells else 2 * place - cells
-        else:
-            place = 2 * place
-        return [
-            min((2 * cells * i + place) * side // (2 * cells * small), side - 1)
-            for i in range(small)
-        ]
+        # in halves of a place; nearest-exact starts at the middle of the cell and wraps around
+        half = (2 * place + cells * (method == "nearest-exact")) % (2 * cells)
+        places = ((2 * cells * cell + half) * side // (2 * cells * small) for cell in range(small))
+        return [min(token, side - 1) for token in places]
     starts = range(0, side, cells)
     if method == "nearest":
         return [min(start + place, side - 1) for start in starts]

@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any
 
 from . import wording
 from .callers import caller
@@ -53,19 +53,13 @@ class Report(Counts):
         self._numbers: weakref.WeakKeyDictionary[Any, range] = weakref.WeakKeyDictionary()
         self._home: weakref.ref[Any] | None = None
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("ToDo: a Report belongs to running threads; pickle its to_dict() instead")
-
     @property
     def tallies(self) -> dict[Key, Tally]:
         with self._lock:
             return summed(row for counts in self.passes.values() for row in counts.counted.items())
 
     def enter(self) -> None:
-        """Begin a report on this thread or task: its next evaluation begins a new sampling.
-
-        A position that another thread or task reports afterwards applies to that one only.
-        """
+        """Begin to report on this thread or task; its next evaluation begins a new sampling."""
         with self._lock:
             self._home = weakref.ref(caller())
             self._positions.clear()
@@ -85,7 +79,7 @@ class Report(Counts):
             own = self._positions.get(who)
             if own is None:
                 own = self._positions[who] = Position(self.samplings)
-                own.sampler, own.announced = self._position.sampler, self._position.announced
+                own.sampler = self._position.sampler
             return own
 
     def progress(
@@ -112,6 +106,11 @@ class Report(Counts):
         if step is not None:
             with self._lock:
                 self._pass(step[1]).seen.add(step)
+
+    @property
+    def pass_now(self) -> PassCounts:
+        """The counts of the pass that is under way."""
+        return self._pass(self.position.pass_name)
 
     def _pass(self, name: str) -> PassCounts:
         counts = self.passes.get(name)
@@ -153,7 +152,7 @@ class Report(Counts):
         """
         # numbers of a traced call are tensors
         key = (grid, int(before), int(after), reason)
-        counts = self._pass(step[1] if step is not None else self.position.pass_name)
+        counts = self._pass(step[1]) if step is not None else self.pass_now
         with self._lock:
             tally = counts.counted[key]
             tally.layers.update(layers)
@@ -175,18 +174,6 @@ class Report(Counts):
                 keys = grid[0] * grid[1]
                 numbers = range(drawn, drawn := drawn + layers)
                 self._pass(pass_name).counted[grid, keys, keys, reason].layers.update(numbers)
-
-    def phase_held(self, sampler: str | None, steps: int) -> None:
-        """Note that a moving phase was held for `steps` steps in a row (0: it did not move)."""
-        self._pass(self.position.pass_name).held[sampler] = steps
-
-    def phase_rests(self, sampler: str | None) -> None:
-        """Note that a moving phase rests in the last steps, where the factors are the paper's."""
-        self._pass(self.position.pass_name).rested[sampler] = None
-
-    def stopped(self) -> None:
-        """Note that the user broke the sampling off that is under way."""
-        self._pass(self.position.pass_name).stopped = True
 
     @property
     def steps(self) -> tuple[int, int]:

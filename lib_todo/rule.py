@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from .phase import FIXED, Phase, PhaseCounter
-from .plan import LEAD_IN, Grid, decide, in_window, pass_wanted, with_papers_factors
+from .plan import LEAD_IN, Decision, Grid, decide, in_window, pass_wanted
 from .position import Moment
 from .reasons import Reason
 from .report import Report
 from .samplers import SamplerRule, rule_for
 from .settings import Settings
-
-# the factor of a layer, and why it is left alone (None: it is not)
-Decision = tuple[float, "Reason | None"]
 
 
 class Rule:
@@ -28,8 +25,8 @@ class Rule:
     def __init__(
         self, settings: Settings, moment: Moment | None, before: Rule | None = None
     ) -> None:
-        self.asked, self.moment = settings, moment or Moment()
-        moment, done = self.moment, self.moment.fraction
+        self.asked = settings
+        self.moment = moment = moment or Moment()
         self.sampler: SamplerRule
         self._decided: dict[tuple[Grid, Grid, Reason | None], Decision]
         if before is not None and before.moment.samples_like(moment):
@@ -38,6 +35,7 @@ class Rule:
         else:
             self.sampler = rule_for(moment.sampler, moment.reported, moment.sigmas)
             self._decided = {}
+        done = moment.fraction
         # why the automatic factors are no greater than the paper's; None where they may be
         self.careful = None
         if self.sampler.is_careful(moment.step):
@@ -57,7 +55,7 @@ class Rule:
         """The factor of a layer, and why it is left alone (None: it is not)."""
         key = grid, largest, self.careful
         if key not in self._decided:
-            self._decided[key] = _decide(grid, largest, self.asked, self.careful)
+            self._decided[key] = decide(grid, largest, self.asked, self.careful)
         factor, reason = self._decided[key]
         return (factor, None) if reason is self.closed is None else (1, reason or self.closed)
 
@@ -73,19 +71,11 @@ class Rule:
         moment, sampler = self.moment, self.sampler
         if not self.asked.moves:
             return
-        if moment.step is None or sampler.rests(None):
-            report.phase_held(None if moment.step is None else moment.sampler, 0)
+        if moment.step is None:
+            report.pass_now.held[None] = 0
+        elif sampler.rests():
+            report.pass_now.held[moment.sampler] = 0
         elif sampler.rests(moment.step):
-            report.phase_rests(moment.sampler)
+            report.pass_now.rested[moment.sampler] = None
         elif sampler.hold != 1:
-            report.phase_held(moment.sampler, sampler.hold)
-
-
-def _decide(grid: Grid, largest: Grid, settings: Settings, careful: Reason | None) -> Decision:
-    if careful is None:
-        return decide(grid, largest, settings)
-    factor, reason = decide(grid, largest, with_papers_factors(settings))
-    if reason is not None:
-        # by the settings themselves, or else by the paper's factors
-        reason = decide(grid, largest, settings)[1] or careful
-    return factor, reason
+            report.pass_now.held[moment.sampler] = sampler.hold

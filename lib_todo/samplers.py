@@ -35,17 +35,12 @@ class SamplerRule:
     careful_from: float = math.inf
     rest_from: float = math.inf
 
-    @property
-    def careful(self) -> bool:
-        """Whether the factors are the paper's in all steps."""
-        return self.is_careful(None)
-
-    def is_careful(self, step: int | None) -> bool:
-        """Whether the factors are the paper's in that step (None: it is not known which)."""
+    def is_careful(self, step: int | None = None) -> bool:
+        """Whether the factors are the paper's in that step (None: in all)."""
         return (step or 0) >= min(self.careful_from, self.rest_from)
 
-    def rests(self, step: int | None) -> bool:
-        """Whether the phase is the paper's in that step (None: it is not known which)."""
+    def rests(self, step: int | None = None) -> bool:
+        """Whether the phase is the paper's in that step (None: in all)."""
         return (step or 0) >= self.rest_from
 
 
@@ -115,7 +110,7 @@ def rule_for(
     """
     name = _spelled(sampler or "")
     named = BY_NAME.get(name)
-    if named is not None and named.careful:
+    if named is not None and named.is_careful():
         few = named.hold > 1 and 0 < len(sigmas) - 1 <= FEW * named.hold
         return _PAPERS if few else named
     order = order_of(name)
@@ -198,10 +193,8 @@ def leap_of(sigmas: Sequence[float], times: float) -> int | None:
 def order_of(sampler: str) -> int | None:
     """The order of a sampler by its name; None: nobody has heard of it."""
     name = _spelled(sampler)
-    for order, parts in ORDERS.items():
-        if any(part in name for part in parts):
-            return order
-    return None
+    fits = (order for order, parts in ORDERS.items() if any(part in name for part in parts))
+    return next(fits, None)
 
 
 def _spelled(sampler: str) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -12,28 +11,6 @@ import torch
 _MODULES = "diffusers.schedulers.scheduling_"
 # whose tensors tell where they lie in memory; DirectML's and XLA's do not
 _WITH_ADDRESSES = {"cpu", "cuda", "xpu", "mps"}
-
-
-def _not_known(timestep: Any) -> None:
-    return None
-
-
-@dataclasses.dataclass(frozen=True)
-class Schedule:
-    """The timesteps that a scheduler was set to.
-
-    `sampler` is the name of the scheduler's class. `places` are its timesteps in their order, each
-    run of equal ones (Heun, PNDM) once; empty where they are not known. `a_step` of them, at most,
-    are one step of the user's (2 for KDPM2, which looks at a second timestep in each step).
-    `number` gives that of a timestep that a pipeline took from the scheduler, see `numbers_of`.
-    `sigmas` are the noise levels of these steps, and the one after; empty where they are not known.
-    """
-
-    sampler: str
-    places: tuple[float, ...] = ()
-    a_step: int = 1
-    number: Callable[[Any], float | None] = _not_known
-    sigmas: tuple[float, ...] = ()
 
 
 def scheduler_classes() -> Iterator[type]:
@@ -49,76 +26,61 @@ def scheduler_classes() -> Iterator[type]:
                     yield cls
 
 
-def schedule_of(scheduler: Any) -> Schedule:
-    """The scheduler's schedule; without timesteps if it has no list of them."""
-    numbers = timesteps_of(scheduler)
-    # of each run of equal timesteps
-    first = [at for at, number in enumerate(numbers) if not at or number != numbers[at - 1]]
-    steps: Any = getattr(scheduler, "num_inference_steps", None)
-    a_step = max(1, round(len(first) / steps)) if isinstance(steps, int) and steps > 0 else 1
-    located = numbers and scheduler.timesteps.device.type in _WITH_ADDRESSES
-    levels = levels_of(scheduler, numbers)
-    return Schedule(
-        name_of(scheduler),
-        tuple(numbers[at] for at in first),
-        a_step,
-        numbers_of(scheduler.timesteps, numbers) if located else _not_known,
-        (*(levels[at] for at in first[::a_step]), levels[-1]) if levels else (),
-    )
+class Schedule:
+    """The timesteps that a scheduler was set to.
 
-
-def name_of(scheduler: Any) -> str:
-    """The scheduler's class, and the algorithm where its configuration makes it one with noise."""
-    name = type(scheduler).__name__
-    algorithm = getattr(getattr(scheduler, "config", None), "algorithm_type", None) or ""
-    return f"{name} ({algorithm})" if algorithm.startswith("sde") else name
-
-
-def numbers_of(timesteps: torch.Tensor, numbers: Sequence[float]) -> Callable[[Any], float | None]:
-    """What gives the number of a single timestep, by where its tensor lies in memory.
-
-    A pipeline calls the model with `timesteps[i]`. Reading that from a GPU would wait for all that
-    the GPU has to do, at every call, while Python could launch the next step.
-
-    Args:
-        timesteps: the scheduler's tensor `[n]`; once it is changed in place, nothing is known.
-        numbers: what is in it.
+    Attributes:
+        sampler: the scheduler's class, and its algorithm if that makes it one that adds noise.
+        places: its timesteps in their order, each run of equal ones (Heun, PNDM) once; empty where
+            they are not known.
+        a_step: how many places, at most, are one step of the user's (2 for KDPM2, which looks at a
+            second timestep in each step).
+        sigmas: the noise levels of these steps, and the one after; empty where they are not known.
     """
-    version = _version(timesteps)
-    at = {one.data_ptr(): number for one, number in zip(timesteps, numbers)}
 
-    def number(timestep: Any) -> float | None:
-        is_single = (
-            type(timestep) is type(timesteps)
-            and timestep.numel() == 1
-            and (timestep.device, timestep.dtype) == (timesteps.device, timesteps.dtype)
-        )
-        is_same = is_single and _version(timesteps) == version
-        return at.get(timestep.data_ptr()) if is_same else None
+    def __init__(self, scheduler: Any) -> None:
+        self.sampler = type(scheduler).__name__
+        algorithm = getattr(getattr(scheduler, "config", None), "algorithm_type", None) or ""
+        if algorithm.startswith("sde"):
+            self.sampler += f" ({algorithm})"
+        timesteps = getattr(scheduler, "timesteps", None)
+        self._timesteps = timesteps if isinstance(timesteps, torch.Tensor) else torch.tensor(())
+        numbers: list[float] = []
+        if self._timesteps.ndim == 1 and not self._timesteps.is_meta:
+            numbers = [float(value) for value in self._timesteps.tolist()]
+        # of each run of equal timesteps
+        first = [at for at, number in enumerate(numbers) if not at or number != numbers[at - 1]]
+        self.places = tuple(numbers[at] for at in first)
+        steps: Any = getattr(scheduler, "num_inference_steps", None)
+        is_known = isinstance(steps, int) and steps > 0
+        self.a_step = max(1, round(len(first) / steps)) if is_known else 1
+        levels = _levels(scheduler, numbers) if numbers else ()
+        self.sigmas: tuple[float, ...] = ()
+        if levels:
+            self.sigmas = (*(levels[at] for at in first[:: self.a_step]), levels[-1])
+        located = numbers and self._timesteps.device.type in _WITH_ADDRESSES
+        # by where each lies in memory, which stays taken as long as the tensor is kept here
+        rows = zip(self._timesteps, numbers) if located else ()
+        self._at = {row.data_ptr(): number for row, number in rows}
 
-    return number
+    def number(self, timestep: Any) -> float | None:
+        """The number of a single timestep that was taken from the scheduler; None of any other.
+
+        A pipeline calls the model with `timesteps[i]`. Reading that from a GPU would wait for all
+        that the GPU has to do, at every call, while Python could launch the next step.
+        """
+        own = self._timesteps
+        if not self._at or type(timestep) is not type(own) or timestep.numel() != 1:
+            return None
+        is_like = (timestep.device, timestep.dtype) == (own.device, own.dtype)
+        return self._at.get(timestep.data_ptr()) if is_like else None
 
 
-def _version(tensor: torch.Tensor) -> int | None:
-    """How often the tensor was changed in place; None where that is not tracked."""
-    return None if tensor.is_inference() else tensor._version
-
-
-def timesteps_of(scheduler: Any) -> Sequence[float]:
-    """A scheduler's timesteps as plain numbers; empty if it has no list of them."""
-    timesteps = getattr(scheduler, "timesteps", None)
-    if not isinstance(timesteps, torch.Tensor) or timesteps.ndim != 1 or timesteps.is_meta:
-        return ()
-    return [float(value) for value in timesteps.tolist()]
-
-
-def levels_of(scheduler: Any, timesteps: Sequence[float]) -> Sequence[float]:
+def _levels(scheduler: Any, timesteps: Sequence[float]) -> Sequence[float]:
     """The noise levels of a scheduler's timesteps and the one after; empty if it tells none."""
-    if not timesteps:
-        return ()
     sigmas = getattr(scheduler, "sigmas", None)
     if isinstance(sigmas, torch.Tensor) and sigmas.shape == (len(timesteps) + 1,):
-        return tuple(sigmas.tolist())
+        return sigmas.tolist()
     # DDIM and its like have none, KDPM2 has others
     products = getattr(scheduler, "alphas_cumprod", None)
     if not isinstance(products, torch.Tensor):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -32,22 +33,26 @@ class SettingsError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Field:
-    """One setting: type, default, bounds, and its texts in every front end.
+    """One setting: default, bounds, and its texts in every front end.
 
-    `kind` is bool, int, float or str; `choices` holds the allowed strings of a str; `zero_means`
-    says what 0 stands for where 0 is allowed beside the range.
+    `choices` holds the allowed strings of a text; `zero_means` says what 0 stands for where it is
+    allowed beside the range.
     """
 
     name: str
-    kind: type
     default: bool | int | float | str
     label: str
     help: str
-    minimum: float
-    maximum: float
-    step: float
-    choices: tuple[str, ...]
-    zero_means: str
+    minimum: float = 0
+    maximum: float = 0
+    step: float = 0
+    choices: tuple[str, ...] = ()
+    zero_means: str = ""
+
+    @property
+    def kind(self) -> type:
+        """bool, int, float or str."""
+        return type(self.default)
 
     @property
     def allowed(self) -> str:
@@ -64,8 +69,8 @@ class Field:
     def numbers(self) -> list[str]:
         """What there is to choose where 0 has a name: that name, and each step of the range."""
         count = round((self.maximum - self.minimum) / self.step) + 1
-        numbers = (self.minimum + self.step * index for index in range(count))
-        return [self.zero_means, *(f"{number:g}" for number in numbers)]
+        steps = (self.minimum + self.step * index for index in range(count))
+        return [self.zero_means, *(f"{number:g}" for number in steps)]
 
     def check(self, value: Any) -> bool | int | float | str:
         """The value in the field's own type.
@@ -74,22 +79,19 @@ class Field:
         number), a value out of bounds, NaN or an infinity. A whole float is accepted as an int,
         since JSON and sliders do not distinguish them.
         """
-        given = value
-        if getattr(value, "ndim", None) == 0 and callable(getattr(value, "item", None)):
-            # a scalar of NumPy or PyTorch
-            value = value.item()
+        is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
         if self.kind is bool:
             ok = isinstance(value, bool)
         elif self.kind is str:
             ok = isinstance(value, str) and value in self.choices
-        elif isinstance(value, bool) or not isinstance(value, (int, float)):
+        elif not is_number:
             ok = False
         elif not self.minimum <= value <= self.maximum:
             ok = bool(self.zero_means) and value == 0
         else:
             ok = self.kind is float or value == int(value)
         if not ok:
-            raise SettingsError(self.name, given, self.allowed)
+            raise SettingsError(self.name, value, self.allowed)
         return self.kind(value)
 
     def read(self, value: Any) -> Any:
@@ -105,18 +107,10 @@ class Field:
         return number if math.isfinite(number) else value
 
 
-def _setting(
-    default: bool | int | float | str,
-    label: str,
-    help: str,
-    *,
-    span: tuple[float, float, float] = (0, 0, 0),
-    choices: tuple[str, ...] = (),
-    zero_means: str = "",
-) -> Any:
+def _setting(default: Any, label: str, help: str, span: Any = (0, 0, 0), **more: Any) -> Any:
     """A field of Settings; `span` is the minimum, the maximum and a slider's step."""
-    row = (type(default), default, label, help, *span, choices, zero_means)
-    return dataclasses.field(default=default, metadata={"row": row})
+    row = default, label, help, *span
+    return dataclasses.field(default=default, metadata={"row": row, "more": more})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -227,8 +221,7 @@ class Settings:
     ) -> Settings:
         """Settings by name, such as `{"preset": "fast", "end": 0.8}`; single values go over it.
 
-        `base` holds where `values` has nothing; without it the defaults do. Raises SettingsError
-        for a value that is not allowed, or an unknown name.
+        `base` holds where `values` has nothing; without it the defaults do.
         """
         values = dict(values)
         bundle = preset_values(values.pop("preset")) if "preset" in values else {}
@@ -248,8 +241,6 @@ class Settings:
 
         What the object leaves out comes from the values after it, which hosts fill with defaults
         or from an infotext. Only `enabled` does not: sending an object switches ToDo on.
-
-        Raises SettingsError for too many values and whatever Settings refuses.
         """
         if len(args) > len(FIELDS):
             allowed = f"at most {len(FIELDS)} values: {', '.join(BY_NAME)}"
@@ -261,7 +252,10 @@ class Settings:
         return cls(**positional)
 
 
-FIELDS = tuple(Field(row.name, *row.metadata["row"]) for row in dataclasses.fields(Settings))
+FIELDS = tuple(
+    Field(own.name, *own.metadata["row"], **own.metadata["more"])
+    for own in dataclasses.fields(Settings)
+)
 BY_NAME = {field.name: field for field in FIELDS}
 
 # each preset is a bundle of ordinary settings. It leaves out the window, the passes, and the

@@ -1,4 +1,4 @@
-"""The step that a call of a model is in: by a host, a callback, a scheduler, or by timesteps."""
+"""The step that a call of a model is in: by a host, or by timesteps."""
 
 from __future__ import annotations
 
@@ -24,8 +24,6 @@ class Steps:
         self.sampling = 0
         self.step = 0
         self.schedule: Schedule | None = None
-        # the pass that a host names; timesteps do not tell it
-        self.pass_name = "first"
         self._samplings = samplings or itertools.count(1)
         self._first = 0.0
         self._last: float | None = None
@@ -34,65 +32,36 @@ class Steps:
         self._place: int | None = None
         # whether the schedule is gone through backwards, as inversion does
         self._rises = False
-        # when a callback was heard last, and the sampling and step by timesteps at that call
-        self._heard = -1
-        self._at: tuple[int, int] | None = None
 
     def moment(self, report: Report, timestep: Any, pass_name: str = "first") -> Moment | None:
-        """Where a call of the model at `timestep` stands, by what knows it best.
-
-        A host knows. A callback's word holds for the calls until its next one; where the timesteps
-        go on without one, it was not given to that pipeline, or the sampling was broken off.
+        """Where a call of the model stands: as a host reported it, or else by its timestep.
 
         Args:
-            report: the run's, in which a host or a callback reports the position.
+            report: the run's, which has the position that a host reported.
             timestep: what the model is called with.
-            pass_name: the pass that holds where nobody reports one.
+            pass_name: the pass that holds where no host reports one.
         """
-        position = report.position
-        announced = position.announced
-        if announced is None and (reported := position.moment) is not None:
-            return reported if reported.sampler else reported._replace(sampler=self.sampler)
-        self.pass_name = pass_name
-        if announced is None:
-            position.pass_name = pass_name
+        position, sampler = report.position, self.schedule.sampler if self.schedule else None
+        reported = position.moment
+        if reported is not None:
+            return reported if reported.sampler else reported._replace(sampler=sampler)
+        position.pass_name = pass_name
         # read back from its device only where nothing else tells it
         value = self.schedule.number(timestep) if self.schedule else None
         if value is None:
             value = as_number(timestep)
-        now = None
-        if value is not None:
-            self.see(value)
-            now = self.sampling, self.step
-        if announced is not None:
-            return self._by_callback(report, announced, now)
-        moment = self.by_timesteps if now else None
+        if value is None:
+            return None
         # a host that has not begun to count may have named the sampler
-        return moment and moment._replace(sampler=moment.sampler or position.sampler)
-
-    def _by_callback(
-        self, report: Report, announced: str, now: tuple[int, int] | None
-    ) -> Moment | None:
-        position = report.position
-        another_sampling = now is not None and self._at is not None and now[0] != self._at[0]
-        if position.current_step is None or another_sampling:
-            position = report.own_position()
-            position.expect_sampling()
-            position.advance(0, 1, announced)
-        if position.evaluation != self._heard:
-            self._heard, self._at = position.evaluation, now
-        elif now != self._at:
-            return self.by_timesteps
-        reported = position.moment
-        return reported and reported._replace(sampler=self.sampler, sigmas=self.sigmas)
+        return self.see(value, pass_name)._replace(sampler=sampler or position.sampler)
 
     def expect_sampling(self, schedule: Schedule | None = None) -> None:
         """Say that the next call begins a sampling, since a scheduler was set to new timesteps."""
         self.schedule = schedule
         self._last = self._begin = self._place = None
 
-    def see(self, timestep: float) -> None:
-        """Note one call of the model."""
+    def see(self, timestep: float, pass_name: str = "first") -> Moment:
+        """Note one call of the model; where it stands."""
         place = self._find(timestep)
         if self._last is None or self._goes_back(timestep, place):
             self.sampling = next(self._samplings)
@@ -101,6 +70,23 @@ class Steps:
         elif timestep != self._last:
             self.step += 1
         self._last, self._place = timestep, place
+        schedule, begin = self.schedule, self._begin
+        moment = Moment(pass_name, self.sampling, self.step)
+        if schedule is None or begin is None or place is None:
+            # of the way from the sampling's first timestep to 0
+            way = min(max(1 - timestep / self._first, 0.0), 1.0) if self._first > 0 else None
+            moment = moment._replace(fraction=way)
+        else:
+            if self._rises:
+                done, total = begin - place, begin + 1
+            else:
+                done, total = place - begin, len(schedule.places) - begin
+            steps = -(-total // schedule.a_step)
+            shown = self.sampling, pass_name, done * steps // total
+            moment = moment._replace(fraction=done / total, shown_step=shown)
+        if schedule is None or begin is None or self._rises:
+            return moment
+        return moment._replace(sigmas=schedule.sigmas[begin // schedule.a_step :])
 
     def _find(self, timestep: float) -> int | None:
         places = self.schedule.places if self.schedule else ()
@@ -118,51 +104,3 @@ class Steps:
             # from the last timestep to the one before it: DDIM inversion, by hand
             self._rises = True
         return (place < self._place) != self._rises
-
-    def _done_of(self) -> tuple[int, int] | None:
-        """How many of the sampling's timesteps are behind, of how many; None without a schedule."""
-        if not self.schedule or self._begin is None or self._place is None:
-            return None
-        if self._rises:
-            return self._begin - self._place, self._begin + 1
-        return self._place - self._begin, len(self.schedule.places) - self._begin
-
-    @property
-    def sampler(self) -> str | None:
-        """The scheduler's class; None where none was seen."""
-        return self.schedule.sampler if self.schedule else None
-
-    @property
-    def sigmas(self) -> tuple[float, ...]:
-        """The noise levels of the sampling's steps, and the one after; empty if not known."""
-        if not self.schedule or self._begin is None or self._rises:
-            return ()
-        return self.schedule.sigmas[self._begin // self.schedule.a_step :]
-
-    @property
-    def by_timesteps(self) -> Moment | None:
-        """Where the last call stands; None before the first.
-
-        The fraction is that of the schedule's timesteps; without one, of the way from the
-        sampling's first to 0.
-        """
-        if self._last is None:
-            return None
-        fraction, shown, known = None, None, self._done_of()
-        if self.schedule and known:
-            done, total = known
-            fraction = done / total
-            steps = -(-total // self.schedule.a_step)
-            shown = (self.sampling, self.pass_name, done * steps // total)
-        elif self._first > 0:
-            fraction = min(max(1 - self._last / self._first, 0.0), 1.0)
-        return Moment(
-            self.pass_name,
-            sampling=self.sampling,
-            step=self.step,
-            fraction=fraction,
-            shown_step=shown,
-            sampler=self.sampler,
-            scheduled=shown is not None,
-            sigmas=self.sigmas,
-        )

@@ -137,8 +137,8 @@ def layers_and_steps(counts: PassCounts, notes: list[str]) -> str:
     ]
     held = []
     for sampler, steps in counts.held.items():
-        not_known = "steps are" if not steps else "sampler is"
-        whose = f"for {sampler}" if sampler else f"since the {not_known} not known"
+        unknown = "sampler is" if steps else "steps are"
+        whose = f"for {sampler}" if sampler else f"since the {unknown} not known"
         held.append(f"phase held for {steps} steps {whose}" if steps else f"phase fixed {whose}")
     rested = [f"phase held in the last steps for {sampler}" for sampler in counts.rested]
     return _with_notes(told, [*notes, *unexpected, *held, *rested])

@@ -15,7 +15,7 @@ from benchmarks.models.checkpoint import GUIDANCE
 from benchmarks.models.schedulers import SCHEDULERS
 from lib_todo import Settings, token_downsampling
 from lib_todo.samplers import SamplerRule, rule_for
-from lib_todo.schedulers import schedule_of
+from lib_todo.schedulers import Schedule
 from lib_todo.steps import Steps
 
 KARRAS = "use_karras_sigmas"
@@ -63,11 +63,10 @@ class Diffusers:
         self.pipe.scheduler.set_timesteps(cell.steps)
         timesteps, _ = self.pipe.get_timesteps(cell.steps, cell.strength, "cpu")
         clock = Steps()
-        clock.expect_sampling(schedule_of(self.pipe.scheduler))
-        clock.see(float(timesteps[0]))
-        moment = clock.by_timesteps
+        clock.expect_sampling(Schedule(self.pipe.scheduler))
+        moment = clock.see(float(timesteps[0]))
         steps = len(list(itertools.groupby(timesteps.tolist())))
-        return rule_for(moment.sampler, moment.reported, moment.sigmas), steps
+        return rule_for(clock.schedule.sampler, moment.reported, moment.sigmas), steps
 
     def sample(self, cell: Cell, seed: int, settings: Settings | None) -> torch.Tensor:
         """The latents of a cell; dense without settings."""

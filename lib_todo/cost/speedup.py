@@ -72,7 +72,7 @@ def mildest_schedule(sampler: str | None, steps: int) -> tuple[float, ...]:
     Empty where the number is not known or makes no difference, and where the sampler may take the
     paper's factors whatever the number is.
     """
-    if not 0 < steps < MANY or rule_for(sampler, reported=True).careful:
+    if not 0 < steps < MANY or rule_for(sampler, reported=True).is_careful():
         return ()
     return even_levels(steps)
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ..schedulers import schedule_of, scheduler_classes
+from ..schedulers import Schedule, scheduler_classes
 from . import active, graphs
 from .active import here
 from .classes import in_use, replace, restore_all, restore_stale
@@ -121,7 +121,7 @@ def _schedule(original: Callable) -> Callable:
         # a scheduler belongs to no model: it applies to the bound ones that this thread calls next
         for run in active.bound_runs() if entered is None else [entered]:
             if run.enabled:
-                run.begin_sampling(schedule_of(self))
+                run.begin_sampling(Schedule(self))
         return result
 
     return set_timesteps

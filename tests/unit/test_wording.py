@@ -126,7 +126,7 @@ def test_the_steps_that_a_sampling_went_through(
 def test_a_sampling_that_was_stopped() -> None:
     report = Report()
     sampled(report, 10, 40, range(10))
-    report.stopped()
+    report.pass_now.stopped = True
     assert "16384 → 4096" in report.line()
     assert report.line().endswith(", in all 10 steps until it was stopped at 10 of 40")
 
@@ -222,8 +222,8 @@ def test_nothing_pooled_for_two_reasons() -> None:
 def test_each_pass_by_its_name_and_size_and_with_its_own_notes() -> None:
     heads = {"first": "512×512", "hires": "1024×1024, 0.83 s a step"}
     report = two_passes()
-    report.phase_held("LMS", 0)
-    report.phase_rests("LMS")
+    report.passes["hires"].held["LMS"] = 0
+    report.passes["hires"].rested["LMS"] = None
     assert report.line(heads=heads) == (
         "ToDo: first pass (512×512): nothing was pooled: no layer is above the threshold, "
         "the largest has 64×64 tokens; "
@@ -242,7 +242,7 @@ def test_each_pass_by_its_name_and_size_and_with_its_own_notes() -> None:
 )
 def test_a_held_phase_is_noted_with_whose_sake(sampler: str | None, steps: int, words: str) -> None:
     report = report_of(TEN, kept(range(10, 13), Reason.HYPERTILE))
-    report.phase_held(sampler, steps)
+    report.passes["first"].held[sampler] = steps
     assert report.line().endswith(f"(3 left to HyperTile; {words})")
 
 

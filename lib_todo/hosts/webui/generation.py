@@ -166,7 +166,7 @@ def sampling(p: Any, generation: Generation) -> Iterator[None]:
         with contextlib.nullcontext() if nothing else generation.told.downsampling:
             yield
             if host.stopped():
-                generation.report.stopped()
+                generation.report.pass_now.stopped = True
     finally:
         here.running.remove(generation)
 
@@ -260,9 +260,7 @@ class SamplerSteps:
     def __init__(self, denoiser: Any, sampler: str | None) -> None:
         rule = rule_for(sampler, reported=True)
         # where a step takes several, or a sampler has a rule of its own (PLMS)
-        self._as_it_is = (
-            denoiser.total_steps != denoiser.steps or rule.hold != 1 or rule.rests(None)
-        )
+        self._as_it_is = denoiser.total_steps != denoiser.steps or rule.hold != 1 or rule.rests()
         self._repeated = 0
         self._level: float | None = None
 

@@ -20,7 +20,6 @@ from diffusers.pipelines.deprecated.stable_diffusion_panorama import (
 from PIL import Image
 
 from lib_todo import Settings, token_downsampling
-from lib_todo.hosts.diffusers import StepProgress
 from lib_todo.pooling import pooling
 from lib_todo.reasons import Reason
 from lib_todo.runs import model_call
@@ -35,14 +34,12 @@ SIZE = {"width": 96, "height": 128}
 class Kind:
     """One pipeline, and what a call of it takes.
 
-    `steps`: how many a call has. `options` are the call's. `told`: it takes a
-    `callback_on_step_end`.
+    `steps`: how many a call has. `options` are the call's.
     """
 
     pipe: Any
     options: dict[str, Any]
     steps: int = STEPS
-    told: bool = True
 
     def __call__(self, **more: Any) -> Any:
         """What a call gives, always the same without ToDo."""
@@ -116,7 +113,7 @@ def upscale(base: Any) -> Kind:
     without = ("safety_checker", "feature_extractor")
     pipe = _with(diffusers.StableDiffusionUpscalePipeline, base, without, **parts)
     small = picture().resize((12, 16))
-    return Kind(pipe, {"image": small}, told=False)
+    return Kind(pipe, {"image": small})
 
 
 def free_init(base: Any) -> Kind:
@@ -164,16 +161,13 @@ def assert_moves_with_the_steps(phases: list[Any], kind: Kind) -> None:
 def test_by_kind(make: Callable[[Any], Kind], base: Any, phases: list[Any]) -> None:
     kind = make(base)
     dense = kind()
-    for with_callback in (False, True) if kind.told else (False,):
-        with token_downsampling(BY_TWO) as report:
-            options = {"callback_on_step_end": StepProgress(report)} if with_callback else {}
-            for calls in (1, 2):
-                phases.clear()
-                kind(**options)
-                assert report.steps == (calls * kind.steps,) * 2
-                assert_moves_with_the_steps(phases, kind)
-        assert "in all " in report.line()
-        left_alone = {Reason.OTHER_PROCESSOR} if make is perturbed else set()
-        assert set(report.left_alone) == left_alone
-        assert (report.layers, list(report.passes)) == (kind.layers(), ["first"])
+    with token_downsampling(BY_TWO) as report:
+        for calls in (1, 2):
+            phases.clear()
+            kind()
+            assert report.steps == (calls * kind.steps,) * 2
+            assert_moves_with_the_steps(phases, kind)
+    assert "in all " in report.line()
+    assert set(report.left_alone) == ({Reason.OTHER_PROCESSOR} if make is perturbed else set())
+    assert (report.layers, list(report.passes)) == (kind.layers(), ["first"])
     assert torch.equal(kind(), dense)

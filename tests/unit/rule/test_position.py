@@ -29,8 +29,8 @@ def test_a_moment_as_it_was_told() -> None:
     # everything told but a pause is an evaluation of its own
     for tell in (position.pause, lambda: position.advance(4, 12), position.expect_sampling):
         tell()
-        evaluations.append((position.evaluation, position.foreign_evaluation))
-    assert evaluations == [(1, True), (2, False), (3, False)]
+        evaluations.append((position.evaluation, getattr(position.moment, "foreign", None)))
+    assert evaluations == [(1, True), (2, False), (3, None)]
 
 
 def test_a_new_pass_a_lower_step_and_an_expected_sampling_begin_anew() -> None:
@@ -69,7 +69,7 @@ def test_progress_that_cannot_be(arguments: tuple) -> None:
     with pytest.raises(ValueError, match=r"ToDo: progress\(") as caught:
         report.progress(*arguments)
     assert repr(arguments[-1]) in str(caught.value)
-    assert (at.step, at.total, at.pass_name, report.steps) == (3, 7, "hires", (0, 1))
+    assert (at.step, at.pass_name, report.steps) == (3, "hires", (0, 1))
     assert vars(at) == before
 
 
@@ -92,9 +92,9 @@ def test_steps_by_timesteps(values: list[float], times: int) -> None:
     clock = Steps()
     for step, value in enumerate(values):
         for _ in range(times):
-            clock.see(value)
-            assert (clock.sampling, clock.step) == (1, step)
-            assert clock.by_timesteps.fraction == pytest.approx(1 - value / values[0])
+            moment = clock.see(value)
+            assert (moment.sampling, moment.step) == (1, step)
+            assert moment.fraction == pytest.approx(1 - value / values[0])
 
 
 @given(first=timesteps, second=timesteps)
@@ -111,13 +111,9 @@ def test_a_higher_timestep_or_an_expected_sampling_begins_anew(
         assert (clock.sampling, clock.step) == (2, step)
 
 
-def test_no_fraction_is_known_before_the_first_call_or_at_the_timestep_0() -> None:
+def test_no_fraction_is_known_at_the_timestep_0() -> None:
     clock = Steps()
-    assert clock.by_timesteps is None
-    clock.see(0.0)
-    assert clock.by_timesteps.fraction is None
+    assert clock.see(0.0).fraction is None
     clock.see(999)
     clock.expect_sampling()
-    assert clock.by_timesteps is None
-    clock.see(400)
-    assert clock.by_timesteps.fraction == 0
+    assert clock.see(400).fraction == 0

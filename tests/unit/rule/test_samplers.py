@@ -264,5 +264,5 @@ def test_cfg_pp_takes_the_papers_factors_in_short_samplings_and_moves(name: str)
     """By those of `fast` it erred up to 2.2 times as much as the paper's, in eight steps."""
     levels = tuple(14.6 * 0.8**step for step in range(40))
     short, long = (rule_for(name, reported=True, sigmas=levels[: n + 1]) for n in (12, 13))
-    assert (short.careful, short.rests(None)) == (True, False)
+    assert (short.is_careful(), short.rests()) == (True, False)
     assert not long.is_careful(0)

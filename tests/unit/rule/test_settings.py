@@ -102,12 +102,12 @@ def test_a_huge_value_makes_no_huge_message(value: Any) -> None:
     assert len(str(caught.value)) < 400
 
 
-@pytest.mark.parametrize("two", [np.int64(2), np.float32(2), torch.tensor(2), torch.tensor(2.0)])
-def test_scalars_of_numpy_and_torch_are_numbers(two: Any) -> None:
+@pytest.mark.parametrize("two", [np.int64(2), np.float32(2)])
+def test_scalars_of_numpy_are_numbers(two: Any) -> None:
     settings = Settings(factor=two, threshold=two)
     assert settings == Settings(factor=2, threshold=2)
     assert (type(settings.factor), type(settings.threshold)) == (float, int)
-    for refused in (two / 4, torch.tensor([2.0, 3.0])):
+    for refused in (two / 4, np.array([2.0, 3.0]), torch.tensor(2.0)):
         with pytest.raises(SettingsError, match="factor"):
             Settings(factor=refused)
 

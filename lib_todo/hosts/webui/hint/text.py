@@ -156,7 +156,7 @@ def _presets(part: Part, machines: Sequence[Rates], images: int) -> str:
     told = f"{' · '.join(gains)} times as fast"
     # where the phase rests, all of them change it as the paper does
     sigmas = speedup.mildest_schedule(part.sampler, part.steps)
-    if rule_for(part.sampler, reported=True, sigmas=sigmas).careful:
+    if rule_for(part.sampler, reported=True, sigmas=sigmas).is_careful():
         return told
     ratio = _ratio(part, NATIVE_GRID)
     change = CHANGES[min(CHANGES, key=lambda times: abs(times - ratio))]
