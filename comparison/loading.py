@@ -135,17 +135,17 @@ def _load_file(source: Source, dtype: torch.dtype) -> Any:
     return cls.from_single_file(str(source.path), torch_dtype=dtype, config=config)
 
 
-def _first_attention_level(unet: torch.nn.Module) -> int:
+def first_attention_level(unet: torch.nn.Module) -> int:
     """How many times the latent is halved before the first self-attention."""
     return next(i for i, kind in enumerate(unet.config.down_block_types) if "CrossAttn" in kind)
 
 
 def native_grid(unet: torch.nn.Module) -> int:
     """The side, in tokens, of the largest self-attention grid at the size it was trained at."""
-    return max(1, unet.config.sample_size >> _first_attention_level(unet))
+    return max(1, unet.config.sample_size >> first_attention_level(unet))
 
 
 def largest_grid(unet: torch.nn.Module, recipe: Recipe, scale: int) -> Grid:
     """The largest self-attention grid of the final picture, with `scale` pixels per latent."""
     latent = recipe.height // scale, recipe.width // scale
-    return level_grid(latent, 1 << _first_attention_level(unet))
+    return level_grid(latent, 1 << first_attention_level(unet))

@@ -19,7 +19,6 @@ TITLES = {
     "tome": "ToMe",
 }
 USUAL = ("baseline", "todo", "tome")
-TOME_LEVELS = (1, 2, 4, 8)
 LARGEST_RATIO = 0.996
 # the paper rounds the 8/9 of a stride of 3 to 0.89
 ROUNDING = 0.005
@@ -47,29 +46,27 @@ def _todo(name: str, settings: Settings) -> Method:
     return Method(name, dataclasses.asdict(settings), lambda pipe: token_downsampling(settings))
 
 
-def tome_options(ratio: float = 0.0, max_downsample: int = 1) -> dict[str, Any]:
-    """ToMe's settings. One token in stride² stays, so the stride is the least with that ratio.
+def tome_options(ratio: float = 0.0) -> dict[str, Any]:
+    """ToMe's settings for a share of tokens that are merged into others. Raises OptionError.
 
-    Args:
-        ratio: the share of tokens that are merged into others.
-        max_downsample: in levels down to 1/`max_downsample` of the latent's size.
-
-    Raises OptionError.
+    One token in stride² stays, so the stride is the least with that ratio.
     """
     if not 0 <= ratio <= LARGEST_RATIO:
         raise OptionError(f"tome-ratio must be from 0 to {LARGEST_RATIO}, not {ratio:g}")
     stride = next(n for n in itertools.count(2) if ratio <= 1 - 1 / n**2 + ROUNDING)
-    return {"ratio": ratio, "stride": stride, "max_downsample": max_downsample}
+    return {"ratio": ratio, "stride": stride}
 
 
-def _tome(ratio: float, stride: int, max_downsample: int) -> Method:
+def _tome(ratio: float, stride: int) -> Method:
     def applied(pipe: Any) -> AbstractContextManager[None]:
+        from comparison.loading import first_attention_level
         from comparison.tome import tokens_merged
 
-        return tokens_merged(pipe, ratio, max_downsample=max_downsample, sx=stride, sy=stride)
+        # in the largest grid's layers alone, as tomesd does by itself where that is the latent's
+        largest = 1 << first_attention_level(pipe.unet)
+        return tokens_merged(pipe, ratio, max_downsample=largest, sx=stride, sy=stride)
 
-    settings = {"ratio": ratio, "stride": stride, "max_downsample": max_downsample}
-    return Method("tome", settings, applied)
+    return Method("tome", {"ratio": ratio, "stride": stride}, applied)
 
 
 def make_methods(

@@ -11,7 +11,7 @@ from typing import Any
 
 from comparison.loading import BUILT_IN, DTYPES, Source, choose_device
 from comparison.recipe import OptionError, Recipe
-from demo.methods import TITLES, TOME_LEVELS, USUAL, Method, make_methods, tome_options
+from demo.methods import TITLES, USUAL, Method, make_methods, tome_options
 from lib_todo import Settings, SettingsError
 from lib_todo.plan import Grid
 from lib_todo.settings import FIELDS, NATIVE_GRID, PRESETS
@@ -93,8 +93,6 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument_group("ToMe (tomesd)").add_argument
     ratio = "share of tokens to merge, from 0 to below 1 (default: as many as ToDo leaves out)"
     add("--tome-ratio", type=float, metavar="N", help=ratio)
-    levels = "merge in levels down to 1/N of the latent's size (default: 1, only that size)"
-    add("--tome-max-downsample", type=int, choices=TOME_LEVELS, help=levels)
     return parser
 
 

@@ -101,7 +101,7 @@ def _measure_cell(
                 point[IDENTICAL] = preset != PAPER and treated[preset] == treated[PAPER]
     except Exception as error:
         # other people's samplers: some need what a host's page would not let pass
-        bench.store.note(_note(host, cell), f"{type(error).__name__}: {error}")
+        bench.store.data["notes"][_note(host, cell)] = f"{type(error).__name__}: {error}"
     bench.store.save()
 
 

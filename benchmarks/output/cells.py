@@ -28,8 +28,6 @@ def _digits(value: float) -> str:
 
 def times(spread: Spread) -> str:
     """A ratio of times with its spread."""
-    if spread.count == 0:
-        return f"{spread.median:.3f} (in rounds of its own)"
     if spread.count == 1:
         return f"{spread.median:.3f}"
     return f"{spread.median:.3f} ({spread.low:.3f} to {spread.high:.3f})"

@@ -101,7 +101,7 @@ class Bench:
                 no_memory = isinstance(error, torch.OutOfMemoryError)
                 if not (no_memory or "allocate memory" in str(error) or key[-1] in THIRD_PARTY):
                     raise
-                self.store.note(note, f"{type(error).__name__}: {error}")
+                self.store.data["notes"][note] = f"{type(error).__name__}: {error}"
                 return False
         self.store.data["notes"].pop(note, None)
         return True

@@ -81,10 +81,6 @@ class Store:
                 found.setdefault(key[:-1], {})[key[-1]] = point
         return dict(sorted(found.items(), key=lambda group: _by_number(group[0])))
 
-    def note(self, name: str, text: str) -> None:
-        """Note why the point of that name was left out."""
-        self.data["notes"][name] = text
-
     def save(self) -> None:
         """Write the file, completely or not at all."""
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -34,16 +34,8 @@ class Spread:
 
 
 def ratio(upper: Times, lower: Times) -> Spread:
-    """`upper` divided by `lower`, round by round, as a slow round is slow for both.
-
-    Returns:
-        The ratios of the rounds; if the two share none, the ratio of medians with a count of 0.
-    """
-    shared = [name for name in upper if name in lower]
-    if shared:
-        return Spread.of(upper[name] / lower[name] for name in shared)
-    apart = statistics.median(upper.values()) / statistics.median(lower.values())
-    return Spread(apart, apart, apart, 0)
+    """`upper` divided by `lower` in each round that both have: a slow round is slow for both."""
+    return Spread.of(upper[name] / lower[name] for name in upper if name in lower)
 
 
 def keep_freed_memory() -> bool:

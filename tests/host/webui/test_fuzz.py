@@ -23,7 +23,9 @@ nonsense = st.recursive(
 named = st.dictionaries(st.sampled_from(FIELDS.split()), nonsense, min_size=1, max_size=2)
 
 
-@settings(max_examples=100, derandomize=True, deadline=None, suppress_health_check=HealthCheck)
+@settings(
+    max_examples=100, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)
+)
 @given(st.lists(nonsense, max_size=14) | nonsense | named.map(lambda values: [values]))
 def test_anything_as_arguments(shared_host: Host, args: object) -> None:
     """An image is made only where each value is a right one or a control's own text."""
