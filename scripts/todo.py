@@ -68,7 +68,6 @@ try:
         on_before_ui,
         on_cfg_denoiser,
         on_script_unloaded,
-        on_ui_settings,
         remove_current_script_callbacks,
     )
 
@@ -138,11 +137,10 @@ else:
 
     # a host that reloads only the scripts' code keeps the callbacks of the earlier load
     remove_current_script_callbacks()
-    # with --nowebui the callbacks for axes and options come too late, or never
+    # now, since with --nowebui the callbacks for axes and options come too late, or never
     add_axes()
     host.register_option()
     on_before_ui(add_axes)
-    on_ui_settings(host.register_option)
     on_cfg_denoiser(generation.on_denoiser_call)
     on_app_started(app_started)
     on_script_unloaded(undo_all)

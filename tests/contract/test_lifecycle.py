@@ -16,7 +16,6 @@ import torch
 from ldm.modules import attention
 from stand_in import BY_TWO, ON, Denoiser, Model, Processing, calls, process_images_inner, report_of
 
-from lib_todo import SettingsError
 from lib_todo.interception import active
 
 
@@ -41,11 +40,8 @@ def test_bad_value_ends_the_request_before_sampling(
     p = Processing(model, lifecycle, is_api=is_api)
     with pytest.raises(Exception, match="factor = 99 is not allowed") as caught:
         process_images_inner(p, {"factor": 99})
-    assert isinstance(caught.value, SettingsError) is not is_api
-    assert getattr(caught.value, "status_code", None) == (422 if is_api else None)
+    assert caught.value.status_code == 422
     assert p.samples == p.inits == 0
-    process_images_inner(p, *ON)
-    assert (p.samples, p.inits) == (1, 1)
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, torch.cuda.OutOfMemoryError])
@@ -275,6 +271,6 @@ def test_the_schedule_is_the_samplers(
     denoiser = types.SimpleNamespace(steps=steps, init_latent=torch.zeros(1) if begins else None)
     sampler = types.SimpleNamespace(get_sigmas=lambda p, steps: torch.arange(steps, -1, -1.0))
     p = types.SimpleNamespace(sampler=sampler, steps=4, hr_second_pass_steps=2, is_hr_pass=is_hires)
-    assert known.schedule_of(p, denoiser).tolist() == levels
+    assert known.schedule_of(p, denoiser) == tuple(levels)
     p.sampler = object()
-    assert known.schedule_of(p, denoiser) is None
+    assert known.schedule_of(p, denoiser) == ()

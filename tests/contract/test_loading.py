@@ -23,7 +23,6 @@ REGISTERS = (
     "on_before_ui",
     "on_cfg_denoiser",
     "on_script_unloaded",
-    "on_ui_settings",
 )
 # what the extension takes from a host by name, and from where
 SURFACE = {

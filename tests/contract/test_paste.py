@@ -24,17 +24,17 @@ def paste(host: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return page
 
 
-@pytest.fixture(params=[False, True], ids=["before 1.9", "since 1.9"])
-def one_by_one(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Whether the host's page goes on after an exception of one field's key."""
-    names = {"ExtensionMetadata": object} if request.param else {}
-    monkeypatch.setitem(sys.modules, "modules.extensions", types.SimpleNamespace(**names))
+@pytest.fixture(params=[False, True], ids=["SD.Next", "since 1.8"])
+def in_api(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether the host's API takes such a text, too."""
+    names = {"PasteField": object} if request.param else {}
+    monkeypatch.setitem(sys.modules, "modules.infotext_utils", types.SimpleNamespace(**names))
     return bool(request.param)
 
 
-def test_a_bad_text_leaves_the_controls_and_is_told_once(paste: Any, one_by_one: bool) -> None:
+def test_a_bad_text_leaves_the_controls_and_is_told_once(paste: Any, in_api: bool) -> None:
     box, other = paste.PasteKey("ToDo enabled"), paste.PasteKey("ToDo factor")
-    if one_by_one:
+    if in_api:
         with pytest.raises(paste.host.SettingsRefused) as refused:
             box(BAD)
         assert (refused.value.status_code, "99" in refused.value.detail) == (422, True)

@@ -5,17 +5,16 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ...downsampling import token_downsampling
 from ...interception import active
 from ...plan import PIXELS_PER_LATENT
-from ...report import Report
 from ...samplers import rule_for
 from ...settings import Settings, SettingsError
 from . import host, result
 from .hint import machine, step_times
+from .infotext import USED_KEY, to_infotext, used
 from .request import read_settings
 
 # the attribute of the host's processing object that holds its Generation
@@ -28,8 +27,6 @@ class _Here(threading.local):
     def __init__(self) -> None:
         # the generations that are sampling, the innermost last
         self.running: list[Generation] = []
-        # the processing object that began last
-        self.latest: Callable[[], Any] = lambda: None
 
 
 here = _Here()
@@ -38,53 +35,79 @@ here = _Here()
 class Generation:
     """What one processing object asked for, from `process` to `postprocess`."""
 
-    def __init__(
-        self, p: Any, settings: Settings, is_inside: bool, make: result.Downsampling
-    ) -> None:
+    def __init__(self, p: Any, settings: Settings, is_inside: bool) -> None:
         self.owner = weakref.ref(p)
         self.settings = settings
         # a generation inside another one (ADetailer) is not part of the outer result
         self.is_inside = is_inside
         self.series = result.Series(p.extra_generation_params) if is_inside else result.series_of(p)
-        self.told = self.series.told(p, settings, make)
+        self.told = self.series.told(p, settings)
+        self.report = self.told.downsampling.report
         self.finished = False
         # a number before those of its samplings: the report may tell of earlier images too
         self.since = 0
-        self.steps: SamplerSteps | None = None
         # what SD.Next leaves when a batch ends
         self.entered = contextlib.ExitStack()
         # by pass: the size in pixels, as seen from the latent
         self.seen: dict[str, host.Size] = {}
+        # in the present pass, whether calls at one noise level are told from steps; the last level,
+        # and how many calls were at the level before theirs
+        self._compares_levels = False
+        self._level: float | None = None
+        self._repeated = 0
 
     def __deepcopy__(self, memo: Any) -> Generation:
         """Another extension may copy the processing object deeply: this stays its original's."""
         return self
 
-    @property
-    def report(self) -> Report:
-        """What was pooled so far."""
-        return self.told.downsampling.report
-
-    def write_infotext(self, p: Any, done: Report | None = None) -> None:
-        """Write the settings to the infotext, and what was done.
+    def write_infotext(self, p: Any, is_done: bool = False) -> None:
+        """Write the settings to the infotext, and what was pooled where that is known.
 
         A generation inside another one (ADetailer) shares the outer one's and writes nothing.
         """
         if self.settings.enabled and not self.is_inside:
-            result.write_infotext(p, self.settings, done, self.since)
+            texts = to_infotext(self.settings)
+            if is_done:
+                texts[USED_KEY] = used(self.report, self.since)
+            result.write_infotext(p, texts)
+
+    def evaluation(self, params: Any, denoiser: Any, pass_name: str) -> None:
+        """Report the sampler's step, before the model is called.
+
+        The SMEA samplers and others that extensions add look at one noise level two or three times.
+        The host takes each such call for a step, so its count would end a window too early.
+        """
+        if denoiser.step == 0 or pass_name not in self.seen:
+            self._begin_pass(params, denoiser, pass_name)
+        if self._compares_levels:
+            level = float(params.sigma.max())
+            self._repeated += level == self._level
+            self._level = level
+        done = int(denoiser.step) - self._repeated
+        self.report.progress(done, denoiser.total_steps, pass_name, denoiser.steps)
+
+    def _begin_pass(self, params: Any, denoiser: Any, pass_name: str) -> None:
+        position = self.report.position
+        position.sampler = host.sampler_of(denoiser.p, pass_name)
+        position.sigmas = host.schedule_of(denoiser.p, denoiser)
+        height, width = params.x.shape[-2:]
+        self.seen[pass_name] = width * PIXELS_PER_LATENT, height * PIXELS_PER_LATENT
+        rule = rule_for(position.sampler, reported=True)
+        # not where a step takes several calls, or a sampler has a rule of its own (PLMS)
+        has_own_rule = rule.hold != 1 or rule.rests()
+        self._compares_levels = denoiser.total_steps == denoiser.steps and not has_own_rule
+        self._level, self._repeated = None, 0
 
 
-def begin(p: Any, args: Sequence[Any], make: result.Downsampling = token_downsampling) -> None:
+def begin(p: Any, args: Sequence[Any]) -> None:
     """Read and check the settings of `p`, in the host's `process` callback; may be called again.
 
-    `args` are the values of the script's controls; `make` makes the downsampling of settings.
+    `args` are the values of the script's controls.
     """
-    here.latest = weakref.ref(p)
-    # undo what an earlier `begin` left on `p` or on objects that copies of it share
-    host.take_back(p)
     is_inside = is_inside_another(p)
     if not is_inside:
-        result.write_infotext(p, None)
+        # what an earlier cell of a plot left in objects that its copies share
+        result.write_infotext(p, {})
         vars(p).pop(GENERATION, None)
     try:
         settings = read_settings(p, args)
@@ -93,7 +116,7 @@ def begin(p: Any, args: Sequence[Any], make: result.Downsampling = token_downsam
         return
     # inside another generation's sampling, off is entered too, to mask the outer settings
     if settings.enabled or active.entered_run() is not None:
-        setattr(p, GENERATION, Generation(p, settings, is_inside, make))
+        setattr(p, GENERATION, Generation(p, settings, is_inside))
     if settings.enabled:
         machine.here().measure_once()
 
@@ -128,20 +151,23 @@ def before_sampling(p: Any) -> None:
     if generation is None:
         return
     generation.write_infotext(p)
-    settings = generation.settings
+    settings, report = generation.settings, generation.report
     # what another extension put there, which comes back
     original, others = p.sample, {"sample": p.sample} if "sample" in vars(p) else {}
 
     def sample(*args: Any, **kwargs: Any) -> Any:
         vars(p).pop("sample", None)
         vars(p).update(others)
-        with sampling(p, generation):
-            position = generation.report.position
-            position.sampler = host.sampler_of(p, host.pass_of(p))
+        # a generation inside another one always masks the outer one's settings
+        nothing = {} if active.entered_run() else result.left_alone(p, settings)
+        for name, levels in nothing.items():
+            report.leave_alone(name, levels)
+        with sampling(p, generation, intercepts=not nothing):
+            report.position.sampler = host.sampler_of(p, host.pass_of(p))
             if (settings.start, settings.end) != (0, 1):
                 # a script may call the model before sampling (img2img alternative test), in no
                 # step; without a window such calls are pooled, by the sampler's rule
-                position.pause()
+                report.position.pause()
             samples = original(*args, **kwargs)
         report_on(p, generation)
         return samples
@@ -150,20 +176,13 @@ def before_sampling(p: Any) -> None:
 
 
 @contextlib.contextmanager
-def sampling(p: Any, generation: Generation) -> Iterator[None]:
-    """Have pooling on, until the sampling ends in whatever way.
-
-    Where it is known that nothing will be pooled, nothing is intercepted; but a generation inside
-    another one always masks the outer one's settings.
-    """
+def sampling(p: Any, generation: Generation, intercepts: bool = True) -> Iterator[None]:
+    """Have pooling on until the sampling ends in whatever way; without `intercepts`, count only."""
     generation.told.expect_model(p.sd_model)
-    nothing = {} if active.entered_run() else result.left_alone(p, generation.settings)
-    for name, levels in nothing.items():
-        generation.report.leave_alone(name, levels)
     generation.since = next(generation.report.samplings)
     here.running.append(generation)
     try:
-        with contextlib.nullcontext() if nothing else generation.told.downsampling:
+        with generation.told.downsampling if intercepts else contextlib.nullcontext():
             yield
             if host.stopped():
                 generation.report.pass_now.stopped = True
@@ -177,33 +196,22 @@ def on_denoiser_call(params: Any) -> None:
     `params.sampling_step` lags by one from the second step on; the denoiser's own count is exact.
     """
     generation = here.running[-1] if here.running else None
-    p = here.latest() if generation is None else generation.owner()
+    p = generation.owner() if generation is not None else None
     denoiser = getattr(params, "denoiser", None)
-    if denoiser is None:
-        if p is None:
-            return
+    if denoiser is None and p is not None:
         # before 1.8 the parameters do not name it
         denoiser = p.sampler.model_wrap_cfg
+    if denoiser is None:
+        return
     ours = generation if denoiser.p is p else None
     pass_name = host.pass_of(denoiser.p)
     settings = ours.settings if ours is not None and ours.settings.enabled else None
     # every generation's steps: those without ToDo are what others are compared with
     step_times.times.evaluation(denoiser, params, pass_name, settings)
-    if generation is None:
-        return
-    if ours is None:
+    if ours is not None:
+        ours.evaluation(params, denoiser, pass_name)
+    elif generation is not None:
         generation.report.position.pause()
-        return
-    if generation.steps is None or denoiser.step == 0 or pass_name not in generation.seen:
-        position = generation.report.position
-        position.sampler = host.sampler_of(p, pass_name)
-        levels = host.schedule_of(p, denoiser)
-        position.sigmas = () if levels is None else tuple(levels.tolist())
-        height, width = params.x.shape[-2:]
-        generation.seen[pass_name] = width * PIXELS_PER_LATENT, height * PIXELS_PER_LATENT
-        generation.steps = SamplerSteps(denoiser, position.sampler)
-    done = generation.steps.done(denoiser, params.sigma)
-    generation.report.progress(done, denoiser.total_steps, pass_name, denoiser.steps)
 
 
 def report_on(p: Any, generation: Generation) -> None:
@@ -211,14 +219,15 @@ def report_on(p: Any, generation: Generation) -> None:
     settings, told, series = generation.settings, generation.told, generation.series
     if not settings.enabled:
         return
-    generation.write_infotext(p, generation.report)
-    for line in series.shown:
-        p.comments.pop(line, None)
-    for name, size in (generation.seen or host.sizes(p)).items():
+    generation.write_infotext(p, is_done=True)
+    for name, size in generation.seen.items():
         seconds = step_times.times.seconds_a_step(p, name, settings)
         told.sizes.setdefault(name, {})[size] = seconds
-    told.line, told.data = result.line(p, told), result.data(told)
-    series.shown[:] = series.lines
+    told.tell(p)
+    # a later tile of the same image replaces the lines of the earlier ones
+    for line in series.shown:
+        p.comments.pop(line, None)
+    series.shown = series.lines
     if host.show_line():
         for line in series.shown:
             p.comment(line)
@@ -227,50 +236,11 @@ def report_on(p: Any, generation: Generation) -> None:
 
 
 def finish(p: Any, processed: Any) -> None:
-    """Make a result's info report on the whole series (the host's `postprocess`).
-
-    A plot keeps the parameters of its first cell's result. So these are an object of our own, which
-    is updated for the later cells. Its comments are a text, of which it has a copy: they tell of
-    the first cell.
-    """
+    """Make a result's info report on the whole series (the host's `postprocess`)."""
     generation = generation_of(p)
     if generation is None:
         return
     generation.finished = True
-    series = generation.series
     # an inner generation, or one with ToDo off, has nothing to report
-    if generation.is_inside or not series.reported or not host.show_line():
-        return
-    processed.extra_generation_params = {**processed.extra_generation_params}
-    series.results.append(processed.extra_generation_params)
-    for params in series.results:
-        series.write_info(params)
-    series.first = series.first or weakref.ref(processed)
-    if (first := series.first()) is not None:
-        first.comments = processed.comments
-
-
-class SamplerSteps:
-    """Counts a pass's steps, where the host counts the denoiser's calls.
-
-    The SMEA samplers and others that extensions add look at one noise level two or three times.
-    The host takes each such call for a step, so its count would end a window too early.
-    """
-
-    def __init__(self, denoiser: Any, sampler: str | None) -> None:
-        rule = rule_for(sampler, reported=True)
-        # where a step takes several, or a sampler has a rule of its own (PLMS)
-        self._as_it_is = denoiser.total_steps != denoiser.steps or rule.hold != 1 or rule.rests()
-        self._repeated = 0
-        self._level: float | None = None
-
-    def done(self, denoiser: Any, sigma: Any) -> int:
-        """How many evaluations are behind, of the denoiser's `total_steps`.
-
-        `sigma` has the noise levels of the call that is about to come, one for each latent.
-        """
-        if not self._as_it_is:
-            level = float(sigma.max())
-            self._repeated += level == self._level
-            self._level = level
-        return int(denoiser.step) - self._repeated
+    if not generation.is_inside and generation.series.reported and host.show_line():
+        generation.series.write_result(processed)

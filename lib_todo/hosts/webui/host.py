@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
@@ -33,8 +32,7 @@ def options() -> dict[str, Any]:
 def register_option() -> None:
     """Add our section to the settings page, and to what `/sdapi/v1/options` knows.
 
-    Called when the script is loaded, since with --nowebui `on_ui_settings` never comes. With a page
-    it is called again then, which changes nothing.
+    Called when the script is loaded, since with --nowebui `on_ui_settings` never comes.
     """
     option = _shared().OptionInfo(
         True,
@@ -65,13 +63,9 @@ def asks_values() -> bool:
     return hasattr(script, "process_before_every_sampling")
 
 
-def pastes_one_by_one() -> bool:
-    """Whether an exception in one control's paste leaves the others alone.
-
-    It does since 1.9, the first release with this class. Before, and in SD.Next, it ends the whole
-    paste.
-    """
-    return hasattr(sys.modules.get("modules.extensions"), "ExtensionMetadata")
+def api_reads_infotext() -> bool:
+    """Whether a request may have an `infotext`: since 1.8, but not in SD.Next."""
+    return hasattr(sys.modules.get("modules.infotext_utils"), "PasteField")
 
 
 def checkpoint_info(p: Any) -> Any:
@@ -84,14 +78,25 @@ def pass_of(p: Any) -> str:
     return "hires" if getattr(p, "is_hr_pass", False) else "first"
 
 
-def schedule_of(p: Any, denoiser: Any) -> Any:
-    """The noise levels of the sampler of `p` from its first step on; None where it has none.
+def pass_of_pipeline() -> str:
+    """The pass whose pipeline SD.Next is calling.
+
+    Its refiner goes over the result of the last pass. "Reprocess" runs an earlier processing
+    object, so the flags are read from the one that the host's own callbacks use.
+    """
+    p = getattr(sys.modules.get("modules.processing_callbacks"), "p", None)
+    refined = getattr(p, "is_refiner_pass", False) and getattr(p, "enable_hr", False)
+    return "hires" if refined else pass_of(p)
+
+
+def schedule_of(p: Any, denoiser: Any) -> tuple[float, ...]:
+    """The noise levels of the sampler of `p` from its first step on; empty where it has none.
 
     The host computes them by the same method, but keeps them nowhere.
     """
     levels = getattr(getattr(p, "sampler", None), "get_sigmas", None)
     if levels is None:
-        return None
+        return ()
     steps = p.steps
     if denoiser.init_latent is not None:
         # img2img and the hires pass begin in the middle of a longer schedule
@@ -99,7 +104,7 @@ def schedule_of(p: Any, denoiser: Any) -> Any:
 
         asked = (p.hr_second_pass_steps or p.steps) if pass_of(p) == "hires" else None
         steps, _ = setup_img2img_steps(p, asked)
-    return levels(p, steps)[-(denoiser.steps + 1) :]
+    return tuple(levels(p, steps)[-(denoiser.steps + 1) :].tolist())
 
 
 def sampler_of(p: Any, pass_name: str) -> str | None:
@@ -124,20 +129,8 @@ def shape_of(model: Any) -> UNetShape | None:
 
 
 def sizes(p: Any) -> dict[str, Size]:
-    """Width and height in pixels of each pass of `p`. The hires size is known after `p.init`.
-
-    In SD.Next only passes that have run are told of: an upscaler without "Force HiRes" has none of
-    its own, and a second pass need not enlarge.
-    """
-    found: dict[str, Size] = {"first": (p.width, p.height)}
-    if is_of_sdnext(p):
-        if p.enable_hr and "hires" in p.ops:
-            enlarged = p.hr_resize_mode > 0 and (p.hr_upscaler != "None" or p.hr_resize_mode == 5)
-            hires = (p.hr_upscale_to_x, p.hr_upscale_to_y)
-            found["hires"] = hires if enlarged else found["first"]
-        return found
-    if getattr(p, "txt2img_upscale", False):
-        del found["first"]
+    """Width and height in pixels of each pass of `p`. The hires size is known after `p.init`."""
+    found = {} if getattr(p, "txt2img_upscale", False) else {"first": (p.width, p.height)}
     if getattr(p, "enable_hr", False):
         found["hires"] = (
             p.hr_upscale_to_x - p.truncate_x * PIXELS_PER_LATENT,
@@ -146,13 +139,8 @@ def sizes(p: Any) -> dict[str, Size]:
     return found
 
 
-def is_of_sdnext(p: Any) -> bool:
-    """Whether this is SD.Next's processing object: no other host has its resize modes."""
-    return hasattr(p, "hr_resize_mode")
-
-
 class SettingsRefused(HTTPException):
-    """A bad value in an API request. The host answers with its status, detail and text."""
+    """A bad value in a request. The API answers with its status and detail, a page shows both."""
 
     def __init__(self, error: SettingsError) -> None:
         super().__init__(status_code=422, detail=in_words(error))
@@ -167,32 +155,20 @@ def refuse(p: Any, error: SettingsError) -> None:
     The host only logs what a callback raises. But right after it calls `p.init` without catching
     anything, so the error is raised there.
     """
-    # SD.Next does not tell the two apart, and its page shows the text of either error
-    is_api = bool(getattr(p, "is_api", False)) or is_of_sdnext(p)
     # reForge runs the page's requests in its main thread, which (unlike Forge's) does not pass
     # exceptions on: its page would show a TypeError of its own. There the text is put where the
     # line would be, and the generation ends as by Interrupt
     main_thread = sys.modules.get("modules_forge.main_thread")
     loses_errors = main_thread is not None and not hasattr(main_thread, "last_exception")
-    if loses_errors and not is_api:
+    if loses_errors and not getattr(p, "is_api", False):
         p.comment(in_words(error))
         _shared().state.interrupt()
-    else:
-        p.init = functools.partial(_raise, error, is_api)
+        return
 
-
-def take_back(p: Any) -> None:
-    """Undo `refuse`."""
-    if getattr(p.__dict__.get("init"), "func", None) is _raise:
-        del p.__dict__["init"]
-
-
-def _raise(error: SettingsError, is_api: bool, *args: Any, **kwargs: Any) -> None:
-    if is_api:
+    def init(*args: Any, **kwargs: Any) -> NoReturn:
         raise SettingsRefused(error)
-    # the page shows the text
-    error.args = (in_words(error),)
-    raise error
+
+    p.init = init
 
 
 def explain_object_as_args(app: FastAPI) -> None:
@@ -204,11 +180,8 @@ def explain_object_as_args(app: FastAPI) -> None:
     async def answer(request: Request, error: KeyError) -> JSONResponse:
         if error.args != (0,) or not request.url.path.startswith("/sdapi/"):
             raise error
-        text = (
-            "alwayson_scripts: a script's args must be a list. ToDo takes one object in it: "
-            '{"ToDo": {"args": [{"preset": "fast"}]}}'
-        )
-        return JSONResponse(status_code=422, content={"detail": text, "errors": text})
+        text = 'a script\'s args must be a list; ToDo takes [{"preset": "fast"}]'
+        return JSONResponse({"detail": text, "errors": text}, status_code=422)
 
     app.add_exception_handler(KeyError, answer)
     # a request may have come before, and with it a stack without this; the next one builds it anew

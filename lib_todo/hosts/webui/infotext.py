@@ -5,24 +5,17 @@ They name the preset that is nearest to the settings, and what differs from it.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from ...plan import Grid
 from ...report import Report
-from ...settings import BY_NAME, FIELDS, Settings, SettingsError, preset_values
+from ...settings import BY_NAME, FIELDS, Settings, SettingsError
 from . import request
 
-# of the settings with a key of their own; start and end share one
-KEYS = {
-    field.name: f"ToDo {field.name.replace('_', ' ')}"
-    for field in FIELDS
-    if field.name not in ("enabled", "start", "end")
-}
+KEYS = {field.name: f"ToDo {field.name.replace('_', ' ')}" for field in FIELDS[1:]}
 PRESET_KEY = "ToDo preset"
-STEPS_KEY = "ToDo steps"
 # what was pooled: for the reader only, not read back
 USED_KEY = "ToDo used"
 REPORT_KEY = "ToDo report"
@@ -38,29 +31,47 @@ class Written(str):
     """Marks a value that we wrote; the older extension writes a `ToDo factor` of its own."""
 
 
+class _InfoOnly:
+    """A value that is in the API's info only.
+
+    The host calls a value when it writes an image's text, and leaves out a key whose call returns
+    None. Both have to be in the processing object's parameters, since scripts that combine results
+    (SD upscale, Loopback) build the info from these.
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        """None, so that the host leaves it out of the image's text."""
+
+
+class InfoText(_InfoOnly, Written):
+    """The report for people."""
+
+
+class InfoData(_InfoOnly, dict):
+    """The report for programs. A dict, since the host would take one item of a list."""
+
+
 def to_infotext(settings: Settings) -> dict[str, str]:
     """Infotext keys and values: preset and factor always, the others where not the preset's."""
     preset = request.nearest_preset(vars(settings))
-    texts = {PRESET_KEY: preset, KEYS["factor"]: _text("factor", settings.factor)}
-    usual = vars(Settings()) | _named(preset)
-    for name, key in KEYS.items():
-        value = getattr(settings, name)
-        if value != usual[name]:
-            texts[key] = _text(name, value)
-    if (settings.start, settings.end) != (0, 1):
-        texts[STEPS_KEY] = f"{_text('start', settings.start)}-{_text('end', settings.end)}"
-    return texts
+    usual = Settings.from_mapping(_named(preset))
+    differ = (name for name in KEYS if getattr(settings, name) != getattr(usual, name))
+    names = dict.fromkeys(["factor", *differ])
+    return {
+        PRESET_KEY: preset,
+        **{KEYS[name]: _text(name, getattr(settings, name)) for name in names},
+    }
 
 
 def _text(name: str, value: Any) -> str:
     """A value in full, without an exponent: 2.0 as 2, and a 0 that has a name by that name."""
     zero = BY_NAME[name].zero_means
-    if zero and value == 0:
-        # a name with a comma would be put in quotes by the host
-        return zero if zero.isalpha() else "0"
+    # a name with a comma would be put in quotes by the host
+    if value == 0 and zero.isalpha():
+        return zero
     if not isinstance(value, float):
         return str(value)
-    return str(int(value)) if value == int(value) else format(Decimal(repr(value)), "f")
+    return format(Decimal(repr(value)), "f").removesuffix(".0")
 
 
 def from_infotext(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,39 +86,20 @@ def from_infotext(params: Mapping[str, Any]) -> dict[str, Any]:
     """
     if KEYS["factor"] not in params and PRESET_KEY not in params:
         return {"enabled": False}
-    values = vars(Settings()) | _named(params.get(PRESET_KEY, OLDER_PRESET))
-    for name, key in [*KEYS.items(), *OLDER_KEYS]:
-        if key in params:
-            values[name] = _read(key, name, params[key])
-    if STEPS_KEY in params:
-        values["start"], values["end"] = _read_steps(str(params[STEPS_KEY]))
-    return values
+    keys = {name: key for name, key in [*OLDER_KEYS, *KEYS.items()] if key in params}
+    values = _named(params.get(PRESET_KEY, OLDER_PRESET))
+    for name, key in keys.items():
+        values[name] = BY_NAME[name].read(str(params[key]))
+    try:
+        return dict(vars(Settings.from_mapping(values)))
+    except SettingsError as error:
+        key = keys.get(error.field, PRESET_KEY)
+        raise SettingsError(key, params[key], error.allowed) from None
 
 
 def _named(preset: Any) -> dict[str, Any]:
-    """The values of the preset; `custom` has none of its own."""
-    if preset == request.CUSTOM:
-        return {}
-    try:
-        return preset_values(preset)
-    except SettingsError as error:
-        raise SettingsError(PRESET_KEY, preset, error.allowed) from None
-
-
-def _read(key: str, name: str, text: Any) -> Any:
-    field = BY_NAME[name]
-    try:
-        return field.check(field.read(str(text)))
-    except SettingsError:
-        raise SettingsError(key, text, field.allowed) from None
-
-
-def _read_steps(text: str) -> tuple[float, float]:
-    with contextlib.suppress(ValueError):
-        start, end = (float(part) for part in text.split("-"))
-        if 0 <= start <= end <= 1:
-            return start, end
-    raise SettingsError(STEPS_KEY, text, "two numbers from 0 to 1, such as 0.2-0.8")
+    """The preset as a value of settings; `custom` has none of its own."""
+    return {} if preset == request.CUSTOM else {request.PRESET: preset}
 
 
 def used(done: Report, since: int) -> str:

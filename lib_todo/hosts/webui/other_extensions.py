@@ -21,10 +21,10 @@ def register() -> None:
 
 
 def older_extension(layer: Any) -> Reason | None:
-    """sd-webui-token-downsampling, while it is active: its hook replaces any context by its own.
+    """sd-webui-token-downsampling's hook would discard our context, even where it does not pool.
 
-    It would discard ours, even where it does not downsample itself. Its hook counts the U-Net's
-    calls and stops after `disable_after` of them, which is usually before the hires pass.
+    It counts the U-Net's calls and stops after `disable_after` of them, which is usually before the
+    hires pass.
     """
     info = layer._todo_info
     if not isinstance(info, dict) or not info.get("hooks"):
@@ -34,20 +34,17 @@ def older_extension(layer: Any) -> Reason | None:
 
 
 def hypertile(layer: Any) -> Reason | None:
-    """HyperTile, while it is on: it tiles the tokens, but would not tile a context of ours."""
+    """HyperTile, while it is on, tiles the tokens, but would not tile a context of ours."""
     params = vars(layer).get("__webui_hypertile_params")
     return Reason.HYPERTILE if getattr(params, "enabled", False) else None
 
 
 def self_attention_guidance(layer: Any) -> Reason | None:
-    """Self-attention guidance: it needs the layer's whole attention map, with a key per token."""
+    """It needs the layer's whole attention map, with a key per token."""
     recorded = getattr(layer.forward, "__name__", "") == "xattn_forward_log"
     return Reason.ATTENTION_MAP_READ if recorded else None
 
 
 def perturbed_attention_guidance(layer: Any) -> Reason | None:
-    """Perturbed-attention guidance (incantations), in the calls that it adds to a step.
-
-    There its hook puts the layer's values in place of the output, so it needs one for each token.
-    """
+    """In the call that incantations adds, values replace the output: it needs one per token."""
     return Reason.PERTURBED if layer.pag_enable is True else None

@@ -24,13 +24,12 @@ GROUPS = {
     "When": ("start", "end"),
     "Which tokens": ("method", "phase"),
 }
-MEASURE = "Measure this machine, for a figure instead of a range"
-HEAD = "ToDo: faster high resolution"
 
 
 def build(script: Any) -> list[Any]:
     """Create the controls of `script` (a host's Script) and its infotext fields."""
-    with InputAccordion(False, label=HEAD, elem_id=script.elem_id("enabled")) as enabled:
+    label = "ToDo: faster high resolution"
+    with InputAccordion(False, label=label, elem_id=script.elem_id("enabled")) as enabled:
         controls = {"enabled": enabled}
         with enabled.extra():
             FormHTML(
@@ -105,8 +104,9 @@ def _measure() -> Any:
 
 
 def _measure_text() -> str:
-    measured = machine.here().measured_on()
-    return f"Measure this machine again (last on {measured})" if measured else MEASURE
+    if measured := machine.here().measured_on():
+        return f"Measure this machine again (last on {measured})"
+    return "Measure this machine, for a figure instead of a range"
 
 
 def _control(field: Field, elem_id: str) -> Any:
@@ -141,7 +141,8 @@ class PasteKey(str):
         """The control's value; None leaves it as it is.
 
         A value that cannot be used leaves every control as it is. The key of the box warns, and
-        raises SettingsRefused, which the API answers, where that does not end the page's paste.
+        raises SettingsRefused for the API to answer. On the page the host logs what a key raises;
+        before 1.9, and in SD.Next, that would end the whole paste.
         """
         name = self.removeprefix("ToDo ")
         try:
@@ -149,7 +150,7 @@ class PasteKey(str):
         except SettingsError as error:
             if name == "enabled":
                 gr.Warning(f"{error}. ToDo was left as it is.")
-                if host.pastes_one_by_one():
+                if host.api_reads_infotext():
                     raise host.SettingsRefused(error) from None
             return None
         if name == request.PRESET:

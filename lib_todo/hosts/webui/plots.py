@@ -29,24 +29,26 @@ def add_axes(scripts_data: list[Any]) -> None:
     for data in scripts_data:
         if os.path.basename(data.path) == "xyz_grid.py" and hasattr(data.module, "axis_options"):
             axes = data.module.axis_options
-            preset = _option(data.module, PRESET, str, choices=preset_names)
-            ours = [preset, *(_axis(data.module, field) for field in FIELDS)]
+            preset = _axis(data.module, PRESET, str, choices=preset_names)
+            ours = [preset, *(_axis_of_field(data.module, field) for field in FIELDS)]
             labels = {axis.label for axis in ours}
             # the older ToDo extension has axes with the same prefix
             axes[:] = [axis for axis in axes if axis.label not in labels] + ours
 
 
-def _axis(xyz_grid: Any, field: Field) -> Any:
-    choices = ["True", "False"] if field.kind is bool else list(field.choices)
-    more: dict[str, Any] = {"choices": lambda: choices} if choices else {}
+def _axis_of_field(xyz_grid: Any, field: Field) -> Any:
+    shown = functools.partial(on_page, field)
+    if field.kind is bool:
+        return _axis(xyz_grid, field.name, _boolean, shown, choices=lambda: ["True", "False"])
+    if field.choices:
+        return _axis(xyz_grid, field.name, str, shown, choices=lambda: list(field.choices))
     # SD.Next's plot and those before 1.7 do not prepare values
-    if not choices and "prepare" in inspect.signature(xyz_grid.AxisOption).parameters:
-        more["prepare"] = _prepare(xyz_grid, field)
-    kind = _boolean if field.kind is bool else field.kind
-    return _option(xyz_grid, field.name, kind, functools.partial(on_page, field), **more)
+    can_prepare = "prepare" in inspect.signature(xyz_grid.AxisOption).parameters
+    more = {"prepare": functools.partial(_prepare, xyz_grid, field)} if can_prepare else {}
+    return _axis(xyz_grid, field.name, field.kind, shown, **more)
 
 
-def _option(
+def _axis(
     xyz_grid: Any,
     name: str,
     kind: Callable[[str], Any],
@@ -76,26 +78,18 @@ def _boolean(text: str) -> bool | str:
     return {"true": True, "false": False}.get(text.strip().lower(), text)
 
 
-def _prepare(xyz_grid: Any, field: Field) -> Any:
-    """Splits what was typed, as the plot would, and refuses what is neither a number nor a range.
+def _prepare(xyz_grid: Any, field: Field, text: str) -> list[str]:
+    """What was typed, split as the plot would; refused is what is neither a number nor a range.
 
     Otherwise the plot would only say that a conversion failed, and the API answer with status 500.
     """
-    kind = "" if field.kind is int else "_float"
-    ranges = [getattr(xyz_grid, f"{name}{kind}") for name in ("re_range", "re_range_count")]
-
-    def prepare(text: str) -> list[str]:
-        values = [field.read(part) for part in xyz_grid.csv_string_to_list_strip(text)]
-        for value in values:
-            if isinstance(value, str) and value and not any(r.fullmatch(value) for r in ranges):
-                raise SettingsRefused(SettingsError(field.name, value, field.allowed))
-        # int("8.0"), the plot's own conversion, would fail
-        return [
-            str(int(value)) if isinstance(value, float) and value == int(value) else str(value)
-            for value in values
-        ]
-
-    return prepare
+    values = [field.read(part) for part in xyz_grid.csv_string_to_list_strip(text)]
+    for value in values:
+        # 1-4, 1-4 (+1) and 1-4 [4] are ranges, which the plot reads itself
+        if isinstance(value, str) and value and "-" not in value[1:]:
+            raise SettingsRefused(SettingsError(field.name, value, field.allowed))
+    # int("8.0"), the plot's own conversion, would fail
+    return [str(value).removesuffix(".0") for value in values]
 
 
 def _check_cells(p: Any) -> None:

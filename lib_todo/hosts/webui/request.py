@@ -77,7 +77,6 @@ def nearest_preset(values: Mapping[str, Any]) -> str:
 
 def preset_of(values: Mapping[str, Any]) -> str:
     """The preset that these settings equal, or `custom`. Settings left out have their defaults."""
-    defaults = {field.name: field.default for field in FIELDS[1:]}
-    wanted = {name: values.get(name, default) for name, default in defaults.items()}
-    equal = (name for name in (DEFAULT, *PRESETS) if defaults | PRESETS[name] == wanted)
+    wanted = {**vars(Settings()), **values}
+    equal = (name for name in PRESETS if vars(Settings.from_preset(name)) == wanted)
     return next(equal, CUSTOM)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import collections
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...downsampling import token_downsampling
@@ -21,27 +21,28 @@ from ...settings import FIELDS, Settings
 from ...wording import BYPASSED, COMPILED, nothing_pooled
 from . import host
 from .hint.step_times import in_words
-from .host import Size
-from .infotext import JSON_KEY, REPORT_KEY, USED_KEY, Written, to_infotext, used
+from .infotext import JSON_KEY, REPORT_KEY, InfoData, InfoText, Written
 from .request import on_page
 
 NO_LAYERS = "this model has no self-attention layers that ToDo can pool"
-# makes the downsampling of these settings
-Downsampling = Callable[[Settings], token_downsampling]
-# seconds per step with ToDo, and of a similar pass without it; None where not measured
-SecondsPerStep = tuple["float | None", "float | None"]
-# by pass, the sizes in pixels that were sampled; several where a script mixes them
-Sizes = dict[str, dict[Size, SecondsPerStep]]
+
+
+class Downsampling(token_downsampling):
+    """A pass's name comes from the sampler's calls; in SD.Next, which has none, from its flags."""
+
+    def pass_now(self) -> str:
+        return host.pass_of_pipeline()
 
 
 class Told:
     """Generations that are told of in one line, and counted in one report."""
 
-    def __init__(
-        self, settings: Settings, checkpoint: str, downsampling: token_downsampling
-    ) -> None:
-        self.settings, self.checkpoint, self.downsampling = settings, checkpoint, downsampling
-        self.sizes: Sizes = {}
+    def __init__(self, settings: Settings, checkpoint: str) -> None:
+        self.settings, self.checkpoint = settings, checkpoint
+        self.downsampling = Downsampling(settings)
+        # by pass, the sizes in pixels that were sampled (several where a script mixes them), with
+        # the seconds per step with ToDo and without it, where these were measured
+        self.sizes: dict[str, dict[host.Size, tuple[float | None, float | None]]] = {}
         # what was told last, to people and to programs
         self.line = ""
         self.data: dict[str, Any] = {}
@@ -63,6 +64,33 @@ class Told:
             self.downsampling.report.expect_model()
         self._model = weakref.ref(model)
 
+    def tell(self, p: Any) -> None:
+        """Put into words and numbers what was done up to now, last by `p`."""
+        done = self.downsampling.report
+        heads: dict[str, str] = {}
+        sizes: dict[str, list[dict[str, Any]]] = {}
+        for name, measured in self.sizes.items():
+            pooled = name in done.passes and done.passes[name].pooled
+            parts, sizes[name] = [], []
+            for (width, height), (ours, without) in measured.items():
+                # where nothing was pooled, a difference in time has other causes than ToDo
+                speed = in_words(ours, without if pooled else None)
+                parts.append(", ".join(filter(None, [f"{width}×{height}", speed])))
+                seconds = {"with_todo": ours, "without_todo": without}
+                sizes[name].append({"size": [width, height], "seconds_a_step": seconds})
+            heads[name] = "; ".join(parts)
+        if done.tallies:
+            self.line = done.line(heads=heads)
+        else:
+            why = why_no_layer(p, done) if done.steps[1] else "no step was run"
+            self.line = nothing_pooled(why)
+        self.data = {
+            "settings": vars(self.settings),
+            "checkpoint": self.checkpoint,
+            "sizes": sizes,
+            **done.to_dict(),
+        }
+
 
 class Series:
     """What is told of all generations of one result, by their settings and checkpoint."""
@@ -70,20 +98,19 @@ class Series:
     def __init__(self, shared: dict[str, Any]) -> None:
         # the parameters of the object that the series began with, and of its copies
         self.shared = shared
-        # the lines under the image; later tiles of the same image replace them
+        # the lines under the image
         self.shown: list[str] = []
-        # the parameters of earlier results, which have to show later lines too
-        self.results: list[dict[str, Any]] = []
-        # img2img's Batch tab shows the comments of its first result
-        self.first: Callable[[], Any] | None = None
+        # the parameters of all its results
+        self._info: dict[str, Any] = {}
+        self._first: Callable[[], Any] | None = None
         self._told: dict[tuple[Settings, str], Told] = {}
 
-    def told(self, p: Any, settings: Settings, make: Downsampling) -> Told:
-        """What is told of `p`, together with earlier generations like it; `make` pools for them."""
+    def told(self, p: Any, settings: Settings) -> Told:
+        """What is told of `p`, together with earlier generations like it."""
         checkpoint = str(getattr(host.checkpoint_info(p), "name_for_extra", ""))
         key = settings, checkpoint
         if key not in self._told:
-            self._told[key] = Told(*key, make(settings))
+            self._told[key] = Told(*key)
         return self._told[key]
 
     @property
@@ -95,18 +122,30 @@ class Series:
     def lines(self) -> list[str]:
         """A line for each settings. If there are several, each names the values that differ."""
         reported = self.reported
-        # by setting, its value in each line
-        differ = [
-            values for values in zip(*(told.values for told in reported)) if len({*values}) > 1
-        ]
-        if not differ:
-            return [told.line for told in reported]
-        return [f"[{', '.join(own)}] {told.line}" for own, told in zip(zip(*differ), reported)]
+        shared = set.intersection(*(set(told.values) for told in reported)) if reported else set()
+        lines = []
+        for told in reported:
+            own = [value for value in told.values if value not in shared]
+            lines.append(f"[{', '.join(own)}] {told.line}" if own else told.line)
+        return lines
 
     def write_info(self, params: dict[str, Any]) -> None:
         """Add the report, for people and for programs, to the parameters in the API's info."""
         params[REPORT_KEY] = InfoText("\n".join(self.lines))
         params[JSON_KEY] = InfoData(generations=[told.data for told in self.reported])
+
+    def write_result(self, processed: Any) -> None:
+        """Add the report to a result, and to the earlier ones, of which scripts keep the first."""
+        # a plot keeps its first cell's parameters: all results have these, which show later cells
+        params = dict(processed.extra_generation_params)
+        self._info.clear()
+        self._info.update(params)
+        self.write_info(self._info)
+        processed.extra_generation_params = self._info
+        # img2img's Batch tab shows the comments of its first result
+        self._first = self._first or weakref.ref(processed)
+        if (first := self._first()) is not None:
+            first.comments = processed.comments
 
 
 # the newest last; several, since a nested generation begins a series of its own
@@ -122,40 +161,11 @@ def series_of(p: Any) -> Series:
     return _latest[-1]
 
 
-class InfoText(Written):
-    """The report for people, in the API's info only.
-
-    The host calls a value when it writes an image's text, and leaves out a key whose call returns
-    None. Both have to be in the processing object's parameters, since scripts that combine results
-    (SD upscale, Loopback) build the info from these.
-    """
-
-    def __call__(self, *args: Any, **kwargs: Any) -> None:
-        """None, so that the host leaves it out of the image's text."""
-
-
-class InfoData(dict):
-    """The report for programs. A dict, since the host would take one item of a list."""
-
-    __call__ = InfoText.__call__
-
-
-def write_infotext(
-    p: Any, settings: Settings | None, done: Report | None = None, since: int = 0
-) -> None:
-    """Write these settings to the infotext of `p`, and what was `done` since that sampling.
-
-    The cells of an X/Y/Z plot share one dict, so earlier settings are removed first; without
-    settings that is all. What another extension wrote under the same key stays.
-    """
+def write_infotext(p: Any, texts: Mapping[str, str]) -> None:
+    """Replace what we wrote to the infotext of `p`; what others wrote under the same keys stays."""
     params = p.extra_generation_params
     for key in [key for key, value in params.items() if isinstance(value, (Written, InfoData))]:
         del params[key]
-    if settings is None:
-        return
-    texts = to_infotext(settings)
-    if done is not None:
-        texts[USED_KEY] = used(done, since)
     for key, text in texts.items():
         params.setdefault(key, Written(text))
 
@@ -168,7 +178,7 @@ def left_alone(p: Any, settings: Settings) -> dict[str, list[tuple[Grid, int, Re
     shape = host.shape_of(p.sd_model)
     # a refiner's checkpoint or that of hires fix has a shape of its own
     others = (getattr(p, name, None) for name in ("refiner_checkpoint", "hr_checkpoint_name"))
-    if shape is None or host.is_of_sdnext(p) or any(others):
+    if shape is None or any(others):
         return {}
     found: dict[str, list[tuple[Grid, int, Reason]]] = {}
     for name, size in host.sizes(p).items():
@@ -186,22 +196,6 @@ def left_alone(p: Any, settings: Settings) -> dict[str, list[tuple[Grid, int, Re
     return found
 
 
-def line(p: Any, told: Told) -> str:
-    done = told.downsampling.report
-    if not done.tallies:
-        return nothing_pooled(why_no_layer(p, done) if done.steps[1] else "no step was run")
-    heads = {}
-    for name, sizes in told.sizes.items():
-        parts = []
-        for (width, height), (ours, without) in sizes.items():
-            # where nothing was pooled, a difference in time has other causes than ToDo
-            pooled = name in done.passes and done.passes[name].pooled
-            speed = in_words(ours, without if pooled else None)
-            parts.append(", ".join(filter(None, [f"{width}×{height}", speed])))
-        heads[name] = "; ".join(parts)
-    return done.line(heads=heads)
-
-
 def why_no_layer(p: Any, done: Report) -> str:
     """Why no layer was called in a generation that `done` reports on."""
     if done.compiled:
@@ -212,20 +206,3 @@ def why_no_layer(p: Any, done: Report) -> str:
     if getattr(p.sd_model, "is_sd3", False):
         return "SD3 has no layers that ToDo can pool"
     return BYPASSED if host.shape_of(p.sd_model) else NO_LAYERS
-
-
-def data(told: Told) -> dict[str, Any]:
-    """What `ToDo report JSON` contains."""
-    names = ("with_todo", "without_todo")
-    return {
-        "settings": vars(told.settings),
-        "checkpoint": told.checkpoint,
-        "sizes": {
-            name: [
-                {"size": list(size), "seconds_a_step": dict(zip(names, seconds))}
-                for size, seconds in sizes.items()
-            ]
-            for name, sizes in told.sizes.items()
-        },
-        **told.downsampling.report.to_dict(),
-    }

@@ -10,25 +10,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from ...downsampling import token_downsampling
 from . import generation as generations
 from . import host
 from .infotext import REPORT_KEY, Written
 
 # what the host calls its scripts of the Control tab
 CONTROL = "control"
-
-
-class _Downsampling(token_downsampling):
-    def pass_now(self) -> str:
-        """The pass whose pipeline the host is calling.
-
-        Its refiner goes over the result of the last pass. "Reprocess" runs an earlier processing
-        object, so the flags are read from the one that the host's own callbacks use.
-        """
-        p = getattr(sys.modules.get("modules.processing_callbacks"), "p", None)
-        refined = getattr(p, "is_refiner_pass", False) and getattr(p, "enable_hr", False)
-        return "hires" if refined or getattr(p, "is_hr_pass", False) else "first"
 
 
 def show_in_control(title: str) -> None:
@@ -45,23 +32,35 @@ def show_in_control(title: str) -> None:
 def begin(p: Any, args: Sequence[Any]) -> None:
     """Read and check the settings of `p` (the host's `process` callback)."""
     leave(p)
-    generations.begin(p, args, _Downsampling)
+    generations.begin(p, args)
 
 
 def before_sampling(p: Any) -> None:
     """Switch pooling on for a batch (the host's `process_batch` callback)."""
     generation = generations.generation_of(p)
-    if generation is None:
-        return
-    generation.write_infotext(p)
-    generation.entered.enter_context(generations.sampling(p, generation))
+    if generation is not None:
+        generation.write_infotext(p)
+        generation.entered.enter_context(generations.sampling(p, generation))
 
 
 def after_sampling(p: Any) -> None:
     """Switch pooling off after a batch and report on it (the host's `postprocess_batch`)."""
     generation = generations.generation_of(p)
     if generation is not None and leave(p):
+        generation.seen = sizes(p)
         generations.report_on(p, generation)
+
+
+def sizes(p: Any) -> dict[str, host.Size]:
+    """Width and height in pixels of the passes that have run.
+
+    An upscaler without "Force HiRes" has no pass of its own, and a second pass need not enlarge.
+    """
+    found = {"first": (p.width, p.height)}
+    if p.enable_hr and "hires" in p.ops:
+        enlarged = p.hr_resize_mode > 0 and (p.hr_upscaler != "None" or p.hr_resize_mode == 5)
+        found["hires"] = (p.hr_upscale_to_x, p.hr_upscale_to_y) if enlarged else found["first"]
+    return found
 
 
 def leave(p: Any) -> bool:
@@ -73,11 +72,11 @@ def leave(p: Any) -> bool:
     running = generations.here.running
     if not any(generation.owner() is p for generation in running):
         return False
-    while True:
-        innermost = running[-1]
-        innermost.entered.close()
-        if innermost.owner() is p:
-            return True
+    left = None
+    while left is not p:
+        left = running[-1].owner()
+        running[-1].entered.close()
+    return True
 
 
 def finish(p: Any, processed: Any) -> None:

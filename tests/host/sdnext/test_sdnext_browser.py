@@ -90,7 +90,7 @@ def test_paste(tab: Tab) -> None:
     tail = "\nSteps: 3, Size: 128x128, Seed: 1"
     pasted = {"enabled": True, "factor": "3", "start": 0.25, "end": 0.75}
     for told, values in (
-        (", ToDo preset: custom, ToDo factor: 3, ToDo steps: 0.25-0.75", pasted),
+        (", ToDo preset: custom, ToDo factor: 3, ToDo start: 0.25, ToDo end: 0.75", pasted),
         (", ToDo factor: 99", pasted),
         ("", pasted | {"enabled": False}),
     ):

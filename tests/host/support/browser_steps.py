@@ -53,7 +53,8 @@ MOVED_TEXT = {
     "ToDo deep factor": "3",
     "ToDo threshold": "7",
     "ToDo method": "average",
-    "ToDo steps": "0.25-0.75",
+    "ToDo start": "0.25",
+    "ToDo end": "0.75",
     "ToDo passes": "first",
     "ToDo above": "0.5",
 }

@@ -73,7 +73,7 @@ CAUGHT = {
 }
 OWN = [
     *(f"{LIBRARY}.pooling:Pooling.take", f"{LIBRARY}.report:Report.count"),
-    *(f"{LIBRARY}.hosts.webui.result:{name}" for name in ("line", "data")),
+    f"{LIBRARY}.hosts.webui.result:Told.tell",
 ]
 ERRORS = ("RuntimeError", "OutOfMemoryError")
 

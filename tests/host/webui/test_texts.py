@@ -107,7 +107,7 @@ def test_the_older_extensions_keys_and_forged_ones(host: Host) -> None:
     expected = Pooling(factor=2, deep_factor=1, threshold=4)
     check(host, "tiny15", first=Pass(128, 128, 4, expected, pooled_in={0, 1}))
     own = {"ToDo factor": "2", "ToDo deep factor": "1", "ToDo threshold": "4"}
-    assert parameters(infotext(answer)) == PAPER_TEXT | own | {"ToDo steps": "0-0.5"}
+    assert parameters(infotext(answer)) == PAPER_TEXT | own | {"ToDo end": "0.5"}
     host.probe_reset()
     assert "ToDo factor = '99'" in host.refusal(**host.body_of_text(f"{text}, ToDo factor: 99"))
 

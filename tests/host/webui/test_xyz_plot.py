@@ -33,7 +33,7 @@ AUTOMATIC = {"ToDo factor": "automatic", "ToDo threshold": "4"}
         ),
         ("deep scale", "0, 2", [CUSTOM | {"ToDo deep scale": text} for text in ("0", "2")]),
         ("method", "max, nearest", [CUSTOM | {"ToDo method": "max"}, OURS]),
-        ("end", "1, 0.5, 0", [OURS, *(OURS | {"ToDo steps": f"0-{end}"} for end in ("0.5", "0"))]),
+        ("end", "1, 0.5, 0", [OURS, *(OURS | {"ToDo end": end} for end in ("0.5", "0"))]),
         ("enabled", "True, false, TRUE", [OURS, {}, OURS]),
     ],
 )

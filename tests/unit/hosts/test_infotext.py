@@ -14,7 +14,6 @@ from lib_todo import Report, Settings, SettingsError
 from lib_todo.hosts.webui.infotext import (
     KEYS,
     PRESET_KEY,
-    STEPS_KEY,
     from_infotext,
     to_infotext,
     used,
@@ -63,7 +62,7 @@ def test_round_trip_through_the_hosts_text(settings: Settings) -> None:
     preset = texts["ToDo preset"]
     usual = dataclasses.asdict(Settings() if preset == "custom" else Settings.from_preset(preset))
     differ = {field for field, value in usual.items() if getattr(settings, field) != value}
-    keys = {KEYS.get(name, STEPS_KEY) for name in differ}
+    keys = {KEYS[name] for name in differ}
     assert set(texts) == {"ToDo preset", "ToDo factor", *keys}
     changed = differ - {"threshold", "start", "end", "passes"}
     assert preset == "custom" or len(changed) <= 2
@@ -80,7 +79,7 @@ def test_round_trip_through_the_hosts_text(settings: Settings) -> None:
         (
             Settings(factor=2.5, deep_factor=2, method="max", start=1e-05, end=0.8),
             {"preset": "custom", "factor": "2.5", "deep factor": "2", "method": "max"}
-            | {"steps": "0.00001-0.8"},
+            | {"start": "0.00001", "end": "0.8"},
         ),
     ],
 )
@@ -105,12 +104,12 @@ def test_without_our_key_only_the_box_is_unticked(key: str) -> None:
         ),
         # an own key wins over the older one that says the same
         (
-            {"ToDo factor": "2", "ToDo disable after": "0.1", "ToDo steps": "0.5-1"},
-            {"factor": 2, "start": 0.5},
+            {"ToDo factor": "2", "ToDo disable after": "0.1", "ToDo end": "0.5"},
+            {"factor": 2, "end": 0.5},
         ),
         # the API parses nothing, and other tools write what they like
         (
-            {"ToDo factor": 2.0, "ToDo threshold": 32, "ToDo steps": " 0.20 - .8 "},
+            {"ToDo factor": 2.0, "ToDo threshold": 32, "ToDo start": " 0.20", "ToDo end": ".8"},
             {"factor": 2, "threshold": 32, "start": 0.2, "end": 0.8},
         ),
     ],
@@ -130,10 +129,7 @@ FORGED: dict[str, tuple[Any, ...]] = {
     "ToDo method": ("", "Nearest", "lanczos", None, 1, "nearest\n"),
     "ToDo passes": ("", "second", "Both", None),
     "ToDo disable after": ("", "1.5", "-0.1", "nan", "20%", None),
-    "ToDo steps": (
-        *("", "0.5", "-", "0.8-0.2", "0-1.5", "0-1-1", "a-b", "nan-1", "0.1.2-1", ".-1"),
-        *("-0.5-1", "0–1", None, [0, 1]),
-    ),
+    "ToDo end": ("", "-0.5", "1.5", "nan", "0.1.2", "0-1", None, [1]),
 }
 
 
@@ -147,11 +143,14 @@ def test_forged_values_are_refused_naming_the_key_and_the_value(key: str, text: 
     assert str(caught.value.value) == str(text)
 
 
+def test_a_start_behind_the_end_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"ToDo start = '0.8' .* no greater than end \(0.2\)"):
+        from_infotext({"ToDo factor": "2", "ToDo start": "0.8", "ToDo end": "0.2"})
+
+
 @given(
     params=st.dictionaries(
-        st.sampled_from(
-            ["ToDo factor2", "ToDo disable after", PRESET_KEY, STEPS_KEY, *KEYS.values()]
-        ),
+        st.sampled_from(["ToDo factor2", "ToDo disable after", PRESET_KEY, *KEYS.values()]),
         st.text(max_size=8) | st.floats().map(str) | st.integers().map(str),
     )
 )

@@ -211,4 +211,5 @@ def test_the_inversion_of_the_alternative_test_is_in_no_step(
     answer = CASES[ALTERNATIVE].make(scripted, todo(**MOVING, **window))
     grids = report_of(answer)["grids"]
     assert sum(grid["calls"] for grid in grids if grid["reason"] is None) == 5 * 2
-    assert all(parameters(text)["ToDo steps"] for text in info(answer)["infotexts"])
+    told = {f"ToDo {name}": str(value) for name, value in window.items()}
+    assert all(told.items() <= parameters(text).items() for text in info(answer)["infotexts"])

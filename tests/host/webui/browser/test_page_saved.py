@@ -75,7 +75,7 @@ def test_saved_defaults_are_shown_and_used_and_a_style_leaves_them(saved_tab: Ta
     saved_tab.switch("enabled", True)
     saved_tab.ui.choose("txt2img_styles", "foggy")
     made = saved_tab.generate()
-    found = {"ToDo threshold": "8", "ToDo factor": "2", "ToDo steps": "0-0.5"}
+    found = {"ToDo threshold": "8", "ToDo factor": "2", "ToDo end": "0.5"}
     assert parameters(made.infotext).items() >= found.items() and "in fog" in made.infotext
 
 
