@@ -53,16 +53,11 @@
         return size.includes(null) ? null : size;
     }
 
-    // How many steps will be run; 0 if the page does not tell. Without the option to run exactly as
-    // many as the slider says, img2img runs the last ones of them, by its strength.
+    // The number of steps; 0 if the page does not tell.
     function readSteps(tab) {
-        const steps = Math.round(number(`${tab}_steps`) ?? 0);
-        if (!steps || tab === "txt2img") return steps;
-        const strength = number("img2img_denoising_strength");
-        // SD.Next counts otherwise
-        if (strength === null || field(`${tab}_enable_hr`, "input")) return 0;
-        if (root.opts && root.opts.img2img_fix_steps) return steps;
-        return Math.floor(Math.min(strength, 0.999) * steps) + 1;
+        // SD.Next counts those of img2img otherwise
+        if (tab !== "txt2img" && field(`${tab}_enable_hr`, "input")) return 0;
+        return Math.round(number(`${tab}_steps`) ?? 0);
     }
 
     // SD.Next's second pass: "Latent" upscalers and "Force HiRes" run it; without a mode and an
@@ -91,7 +86,9 @@
             y: number("txt2img_hr_resize_y") ?? 0,
             checkpoint: shown("hr_checkpoint") ?? "",
             sampler: shown("hr_sampler") ?? "",
+            scheduler: shown("hr_scheduler") ?? "",
             steps: Math.round(number("txt2img_hires_steps") || readSteps(tab)),
+            strength: number("txt2img_denoising_strength"),
         };
     }
 
@@ -103,10 +100,17 @@
         if (!size || Object.values(values).includes(undefined)) return null;
         const [width, height] = size;
         const hires = readHires(tab);
-        const sampler = shown(`${tab}_sampling`) ?? "";
-        const steps = readSteps(tab);
-        const images = Math.round(number(`${tab}_batch_size`) ?? 1);
-        return JSON.stringify({width, height, hires, sampler, steps, images, values});
+        return JSON.stringify({
+            width,
+            height,
+            hires,
+            sampler: shown(`${tab}_sampling`) ?? "",
+            scheduler: shown(`${tab}_scheduler`) ?? "",
+            steps: readSteps(tab),
+            strength: tab === "img2img" ? number("img2img_denoising_strength") : null,
+            images: Math.round(number(`${tab}_batch_size`) ?? 1),
+            values,
+        });
     }
 
     async function ask(route, state) {

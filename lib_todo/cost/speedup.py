@@ -50,24 +50,9 @@ def seconds(
     )
 
 
-def moments(
-    settings: Settings, sampler: str | None = None, steps: int = 0
-) -> tuple[list[Moment], int]:
-    """The steps in which pooling is on, and of how many; see `stages`."""
-    sigmas = mildest_schedule(sampler, steps)
-    # so many that the stages' shares are those of time
-    count = steps if 0 < steps < MANY else MANY
-    found = [
-        Moment(step=step, fraction=step / count, sampler=sampler, reported=True, sigmas=sigmas)
-        for step in range(count)
-        if in_window(step / count, settings.start, settings.end)
-    ]
-    return found, count
-
-
 @functools.lru_cache(maxsize=64)
 def mildest_schedule(sampler: str | None, steps: int) -> tuple[float, ...]:
-    """`even_levels`, for a host's page: it tells the number of steps, but not the levels.
+    """`even_levels`, where a host's page tells the number of steps, but not the levels.
 
     Empty where the number is not known or makes no difference, and where the sampler may take the
     paper's factors whatever the number is.
@@ -92,6 +77,7 @@ def stages(
     settings: Settings,
     sampler: str | None = None,
     steps: int = 0,
+    sigmas: tuple[float, ...] = (),
 ) -> list[Stage]:
     """The stages of a pass that pool anything: first the steps with the paper's factors.
 
@@ -101,13 +87,22 @@ def stages(
     Args:
         sampler: its name, where it is known; some take the paper's factors.
         steps: of the pass; 0 where it is not known.
+        sigmas: their noise levels; empty where they are not known.
     """
+    # so many that the stages' shares are those of time
+    count = steps if 0 < steps < MANY else MANY
+    sigmas = sigmas or mildest_schedule(sampler, steps)
+    pooled = careful = 0
+    for step in range(count):
+        done = step / count
+        if in_window(done, settings.start, settings.end):
+            moment = Moment(step=step, fraction=done, sampler=sampler, reported=True, sigmas=sigmas)
+            pooled += 1
+            careful += Rule(settings, moment).careful is not None
     found: dict[tuple[float, ...], Stage] = {}
-    pooled, count = moments(settings, sampler, steps)
-    careful = sum(Rule(settings, moment).careful is not None for moment in pooled)
     for stage, number in (
         (with_papers_factors(settings), careful),
-        (settings, len(pooled) - careful),
+        (settings, pooled - careful),
     ):
         factors = pooled_levels(shape, latent, stage)
         if number and max(factors) > 1:

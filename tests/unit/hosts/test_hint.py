@@ -8,12 +8,14 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lib_todo.cost.architectures import SHAPES, UNetShape
 from lib_todo.cost.rates import Rates, typical
 from lib_todo.cost.speedup import in_words, of_pass, stages
+from lib_todo.hosts.webui.hint import checkpoint
 from lib_todo.hosts.webui.hint.step_times import Seen
 from lib_todo.hosts.webui.hint.text import WAITS, Part, lines
 from lib_todo.settings import FIELDS, PRESETS, Settings
@@ -132,9 +134,57 @@ def test_with_few_steps_no_more_is_promised_than_they_give() -> None:
     assert told(1024, 3)[-1].endswith("times as fast")
     assert told(640, 20)[0] != told(640, 0)[0]
     (nothing,) = told(640, 3)
-    assert nothing.endswith("These settings take effect from about 832×832 up")
+    assert nothing.endswith("These settings take effect from about 768×768 up")
     (nothing,) = told(1024, 8, start=0.9)
     assert nothing == "Nothing to gain: no step lies between Start and End"
+
+
+def test_a_leap_at_the_end_of_the_schedule_is_promised_as_it_will_be_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The host's own levels: 2M rests before a leap, and 0.6 of 33 steps are the last 20."""
+
+    def levels(p: Any, steps: int) -> torch.Tensor:
+        even = {"Karras": 0.1, "Uniform": 0.1}[p.scheduler] * 1.2 ** torch.arange(steps).flip(0)
+        even[-1] /= 3 if p.scheduler == "Uniform" else 1
+        return torch.cat([even, torch.zeros(1)])
+
+    made = types.SimpleNamespace(get_sigmas=levels)
+    modules = {
+        "sd_samplers": types.SimpleNamespace(create_sampler=lambda name, model: made),
+        "sd_samplers_common": types.SimpleNamespace(
+            setup_img2img_steps=lambda p, steps: (int(p.steps / p.denoising_strength), p.steps - 1)
+        ),
+    }
+    monkeypatch.setitem(sys.modules, "modules", types.SimpleNamespace(**modules))
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, f"modules.{name}", module)
+    monkeypatch.setattr(checkpoint, "loaded_as", lambda name: None if name else "the model")
+
+    def careful(**asked: Any) -> list[int]:
+        found = parts({"first": SD15, "hires": SD15}, 1024, 1024, sampler="DPM++ 2M", **asked)
+        shares = [
+            stages(SD15, part.latent, Settings(), part.sampler, part.steps, part.sigmas)[0].share
+            for part in found
+        ]
+        return [round(20 * share) for share in shares]
+
+    # the first quarter, and the step that ends the schedule with the one before
+    assert careful(steps=20) == careful(steps=20, scheduler="Karras") == [7]
+    # three steps before the leap, and the leap, which is the last but one
+    assert careful(steps=20, scheduler="Uniform") == [10]
+    assert careful(steps=20, scheduler="Uniform", strength=0.6) == [10]
+    # hires fix with the same schedule, one of its own, and a checkpoint that is not loaded
+    second = {"enabled": True, "steps": 20, "strength": 0.6}
+    for hires, number in (
+        ({"scheduler": "Use same scheduler"}, 10),
+        ({"scheduler": "Karras"}, 7),
+        ({"checkpoint": "other"}, 7),
+    ):
+        asked = {"steps": 20, "scheduler": "Uniform", "hires": Hires(**second, **hires)}
+        assert careful(**asked) == [10, number]
+    # another extension's schedule, which wants more of a generation
+    assert careful(steps=20, scheduler="Unheard of") == [7]
 
 
 def test_a_checkpoint_that_is_not_known_is_no_promise() -> None:
@@ -237,7 +287,7 @@ def test_the_route_answers_checks_and_is_silent_without_a_model(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fastapi, testing = pytest.importorskip("fastapi"), pytest.importorskip("fastapi.testclient")
-    from lib_todo.hosts.webui.hint import checkpoint, machine, route, step_times
+    from lib_todo.hosts.webui.hint import machine, route, step_times
 
     here = types.SimpleNamespace(candidates=lambda: CPU)
     monkeypatch.setattr(machine, "here", lambda: here)

@@ -28,20 +28,22 @@ def path_named(name: str) -> str | None:
     return getattr(find(name), "filename", None) if name and find else None
 
 
-def shape_named(name: str) -> UNetShape | None:
-    """The shape of that checkpoint; None where there is nothing to pool.
+def loaded_as(name: str) -> Any:
+    """The host's model if it is that checkpoint: after a hires pass another one is still loaded."""
+    path, model = path_named(name), loaded()
+    loaded_path = getattr(getattr(model, "sd_checkpoint_info", None), "filename", None)
+    return model if loaded_path and path in (None, loaded_path) else None
 
-    If it is loaded it comes from the model, else from the file's header: after a hires pass or a
-    refiner another checkpoint is still loaded.
+
+def shape_named(name: str) -> UNetShape | None:
+    """The shape of that checkpoint, loaded or by its file; None where there is nothing to pool.
 
     Raises:
         LookupError: it cannot be known before the checkpoint is loaded.
     """
-    path, model = path_named(name), loaded()
-    loaded_path = getattr(getattr(model, "sd_checkpoint_info", None), "filename", None)
-    if loaded_path and path in (None, loaded_path):
+    if (model := loaded_as(name)) is not None:
         return host.shape_of(model)
-    if path is None:
+    if (path := path_named(name)) is None:
         raise LookupError(name)
     return shape_of_file(path)
 

@@ -12,18 +12,30 @@ from pydantic import BaseModel, Field
 from ....cost.architectures import UNetShape
 from ....settings import Settings
 from ..host import Size
-from . import checkpoint, machine, step_times, text
+from . import checkpoint, machine, schedule, step_times, text
 from .step_times import Seen
 from .text import Part
 
 HINT = "/todo/hint"
 LONGEST_SIDE = 65536
 # what the page's choices show where nothing is chosen
-SAME = ("Use same checkpoint", "Use same sampler")
+SAME = ("Use same checkpoint", "Use same sampler", "Use same scheduler")
 DEFAULT_SAMPLER = "Default"
 
 
-class Hires(BaseModel):
+class Sampling(BaseModel):
+    """How a pass is sampled, as its controls show it.
+
+    `steps` is 0 where the page does not tell; `strength` is None for a pass that starts from noise.
+    """
+
+    sampler: str = ""
+    scheduler: str = ""
+    steps: int = Field(0, ge=0)
+    strength: float | None = Field(None, ge=0, le=1)
+
+
+class Hires(Sampling):
     """Hires fix as its controls show it; an `x` or `y` of 0 follows from the other or the scale."""
 
     enabled: bool = False
@@ -31,8 +43,6 @@ class Hires(BaseModel):
     x: int = Field(0, ge=0, le=LONGEST_SIDE)
     y: int = Field(0, ge=0, le=LONGEST_SIDE)
     checkpoint: str = ""
-    sampler: str = ""
-    steps: int = Field(0, ge=0)
 
     def size(self, width: int, height: int) -> Size:
         """The size of the hires pass, computed as the host does."""
@@ -41,30 +51,36 @@ class Hires(BaseModel):
         return self.x or self.y * width // height, self.y or self.x * height // width
 
 
-class Asked(BaseModel):
+class Asked(Sampling):
     """The state of a tab: sizes in pixels, and the values of ToDo's controls."""
 
     width: int = Field(ge=1, le=LONGEST_SIDE)
     height: int = Field(ge=1, le=LONGEST_SIDE)
     hires: Hires = Field(default_factory=Hires)
-    sampler: str = ""
-    # those that will be run; 0 where the page does not tell
-    steps: int = Field(0, ge=0)
     images: int = Field(1, ge=1, le=1024)
     # any values; the settings' own check says what is wrong with one
     values: dict[str, Any] = Field(default_factory=dict)
 
     def parts(self, shapes: Mapping[str, UNetShape | None]) -> list[Part]:
         """The passes; the `shapes` are those of their checkpoints, as far as they are known."""
-        size, hires = (self.width, self.height), self.hires
-        passes = {"first": (size, self.sampler, self.steps)}
-        if hires.enabled:
-            sampler = _chosen(hires.sampler) or self.sampler
-            passes["hires"] = hires.size(*size), sampler, hires.steps
-        return [
-            Part(name, size, shapes.get(name), name in shapes, _sampler(sampler), steps)
-            for name, (size, sampler, steps) in passes.items()
-        ]
+        size = self.width, self.height
+        passes: dict[str, tuple[Size, Sampling]] = {"first": (size, self)}
+        if self.hires.enabled:
+            passes["hires"] = self.hires.size(*size), self.hires
+        found = []
+        for name, (size, asked) in passes.items():
+            sampler = _sampler(_chosen(asked.sampler) or self.sampler)
+            scheduler = _chosen(asked.scheduler) or self.scheduler
+            steps, whole = schedule.steps_run(asked.steps, asked.strength, name == "hires")
+            model = checkpoint.loaded_as(self.checkpoint_of(name))
+            sigmas = schedule.levels(model, sampler, scheduler, steps, whole)
+            known = name in shapes
+            found.append(Part(name, size, shapes.get(name), known, sampler, steps, sigmas))
+        return found
+
+    def checkpoint_of(self, pass_name: str) -> str:
+        """The checkpoint that is chosen for a pass; "" is the one for all generations."""
+        return _chosen(self.hires.checkpoint) if pass_name == "hires" else ""
 
 
 def add(app: FastAPI) -> None:
@@ -72,21 +88,21 @@ def add(app: FastAPI) -> None:
     app.add_api_route(HINT, answer_hint, methods=["POST"])
 
 
-async def answer_hint(asked: Asked) -> dict[str, list[str]]:
+def answer_hint(asked: Asked) -> dict[str, list[str]]:
     """A line for each pass of the generation.
 
-    It takes a few milliseconds and does not wait for a generation.
+    It takes some milliseconds and does not wait for a generation. It runs in a thread of its own,
+    since the noise levels may be on a GPU that is at work.
     """
-    named = {"first": "", "hires": _chosen(asked.hires.checkpoint)}
     shapes = {}
-    for name, chosen in named.items():
+    for name in ("first", "hires"):
         with contextlib.suppress(LookupError):
-            shapes[name] = checkpoint.shape_named(chosen)
+            shapes[name] = checkpoint.shape_named(asked.checkpoint_of(name))
     if "first" not in shapes and checkpoint.loaded() is None:
         return {"lines": []}
 
     def seen(part: Part, settings: Settings) -> Seen | None:
-        path = checkpoint.path_named(named[part.pass_name])
+        path = checkpoint.path_named(asked.checkpoint_of(part.pass_name))
         known = step_times.known_before(path, part.latent, asked.images, part.sampler)
         return step_times.times.seen(known, settings)
 

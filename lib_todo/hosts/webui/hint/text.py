@@ -13,11 +13,12 @@ from ....cost.unet import pooled_levels
 from ....plan import (
     PIXELS_PER_LATENT,
     Grid,
+    in_window,
     latent_grid,
     level_grid,
     pass_wanted,
     pooled_grid,
-    settings_for_sampler,
+    with_papers_factors,
 )
 from ....samplers import rule_for
 from ....settings import NATIVE_GRID, Settings, SettingsError
@@ -39,15 +40,16 @@ CHANGES = {
     3: {"close": 0.10, "balanced": 0.42, "fast": 0.49, "paper": 1},
     4: {"close": 0.20, "balanced": 0.41, "fast": 0.56, "paper": 1},
 }
-# pixels between the sizes that are named
-STEP = 64
+# pixels between the sizes that are named, and the largest
+STEP, LARGEST = 64, 65536
 
 
 class Part(NamedTuple):
     """A pass, as far as the page tells.
 
     `shape` is its U-Net's, None where there is nothing to pool; it means nothing unless it is
-    `known`. `sampler` is empty and `steps` is 0 where that is not known.
+    `known`. `sampler` and `sigmas`, the noise levels, are empty and `steps` is 0 where that is not
+    known.
     """
 
     pass_name: str
@@ -56,10 +58,17 @@ class Part(NamedTuple):
     known: bool
     sampler: str
     steps: int
+    sigmas: tuple[float, ...] = ()
 
     @property
     def latent(self) -> Grid:
         return latent_grid(*self.size)
+
+    @property
+    def is_careful(self) -> bool:
+        """Whether the sampler takes the paper's factors in all steps."""
+        sigmas = self.sigmas or speedup.mildest_schedule(self.sampler, self.steps)
+        return rule_for(self.sampler, reported=True, sigmas=sigmas).is_careful()
 
 
 def lines(
@@ -101,7 +110,8 @@ def lines(
 def _stages(part: Part, settings: Settings) -> list[speedup.Stage]:
     if part.shape is None or not pass_wanted(part.pass_name, settings.passes):
         return []
-    return speedup.stages(part.shape, part.latent, settings, part.sampler, part.steps)
+    asked = part.sampler, part.steps, part.sigmas
+    return speedup.stages(part.shape, part.latent, settings, *asked)
 
 
 def _gain(
@@ -155,20 +165,13 @@ def _presets(part: Part, machines: Sequence[Rates], images: int) -> str:
         gains.append(f"{name} {speedup.in_words(gain)}")
     told = f"{' · '.join(gains)} times as fast"
     # where the phase rests, all of them change it as the paper does
-    sigmas = speedup.mildest_schedule(part.sampler, part.steps)
-    if rule_for(part.sampler, reported=True, sigmas=sigmas).is_careful():
+    if part.is_careful:
         return told
-    ratio = _ratio(part, NATIVE_GRID)
+    trained = NATIVE_GRID * part.shape.levels[0].downscale * PIXELS_PER_LATENT
+    ratio = math.sqrt(math.prod(part.size)) / trained
     change = CHANGES[min(CHANGES, key=lambda times: abs(times - ratio))]
     compared = " · ".join(f"{name} {change[name]:g}" for name in names)
     return f"{told}; change of the picture, where the paper's is 1: {compared}"
-
-
-def _ratio(part: Part, threshold: float) -> float:
-    """How many times the trained side the picture's is."""
-    assert part.shape is not None
-    trained = threshold * part.shape.levels[0].downscale * PIXELS_PER_LATENT
-    return math.sqrt(math.prod(part.size)) / trained
 
 
 def _why_nothing(parts: list[Part], settings: Settings) -> str:
@@ -178,33 +181,22 @@ def _why_nothing(parts: list[Part], settings: Settings) -> str:
         why = "Passes is hires, but hires fix is off" if only_hires else "set Passes to both"
         return f"Nothing to gain: {why}"
     part = [part for part in wanted if part.shape][-1]
-    if not speedup.moments(settings, part.sampler, part.steps)[0]:
+    steps = min(part.steps, speedup.MANY) or speedup.MANY
+    if not any(in_window(step / steps, settings.start, settings.end) for step in range(steps)):
         return "Nothing to gain: no step lies between Start and End"
     told = f"{part.size[0]}×{part.size[1]}: nothing changes, and nothing is lost"
-    sigmas = speedup.mildest_schedule(part.sampler, part.steps)
-    size = _takes_effect_from(part, settings_for_sampler(settings, part.sampler, sigmas))
+    size = _takes_effect_from(part, with_papers_factors(settings) if part.is_careful else settings)
     if size is None:
         return f"{told}. Automatic factors, or larger ones, would pool"
     return f"{told}. These settings take effect from about {size[0]}×{size[1]} up"
 
 
 def _takes_effect_from(part: Part, settings: Settings) -> Size | None:
-    """The least size of the part's shape that these settings pool; None where factors are 1."""
+    """The least size of the part's shape that these settings pool; None where there is none."""
     assert part.shape is not None
-    # without a scale each level is compared with the threshold: the next one has half the side
-    own_grid = 1 if settings.deep_scale else 2
-    levels = [(settings.factor, settings.scale, 1)]
-    if len(part.shape.levels) > 1:
-        levels.append((settings.deep_factor, settings.deep_scale or 1, own_grid))
-    # an automatic factor is 2 from 1.5 up, see plan.scaled_factor
-    ratios = [
-        own * (settings.above if factor else max(settings.above, 1.5 / scale))
-        for factor, scale, own in levels
-        if factor != 1
-    ]
-    if not ratios:
-        return None
-    times = min(ratios) / _ratio(part, settings.threshold)
-    shorter = (math.floor(min(part.size) * times / STEP) + 1) * STEP
-    width, height = (round(side * shorter / min(part.size) / 8) * 8 for side in part.size)
-    return width, height
+    shorter = min(part.size)
+    for side in range(shorter // STEP * STEP + STEP, LARGEST, STEP):
+        width, height = (round(length * side / shorter / 8) * 8 for length in part.size)
+        if max(pooled_levels(part.shape, latent_grid(width, height), settings)) > 1:
+            return width, height
+    return None
