@@ -135,13 +135,7 @@ def _moves(side: int, channels: int, **like: Any) -> Workload:
 
 def _rate(work: Iterable[Workload], device: torch.device) -> float:
     calls, amounts = zip(*work)
-
-    def run() -> None:
-        for call in calls:
-            call()
-
-    run()
-    return sum(amounts) / _seconds(run, device, ROUNDS)
+    return sum(amounts) / _seconds(lambda: [call() for call in calls], device, ROUNDS)
 
 
 def _launch(**like: Any) -> float:
@@ -152,27 +146,24 @@ def _launch(**like: Any) -> float:
     """
     layer = nn.TransformerEncoderLayer(32, 4, 128, dropout=0, batch_first=True, **like)
     tokens = torch.randn(2, 16, 32, **like)
-    layer(tokens)
     return _seconds(lambda: layer(tokens), like["device"], 10 * ROUNDS, waits=False) / 3
 
 
 def _seconds(
     call: Callable[[], Any], device: torch.device, rounds: int, waits: bool = True
 ) -> float:
-    """The median; `waits`: until a GPU is done, not only until it has been told what to do."""
+    """The median after a first call; `waits`: until a GPU is done, not only told what to do."""
+    on_cpu = device.type == "cpu"
+    wait = (lambda: None) if on_cpu else getattr(torch, device.type).synchronize
     # on a CPU only this process's time: other processes slow all kinds of work alike
-    clock = time.process_time if device.type == "cpu" else time.perf_counter
+    clock = time.process_time if on_cpu else time.perf_counter
     times = []
+    call()
     for _ in range(rounds):
-        _wait(device)
+        wait()
         start = clock()
         call()
         if waits:
-            _wait(device)
+            wait()
         times.append(clock() - start)
     return statistics.median(times)
-
-
-def _wait(device: torch.device) -> None:
-    if device.type != "cpu":
-        getattr(torch, device.type).synchronize()

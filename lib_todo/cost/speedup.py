@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -50,7 +49,6 @@ def seconds(
     )
 
 
-@functools.lru_cache(maxsize=64)
 def mildest_schedule(sampler: str | None, steps: int) -> tuple[float, ...]:
     """`even_levels`, where a host's page tells the number of steps, but not the levels.
 
@@ -81,8 +79,8 @@ def stages(
 ) -> list[Stage]:
     """The stages of a pass that pool anything: first the steps with the paper's factors.
 
-    One stage where both pool the same; none where nothing is pooled. The steps are counted by the
-    rule that a generation goes by, so `settings` are what was asked for.
+    The steps are counted by the rule that a generation goes by, so `settings` are what was asked
+    for.
 
     Args:
         sampler: its name, where it is known; some take the paper's factors.
@@ -99,16 +97,14 @@ def stages(
             moment = Moment(step=step, fraction=done, sampler=sampler, reported=True, sigmas=sigmas)
             pooled += 1
             careful += Rule(settings, moment).careful is not None
-    found: dict[tuple[float, ...], Stage] = {}
-    for stage, number in (
-        (with_papers_factors(settings), careful),
-        (settings, pooled - careful),
-    ):
-        factors = pooled_levels(shape, latent, stage)
-        if number and max(factors) > 1:
-            so_far = found[factors].share if factors in found else 0.0
-            found[factors] = Stage(stage, so_far + number / count)
-    return list(found.values())
+    return [
+        Stage(stage, number / count)
+        for stage, number in (
+            (with_papers_factors(settings), careful),
+            (settings, pooled - careful),
+        )
+        if number and max(pooled_levels(shape, latent, stage)) > 1
+    ]
 
 
 def of_step(

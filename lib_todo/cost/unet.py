@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from collections import Counter
+from collections.abc import Sequence
 
 from ..plan import Grid, layer_factor, level_grid, pooled_grid
 from ..settings import Settings
@@ -17,6 +18,8 @@ from .architectures import UNetShape
 
 LATENT_CHANNELS = 4
 PROMPT_TOKENS = 77
+# what one result of a 3 × 3 convolution is computed from, of each channel
+CONVOLVED = 9
 
 # passes over the activations, a read or a write counting one each
 RESIDUAL_IN_PASSES = 5  # group norm reads twice and writes, the activation reads and writes
@@ -43,40 +46,48 @@ class Work:
         grids, factors = _grids(shape, latent), pooled_levels(shape, latent, settings)
         self._sizes = [math.prod(grid) for grid in grids]
         self._keys = [math.prod(pooled_grid(*level)) for level in zip(grids, factors)]
-        self._count(shape, self._sizes)
+        self._count(shape.channels, shape.depths, self._sizes)
 
-    def _product(self, rows: int, inputs: int, outputs: int) -> None:
-        self.products += 2 * rows * inputs * outputs
-        self.operations += 1
+    def _count(self, channels: Sequence[int], depths: Sequence[int], sizes: Sequence[int]) -> None:
+        width, deepest = channels[0], len(channels) - 1
+        # of the time, and with SDXL of the size and the pooled prompt
+        for inputs in filter(None, (width, self._shape.vector_width)):
+            self._product(1, inputs, 4 * width)
+            self._product(1, 4 * width, 4 * width)
+        self._product(sizes[0], CONVOLVED * LATENT_CHANNELS, width)
+        skips = [width]
+        for level, outputs in enumerate(channels):
+            for _ in range(2):
+                self._block(level, width, depths[level])
+                width = outputs
+                skips.append(width)
+            if level < deepest:
+                self._product(sizes[level + 1], CONVOLVED * width, width)
+                skips.append(width)
+        self._block(deepest, width, self._shape.middle_depth)
+        self._block(deepest, width, 0)
+        for level in range(deepest, -1, -1):
+            for _ in range(3):
+                joined = width + skips.pop()
+                self._elementwise(CONCATENATION_PASSES, sizes[level], joined)
+                self._block(level, joined, depths[level])
+                width = channels[level]
+            if level:
+                self._product(sizes[level - 1], CONVOLVED * width, width)
+        self._elementwise(RESIDUAL_IN_PASSES, sizes[0], width)
+        self._product(sizes[0], CONVOLVED * width, LATENT_CHANNELS)
 
-    def _convolution(self, size: int, inputs: int, outputs: int) -> None:
-        """A 3×3 one with `size` results."""
-        self._product(size, 9 * inputs, outputs)
-
-    def _elementwise(self, passes: int, size: int, channels: int) -> None:
-        self.moved += passes * size * channels
-        self.operations += 1
-
-    def _attention(self, queries: int, keys: int, channels: int, context_width: int) -> None:
-        self._product(queries, channels, channels)
-        self._product(keys, context_width, channels)
-        self._product(keys, context_width, channels)
-        self.attention[self._shape.head_width(channels)] += 4 * queries * keys * channels
-        self.operations += 1
-        self._product(queries, channels, channels)
-
-    def _residual(self, level: int, inputs: int, outputs: int) -> None:
-        size = self._sizes[level]
-        self._convolution(size, inputs, outputs)
-        self._product(1, 4 * self._shape.channels[0], outputs)
-        self._convolution(size, outputs, outputs)
-        if inputs != outputs:
-            self._product(size, inputs, outputs)
-        self._elementwise(RESIDUAL_IN_PASSES, size, inputs)
-        self._elementwise(RESIDUAL_OUT_PASSES, size, outputs)
-
-    def _transformer(self, level: int, depth: int) -> None:
+    def _block(self, level: int, inputs: int, depth: int) -> None:
+        """A residual block of a level, and the transformer behind it."""
         size, channels = self._sizes[level], self._shape.channels[level]
+        self._product(size, CONVOLVED * inputs, channels)
+        # the time
+        self._product(1, 4 * self._shape.channels[0], channels)
+        self._product(size, CONVOLVED * channels, channels)
+        if inputs != channels:
+            self._product(size, inputs, channels)
+        self._elementwise(RESIDUAL_IN_PASSES, size, inputs)
+        self._elementwise(RESIDUAL_OUT_PASSES, size, channels)
         if not depth:
             return
         self._product(size, channels, channels)
@@ -89,38 +100,21 @@ class Work:
         self._product(size, channels, channels)
         self._elementwise(TRANSFORMER_PASSES, size, channels)
 
-    def _count(self, shape: UNetShape, sizes: list[int]) -> None:
-        channels, depths = shape.channels, shape.depths
-        width, deepest = channels[0], len(channels) - 1
-        # of the time, and with SDXL of the size and the pooled prompt
-        for inputs in filter(None, (width, shape.vector_width)):
-            self._product(1, inputs, 4 * width)
-            self._product(1, 4 * width, 4 * width)
-        self._convolution(sizes[0], LATENT_CHANNELS, width)
-        skips = [width]
-        for level, outputs in enumerate(channels):
-            for _ in range(2):
-                self._residual(level, width, outputs)
-                self._transformer(level, depths[level])
-                width = outputs
-                skips.append(width)
-            if level < deepest:
-                self._convolution(sizes[level + 1], width, width)
-                skips.append(width)
-        self._residual(deepest, width, width)
-        self._transformer(deepest, shape.middle_depth)
-        self._residual(deepest, width, width)
-        for level in range(deepest, -1, -1):
-            for _ in range(3):
-                joined = width + skips.pop()
-                self._elementwise(CONCATENATION_PASSES, sizes[level], joined)
-                self._residual(level, joined, channels[level])
-                self._transformer(level, depths[level])
-                width = channels[level]
-            if level:
-                self._convolution(sizes[level - 1], width, width)
-        self._elementwise(RESIDUAL_IN_PASSES, sizes[0], width)
-        self._convolution(sizes[0], width, LATENT_CHANNELS)
+    def _attention(self, queries: int, keys: int, channels: int, context_width: int) -> None:
+        self._product(queries, channels, channels)
+        self._product(keys, context_width, channels)
+        self._product(keys, context_width, channels)
+        self.attention[self._shape.head_width(channels)] += 4 * queries * keys * channels
+        self.operations += 1
+        self._product(queries, channels, channels)
+
+    def _product(self, rows: int, inputs: int, outputs: int) -> None:
+        self.products += 2 * rows * inputs * outputs
+        self.operations += 1
+
+    def _elementwise(self, passes: int, size: int, channels: int) -> None:
+        self.moved += passes * size * channels
+        self.operations += 1
 
 
 work = functools.lru_cache(maxsize=256)(Work)

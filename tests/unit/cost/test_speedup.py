@@ -122,10 +122,10 @@ def test_a_measured_machine_gives_one_figure_by_the_nearest_head_width() -> None
 @pytest.mark.parametrize(
     ("values", "asked", "shares"),
     [
-        ({"preset": "paper"}, {}, [1]),
+        ({"preset": "paper"}, {}, [LEAD_IN, 1 - LEAD_IN]),
         ({"preset": "paper", "start": 0.5}, {}, [0.5]),
-        # whole steps
-        ({"preset": "paper", "start": 0.9}, {"steps": 20}, [2 / 20]),
+        # whole steps, of which the last one ends the schedule
+        ({"preset": "paper", "start": 0.9}, {"steps": 20}, [1 / 20, 1 / 20]),
         ({"preset": "paper", "start": 0.9}, {"steps": 8}, []),
         # after the first quarter only
         ({"threshold": 50}, {}, [1 - LEAD_IN]),

@@ -216,7 +216,7 @@ def test_nothing_to_gain_is_one_line_with_what_would_help() -> None:
     (told,) = hint(1024, 1024, Hires(enabled=True), shape=SD15, passes="first", threshold=512)
     assert "4160×4160" in told
     (told,) = hint(1024, 1024, start=0.5, end=0.5)
-    assert told.startswith("Nothing to gain: Start and End")
+    assert told == "Nothing to gain: no step lies between Start and End"
     (told,) = hint(1024, 1024, shape=None)
     assert told.startswith("Nothing to gain: this model has no")
 

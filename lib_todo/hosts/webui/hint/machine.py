@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -60,20 +61,21 @@ def _attention_class() -> Any:
     return next(filter(None, classes), None)
 
 
-class _Layer:
-    """What the host's attention needs of a layer, without projections."""
-
-    to_q = to_k = to_v = nn.Identity()
-    to_out = nn.Sequential(nn.Identity(), nn.Identity())
-    attn_precision = None
-
-    def __init__(self, heads: int, dim_head: int) -> None:
-        self.heads, self.dim_head, self.scale = heads, dim_head, dim_head**-0.5
-
-
 def _attend(tokens: torch.Tensor, heads: int) -> Any:
+    width, same = tokens.shape[2] // heads, nn.Identity()
+    # what the host's attention needs of a layer, without projections
+    layer = types.SimpleNamespace(
+        heads=heads,
+        dim_head=width,
+        scale=width**-0.5,
+        to_q=same,
+        to_k=same,
+        to_v=same,
+        to_out=nn.Sequential(same, same),
+        attn_precision=None,
+    )
     try:
-        return _attention_class().forward(_Layer(heads, tokens.shape[2] // heads), tokens)
+        return _attention_class().forward(layer, tokens)
     except (AttributeError, TypeError):
         # no such class, or an attention that wants more of its layer
         return fused_attention(tokens, heads)

@@ -12,7 +12,8 @@ from pydantic import BaseModel, Field
 from ....cost.architectures import UNetShape
 from ....settings import Settings
 from ..host import Size
-from . import checkpoint, machine, schedule, step_times, text
+from . import checkpoint, machine, step_times, text
+from .schedule import schedule_of
 from .step_times import Seen
 from .text import Part
 
@@ -70,10 +71,14 @@ class Asked(Sampling):
         found = []
         for name, (size, asked) in passes.items():
             sampler = _sampler(_chosen(asked.sampler) or self.sampler)
-            scheduler = _chosen(asked.scheduler) or self.scheduler
-            steps, whole = schedule.steps_run(asked.steps, asked.strength, name == "hires")
-            model = checkpoint.loaded_as(self.checkpoint_of(name))
-            sigmas = schedule.levels(model, sampler, scheduler, steps, whole)
+            steps, sigmas = schedule_of(
+                checkpoint.loaded_as(self.checkpoint_of(name)),
+                sampler,
+                _chosen(asked.scheduler) or self.scheduler,
+                asked.steps,
+                asked.strength,
+                name == "hires",
+            )
             known = name in shapes
             found.append(Part(name, size, shapes.get(name), known, sampler, steps, sigmas))
         return found

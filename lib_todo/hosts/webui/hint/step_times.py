@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from ....cost.machine import read, write
 from ....plan import LEAD_IN
-from ....settings import FIELDS, Settings
+from ....settings import Settings
 from .. import host
 from . import machine
 
@@ -59,17 +59,16 @@ class StepTimes:
         file: Callable[[], Path | None] = lambda: None,
     ) -> None:
         self._clock, self._file = clock, file
+        # by kind and settings, the seconds per step of the last pictures
+        self._kept: dict[str, dict[str, list[float]]] | None = None
+        # the generation under way; its latest evaluation, and what its kind was worked out for
         self._owner: Callable[[], Any] = lambda: None
-        self._last: tuple[int, str, str, float] | None = None
-        # the present pass: what it is recognised by, and its kind as JSON
+        self._last: tuple[str, str, int, float] | None = None
         self._alike: tuple[Any, ...] | None = None
-        self._kind = ""
         # by pass: the latest kind, and evaluations per step (2 for Heun)
         self._passes: dict[str, tuple[str, float]] = {}
         # by pass and kind: the tiles and seams of an upscale share an owner
         self._gaps: dict[tuple[str, str], dict[float, float]] = {}
-        # by kind and settings, the seconds per step of the last pictures
-        self._kept: dict[str, dict[str, list[float]]] | None = None
 
     def evaluation(
         self, denoiser: Any, params: Any, pass_name: str, settings: Settings | None
@@ -82,20 +81,21 @@ class StepTimes:
         now, p, step, steps = self._clock(), denoiser.p, denoiser.step, denoiser.total_steps
         if self._owner() is not p:
             self._owner, self._last, self._alike = weakref.ref(p), None, None
-            self._gaps, self._passes = {}, {}
+            self._passes, self._gaps = {}, {}
         alike = (pass_name, params.x.shape, host.checkpoint_info(p), _lengths(params))
         if step == 0 or alike != self._alike:
             self._alike = alike
-            self._kind = json.dumps(kind_of(p, params, pass_name), sort_keys=True)
-            self._passes[pass_name] = self._kind, steps / max(1, denoiser.steps)
-        last, self._last = self._last, (step, pass_name, self._kind, now)
-        if last is None or last[:3] != (step - 1, pass_name, self._kind):
+            kind = json.dumps(kind_of(p, params, pass_name), sort_keys=True)
+            self._passes[pass_name] = kind, steps / max(1, denoiser.steps)
+        of_pass = pass_name, self._passes[pass_name][0]
+        last, self._last = self._last, (*of_pass, step, now)
+        if last is None or last[:3] != (*of_pass, step - 1):
             return
-        gaps = self._gaps.setdefault((pass_name, self._kind), {})
+        gaps = self._gaps.setdefault(of_pass, {})
         gaps[(step - 1) / max(1, steps)] = now - last[3]
         seconds = _seconds(gaps, settings) if step == steps - 1 else None
         if seconds is not None:
-            self._keep(_name(settings), seconds)
+            self._keep(of_pass[1], _name(settings), seconds)
 
     def seconds_a_step(
         self, p: Any, pass_name: str, settings: Settings
@@ -108,14 +108,14 @@ class StepTimes:
             return None, None
         kind, evaluations = self._passes[pass_name]
         ours = _seconds(self._gaps.get((pass_name, kind), {}), settings)
-        others = self._all().get(kind, {}).get("")
+        others = self._all().get(kind, {}).get(_name(None))
         without = statistics.median(others) if others else None
         return ours and ours * evaluations, without and without * evaluations
 
     def seen(self, known: Kind, settings: Settings) -> Seen | None:
         """What was seen of the latest pictures with these settings that agree in what is known."""
         for kind, seconds in reversed(self._all().items()):
-            ours, without = seconds.get(_name(settings)), seconds.get("")
+            ours, without = seconds.get(_name(settings)), seconds.get(_name(None))
             if ours and without and known.items() <= json.loads(kind).items():
                 times = statistics.median(without) / statistics.median(ours)
                 return Seen(times, len(ours) + len(without))
@@ -129,15 +129,14 @@ class StepTimes:
             self._kept = {kind: entry for kind, entry in found.items() if isinstance(entry, dict)}
         return self._kept
 
-    def _keep(self, name: str, seconds: float) -> None:
-        kept = self._all()
-        # the latest kind and settings stand last
-        of_kind = kept.pop(self._kind, {})
+    def _keep(self, kind: str, name: str, seconds: float) -> None:
+        # a copy, since the hint may be reading; the latest kind and settings stand last
+        kept = {**self._all()}
+        of_kind = {**kept.pop(kind, {})}
         of_kind[name] = [*of_kind.pop(name, []), seconds][-PICTURES:]
-        kept[self._kind] = of_kind
+        kept[kind] = of_kind
         self._kept = dict(list(kept.items())[-KINDS:])
-        file = self._file()
-        if file:
+        if file := self._file():
             with contextlib.suppress(OSError):
                 write(file, self._kept)
 
@@ -207,11 +206,8 @@ def _lengths(params: Any) -> list[int | None]:
 
 
 def _name(settings: Settings | None) -> str:
-    """The settings that differ from the defaults; empty with ToDo off."""
-    if settings is None:
-        return ""
-    values = vars(settings)
-    return json.dumps({f.name: values[f.name] for f in FIELDS if values[f.name] != f.default})
+    """The settings as text; empty with ToDo off."""
+    return str(settings or "")
 
 
 def in_words(seconds: float | None, without: float | None) -> str:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ....cost import speedup
 from ....cost.architectures import UNetShape
 from ....cost.rates import Rates
+from ....cost.speedup import Stage
 from ....cost.unet import pooled_levels
 from ....plan import (
     PIXELS_PER_LATENT,
@@ -29,6 +30,7 @@ from .step_times import Seen
 
 NAMES = {"first": "First pass", "hires": "Hires pass"}
 NOT_KNOWN = "not known before the checkpoint is loaded"
+NOTHING = "nothing changes, and nothing is lost"
 WAITS = (
     "Python launches the work more slowly than this GPU does it; a larger picture, a batch or "
     "torch.compile gains more"
@@ -40,6 +42,8 @@ CHANGES = {
     3: {"close": 0.10, "balanced": 0.42, "fast": 0.49, "paper": 1},
     4: {"close": 0.20, "balanced": 0.41, "fast": 0.56, "paper": 1},
 }
+# the machine's rates, or two between which they lie, and the batch
+Costs = tuple[Sequence[Rates], int]
 # pixels between the sizes that are named, and the largest
 STEP, LARGEST = 64, 65536
 
@@ -91,36 +95,33 @@ def lines(
         settings = Settings.from_mapping(request.from_page(values))
     except SettingsError as error:
         return [f"This will be refused. {request.in_words(error)}"]
-    if all(part.known and part.shape is None for part in parts):
-        return [f"Nothing to gain: {NO_LAYERS}"]
-    if settings.start == settings.end:
-        return ["Nothing to gain: Start and End are the same, so no step is pooled"]
+    costs = machines, images
     pooled = {part: _stages(part, settings) for part in parts}
     if not any(pooled.values()) and all(part.known for part in parts):
         return [_why_nothing(parts, settings)]
     found = []
     for part in parts:
-        told = _gain(part, pooled[part], settings, machines, images, seen(part, settings))
+        told = _gain(part, pooled[part], settings, costs, seen(part, settings))
         head = f"{NAMES[part.pass_name]}, " if len(parts) > 1 else ""
         found.append(f"{head}{part.size[0]}×{part.size[1]}: {told}")
     last = [part for part in parts if pooled[part]][-1:]
-    return found + [_presets(part, machines, images) for part in last]
+    return found + [_presets(part, costs) for part in last]
 
 
-def _stages(part: Part, settings: Settings) -> list[speedup.Stage]:
+def _stages(part: Part, settings: Settings) -> list[Stage]:
     if part.shape is None or not pass_wanted(part.pass_name, settings.passes):
         return []
     asked = part.sampler, part.steps, part.sigmas
     return speedup.stages(part.shape, part.latent, settings, *asked)
 
 
+def _times(part: Part, pooled: list[Stage], costs: Costs) -> str:
+    assert part.shape is not None
+    return speedup.in_words(speedup.of_pass(part.shape, part.latent, pooled, *costs))
+
+
 def _gain(
-    part: Part,
-    pooled: list[speedup.Stage],
-    settings: Settings,
-    machines: Sequence[Rates],
-    images: int,
-    seen: Seen | None,
+    part: Part, pooled: list[Stage], settings: Settings, costs: Costs, seen: Seen | None
 ) -> str:
     """What is pooled in the part, and how much faster it gets."""
     shape, latent = part.shape, part.latent
@@ -129,9 +130,10 @@ def _gain(
     if not shape:
         return f"nothing changes, {NO_LAYERS}"
     if not pooled:
-        return "nothing changes, and nothing is lost"
+        return NOTHING
+    own = pooled[-1].settings
     grids = []
-    for index, factor in enumerate(pooled_levels(shape, latent, pooled[-1].settings)):
+    for index, factor in enumerate(pooled_levels(shape, latent, own)):
         if factor > 1:
             height, width = level_grid(latent, 2**index)
             left = pooled_grid((height, width), factor)
@@ -139,30 +141,27 @@ def _gain(
     told = f"{', '.join(grids)}. "
     if seen:
         return f"{told}{seen.times:.2f} times as fast here, from {seen.pictures} pictures"
-    whole = speedup.in_words(speedup.of_pass(shape, latent, pooled, machines, images))
+    whole, step = _times(part, pooled, costs), _times(part, [Stage(own, 1.0)], costs)
     told += f"{whole} times as fast"
-    step = speedup.in_words(speedup.of_step(shape, latent, pooled[-1].settings, machines, images))
     if step != whole:
         is_whole = (settings.start, settings.end) == (0, 1)
         when = "after the first quarter" if is_whole else "from Start to End"
         told += f", a step {when} {step} times"
+    machines, images = costs
     if len(machines) == 1:
-        working, launching = speedup.seconds(
-            shape, latent, pooled[-1].settings, machines[0], images
-        )
+        working, launching = speedup.seconds(shape, latent, own, machines[0], images)
         if launching > working:
             told += f". {WAITS}"
     return told
 
 
-def _presets(part: Part, machines: Sequence[Rates], images: int) -> str:
+def _presets(part: Part, costs: Costs) -> str:
     """How fast each preset would make the part, and how much it would change the picture."""
     assert part.shape is not None
     names, gains = request.preset_names(), []
     for name in names:
         pooled = _stages(part, Settings.from_preset(name))
-        gain = speedup.of_pass(part.shape, part.latent, pooled, machines, images)
-        gains.append(f"{name} {speedup.in_words(gain)}")
+        gains.append(f"{name} {_times(part, pooled, costs)}")
     told = f"{' · '.join(gains)} times as fast"
     # where the phase rests, all of them change it as the paper does
     if part.is_careful:
@@ -175,16 +174,18 @@ def _presets(part: Part, machines: Sequence[Rates], images: int) -> str:
 
 
 def _why_nothing(parts: list[Part], settings: Settings) -> str:
+    if not any(part.shape for part in parts):
+        return f"Nothing to gain: {NO_LAYERS}"
     wanted = [part for part in parts if pass_wanted(part.pass_name, settings.passes)]
     if not wanted:
         only_hires = settings.passes == "hires"
         why = "Passes is hires, but hires fix is off" if only_hires else "set Passes to both"
         return f"Nothing to gain: {why}"
-    part = [part for part in wanted if part.shape][-1]
+    part = wanted[-1]
     steps = min(part.steps, speedup.MANY) or speedup.MANY
     if not any(in_window(step / steps, settings.start, settings.end) for step in range(steps)):
         return "Nothing to gain: no step lies between Start and End"
-    told = f"{part.size[0]}×{part.size[1]}: nothing changes, and nothing is lost"
+    told = f"{part.size[0]}×{part.size[1]}: {NOTHING}"
     size = _takes_effect_from(part, with_papers_factors(settings) if part.is_careful else settings)
     if size is None:
         return f"{told}. Automatic factors, or larger ones, would pool"
@@ -193,7 +194,8 @@ def _why_nothing(parts: list[Part], settings: Settings) -> str:
 
 def _takes_effect_from(part: Part, settings: Settings) -> Size | None:
     """The least size of the part's shape that these settings pool; None where there is none."""
-    assert part.shape is not None
+    if part.shape is None:
+        return None
     shorter = min(part.size)
     for side in range(shorter // STEP * STEP + STEP, LARGEST, STEP):
         width, height = (round(length * side / shorter / 8) * 8 for length in part.size)
