@@ -116,7 +116,7 @@ else:
             return page.build(self)
 
         def process(self, p: Any, *args: Any) -> None:
-            generations.begin(p, args)
+            generation.begin(p, args)
 
         def process_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:
             generations.before_sampling(p)

@@ -86,18 +86,20 @@ def test_generation_inside_sampling_has_its_own_settings(lifecycle: Any, model: 
     inner: list[Any] = []
 
     def nesting(height: int, width: int) -> torch.Tensor:
+        made = model(height, width)
         if not inner:
             for args in ([False], [{"threshold": 4, "factor": 4}]):
                 p = Processing(model, lifecycle, steps=1)
                 inner.append(process_images_inner(p, *args))
-        return model(height, width)
+        return made
 
     processed = process_images_inner(Processing(nesting, lifecycle), *ON)
     off, on = inner
     assert off.comments == ""
     assert calls(report_of(on)) == {(256, 16, None): 1}
     data = report_of(processed)
-    assert (calls(data), data["steps"]) == ({(256, 64, None): 4}, {"pooled": 4, "seen": 4})
+    assert calls(data) == {(256, 64, None): 4, (256, 256, "other_generation"): 1}
+    assert data["steps"] == {"pooled": 4, "seen": 4}
 
 
 def test_another_threads_denoiser_does_not_pause_ours(lifecycle: Any, model: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import sys
 import types
 from typing import Any
@@ -86,7 +85,7 @@ class Processed(types.SimpleNamespace):
 
 def process_images_inner(host: Host, p: Any, *args: Any) -> Any:
     """Its order of callbacks."""
-    host.script.begin(p, args)
+    host.script.generations.begin(p, args)
     p.init()
     for _ in range(p.n_iter):
         host.script.before_sampling(p)
@@ -186,8 +185,7 @@ def test_a_generation_inside_another_ends_its_own_alone(sdnext: Host, unet: Any)
 
     def fail(calls: int) -> None:
         if calls == 2 and not inner:
-            inner.append(copy.copy(p))
-            inner[0].extra_generation_params = {}
+            inner.append(Processing(unet))
             with pytest.raises(Exception, match="factor = 99"):
                 sdnext.process_images(inner[0], {"factor": 99})
             inner.append(active.entered_run())

@@ -33,17 +33,14 @@ here = _Here()
 
 
 class Generation:
-    """What one processing object asked for, from `process` to `postprocess`."""
+    """What one processing object asked for with ToDo on, from `process` to `postprocess`."""
 
-    def __init__(self, p: Any, settings: Settings, is_inside: bool) -> None:
+    def __init__(self, p: Any, settings: Settings) -> None:
         self.owner = weakref.ref(p)
         self.settings = settings
-        # a generation inside another one (ADetailer) is not part of the outer result
-        self.is_inside = is_inside
-        self.series = result.Series(p.extra_generation_params) if is_inside else result.series_of(p)
+        self.series = result.series_of(p)
         self.told = self.series.told(p, settings)
         self.report = self.told.downsampling.report
-        self.finished = False
         # a number before those of its samplings: the report may tell of earlier images too
         self.since = 0
         # what SD.Next leaves when a batch ends
@@ -61,15 +58,11 @@ class Generation:
         return self
 
     def write_infotext(self, p: Any, is_done: bool = False) -> None:
-        """Write the settings to the infotext, and what was pooled where that is known.
-
-        A generation inside another one (ADetailer) shares the outer one's and writes nothing.
-        """
-        if self.settings.enabled and not self.is_inside:
-            texts = to_infotext(self.settings)
-            if is_done:
-                texts[USED_KEY] = used(self.report, self.since)
-            result.write_infotext(p, texts)
+        """Write the settings to the infotext, and what was pooled where that is known."""
+        texts = to_infotext(self.settings)
+        if is_done:
+            texts[USED_KEY] = used(self.report, self.since)
+        result.write_infotext(p, texts)
 
     def evaluation(self, params: Any, denoiser: Any, pass_name: str) -> None:
         """Report the sampler's step, before the model is called.
@@ -104,20 +97,21 @@ def begin(p: Any, args: Sequence[Any]) -> None:
 
     `args` are the values of the script's controls.
     """
-    is_inside = is_inside_another(p)
-    if not is_inside:
-        # what an earlier cell of a plot left in objects that its copies share
-        result.write_infotext(p, {})
-        vars(p).pop(GENERATION, None)
+    ongoing = getattr(p, GENERATION, None)
+    owner = ongoing.owner() if ongoing is not None else None
+    if owner is not None and owner is not p:
+        # a copy in the middle of a generation (ADetailer), whose infotext it shares
+        return
+    # an earlier generation's, such as a plot's cell, which shares the infotext
+    result.write_infotext(p, {})
+    vars(p).pop(GENERATION, None)
     try:
         settings = read_settings(p, args)
     except SettingsError as error:
         host.refuse(p, error)
         return
-    # inside another generation's sampling, off is entered too, to mask the outer settings
-    if settings.enabled or active.entered_run() is not None:
-        setattr(p, GENERATION, Generation(p, settings, is_inside))
     if settings.enabled:
+        setattr(p, GENERATION, Generation(p, settings))
         machine.here().measure_once()
 
 
@@ -125,21 +119,6 @@ def generation_of(p: Any) -> Generation | None:
     """The generation of `p` itself; a copy of `p` would have its original's."""
     generation = getattr(p, GENERATION, None)
     return generation if generation is not None and generation.owner() is p else None
-
-
-def is_inside_another(p: Any) -> bool:
-    """Whether `p` belongs to a generation that it runs inside of, and shares its parameters.
-
-    It is a copy of one that has not finished (ADetailer, in the middle of an image's
-    postprocessing), or runs while that one is sampling. A plot's cells are copies of an object that
-    never begins.
-    """
-    copied = getattr(p, GENERATION, None)
-    if copied is not None and copied.owner() is not p:
-        return copied.owner() is not None and not copied.finished
-    outer = [generation.owner() for generation in here.running]
-    shared = p.extra_generation_params
-    return any(o is not None and o is not p and o.extra_generation_params is shared for o in outer)
 
 
 def before_sampling(p: Any) -> None:
@@ -158,7 +137,7 @@ def before_sampling(p: Any) -> None:
     def sample(*args: Any, **kwargs: Any) -> Any:
         vars(p).pop("sample", None)
         vars(p).update(others)
-        # a generation inside another one always masks the outer one's settings
+        # inside another one's sampling it always has pooling of its own, which masks the other's
         nothing = {} if active.entered_run() else result.left_alone(p, settings)
         for name, levels in nothing.items():
             report.leave_alone(name, levels)
@@ -205,7 +184,7 @@ def on_denoiser_call(params: Any) -> None:
         return
     ours = generation if denoiser.p is p else None
     pass_name = host.pass_of(denoiser.p)
-    settings = ours.settings if ours is not None and ours.settings.enabled else None
+    settings = ours.settings if ours is not None else None
     # every generation's steps: those without ToDo are what others are compared with
     step_times.times.evaluation(denoiser, params, pass_name, settings)
     if ours is not None:
@@ -216,12 +195,10 @@ def on_denoiser_call(params: Any) -> None:
 
 def report_on(p: Any, generation: Generation) -> None:
     """Write what happened to the infotext, the line under the image and the API's info."""
-    settings, told, series = generation.settings, generation.told, generation.series
-    if not settings.enabled:
-        return
+    told, series = generation.told, generation.series
     generation.write_infotext(p, is_done=True)
     for name, size in generation.seen.items():
-        seconds = step_times.times.seconds_a_step(p, name, settings)
+        seconds = step_times.times.seconds_a_step(p, name, generation.settings)
         told.sizes.setdefault(name, {})[size] = seconds
     told.tell(p)
     # a later tile of the same image replaces the lines of the earlier ones
@@ -231,16 +208,14 @@ def report_on(p: Any, generation: Generation) -> None:
     if host.show_line():
         for line in series.shown:
             p.comment(line)
-        if host.asks_values() and not generation.is_inside:
+        if host.asks_values():
             series.write_info(p.extra_generation_params)
 
 
 def finish(p: Any, processed: Any) -> None:
     """Make a result's info report on the whole series (the host's `postprocess`)."""
     generation = generation_of(p)
-    if generation is None:
-        return
-    generation.finished = True
-    # an inner generation, or one with ToDo off, has nothing to report
-    if not generation.is_inside and generation.series.reported and host.show_line():
-        generation.series.write_result(processed)
+    if generation is not None:
+        delattr(p, GENERATION)
+        if generation.series.reported and host.show_line():
+            generation.series.write_result(processed)

@@ -7,7 +7,6 @@ SD.Next runs diffusers' pipelines. It has no `p.sample` and reports no steps, so
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 from . import generation as generations
@@ -27,12 +26,6 @@ def show_in_control(title: str) -> None:
     titles = getattr(sys.modules.get("installer"), "control_extensions", None)
     if titles is not None and title not in titles:
         titles.append(title)
-
-
-def begin(p: Any, args: Sequence[Any]) -> None:
-    """Read and check the settings of `p` (the host's `process` callback)."""
-    leave(p)
-    generations.begin(p, args)
 
 
 def before_sampling(p: Any) -> None:
