@@ -8,7 +8,7 @@ import gradio as gr
 from modules.ui_components import FormHTML, InputAccordion
 
 from ... import __version__
-from ...settings import BY_NAME, FIELDS, Field, SettingsError, preset_values
+from ...settings import BY_NAME, FIELDS, Field, Settings, SettingsError
 from . import host, request
 from .hint import machine
 from .hint.route import HINT
@@ -86,9 +86,9 @@ def _fill(preset: str) -> list[Any]:
     What the preset does not name (the window, the passes) returns to its default, since any other
     value would make the settings `custom`.
     """
-    if preset not in request.preset_names():
+    if preset == request.CUSTOM:
         return [gr.update() for _ in NAMES]
-    values = {name: BY_NAME[name].default for name in NAMES} | preset_values(preset)
+    values = vars(Settings.from_preset(preset))
     return [gr.update(value=on_page(BY_NAME[name], values[name])) for name in NAMES]
 
 
