@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -125,12 +125,12 @@ class Report(Counts):
             known = moment.fraction is not None and moment.step
             self.window = "timesteps" if known or self.window == "timesteps" else "unknown"
 
-    def numbers(self, owner: Any, layers_of: Callable[[Any], Sized]) -> range:
-        """The numbers of the self-attention layers of `owner`, drawn when it is first seen."""
+    def numbers(self, owner: Any, layers: int) -> range:
+        """The numbers of `owner`'s self-attention layers, drawn when it is first seen."""
         numbers = self._numbers.get(owner)
         if numbers is None:
             with self._lock:
-                numbers = range(self._drawn, self._drawn + len(layers_of(owner)))
+                numbers = range(self._drawn, self._drawn + layers)
                 self._numbers[owner], self._drawn = numbers, numbers.stop
         return numbers
 

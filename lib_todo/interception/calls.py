@@ -15,20 +15,11 @@ from ..schedulers import Schedule, scheduler_classes
 from . import active, graphs
 from .active import here
 from .classes import in_use, replace, restore_all, restore_stale
-from .families import (
-    FAMILIES,
-    Family,
-    Place,
-    classes,
-    import_what_loads_later,
-    timestep_place,
-)
+from .families import FAMILIES, Family, classes, family_of, import_what_loads_later, timestep_place
 
 _users: list[object] = []
 # how many modules were imported when classes were last searched
 _modules = 0
-# the classes of attention found, which are met once a transformer pools
-_attentions: dict[type, Family] = {}
 _attention_is_met = False
 
 
@@ -39,7 +30,7 @@ def install(user: object) -> None:
         try:
             restore_stale()
             import_what_loads_later()
-            _replace_all()
+            _replace_all(_attention_is_met)
         except BaseException:
             uninstall(user)
             raise
@@ -61,7 +52,6 @@ def undo_all() -> None:
     with active.lock:
         _users.clear()
         _attention_is_met = False
-        _attentions.clear()
         restore_all()
 
 
@@ -71,36 +61,28 @@ def meet_attention() -> None:
     if not _attention_is_met:
         with active.lock:
             if _users:
-                _replace_attention()
+                _replace_all(with_attention=True)
                 # last: another thread that sees it goes on at once
                 _attention_is_met = True
 
 
-def _replace_all() -> None:
+def _replace_all(with_attention: bool) -> None:
     global _modules
     _modules = len(sys.modules)
     for scheduler in scheduler_classes():
         replace(scheduler, "set_timesteps", _schedule)
     for wrapper in graphs.wrapper_classes():
-        replace(wrapper, "__call__", _compiled)
+        replace(wrapper, "__call__", functools.partial(_model, family=None))
     for family in FAMILIES:
-        _replace_calls(family.models, _model, family)
-        _replace_calls(family.time_embedding, _time_embedding, family)
-        _replace_calls(family.transformers, _transformer, family)
-        for cls in classes(family.attentions):
-            _attentions.setdefault(cls, family)
-    if _attention_is_met:
-        _replace_attention()
-
-
-def _replace_attention() -> None:
-    for cls, family in _attentions.items():
-        replace(cls, "__call__", functools.partial(_attention, family=family))
-
-
-def _replace_calls(places: tuple[Place, ...], wrap: Callable, family: Family) -> None:
-    for cls in classes(places):
-        replace(cls, "__call__", functools.partial(wrap, family=family))
+        wraps: dict[Callable, Any] = {
+            _model: family.models,
+            _time_embedding: family.time_embedding,
+            _transformer: family.transformers,
+            _attention: family.attentions if with_attention else (),
+        }
+        for wrap, places in wraps.items():
+            for cls in classes(places):
+                replace(cls, "__call__", functools.partial(wrap, family=family))
 
 
 def _replace_what_came_since() -> None:
@@ -108,15 +90,13 @@ def _replace_what_came_since() -> None:
     if len(sys.modules) != _modules:
         with active.lock:
             if _users:
-                _replace_all()
+                _replace_all(_attention_is_met)
 
 
 def _schedule(original: Callable) -> Callable:
     @functools.wraps(original)
     def set_timesteps(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
-        if graphs.is_tracing() or set_timesteps not in in_use:
-            return result
         entered = active.entered_run()
         # a scheduler belongs to no model: it applies to the bound ones that this thread calls next
         for run in active.bound_runs() if entered is None else [entered]:
@@ -127,56 +107,40 @@ def _schedule(original: Callable) -> Callable:
     return set_timesteps
 
 
-def _model(original: Callable, family: Family) -> Callable:
+def _model(original: Callable, family: Family | None) -> Callable:
+    """For a whole model; without a family, for what `torch.compile(model)` returns.
+
+    Inside its graph our Python code does not run.
+    """
+
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
         if graphs.is_tracing() or __call__ not in in_use:
             return original(self, *args, **kwargs)
-        return _in_call(self, family, original, self, args, kwargs)
-
-    return __call__
-
-
-def _compiled(original: Callable) -> Callable:
-    """For what `torch.compile(model)` returns: inside its graph our Python code does not run."""
-
-    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
-        model = self._orig_mod
-        family = next((f for f in FAMILIES if isinstance(model, tuple(classes(f.models)))), None)
-        if family is None or graphs.is_tracing() or __call__ not in in_use:
+        model = self if family else self._orig_mod
+        its = family or family_of(model)
+        place = timestep_place(type(model), its.timestep) if its else None
+        if its is None or place is None:
             return original(self, *args, **kwargs)
-        return _in_call(model, family, original, self, args, kwargs)
+        _replace_what_came_since()
+        run = active.run_of(model)
+        outer, own, call, ended = vars(here).copy(), None, None, False
+        here.call = here.cut = here.plans = here.pooling = None
+        try:
+            if run is not None:
+                own = graphs.enter_own()
+                timestep = args[place] if len(args) > place else kwargs.get(its.timestep)
+                latent = args[0] if args else next(iter(kwargs.values()), None)
+                call = here.call = run.call(model, timestep, latent, in_graph=family is None)
+            result = original(self, *args, **kwargs)
+            ended = True
+            return result
+        finally:
+            graphs.leave_own(own)
+            vars(here).update(outer)
+            if call is not None:
+                call.end(ended)
 
     return __call__
-
-
-def _in_call(
-    model: Any, family: Family, original: Callable, called: Any, args: tuple, kwargs: dict
-) -> Any:
-    """Call a whole model, or what it was compiled to, as a call of the run that applies, if any."""
-    cls: Any = type(model)
-    place = timestep_place(cls, family.timestep)
-    if place is None:
-        return original(called, *args, **kwargs)
-    _replace_what_came_since()
-    run = active.run_of(model)
-    outer, own = vars(here).copy(), None
-    call, ended = None, False
-    here.call = here.cut = here.plans = here.pooling = None
-    try:
-        if run is None:
-            return original(called, *args, **kwargs)
-        own = graphs.enter_own()
-        timestep = args[place] if len(args) > place else kwargs.get(family.timestep)
-        latent = args[0] if args else next(iter(kwargs.values()), None)
-        call = here.call = run.call(model, timestep, latent, in_graph=called is not model)
-        result = original(called, *args, **kwargs)
-        ended = True
-        return result
-    finally:
-        graphs.leave_own(own)
-        vars(here).update(outer)
-        if call is not None:
-            call.end(ended)
 
 
 def _time_embedding(original: Callable, family: Family) -> Callable:
@@ -228,16 +192,11 @@ def _transformer(original: Callable, family: Family) -> Callable:
 def _attention(original: Callable, family: Family) -> Callable:
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
         if graphs.is_tracing():
-            args, kwargs = graphs.take(family, self, args, kwargs)
-            return original(self, *args, **kwargs)
+            return graphs.call_attention(original, family, self, args, kwargs)
         cut = here.cut
         # first what is quick: half of all calls look at the prompt
         if cut is None or id(self) not in cut.numbers or __call__ not in in_use:
             return original(self, *args, **kwargs)
-        args, kwargs, watch = cut.take(self, args, kwargs)
-        if watch is None:
-            return original(self, *args, **kwargs)
-        with watch:
-            return original(self, *args, **kwargs)
+        return cut.call(original, self, args, kwargs)
 
     return __call__

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import nn
 
+from ..counts import Key
 from ..pooling import Pooling
 from ..reasons import Reason
 from ..report import Report
@@ -48,14 +49,13 @@ class Layers:
     """The self-attention layers of one transformer.
 
     Attributes:
-        numbers: the report's.
-        by_id: each layer's number, by the module's id.
+        numbers: each layer's number in the report, by the module's id.
         obeys: by id, whether a layer was seen to compute its keys from what it is given.
     """
 
     def __init__(self, transformer: Any, report: Report) -> None:
-        self.numbers = report.numbers(transformer, self_attention_of)
-        self.by_id = dict(zip(map(id, self_attention_of(transformer)), self.numbers))
+        layers = self_attention_of(transformer)
+        self.numbers = dict(zip(map(id, layers), report.numbers(transformer, len(layers))))
         self.obeys: dict[int, bool] = {}
 
 
@@ -67,81 +67,76 @@ class Cut:
         transformer: the module.
         layers: its self-attention layers; what is seen of them is noted there.
         pooling: which of the grid's tokens they take.
+        noted: the numbers of layers called, by what happened to them; added to.
 
     Attributes:
         numbers: the report's numbers of the layers, by the modules' ids.
-        seen: the numbers of the layers called, by their keys before and after, and why they were
-            left alone (None: they were pooled). Keys may come from several grids.
     """
 
-    def __init__(self, family: Family, transformer: Any, layers: Layers, pooling: Pooling) -> None:
+    def __init__(
+        self,
+        family: Family,
+        transformer: Any,
+        layers: Layers,
+        pooling: Pooling,
+        noted: defaultdict[Key, list[int]],
+    ) -> None:
         self.family, self.transformer, self.pooling = family, transformer, pooling
-        self.numbers, self._obeys = layers.by_id, layers.obeys
+        self.numbers, self._obeys, self._noted = layers.numbers, layers.obeys, noted
         # those pooled over one grid, which is what nearly all are
-        self._pooled: list[int] = []
-        self.seen: dict[tuple[int, int, Reason | None], list[int]] = {
-            (pooling.tokens, pooling.kept, None): self._pooled
-        }
-        # those whose call was no self-attention over the grid
-        self._others: list[int] = []
+        self._pooled = noted[pooling.grid, pooling.tokens, pooling.kept, None]
+        self._called: list[int] = []
 
-    @property
     def not_called(self) -> list[int]:
         """The layers that were not called as Python."""
-        if len({*self._pooled}) == len(self.numbers):
-            return []
-        return sorted(set(self.numbers.values()).difference(self._others, *self.seen.values()))
+        called = set(self._called)
+        return [number for number in self.numbers.values() if number not in called]
 
-    def take(
-        self, layer: Any, args: tuple, kwargs: dict
-    ) -> tuple[tuple, dict, AbstractContextManager | None]:
-        """The arguments to call a layer with, and what has to be open around the call, or None.
+    def call(self, original: Callable, layer: Any, args: tuple, kwargs: dict) -> Any:
+        """Call one of the layers, with pooled tokens for its context where that is possible.
 
         Args:
+            original: calls it.
             layer: one of those with `numbers`.
             args, kwargs: that it is called with.
         """
-        family, pooling, number = self.family, self.pooling, self.numbers[id(layer)]
-        x, given = by_name(family, args, kwargs)
-        context_name = family.parameters[1]
-        context = given.get(context_name)
-        is_tokens = isinstance(x, torch.Tensor) and x.ndim == 3
-        if is_tokens and x.shape[1] != pooling.tokens:
-            self._leave(number, int(x.shape[1]), self._why_not_this_grid(layer))
-            return args, kwargs, None
-        grids = _grids(x, context, pooling.tokens) if is_tokens else 0
+        pooling, number = self.pooling, self.numbers[id(layer)]
+        self._called.append(number)
+        x, given = by_name(self.family, args, kwargs)
+        context = given.get(self.family.parameters[1])
+        shape: Any = x.shape if isinstance(x, torch.Tensor) else ()
+        grids = 0
+        if len(shape) == 3 and shape[1] == pooling.tokens:
+            grids = 1 if context is None or context is x else _grids(shape, context)
+        elif len(shape) == 3:
+            self._leave(number, int(shape[1]), self._why_not_this_grid(layer))
         if not grids:
-            # it attends to something else in this call
-            self._others.append(number)
-            return args, kwargs, None
+            # it has other tokens, or attends to something else in this call
+            return original(layer, *args, **kwargs)
         obeys = self._obeys.get(id(layer))
         source = x if context is None else context
-        reason = why_not(family, layer, source, given)
+        reason = why_not(self.family, layer, source, given)
         if reason is None and obeys is False:
             reason = Reason.KEYS_IGNORED
         if reason is not None:
             self._leave(number, grids * pooling.tokens, reason)
-            return args, kwargs, None
-        pooled = pooling.take(source)
-        changed = {context_name: pooled}
-        value = given.get("value")
-        if value is not None:
-            changed["value"] = pooled if value is source else pooling.take(value)
-        new_args, new_kwargs = with_changed(family, args, kwargs, changed)
+            return original(layer, *args, **kwargs)
+        given = with_pooled(self.family, given, source, pooling)
         if obeys or not _can_be_watched(layer):
             self._pool(number, grids)
-            return new_args, new_kwargs, None
-        return new_args, new_kwargs, self._watched(layer, number, grids)
+            return original(layer, x, **given)
+        with self._watched(layer, number, grids):
+            return original(layer, x, **given)
 
     def _pool(self, number: int, grids: int) -> None:
         if grids == 1:
             self._pooled.append(number)
-            return
-        key = grids * self.pooling.tokens, grids * self.pooling.kept, None
-        self.seen.setdefault(key, []).append(number)
+        else:
+            tokens, kept = grids * self.pooling.tokens, grids * self.pooling.kept
+            self._noted[self.pooling.grid, tokens, kept, None].append(number)
 
     def _leave(self, number: int, keys: int, reason: Reason) -> None:
-        self.seen.setdefault((keys, keys, reason), []).append(number)
+        self._noted[self.pooling.grid, keys, keys, reason].append(number)
 
     def _why_not_this_grid(self, layer: Any) -> Reason:
         """Why a layer's tokens are not those of its grid: agent attention's blocks are ToMe's."""
@@ -181,7 +176,7 @@ def by_name(family: Family, args: tuple, kwargs: dict) -> tuple[Any, dict[str, A
     if len(args) == 1:
         return args[0], kwargs
     given = dict(zip(family.parameters, args), **kwargs)
-    return given.get(family.parameters[0]), given
+    return given.pop(family.parameters[0], None), given
 
 
 def why_not(family: Family, layer: Any, source: Any, given: dict[str, Any]) -> Reason | None:
@@ -204,34 +199,27 @@ def why_not(family: Family, layer: Any, source: Any, given: dict[str, Any]) -> R
     return None if value is None or is_like else Reason.OTHER_VALUES
 
 
-def with_changed(
-    family: Family, args: tuple, kwargs: dict, changed: dict[str, Any]
-) -> tuple[tuple, dict]:
-    """The call's arguments with some replaced in their place, or added by name."""
-    if len(args) == 1:
-        return args, {**kwargs, **changed}
-    new_args, new_kwargs = list(args), dict(kwargs)
-    for name, value in changed.items():
-        index = family.parameters.index(name)
-        if index < len(args):
-            new_args[index] = value
-        else:
-            new_kwargs[name] = value
-    return tuple(new_args), new_kwargs
+def with_pooled(
+    family: Family, given: dict[str, Any], source: torch.Tensor, pooling: Pooling
+) -> dict[str, Any]:
+    """A call's arguments by name, with pooled tokens for its context and values."""
+    pooled, value = pooling.take(source), given.get("value")
+    given = {**given, family.parameters[1]: pooled}
+    if value is not None:
+        given["value"] = pooled if value is source else pooling.take(value)
+    return given
 
 
-def _grids(x: torch.Tensor, context: Any, tokens: int) -> int:
+def _grids(shape: torch.Size, context: Any) -> int:
     """From how many grids the keys come, 0 if they come from something else.
 
     More than 1 where an extension adds another image's tokens (ControlNet's reference-only).
     """
-    if context is None or context is x:
-        return 1
     if not isinstance(context, torch.Tensor) or context.ndim != 3:
         return 0
-    if context.shape[0] != x.shape[0] or context.shape[2] != x.shape[2]:
+    if context.shape[0] != shape[0] or context.shape[2] != shape[2]:
         return 0
-    grids, rest = divmod(int(context.shape[1]), tokens)
+    grids, rest = divmod(int(context.shape[1]), int(shape[1]))
     return 0 if rest else grids
 
 

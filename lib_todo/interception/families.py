@@ -146,15 +146,23 @@ FAMILIES = (
 )
 
 
+def family_of(model: Any) -> Family | None:
+    """The family whose whole models the model's class belongs to, if any."""
+    return next((f for f in FAMILIES if isinstance(model, tuple(classes(f.models)))), None)
+
+
+def transformers_of(model: Any) -> dict[int, Any]:
+    """The spatial transformers in a model, by id."""
+    kinds = tuple(cls for family in FAMILIES for cls in classes(family.transformers))
+    return {id(part): part for part in model.modules() if isinstance(part, kinds)}
+
+
 def is_model(module: Any) -> bool:
     """Whether the module is a whole model with spatial transformers, of any imported program."""
-    cls: Any = type(module)
-    return any(
-        issubclass(cls, tuple(classes(family.models)))
-        and timestep_place(cls, family.timestep) is not None
-        and any(isinstance(part, tuple(classes(family.transformers))) for part in module.modules())
-        for family in FAMILIES
-    )
+    family = family_of(module)
+    if family is None or timestep_place(type(module), family.timestep) is None:
+        return False
+    return bool(transformers_of(module))
 
 
 def import_what_loads_later() -> None:

@@ -22,8 +22,8 @@ import torch
 from ..plan import Grid, level_grid
 from ..pooling import Pooling
 from .active import here
-from .cut import by_name, why_not, with_changed
-from .families import FAMILIES, Family, classes
+from .cut import by_name, why_not, with_pooled
+from .families import Family
 
 # a device whose autocast no program switches on: PyTorch runs on no IPU any more. Which devices
 # have it on is among the guards of every graph. Before PyTorch 2.4 autocast takes no device
@@ -92,12 +92,6 @@ def pairs_of(latent: Grid) -> list[tuple[Grid, Grid]]:
     return [(largest, grid) for i, largest in enumerate(levels) for grid in levels[i:]]
 
 
-def transformers_of(model: Any) -> dict[int, Any]:
-    """The spatial transformers in a model, by id."""
-    kinds = tuple(cls for family in FAMILIES for cls in classes(family.transformers))
-    return {id(part): part for part in model.modules() if isinstance(part, kinds)}
-
-
 def traced(model: Any, latent: Grid) -> dict[int, str]:
     """What was noted of the model's graphs for such a latent: by a transformer's id, its key."""
     return _traced.setdefault(model, {}).setdefault(latent, {})
@@ -144,20 +138,19 @@ def call_transformer(original: Callable, self: Any, x: Any, args: tuple, kwargs:
         here.pooling = before
 
 
-def take(family: Family, layer: Any, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
-    """The arguments to call the attention `layer` with, as a part of the graph."""
+def call_attention(
+    original: Callable, family: Family, layer: Any, args: tuple, kwargs: dict
+) -> Any:
+    """Call an attention layer as a part of the graph; see `Cut.call`."""
     pooling = here.pooling
     if pooling is None:
-        return args, kwargs
+        return original(layer, *args, **kwargs)
     x, given = by_name(family, args, kwargs)
     context = given.get(family.parameters[1])
-    if not isinstance(x, torch.Tensor) or x.ndim != 3 or not (context is None or context is x):
-        return args, kwargs
-    if x.shape[1] != pooling.tokens or why_not(family, layer, x, given) is not None:
-        return args, kwargs
-    pooled = pooling.take(x)
+    is_tokens = isinstance(x, torch.Tensor) and x.ndim == 3 and x.shape[1] == pooling.tokens
+    if not is_tokens or not (context is None or context is x):
+        return original(layer, *args, **kwargs)
+    if why_not(family, layer, x, given) is not None:
+        return original(layer, *args, **kwargs)
     _see_layer(pooling.text)
-    changed = {family.parameters[1]: pooled}
-    if given.get("value") is not None:
-        changed["value"] = pooled
-    return with_changed(family, args, kwargs, changed)
+    return original(layer, x, **with_pooled(family, given, x, pooling))

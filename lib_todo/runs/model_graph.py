@@ -33,6 +33,7 @@ class ModelGraph:
     ) -> None:
         self._call, self._transformers = call, transformers
         self._traced: dict[int, str] = {}
+        self._plans: dict[str, tuple[Pooling | None, Reason | None]] = {}
         # the transformers whose call ran as Python
         self._eager: set[int] = set()
         self._refused = {id_: _refusal(module) for id_, module in transformers.items()}
@@ -44,26 +45,26 @@ class ModelGraph:
         if isinstance(latent, torch.Tensor) and latent.ndim >= 4:
             grid = int(latent.shape[-2]), int(latent.shape[-1])
             self._traced = graphs.traced(model, grid)
-            here.plans = {
-                graphs.key_of(*pair): self._plan(model, *pair, latent.device)
-                for pair in graphs.pairs_of(grid)
-            }
-        self._plans = here.plans
+            for pair in graphs.pairs_of(grid):
+                self._plans[graphs.key_of(*pair)] = self._plan(model, *pair, latent.device)
+            here.plans = {key: taken for key, (taken, _) in self._plans.items()}
 
-    def _plan(self, model: Any, largest: Grid, grid: Grid, device: torch.device) -> Pooling | None:
-        factor, reason = self._call.rule.decide(grid, largest)
+    def _plan(
+        self, model: Any, largest: Grid, grid: Grid, device: torch.device
+    ) -> tuple[Pooling | None, Reason | None]:
+        rule, lane = self._call.rule, self._call.lane
+        factor, reason = rule.decide(grid, largest)
         if reason is not None:
-            return None
-        key = graphs.key_of(largest, grid)
-        phase = self._call.rule.phase(self._call.lane.phases, model, factor, key)
-        return pooling(grid, factor, self._call.rule.asked.method, phase, device)
+            return None, reason
+        phase = rule.phase(lane.phases, model, factor, graphs.key_of(largest, grid))
+        return pooling(grid, factor, rule.asked.method, phase, device), None
 
     def see(self, transformer: int, grid: str, largest: str) -> str:
         """Note a transformer in the graph that is being traced; the largest grid so far with it."""
         module = self._transformers.get(transformer)
         if module is None or not self_attention_of(module):
             return largest
-        if not largest or _size(grid) > _size(largest):
+        if not largest or _keys(grid) > _keys(largest):
             largest = grid
         self._traced[transformer] = f"{largest} {grid}"
         return largest
@@ -75,31 +76,23 @@ class ModelGraph:
         here.largest, here.pooling = f"{largest[0]} {largest[1]}", None
         return reason or self._refused.get(id(transformer))
 
-    def count_blocks(self, pooled: Pooling, layers: list[int]) -> None:
-        """Count the layers of a transformer that ran in graphs of its blocks."""
-        if graphs.was_traced(pooled):
-            report, step = self._call.run.report, self._call.moment.shown_step
-            report.count(layers, pooled.grid, pooled.tokens, pooled.kept, None, step)
-
-    def count(self) -> None:
-        """Count the transformers that ran in a graph of the model or of a part of it."""
-        call, report = self._call, self._call.run.report
+    def note(self) -> None:
+        """Note the layers of transformers that ran in a graph of the model or of a part of it."""
         for id_, key in self._traced.items():
             module = self._transformers.get(id_)
             if module is None or id_ in self._eager:
                 continue
-            call.begin()
-            sides = list(map(int, key.split()))
-            largest, grid = (sides[0], sides[1]), (sides[2], sides[3])
-            numbers = report.numbers(module, self_attention_of)
-            _, reason = call.rule.decide(grid, largest)
+            self._call.begin()
+            layers = self._call.lane.layers(module, self._call.run.report)
+            _, _, height, width = map(int, key.split())
+            keys = after = height * width
+            # no plan: it works on part of the picture
+            taken, reason = self._plans.get(key, (None, Reason.OTHER_GRID))
             reason = reason or self._refused[id_]
-            keys = after = grid[0] * grid[1]
-            plan = self._plans.get(key) if self._plans and reason is None else None
-            if plan is not None:
-                call.rule.note_phase(report)
-                after = plan.kept
-            report.count(numbers, grid, keys, after, reason, call.moment.shown_step)
+            if taken is not None and reason is None:
+                after = taken.kept
+            fate = (height, width), keys, after, reason
+            self._call.noted[fate].extend(layers.numbers.values())
 
 
 def _refusal(transformer: Any) -> Reason | None:
@@ -108,6 +101,6 @@ def _refusal(transformer: Any) -> Reason | None:
     return next((reason for reason in found if reason is not None), None)
 
 
-def _size(grid: str) -> int:
+def _keys(grid: str) -> int:
     height, width = map(int, grid.split())
     return height * width

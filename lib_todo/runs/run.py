@@ -4,16 +4,63 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 from ..callers import caller
 from ..interception import graphs
+from ..interception.cut import Layers
+from ..interception.families import transformers_of
+from ..phase import PhaseCounter
 from ..report import Report
+from ..rule import Rule
 from ..schedulers import Schedule
 from ..settings import Settings
+from ..steps import Steps
 from . import model_graph
-from .lane import Lane
 from .model_call import ModelCall
+
+
+class Lane:
+    """What one thread or asyncio task remembers between its calls of a model."""
+
+    def __init__(self, samplings: Iterator[int]) -> None:
+        self.steps = Steps(samplings)
+        self.phases = PhaseCounter()
+        # that of the last call
+        self.rule: Rule | None = None
+        # the call under way outside of any model's, what the one before called, and the evaluation
+        # that a host had reported
+        self.loose: ModelCall | None = None
+        self.before: set[int] = set()
+        self.reported_evaluation = 0
+        # what is known of a transformer's layers
+        self._layers: weakref.WeakKeyDictionary[Any, Layers] = weakref.WeakKeyDictionary()
+        self._compiled: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
+        self._transformers: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+
+    def layers(self, transformer: Any, report: Report) -> Layers:
+        """The self-attention layers of a transformer, as they were when it was first called."""
+        layers = self._layers.get(transformer)
+        if layers is None:
+            layers = self._layers[transformer] = Layers(transformer, report)
+        return layers
+
+    def forget_layers(self, transformer: Any) -> None:
+        """Have a transformer's layers looked for again."""
+        self._layers.pop(transformer, None)
+
+    def is_compiled(self, module: Any) -> bool:
+        """Whether the module is a graph of torch.compile, or a part was when first called here."""
+        if module not in self._compiled:
+            self._compiled[module] = graphs.is_any_compiled(module)
+        return self._compiled[module] or graphs.is_compiled(module)
+
+    def transformers(self, model: Any) -> dict[int, Any]:
+        """The spatial transformers of a model that was compiled, by id."""
+        if model not in self._transformers:
+            self._transformers[model] = weakref.WeakValueDictionary(transformers_of(model))
+        return dict(self._transformers[model])
 
 
 class Run:
@@ -60,7 +107,7 @@ class Run:
         """A model is called; `in_graph`: through what `torch.compile(model)` returned."""
         lane = self._lane()
         call = self._begin(lane, timestep, is_whole=True)
-        if in_graph or graphs.is_compiled(model) or lane.is_compiled(model):
+        if in_graph or lane.is_compiled(model):
             transformers = lane.transformers(model)
             call.graph = model_graph.ModelGraph(call, transformers, model, latent)
         elif call.rule.closed:
@@ -78,24 +125,20 @@ class Run:
         again, a time embedding is asked, or a host reports another evaluation.
         """
         lane = self._lane()
-        call = lane.loose
-        if call is None or (call.called and not self._goes_on(lane, call.called, id(transformer))):
+        call, reported = lane.loose, self.report.position.evaluation != lane.reported_evaluation
+        # one that comes after all those of the call before belongs to another model
+        is_over = call is not None and (
+            id(transformer) in call.called or call.called == lane.before
+        )
+        if call is None or (call.called and (reported or is_over)):
             call = self._begin_loose(lane, None)
         call.called.add(id(transformer))
         if lane.is_compiled(transformer):
             call.graph = model_graph.ModelGraph(call, {id(transformer): transformer})
         return call
 
-    def _goes_on(self, lane: Lane, called: set[int], transformer: int) -> bool:
-        # once all transformers of the call before were called again, one that was not among them
-        # belongs to another model
-        newcomer = called == lane.before and transformer not in lane.before
-        reported = lane.reported_evaluation != self.report.position.evaluation
-        return not (newcomer or reported or transformer in called)
-
     def _begin_loose(self, lane: Lane, timestep: Any) -> ModelCall:
-        if lane.loose is not None:
-            lane.before = lane.loose.called
+        lane.before = lane.loose.called if lane.loose else set()
         lane.loose = self._begin(lane, timestep, is_whole=False)
         # asking for the moment may have begun the sampling that a callback expects
         lane.reported_evaluation = self.report.position.evaluation
