@@ -93,9 +93,8 @@ class Binding(Run):
         super().__init__(settings, shared=True)
         if self.enabled:
             calls.install(self)
-        itself = weakref.ref(self)
-        for other in active.bind(models, self, on_end=lambda: _end_without_models(itself())):
-            calls.uninstall(other)
+        active.bind(models, self, on_deleted=_end_unbound)
+        _end_unbound()
 
     def remove(self) -> None:
         """Stop pooling these models' calls. Calling it again does nothing."""
@@ -109,9 +108,11 @@ class Binding(Run):
         self.remove()
 
 
-def _end_without_models(binding: Binding | None) -> None:
-    if binding is not None and binding not in active.bound_runs():
-        calls.uninstall(binding)
+def _end_unbound() -> None:
+    """End the bindings that have no model left."""
+    for user in calls.users():
+        if isinstance(user, Binding) and user not in active.bound_runs():
+            calls.uninstall(user)
 
 
 def _models_of(target: Any) -> list[nn.Module]:

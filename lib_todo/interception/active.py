@@ -48,10 +48,10 @@ _entries: contextvars.ContextVar[tuple[Entry, ...]] = contextvars.ContextVar("to
 _everywhere: weakref.WeakSet[Entry] = weakref.WeakSet()
 # reentrant: a bound model may be deleted at any allocation, and that ends its run
 lock = threading.RLock()
-# by model: its run, and the finalizer for when the model is deleted
-_bindings: weakref.WeakKeyDictionary[Any, tuple[Run, weakref.finalize]] = (
-    weakref.WeakKeyDictionary()
-)
+# by model: its run
+_bindings: weakref.WeakKeyDictionary[Any, Run] = weakref.WeakKeyDictionary()
+# the models ever bound
+_watched: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def enter(run: Run) -> Entry:
@@ -87,13 +87,11 @@ def run_of(model: Any) -> Run | None:
     """The run that applies to a call of `model`; None where none does, or a disabled one."""
     run = entered_run()
     if run is None:
-        binding = _bindings.get(model) if _bindings else None
-        if binding is not None:
-            run = binding[0]
-        else:
+        run = _bindings.get(model) if _bindings else None
+        if run is None:
             # the run of another context may have been meant for it
             for entry in list(_everywhere):
-                entry.run.model_missed()
+                entry.run.report.missed_elsewhere = True
     return run if run is not None and run.enabled else None
 
 
@@ -102,39 +100,27 @@ def bound_runs() -> list[Run]:
     if not _bindings:
         return []
     with lock:
-        return list(dict.fromkeys(run for run, _ in _bindings.values()))
+        return list(dict.fromkeys(_bindings.values()))
 
 
-def bind(models: Iterable[Any], run: Run, on_end: Callable[[], None]) -> list[Run]:
+def bind(models: Iterable[Any], run: Run, on_deleted: Callable[[], None]) -> None:
     """Bind each model to `run`, instead of an earlier run. No model is kept alive.
 
     Args:
         models: whole models.
         run: what their calls follow from now on.
-        on_end: called when one of the models has been deleted.
-
-    Returns:
-        The earlier runs that have no model left.
+        on_deleted: called when one of the models has been deleted.
     """
     with lock:
-        before = bound_runs()
         for model in models:
-            _release(model)
-            ending = weakref.finalize(model, on_end)
-            ending.atexit = False
-            _bindings[model] = run, ending
-        left = bound_runs()
-        return [other for other in before if other not in left]
+            _bindings[model] = run
+            if model not in _watched:
+                _watched.add(model)
+                weakref.finalize(model, on_deleted).atexit = False
 
 
 def unbind(run: Run) -> None:
     """Unbind every model that is still bound to `run`."""
     with lock:
-        for model in [model for model, (bound, _) in _bindings.items() if bound is run]:
-            _release(model)
-
-
-def _release(model: Any) -> None:
-    if model in _bindings:
-        _, ending = _bindings.pop(model)
-        ending.detach()
+        for model in [model for model, bound in _bindings.items() if bound is run]:
+            del _bindings[model]

@@ -46,6 +46,11 @@ def uninstall(user: object) -> None:
             undo_all()
 
 
+def users() -> list[object]:
+    """Those that have installed and not uninstalled."""
+    return list(_users)
+
+
 def undo_all() -> None:
     """Restore every class at once, even during a generation, which goes on unpooled."""
     global _attention_is_met
@@ -183,8 +188,7 @@ def _transformer(original: Callable, family: Family) -> Callable:
         finally:
             graphs.leave_own(own)
             here.cut, here.pooling = outer, pooling
-            if cut is not None:
-                call.count(cut, ended)
+            call.end_transformer(cut, ended)
 
     return __call__
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 LDM_PARAMETERS = ("x", "context", "mask")
@@ -58,26 +57,22 @@ def classes(places: tuple[Place, ...]) -> Iterator[type]:
     return (cls for cls in found if isinstance(cls, type))
 
 
-# by class and argument, where it was found to stand
+# by class and argument, where it stands
 _places: dict[tuple[type, str], int] = {}
 
 
 def timestep_place(model: Any, name: str) -> int | None:
     """Where the timestep stands among the arguments of a model class's call; None without one.
 
-    Other code may replace its `forward` for a while by a function of unknown arguments: then what
-    was found before holds.
+    It is looked for once: later, other code may have put a function of unknown arguments in place
+    of the class's `forward`.
     """
-    place = _place_in(model.forward, name)
-    if place is not None:
-        _places[model, name] = place
-    return _places.get((model, name))
-
-
-@functools.lru_cache(maxsize=256)
-def _place_in(forward: Callable, name: str) -> int | None:
-    names = list(inspect.signature(forward).parameters)[1:]
-    return names.index(name) if name in names else None
+    if (model, name) not in _places:
+        names = list(inspect.signature(model.forward).parameters)[1:]
+        if name not in names:
+            return None
+        _places[model, name] = names.index(name)
+    return _places[model, name]
 
 
 def _ldm_like(

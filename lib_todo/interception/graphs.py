@@ -13,13 +13,11 @@ Dynamo does not guard `__call__`, and would use them again.
 from __future__ import annotations
 
 import sys
-import weakref
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from ..plan import Grid, level_grid
 from ..pooling import Pooling
 from .active import here
 from .cut import by_name, why_not, with_pooled
@@ -29,8 +27,6 @@ from .families import Family
 # have it on is among the guards of every graph. Before PyTorch 2.4 autocast takes no device
 _UNUSED_DEVICE = "ipu"
 AVAILABLE = hasattr(torch, "get_autocast_dtype")
-# by model and latent: the "largest grid, own grid" of each transformer, by its id, as traced
-_traced: weakref.WeakKeyDictionary[Any, dict[Grid, dict[int, str]]] = weakref.WeakKeyDictionary()
 # what layers in graphs of single blocks were seen to do
 _traced_layers: set[str] = set()
 
@@ -74,27 +70,6 @@ def is_compiled(module: Any) -> bool:
         or hasattr(vars(module).get("forward"), "_torchdynamo_orig_callable")
         or isinstance(module, tuple(wrapper_classes()))
     )
-
-
-def is_any_compiled(module: Any) -> bool:
-    """Whether calling a module in it does. It looks at each of them."""
-    return any(is_compiled(part) for part in module.modules())
-
-
-def key_of(largest: Grid, grid: Grid) -> str:
-    """The key in `here.plans` of a transformer over `grid`."""
-    return f"{largest[0]} {largest[1]} {grid[0]} {grid[1]}"
-
-
-def pairs_of(latent: Grid) -> list[tuple[Grid, Grid]]:
-    """Every (largest grid, grid) that transformers of a model over `latent` may have."""
-    levels = list(dict.fromkeys(level_grid(latent, down) for down in (1, 2, 4, 8, 16)))
-    return [(largest, grid) for i, largest in enumerate(levels) for grid in levels[i:]]
-
-
-def traced(model: Any, latent: Grid) -> dict[int, str]:
-    """What was noted of the model's graphs for such a latent: by a transformer's id, its key."""
-    return _traced.setdefault(model, {}).setdefault(latent, {})
 
 
 def was_traced(pooling: Pooling) -> bool:

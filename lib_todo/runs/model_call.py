@@ -49,7 +49,6 @@ class ModelCall:
         self.graph: ModelGraph | None = None
         self.left_alone: list[tuple[Any, torch.Size]] | None = None
         self.noted: defaultdict[Key, list[int]] = defaultdict(list)
-        self._has_begun = False
 
     def cut(self, transformer: Any, x: Any, family: Family) -> Cut | None:
         """What the layers of a transformer over `x` take; None where they take all tokens."""
@@ -66,7 +65,6 @@ class ModelCall:
 
     def _decide(self, transformer: Any, shape: torch.Size) -> tuple[Layers, Grid, float] | None:
         """A transformer's layers, grid and factor; None, and a note, where it is left alone."""
-        self.begin()
         layers = self.lane.layers(transformer, self.run.report)
         if len(shape) != 4 or not layers.numbers:
             return None
@@ -81,41 +79,36 @@ class ModelCall:
         if reason is None:
             return layers, grid, factor
         self.noted[grid, keys, keys, reason].extend(layers.numbers.values())
-        self._count_loose()
         return None
 
-    def begin(self) -> None:
-        """The first transformer is called, so this is a model with such layers."""
-        if not self._has_begun:
-            self._has_begun = True
-            self.run.report.see_step(self.rule.moment.shown_step)
-            if self.run.has_window:
-                self.run.report.note_window(self.rule.moment)
-
-    def count(self, cut: Cut, ended: bool) -> None:
+    def end_transformer(self, cut: Cut | None, ended: bool) -> None:
         """Note the layers that a transformer did not call; `ended`: it was not broken off."""
-        missed, taken = cut.not_called() if ended else (), cut.pooling
-        if missed and self.graph is None:
-            # other code computes the attention in their place; other modules may stand there, too
-            self.lane.forget_layers(cut.transformer)
-            self.noted[taken.grid, taken.tokens, taken.tokens, Reason.REPLACED].extend(missed)
-        elif missed and graphs.was_traced(taken):
-            # they ran in graphs of their blocks
-            self.noted[taken.grid, taken.tokens, taken.kept, None].extend(missed)
-        self._count_loose()
-
-    def _count_loose(self) -> None:
+        missed = cut.not_called() if cut and ended else None
+        if cut and missed:
+            taken = cut.pooling
+            if self.graph is None:
+                # other code computes the attention, and other modules may stand in their place
+                self.lane.forget_layers(cut.transformer)
+                self.noted[taken.grid, taken.tokens, taken.tokens, Reason.REPLACED].extend(missed)
+            elif graphs.was_traced(taken):
+                # they ran in graphs of their blocks
+                self.noted[taken.grid, taken.tokens, taken.kept, None].extend(missed)
         if not self.is_whole:
             self._count()
 
     def _count(self) -> None:
+        report, moment = self.run.report, self.rule.moment
+        if not any(self.noted.values()):
+            return
+        report.see_step(moment.shown_step)
+        if self.run.has_window:
+            report.note_window(moment)
         for (grid, before, after, reason), numbers in self.noted.items():
             if numbers:
-                step = self.rule.moment.shown_step
-                self.run.report.count(numbers, grid, before, after, reason, step)
-                if reason is None:
-                    self.rule.note_phase(self.run.report)
+                report.count(numbers, grid, before, after, reason, moment.shown_step)
                 numbers.clear()
+                if reason is None:
+                    self.rule.note_phase(report)
 
     def end(self, ended: bool) -> None:
         """Count what was noted; `ended`: the model's call was not broken off."""

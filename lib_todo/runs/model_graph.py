@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+import weakref
 from typing import Any
 
 import torch
 
-from ..interception import calls, graphs, signs
+from ..interception import calls, signs
 from ..interception.active import here
 from ..interception.cut import self_attention_of
-from ..plan import Grid
+from ..plan import Grid, level_grid
 from ..pooling import Pooling, pooling
 from ..reasons import Reason
 from .model_call import ModelCall
+
+# by model and latent: the "largest grid, own grid" of each transformer, by its id, as traced
+_traced: weakref.WeakKeyDictionary[Any, dict[Grid, dict[int, str]]] = weakref.WeakKeyDictionary()
 
 
 class ModelGraph:
@@ -44,20 +49,22 @@ class ModelGraph:
         here.plans = None
         if isinstance(latent, torch.Tensor) and latent.ndim >= 4:
             grid = int(latent.shape[-2]), int(latent.shape[-1])
-            self._traced = graphs.traced(model, grid)
-            for pair in graphs.pairs_of(grid):
-                self._plans[graphs.key_of(*pair)] = self._plan(model, *pair, latent.device)
+            self._traced = _traced.setdefault(model, {}).setdefault(grid, {})
+            self._plan(model, grid, latent.device)
             here.plans = {key: taken for key, (taken, _) in self._plans.items()}
 
-    def _plan(
-        self, model: Any, largest: Grid, grid: Grid, device: torch.device
-    ) -> tuple[Pooling | None, Reason | None]:
+    def _plan(self, model: Any, latent: Grid, device: torch.device) -> None:
+        """Decide for every level that may be the model's largest, and those below it."""
         rule, lane = self._call.rule, self._call.lane
-        factor, reason = rule.decide(grid, largest)
-        if reason is not None:
-            return None, reason
-        phase = rule.phase(lane.phases, model, factor, graphs.key_of(largest, grid))
-        return pooling(grid, factor, rule.asked.method, phase, device), None
+        levels = dict.fromkeys(level_grid(latent, down) for down in (1, 2, 4, 8, 16))
+        for largest, grid in itertools.combinations_with_replacement(levels, 2):
+            key = f"{_text(largest)} {_text(grid)}"
+            factor, reason = rule.decide(grid, largest)
+            taken = None
+            if reason is None:
+                phase = rule.phase(lane.phases, model, factor, key)
+                taken = pooling(grid, factor, rule.asked.method, phase, device)
+            self._plans[key] = taken, reason
 
     def see(self, transformer: int, grid: str, largest: str) -> str:
         """Note a transformer in the graph that is being traced; the largest grid so far with it."""
@@ -72,8 +79,7 @@ class ModelGraph:
     def enter(self, transformer: Any, reason: Reason | None) -> Reason | None:
         """A transformer is called, maybe with graphs of its blocks: why it is left alone."""
         self._eager.add(id(transformer))
-        largest = self._call.largest
-        here.largest, here.pooling = f"{largest[0]} {largest[1]}", None
+        here.largest, here.pooling = _text(self._call.largest), None
         return reason or self._refused.get(id(transformer))
 
     def note(self) -> None:
@@ -82,7 +88,6 @@ class ModelGraph:
             module = self._transformers.get(id_)
             if module is None or id_ in self._eager:
                 continue
-            self._call.begin()
             layers = self._call.lane.layers(module, self._call.run.report)
             _, _, height, width = map(int, key.split())
             keys = after = height * width
@@ -99,6 +104,10 @@ def _refusal(transformer: Any) -> Reason | None:
     """Why other code's use of one of its layers forbids pooling a transformer in a graph."""
     found = (signs.reason(layer) for layer in self_attention_of(transformer))
     return next((reason for reason in found if reason is not None), None)
+
+
+def _text(grid: Grid) -> str:
+    return f"{grid[0]} {grid[1]}"
 
 
 def _keys(grid: str) -> int:

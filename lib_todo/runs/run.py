@@ -53,7 +53,7 @@ class Lane:
     def is_compiled(self, module: Any) -> bool:
         """Whether the module is a graph of torch.compile, or a part was when first called here."""
         if module not in self._compiled:
-            self._compiled[module] = graphs.is_any_compiled(module)
+            self._compiled[module] = any(map(graphs.is_compiled, module.modules()))
         return self._compiled[module] or graphs.is_compiled(module)
 
     def transformers(self, model: Any) -> dict[int, Any]:
@@ -150,10 +150,6 @@ class Run:
         # SDXL embeds its sizes too, before the first transformer
         if lane.loose is None or lane.loose.called:
             self._begin_loose(lane, timestep)
-
-    def model_missed(self) -> None:
-        """A model was called where no run applies, maybe in another thread than was meant."""
-        self.report.missed_elsewhere = True
 
     def begin_sampling(self, schedule: Schedule) -> None:
         """A scheduler was set to new timesteps."""
