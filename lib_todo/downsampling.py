@@ -36,7 +36,7 @@ class token_downsampling(Run):  # noqa: N801  a context manager, named as one is
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self._entries: list[active.Entry] = []
+        self._entries: list[object] = []
         self._owner: Callable[[], Any] = lambda: None
 
     def __enter__(self) -> Report:
@@ -110,7 +110,7 @@ class Binding(Run):
 
 def _end_unbound() -> None:
     """End the bindings that have no model left."""
-    for user in calls.users():
+    for user in list(calls.users):
         if isinstance(user, Binding) and user not in active.bound_runs():
             calls.uninstall(user)
 

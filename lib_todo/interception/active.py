@@ -36,16 +36,10 @@ class _Here(threading.local):
 here = _Here()
 
 
-class Entry:
-    """One `with` around a run. It ends for all contexts at once, whichever one leaves it."""
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.alive = True
-
-
-_entries: contextvars.ContextVar[tuple[Entry, ...]] = contextvars.ContextVar("todo", default=())
-_everywhere: weakref.WeakSet[Entry] = weakref.WeakSet()
+# the run of each `with` that was not left yet, and which of them each context has entered. One
+# ends for all contexts at once, whichever leaves it
+_open: dict[object, Run] = {}
+_entries: contextvars.ContextVar[tuple[object, ...]] = contextvars.ContextVar("todo", default=())
 # reentrant: a bound model may be deleted at any allocation, and that ends its run
 lock = threading.RLock()
 # by model: its run
@@ -54,32 +48,26 @@ _bindings: weakref.WeakKeyDictionary[Any, Run] = weakref.WeakKeyDictionary()
 _watched: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-def enter(run: Run) -> Entry:
-    """Make `run` the innermost one of this context."""
-    entry = Entry(run)
-    _entries.set((*_living(), entry))
-    with lock:
-        _everywhere.add(entry)
+def enter(run: Run) -> object:
+    """Make `run` the innermost one of this context; returns what `leave` takes."""
+    entry = object()
+    _open[entry] = run
+    _entries.set((*_entries.get(), entry))
     return entry
 
 
-def leave(entry: Entry) -> None:
+def leave(entry: object) -> None:
     """End the entry; another context may do it (a generator that another thread closes)."""
-    entry.alive = False
-    _entries.set(_living())
-    with lock:
-        _everywhere.discard(entry)
-
-
-def _living() -> tuple[Entry, ...]:
-    return tuple(entry for entry in _entries.get() if entry.alive)
+    _open.pop(entry, None)
+    _entries.set(tuple(entry for entry in _entries.get() if entry in _open))
 
 
 def entered_run() -> Run | None:
     """The innermost run that this context has entered; None outside of any."""
     for entry in reversed(_entries.get()):
-        if entry.alive:
-            return entry.run
+        run = _open.get(entry)
+        if run is not None:
+            return run
     return None
 
 
@@ -90,8 +78,8 @@ def run_of(model: Any) -> Run | None:
         run = _bindings.get(model) if _bindings else None
         if run is None:
             # the run of another context may have been meant for it
-            for entry in list(_everywhere):
-                entry.run.report.missed_elsewhere = True
+            for other in list(_open.values()):
+                other.report.missed_elsewhere = True
     return run if run is not None and run.enabled else None
 
 

@@ -17,7 +17,8 @@ from .active import here
 from .classes import in_use, replace, restore_all, restore_stale
 from .families import FAMILIES, Family, classes, family_of, import_what_loads_later, timestep_place
 
-_users: list[object] = []
+# who has installed, and not uninstalled yet
+users: list[object] = []
 # how many modules were imported when classes were last searched
 _modules = 0
 _attention_is_met = False
@@ -26,11 +27,11 @@ _attention_is_met = False
 def install(user: object) -> None:
     """Intercept the calls of every family that is imported, until `user` uninstalls."""
     with active.lock:
-        _users.append(user)
+        users.append(user)
         try:
             restore_stale()
             import_what_loads_later()
-            _replace_all(_attention_is_met)
+            _replace_all()
         except BaseException:
             uninstall(user)
             raise
@@ -40,22 +41,17 @@ def uninstall(user: object) -> None:
     """Say that `user` is done; with the last user the classes are restored."""
     with active.lock:
         # it is not there any more after undo_all
-        if user in _users:
-            _users.remove(user)
-        if not _users:
+        if user in users:
+            users.remove(user)
+        if not users:
             undo_all()
-
-
-def users() -> list[object]:
-    """Those that have installed and not uninstalled."""
-    return list(_users)
 
 
 def undo_all() -> None:
     """Restore every class at once, even during a generation, which goes on unpooled."""
     global _attention_is_met
     with active.lock:
-        _users.clear()
+        users.clear()
         _attention_is_met = False
         restore_all()
 
@@ -65,37 +61,33 @@ def meet_attention() -> None:
     global _attention_is_met
     if not _attention_is_met:
         with active.lock:
-            if _users:
-                _replace_all(with_attention=True)
-                # last: another thread that sees it goes on at once
-                _attention_is_met = True
+            _replace_all(with_attention=True)
+            # last: another thread that sees it goes on at once
+            _attention_is_met = bool(users)
 
 
-def _replace_all(with_attention: bool) -> None:
+def _replace_all(with_attention: bool = False) -> None:
+    """Intercept the classes imported by now, as long as there is a user."""
     global _modules
-    _modules = len(sys.modules)
-    for scheduler in scheduler_classes():
-        replace(scheduler, "set_timesteps", _schedule)
-    for wrapper in graphs.wrapper_classes():
-        replace(wrapper, "__call__", functools.partial(_model, family=None))
-    for family in FAMILIES:
-        wraps: dict[Callable, Any] = {
-            _model: family.models,
-            _time_embedding: family.time_embedding,
-            _transformer: family.transformers,
-            _attention: family.attentions if with_attention else (),
-        }
-        for wrap, places in wraps.items():
-            for cls in classes(places):
-                replace(cls, "__call__", functools.partial(wrap, family=family))
-
-
-def _replace_what_came_since() -> None:
-    """Intercept classes imported since, such as a scheduler that a bound pipeline gets later."""
-    if len(sys.modules) != _modules:
-        with active.lock:
-            if _users:
-                _replace_all(_attention_is_met)
+    with active.lock:
+        if not users:
+            return
+        _modules = len(sys.modules)
+        for scheduler in scheduler_classes():
+            replace(scheduler, "set_timesteps", _schedule)
+        for wrapper in graphs.wrapper_classes():
+            replace(wrapper, "__call__", functools.partial(_model, family=None))
+        for family in FAMILIES:
+            wraps: dict[Callable, Any] = {
+                _model: family.models,
+                _time_embedding: family.time_embedding,
+                _transformer: family.transformers,
+            }
+            if with_attention or _attention_is_met:
+                wraps[_attention] = family.attentions
+            for wrap, places in wraps.items():
+                for cls in classes(places):
+                    replace(cls, "__call__", functools.partial(wrap, family=family))
 
 
 def _schedule(original: Callable) -> Callable:
@@ -126,7 +118,9 @@ def _model(original: Callable, family: Family | None) -> Callable:
         place = timestep_place(type(model), its.timestep) if its else None
         if its is None or place is None:
             return original(self, *args, **kwargs)
-        _replace_what_came_since()
+        if len(sys.modules) != _modules:
+            # such as a scheduler that a bound pipeline got
+            _replace_all()
         run = active.run_of(model)
         outer, own, call, ended = vars(here).copy(), None, None, False
         here.call = here.cut = here.plans = here.pooling = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import weakref
 from typing import Any
 
@@ -71,8 +72,7 @@ class ModelGraph:
         module = self._transformers.get(transformer)
         if module is None or not self_attention_of(module):
             return largest
-        if not largest or _keys(grid) > _keys(largest):
-            largest = grid
+        largest = max(largest or grid, grid, key=lambda text: math.prod(map(int, text.split())))
         self._traced[transformer] = f"{largest} {grid}"
         return largest
 
@@ -108,8 +108,3 @@ def _refusal(transformer: Any) -> Reason | None:
 
 def _text(grid: Grid) -> str:
     return f"{grid[0]} {grid[1]}"
-
-
-def _keys(grid: str) -> int:
-    height, width = map(int, grid.split())
-    return height * width
