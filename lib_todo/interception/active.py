@@ -85,8 +85,6 @@ def run_of(model: Any) -> Run | None:
 
 def bound_runs() -> list[Run]:
     """All runs that models are bound to, each once."""
-    if not _bindings:
-        return []
     with lock:
         return list(dict.fromkeys(_bindings.values()))
 

@@ -175,7 +175,7 @@ def _transformer(original: Callable, family: Family) -> Callable:
         outer, pooling = here.cut, here.pooling
         cut, ended = None, False
         try:
-            cut = here.cut = call.cut(self, x, family)
+            cut = here.cut = call.cut(self, x.shape, x.device, family)
             result = original(self, *args, **kwargs)
             ended = True
             return result

@@ -11,13 +11,12 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-# what a wrapper of ours replaced: the class, the method's name, and its own attribute before
-_Replaced = tuple[type, str, Any]
-# the wrappers in use. One of ours that another extension has wrapped may still be called when it is
-# not; then it only passes the call on, since a newer one may surround both
-in_use: dict[Callable, _Replaced] = {}
+# the wrappers in use, with the class, the method's name, and the class's own attribute before. One
+# that another extension has wrapped may still be called when it is not in use; then it only passes
+# the call on, since a newer one may surround both
+in_use: dict[Callable, tuple[type, str, Any]] = {}
 # disused wrappers of ours that another extension has wrapped in turn; mostly empty
-_stale: weakref.WeakKeyDictionary[Callable, _Replaced] = weakref.WeakKeyDictionary()
+_stale: weakref.WeakKeyDictionary[Callable, tuple] = weakref.WeakKeyDictionary()
 _ABSENT = object()
 
 
@@ -38,9 +37,8 @@ def replace(cls: type, name: str, wrap: Callable[[Callable], Callable]) -> None:
 
 def restore_all() -> None:
     """Put every method back."""
-    while in_use:
-        wrapper, state = in_use.popitem()
-        _stale[wrapper] = state
+    _stale.update(in_use)
+    in_use.clear()
     restore_stale()
 
 
@@ -51,10 +49,9 @@ def restore_stale() -> None:
     this it would stay for good, and one more with each generation.
     """
     for wrapper, (cls, name, before) in reversed(list(_stale.items())):
-        if cls.__dict__.get(name) is not wrapper:
-            continue
-        del _stale[wrapper]
-        if before is _ABSENT:
-            delattr(cls, name)
-        else:
-            setattr(cls, name, before)
+        if cls.__dict__.get(name) is wrapper:
+            del _stale[wrapper]
+            if before is _ABSENT:
+                delattr(cls, name)
+            else:
+                setattr(cls, name, before)

@@ -27,12 +27,10 @@ def self_attention_of(transformer: Any) -> list[Any]:
     """
     layers = []
     for block in _part(transformer, "transformer_blocks") or ():
-        given = block.__dict__
-        if not (given.get("only_cross_attention") or given.get("disable_self_attn")):
-            first = _part(block, "attn1")
-            if first is not None:
-                layers.append(first)
-        second = _part(block, "attn2")
+        first, second, own = _part(block, "attn1"), _part(block, "attn2"), block.__dict__
+        looks_elsewhere = own.get("only_cross_attention") or own.get("disable_self_attn")
+        if first is not None and not looks_elsewhere:
+            layers.append(first)
         if second is not None and second.__dict__.get("is_cross_attention") is False:
             layers.append(second)
     return layers
@@ -68,9 +66,6 @@ class Cut:
         layers: its self-attention layers; what is seen of them is noted there.
         pooling: which of the grid's tokens they take.
         noted: the numbers of layers called, by what happened to them; added to.
-
-    Attributes:
-        numbers: the report's numbers of the layers, by the modules' ids.
     """
 
     def __init__(
@@ -93,13 +88,7 @@ class Cut:
         return [number for number in self.numbers.values() if number not in called]
 
     def call(self, original: Callable, layer: Any, args: tuple, kwargs: dict) -> Any:
-        """Call one of the layers, with pooled tokens for its context where that is possible.
-
-        Args:
-            original: calls it.
-            layer: one of those with `numbers`.
-            args, kwargs: that it is called with.
-        """
+        """Call one of the layers by `original`, with pooled tokens for its context if possible."""
         pooling, number = self.pooling, self.numbers[id(layer)]
         self._called.append(number)
         # of how nearly all are called; each function less counts, in thousands of calls a second
@@ -122,17 +111,18 @@ class Cut:
         if reason is not None:
             self._leave(number, grids * pooling.tokens, reason)
             return original(layer, *args, **kwargs)
-        given = with_pooled(self.family, given, source, pooling)
+        value = given.get("value")
+        args, kwargs = with_pooled(self.family, args, kwargs, source, value, pooling)
         has_keys = obeys is None and isinstance(getattr(layer, "to_k", None), nn.Module)
         # under jit.trace the hook would be traced
         if has_keys and not torch.jit.is_tracing():
             with self._watched(layer, number, grids):
-                return original(layer, x, **given)
+                return original(layer, *args, **kwargs)
         if grids == 1:
             self._pooled.append(number)
         else:
             self._pool(number, grids)
-        return original(layer, x, **given)
+        return original(layer, *args, **kwargs)
 
     def _pool(self, number: int, grids: int) -> None:
         tokens, kept = grids * self.pooling.tokens, grids * self.pooling.kept
@@ -150,10 +140,7 @@ class Cut:
 
     @contextlib.contextmanager
     def _watched(self, layer: Any, number: int, grids: int) -> Iterator[None]:
-        """Around a layer's first pooled call: count it by how many keys it really computes.
-
-        Nothing is left on the layer afterwards.
-        """
+        """Around a layer's first pooled call: count it by how many keys it really computes."""
         keys: list[int] = []
         thread = threading.get_ident()
 
@@ -179,7 +166,7 @@ def by_name(family: Family, args: tuple, kwargs: dict) -> tuple[Any, dict[str, A
     if len(args) == 1:
         return args[0], kwargs
     given = dict(zip(family.parameters, args), **kwargs)
-    return given.pop(family.parameters[0], None), given
+    return given.get(family.parameters[0]), given
 
 
 def why_not(family: Family, layer: Any, source: Any, given: dict[str, Any]) -> Reason | None:
@@ -203,14 +190,17 @@ def why_not(family: Family, layer: Any, source: Any, given: dict[str, Any]) -> R
 
 
 def with_pooled(
-    family: Family, given: dict[str, Any], source: torch.Tensor, pooling: Pooling
-) -> dict[str, Any]:
-    """A call's arguments by name, with pooled tokens for its context and values."""
-    pooled, value = pooling.take(source), given.get("value")
-    given = {**given, family.parameters[1]: pooled}
+    family: Family, args: tuple, kwargs: dict, source: torch.Tensor, value: Any, pooling: Pooling
+) -> tuple[tuple, dict[str, Any]]:
+    """A call's arguments with pooled tokens for its context and values, in the same places."""
+    pooled, names = pooling.take(source), family.parameters
+    changed = {names[1]: pooled}
     if value is not None:
-        given["value"] = pooled if value is source else pooling.take(value)
-    return given
+        changed["value"] = pooled if value is source else pooling.take(value)
+    if len(args) > 1:
+        known = [changed.pop(name, arg) for name, arg in zip(names, args)]
+        args = (*known, *args[len(names) :])
+    return args, {**kwargs, **changed}
 
 
 def _grids(shape: torch.Size, context: Any) -> int:

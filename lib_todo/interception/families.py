@@ -15,10 +15,6 @@ SGM_PARAMETERS = (*LDM_PARAMETERS, "additional_tokens", "n_times_crossframe_attn
 COMFY_PARAMETERS = ("x", "context", "value", "mask", "transformer_options")
 DIFFUSERS_PARAMETERS = ("hidden_states", "encoder_hidden_states", "attention_mask")
 
-# the second class is for xformers; AUTOMATIC1111 makes it an alias of the first
-LDM_ATTENTIONS = ("CrossAttention", "MemoryEfficientCrossAttention")
-
-
 # a class: its module and its name
 Place = tuple[str, str]
 
@@ -28,25 +24,23 @@ class Family:
     """The classes of one program.
 
     Attributes:
-        name: what the program is called here.
         models: whole models: the U-Net, and ControlNet's where that is another class.
-        timestep: the name of the argument with the timestep; a model without one is not looked at.
         transformers: the spatial transformers in them, which get `[b, c, h, w]`.
         attentions: the attention in those.
+        timestep: the name of the argument with the timestep; a model without one is not looked at.
         parameters: the names of the attention's arguments in order: the tokens, then the context
             from which keys and values are computed.
         must_be_unset: arguments with which keys depend on more than the context; a call with one
             of them is left alone.
-        time_embedding: what a model asks with its timesteps before its first transformer, also
-            where its `forward` is called by name.
+        time_embedding: what a model calls with its timesteps before its first transformer.
     """
 
     name: str
     models: tuple[Place, ...]
-    timestep: str
     transformers: tuple[Place, ...]
     attentions: tuple[Place, ...]
-    parameters: tuple[str, ...]
+    timestep: str = "timesteps"
+    parameters: tuple[str, ...] = COMFY_PARAMETERS
     must_be_unset: tuple[str, ...] = ("mask",)
     time_embedding: tuple[Place, ...] = ()
 
@@ -75,65 +69,41 @@ def timestep_place(model: Any, name: str) -> int | None:
     return _places[model, name]
 
 
-def _ldm_like(
-    name: str,
-    model: Place,
-    module: str,
-    attentions: tuple[str, ...] = ("CrossAttention",),
-    parameters: tuple[str, ...] = COMFY_PARAMETERS,
-    **rest: Any,
-) -> Family:
+def _ldm_like(name: str, package: str, **rest: Any) -> Family:
+    """A program with ldm's names."""
+    attention = f"{package}.attention"
     return Family(
         name,
-        models=(model,),
-        timestep="timesteps",
-        transformers=((module, "SpatialTransformer"),),
-        attentions=tuple((module, attention) for attention in attentions),
-        parameters=parameters,
+        models=((f"{package}.diffusionmodules.openaimodel", "UNetModel"),),
+        transformers=((attention, "SpatialTransformer"),),
+        # the second is for xformers; AUTOMATIC1111 makes it an alias of the first
+        attentions=((attention, "CrossAttention"), (attention, "MemoryEfficientCrossAttention")),
         **rest,
     )
 
 
+_FORGE, _OF_DIFFUSERS = "backend.nn.unet", "diffusers.models.transformers.transformer_"
 FAMILIES = (
-    _ldm_like(
-        "ldm",
-        ("ldm.modules.diffusionmodules.openaimodel", "UNetModel"),
-        "ldm.modules.attention",
-        LDM_ATTENTIONS,
-        LDM_PARAMETERS,
+    _ldm_like("ldm", "ldm.modules", parameters=LDM_PARAMETERS),
+    _ldm_like("sgm", "sgm.modules", parameters=SGM_PARAMETERS, must_be_unset=SGM_PARAMETERS[2:]),
+    Family(
+        "forge",
+        models=((_FORGE, "IntegratedUNet2DConditionModel"),),
+        transformers=((_FORGE, "SpatialTransformer"),),
+        attentions=((_FORGE, "CrossAttention"),),
     ),
-    _ldm_like(
-        "sgm",
-        ("sgm.modules.diffusionmodules.openaimodel", "UNetModel"),
-        "sgm.modules.attention",
-        LDM_ATTENTIONS,
-        SGM_PARAMETERS,
-        must_be_unset=("mask", "additional_tokens", "n_times_crossframe_attn_in_self"),
-    ),
-    _ldm_like("forge", ("backend.nn.unet", "IntegratedUNet2DConditionModel"), "backend.nn.unet"),
-    _ldm_like(
-        "ldm_patched",
-        ("ldm_patched.ldm.modules.diffusionmodules.openaimodel", "UNetModel"),
-        "ldm_patched.ldm.modules.attention",
-    ),
-    _ldm_like(
-        "comfy",
-        ("comfy.ldm.modules.diffusionmodules.openaimodel", "UNetModel"),
-        "comfy.ldm.modules.attention",
-    ),
+    _ldm_like("ldm_patched", "ldm_patched.ldm.modules"),
+    _ldm_like("comfy", "comfy.ldm.modules"),
     Family(
         "diffusers",
         # of every model; those without a timestep or without spatial transformers are passed over
         models=(("diffusers.models.modeling_utils", "ModelMixin"),),
-        timestep="timestep",
         transformers=(
-            ("diffusers.models.transformers.transformer_2d", "Transformer2DModel"),
-            (
-                "diffusers.models.transformers.transformer_temporal",
-                "TransformerSpatioTemporalModel",
-            ),
+            (f"{_OF_DIFFUSERS}2d", "Transformer2DModel"),
+            (f"{_OF_DIFFUSERS}temporal", "TransformerSpatioTemporalModel"),
         ),
         attentions=(("diffusers.models.attention_processor", "Attention"),),
+        timestep="timestep",
         parameters=DIFFUSERS_PARAMETERS,
         must_be_unset=("attention_mask",),
         time_embedding=(("diffusers.models.embeddings", "Timesteps"),),

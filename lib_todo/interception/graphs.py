@@ -27,19 +27,14 @@ from .families import Family
 # have it on is among the guards of every graph. Before PyTorch 2.4 autocast takes no device
 _UNUSED_DEVICE = "ipu"
 AVAILABLE = hasattr(torch, "get_autocast_dtype")
-# what layers in graphs of single blocks were seen to do
-_traced_layers: set[str] = set()
-
-
-def _never() -> bool:
-    return False
+# the texts of poolings by which layers in graphs of single blocks were seen to take their tokens
+traced_layers: set[str] = set()
 
 
 # PyTorch 2.1 has one function for both kinds of tracing. Whether Dynamo is tracing the caller's
 # code is a constant in its graph
-is_tracing: Callable[[], bool] = getattr(
-    torch.compiler, "is_dynamo_compiling", getattr(torch.compiler, "is_compiling", _never)
-)
+_is_tracing = getattr(torch.compiler, "is_compiling", lambda: False)
+is_tracing: Callable[[], bool] = getattr(torch.compiler, "is_dynamo_compiling", _is_tracing)
 
 
 def enter_own() -> bool | None:
@@ -72,16 +67,8 @@ def is_compiled(module: Any) -> bool:
     )
 
 
-def was_traced(pooling: Pooling) -> bool:
-    """Whether a layer in a graph of a block was seen to take its tokens so."""
-    return pooling.text in _traced_layers
-
-
 def _as_constant(function: Callable) -> Callable:
-    """Have Dynamo call it while tracing, with constants, and keep the answer in the graph.
-
-    As torch.compiler.assume_constant_result would, which imports all of Dynamo.
-    """
+    """As torch.compiler.assume_constant_result, which would import all of Dynamo."""
     function._dynamo_marked_constant = True  # type: ignore[attr-defined]
     return function
 
@@ -95,7 +82,7 @@ def _see_transformer(transformer: int, grid: str, largest: str) -> str:
 
 @_as_constant
 def _see_layer(what: str) -> str:
-    _traced_layers.add(what)
+    traced_layers.add(what)
     return what
 
 
@@ -128,4 +115,5 @@ def call_attention(
     if why_not(family, layer, x, given) is not None:
         return original(layer, *args, **kwargs)
     _see_layer(pooling.text)
-    return original(layer, x, **with_pooled(family, given, x, pooling))
+    args, kwargs = with_pooled(family, args, kwargs, x, given.get("value"), pooling)
+    return original(layer, *args, **kwargs)

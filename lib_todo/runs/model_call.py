@@ -10,8 +10,7 @@ import torch
 from ..counts import Key
 from ..interception import calls, graphs
 from ..interception.active import here
-from ..interception.cut import Cut, Layers
-from ..interception.families import Family
+from ..interception.cut import Cut
 from ..plan import Grid
 from ..pooling import pooling
 from ..position import Moment
@@ -33,7 +32,6 @@ class ModelCall:
         is_whole: whether a model's call was seen, not only its transformers.
 
     Attributes:
-        called: the ids of the transformers called, where no model's call tells.
         graph: where the model or a part of it runs as a graph of torch.compile.
         left_alone: where nothing is pooled, the transformers called and the shapes that they got.
         noted: the numbers of layers by what happened to them. They are counted when the call ends,
@@ -45,26 +43,12 @@ class ModelCall:
         self.rule = lane.rule = Rule(run.settings, moment, lane.rule)
         # the largest grid with self-attention so far: that of the first level
         self.largest: Grid = (0, 0)
-        self.called: set[int] = set()
         self.graph: ModelGraph | None = None
         self.left_alone: list[tuple[Any, torch.Size]] | None = None
         self.noted: defaultdict[Key, list[int]] = defaultdict(list)
 
-    def cut(self, transformer: Any, x: Any, family: Family) -> Cut | None:
-        """What the layers of a transformer over `x` take; None where they take all tokens."""
-        decided = self._decide(transformer, x.shape)
-        if decided is None:
-            return None
-        layers, grid, factor = decided
-        calls.meet_attention()
-        phase = self.rule.phase(self.lane.phases, transformer, factor)
-        taken = pooling(grid, factor, self.rule.asked.method, phase, x.device)
-        if self.graph:
-            here.pooling = taken
-        return Cut(family, transformer, layers, taken, self.noted)
-
-    def _decide(self, transformer: Any, shape: torch.Size) -> tuple[Layers, Grid, float] | None:
-        """A transformer's layers, grid and factor; None, and a note, where it is left alone."""
+    def cut(self, transformer: Any, shape: Any, device: Any, family: Any) -> Cut | None:
+        """What the layers of a transformer take; None, and a note, where they take all tokens."""
         layers = self.lane.layers(transformer, self.run.report)
         if len(shape) != 4 or not layers.numbers:
             return None
@@ -76,10 +60,15 @@ class ModelCall:
         factor, reason = self.rule.decide(grid, self.largest)
         if self.graph:
             reason = self.graph.enter(transformer, reason)
-        if reason is None:
-            return layers, grid, factor
-        self.noted[grid, keys, keys, reason].extend(layers.numbers.values())
-        return None
+        if reason is not None:
+            self.noted[grid, keys, keys, reason].extend(layers.numbers.values())
+            return None
+        calls.meet_attention()
+        phase = self.rule.phase(self.lane.phases, transformer, factor)
+        taken = pooling(grid, factor, self.rule.asked.method, phase, device)
+        if self.graph:
+            here.pooling = taken
+        return Cut(family, transformer, layers, taken, self.noted)
 
     def end_transformer(self, cut: Cut | None, ended: bool) -> None:
         """Note the layers that a transformer did not call; `ended`: it was not broken off."""
@@ -90,10 +79,11 @@ class ModelCall:
                 # other code computes the attention, and other modules may stand in their place
                 self.lane.forget_layers(cut.transformer)
                 self.noted[taken.grid, taken.tokens, taken.tokens, Reason.REPLACED].extend(missed)
-            elif graphs.was_traced(taken):
+            elif taken.text in graphs.traced_layers:
                 # they ran in graphs of their blocks
                 self.noted[taken.grid, taken.tokens, taken.kept, None].extend(missed)
         if not self.is_whole:
+            # nothing will tell when such a call ends
             self._count()
 
     def _count(self) -> None:
@@ -113,7 +103,7 @@ class ModelCall:
     def end(self, ended: bool) -> None:
         """Count what was noted; `ended`: the model's call was not broken off."""
         for transformer, shape in self.left_alone or ():
-            self._decide(transformer, shape)
+            self.cut(transformer, shape, None, None)
         if self.graph and ended:
             self.graph.note()
         self._count()

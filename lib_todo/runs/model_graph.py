@@ -42,7 +42,11 @@ class ModelGraph:
         self._plans: dict[str, tuple[Pooling | None, Reason | None]] = {}
         # the transformers whose call ran as Python
         self._eager: set[int] = set()
-        self._refused = {id_: _refusal(module) for id_, module in transformers.items()}
+        # and why other code's use of a layer forbids pooling a transformer
+        self._refused = {
+            id_: next(filter(None, map(signs.reason, self_attention_of(module))), None)
+            for id_, module in transformers.items()
+        }
         call.run.report.compiled = True
         calls.meet_attention()
         here.largest = ""
@@ -57,10 +61,11 @@ class ModelGraph:
     def _plan(self, model: Any, latent: Grid, device: torch.device) -> None:
         """Decide for every level that may be the model's largest, and those below it."""
         rule, lane = self._call.rule, self._call.lane
-        levels = dict.fromkeys(level_grid(latent, down) for down in (1, 2, 4, 8, 16))
-        for largest, grid in itertools.combinations_with_replacement(levels, 2):
-            key = f"{_text(largest)} {_text(grid)}"
-            factor, reason = rule.decide(grid, largest)
+        sides = (level_grid(latent, down) for down in (1, 2, 4, 8, 16))
+        levels = {f"{height} {width}": (height, width) for height, width in sides}
+        for largest, text in itertools.combinations_with_replacement(levels, 2):
+            key, grid = f"{largest} {text}", levels[text]
+            factor, reason = rule.decide(grid, levels[largest])
             taken = None
             if reason is None:
                 phase = rule.phase(lane.phases, model, factor, key)
@@ -79,7 +84,8 @@ class ModelGraph:
     def enter(self, transformer: Any, reason: Reason | None) -> Reason | None:
         """A transformer is called, maybe with graphs of its blocks: why it is left alone."""
         self._eager.add(id(transformer))
-        here.largest, here.pooling = _text(self._call.largest), None
+        height, width = self._call.largest
+        here.largest, here.pooling = f"{height} {width}", None
         return reason or self._refused.get(id(transformer))
 
     def note(self) -> None:
@@ -98,13 +104,3 @@ class ModelGraph:
                 after = taken.kept
             fate = (height, width), keys, after, reason
             self._call.noted[fate].extend(layers.numbers.values())
-
-
-def _refusal(transformer: Any) -> Reason | None:
-    """Why other code's use of one of its layers forbids pooling a transformer in a graph."""
-    found = (signs.reason(layer) for layer in self_attention_of(transformer))
-    return next((reason for reason in found if reason is not None), None)
-
-
-def _text(grid: Grid) -> str:
-    return f"{grid[0]} {grid[1]}"

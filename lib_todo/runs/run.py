@@ -29,9 +29,10 @@ class Lane:
         self.phases = PhaseCounter()
         # that of the last call
         self.rule: Rule | None = None
-        # the call under way outside of any model's, what the one before called, and the evaluation
-        # that a host had reported
+        # the call under way outside of any model's, the ids of the transformers that it and the one
+        # before called, and the evaluation that a host had reported
         self.loose: ModelCall | None = None
+        self.called: set[int] = set()
         self.before: set[int] = set()
         self.reported_evaluation = 0
         # what is known of a transformer's layers
@@ -114,10 +115,6 @@ class Run:
             call.left_alone = []
         return call
 
-    def _begin(self, lane: Lane, timestep: Any, is_whole: bool) -> ModelCall:
-        moment = lane.steps.moment(self.report, timestep, self.pass_now())
-        return ModelCall(self, lane, moment, is_whole)
-
     def loose_call(self, transformer: Any) -> ModelCall:
         """The call that a transformer belongs to where no model's call was seen.
 
@@ -125,30 +122,33 @@ class Run:
         again, a time embedding is asked, or a host reports another evaluation.
         """
         lane = self._lane()
-        call, reported = lane.loose, self.report.position.evaluation != lane.reported_evaluation
+        call, called = lane.loose, lane.called
+        reported = self.report.position.evaluation != lane.reported_evaluation
         # one that comes after all those of the call before belongs to another model
-        is_over = call is not None and (
-            id(transformer) in call.called or call.called == lane.before
-        )
-        if call is None or (call.called and (reported or is_over)):
+        is_over = reported or id(transformer) in called or called == lane.before
+        if call is None or (called and is_over):
             call = self._begin_loose(lane, None)
-        call.called.add(id(transformer))
+        lane.called.add(id(transformer))
         if lane.is_compiled(transformer):
             call.graph = model_graph.ModelGraph(call, {id(transformer): transformer})
         return call
 
+    def _begin(self, lane: Lane, timestep: Any, is_whole: bool) -> ModelCall:
+        moment = lane.steps.moment(self.report, timestep, self.pass_now())
+        return ModelCall(self, lane, moment, is_whole)
+
     def _begin_loose(self, lane: Lane, timestep: Any) -> ModelCall:
-        lane.before = lane.loose.called if lane.loose else set()
-        lane.loose = self._begin(lane, timestep, is_whole=False)
+        call = lane.loose = self._begin(lane, timestep, is_whole=False)
+        lane.before, lane.called = lane.called, set()
         # asking for the moment may have begun the sampling that a callback expects
         lane.reported_evaluation = self.report.position.evaluation
-        return lane.loose
+        return call
 
     def see_timestep(self, timestep: Any) -> None:
         """A model's time embedding was asked outside of any call: its forward is called by name."""
         lane = self._lane()
         # SDXL embeds its sizes too, before the first transformer
-        if lane.loose is None or lane.loose.called:
+        if lane.loose is None or lane.called:
             self._begin_loose(lane, timestep)
 
     def begin_sampling(self, schedule: Schedule) -> None:
