@@ -159,6 +159,7 @@ class Report(Counts):
             tally.calls += len(layers)
             if step is not None:
                 tally.steps.add(step)
+                counts.seen.add(step)
 
     def expect_model(self) -> None:
         """Say that a model was loaded anew: its layers count as those of the one before."""

@@ -208,9 +208,8 @@ def _grids(shape: torch.Size, context: Any) -> int:
 
     More than 1 where an extension adds another image's tokens (ControlNet's reference-only).
     """
-    if not isinstance(context, torch.Tensor) or context.ndim != 3:
-        return 0
-    if context.shape[0] != shape[0] or context.shape[2] != shape[2]:
+    is_tokens = isinstance(context, torch.Tensor) and context.ndim == 3
+    if not is_tokens or context.shape[::2] != shape[::2]:
         return 0
     grids, rest = divmod(int(context.shape[1]), int(shape[1]))
     return 0 if rest else grids

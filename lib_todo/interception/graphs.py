@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 
-from ..pooling import Pooling
 from .active import here
 from .cut import by_name, why_not, with_pooled
 from .families import Family

@@ -90,7 +90,6 @@ class ModelCall:
         report, moment = self.run.report, self.rule.moment
         if not any(self.noted.values()):
             return
-        report.see_step(moment.shown_step)
         if self.run.has_window:
             report.note_window(moment)
         for (grid, before, after, reason), numbers in self.noted.items():
