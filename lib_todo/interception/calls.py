@@ -105,10 +105,7 @@ def _schedule(original: Callable) -> Callable:
 
 
 def _model(original: Callable, family: Family | None) -> Callable:
-    """For a whole model; without a family, for what `torch.compile(model)` returns.
-
-    Inside its graph our Python code does not run.
-    """
+    """For a whole model; without a family, for what `torch.compile(model)` returns."""
 
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
         if graphs.is_tracing() or __call__ not in in_use:

@@ -78,7 +78,7 @@ class Cut:
     ) -> None:
         self.family, self.transformer, self.pooling = family, transformer, pooling
         self.numbers, self._obeys, self._noted = layers.numbers, layers.obeys, noted
-        # those pooled over one grid, which is what nearly all are
+        # what nearly all become
         self._pooled = noted[pooling.grid, pooling.tokens, pooling.kept, None]
         self._called: list[int] = []
 

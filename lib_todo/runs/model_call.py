@@ -90,7 +90,7 @@ class ModelCall:
         report, moment = self.run.report, self.rule.moment
         if not any(self.noted.values()):
             return
-        if self.run.has_window:
+        if (self.rule.asked.start, self.rule.asked.end) != (0, 1):
             report.note_window(moment)
         for (grid, before, after, reason), numbers in self.noted.items():
             if numbers:

@@ -27,15 +27,13 @@ class Lane:
     def __init__(self, samplings: Iterator[int]) -> None:
         self.steps = Steps(samplings)
         self.phases = PhaseCounter()
-        # that of the last call
-        self.rule: Rule | None = None
+        self.rule: Rule | None = None  # of the last call
         # the call under way outside of any model's, the ids of the transformers that it and the one
         # before called, and the evaluation that a host had reported
         self.loose: ModelCall | None = None
         self.called: set[int] = set()
         self.before: set[int] = set()
         self.reported_evaluation = 0
-        # what is known of a transformer's layers
         self._layers: weakref.WeakKeyDictionary[Any, Layers] = weakref.WeakKeyDictionary()
         self._compiled: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
         self._transformers: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
@@ -65,7 +63,7 @@ class Lane:
 
 
 class Run:
-    """Settings that hold somewhere, the report on them, and what is remembered between calls.
+    """Settings that hold somewhere, the report on them, and what each thread or task remembers.
 
     Args:
         settings: what to pool.
@@ -80,9 +78,7 @@ class Run:
             raise TypeError(f"ToDo: settings must be a Settings, not {type(settings).__name__}")
         self.settings = settings
         self.enabled = settings.enabled
-        self.has_window = (settings.start, settings.end) != (0, 1)
         self.report = Report(shared)
-        # by thread or asyncio task
         self._lanes: weakref.WeakKeyDictionary[Any, Lane] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
 
