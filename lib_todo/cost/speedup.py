@@ -19,7 +19,7 @@ from .unet import pooled_levels, work
 # the least and the greatest to expect; the same number on a machine that was measured
 Range = tuple[float, float]
 ONE: Range = (1.0, 1.0)
-# steps that a pass is counted by where their number is not known; more make no difference
+# steps that a pass is counted by where their number is not known: the shares are those of time
 MANY = 100
 
 
@@ -52,12 +52,11 @@ def seconds(
 def mildest_schedule(sampler: str | None, steps: int) -> tuple[float, ...]:
     """`even_levels`, where a host's page tells the number of steps, but not the levels.
 
-    Empty where the number is not known or makes no difference, and where the sampler may take the
-    paper's factors whatever the number is.
+    Empty where the number is not known (0), and where the sampler may take the paper's factors
+    whatever it is.
     """
-    if not 0 < steps < MANY or rule_for(sampler, reported=True).is_careful():
-        return ()
-    return even_levels(steps)
+    careful = rule_for(sampler, reported=True).is_careful()
+    return even_levels(steps) if steps and not careful else ()
 
 
 def even_levels(steps: int) -> tuple[float, ...]:
@@ -87,9 +86,7 @@ def stages(
         steps: of the pass; 0 where it is not known.
         sigmas: their noise levels; empty where they are not known.
     """
-    # so many that the stages' shares are those of time
-    count = steps if 0 < steps < MANY else MANY
-    sigmas = sigmas or mildest_schedule(sampler, steps)
+    count, sigmas = steps or MANY, sigmas or mildest_schedule(sampler, steps)
     pooled = careful = 0
     for step in range(count):
         done = step / count

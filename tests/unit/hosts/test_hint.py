@@ -308,7 +308,7 @@ def test_the_route_answers_checks_and_is_silent_without_a_model(
     alone = hint(2048, 2048, shape=SDXL, steps=3, factor=2)[0]
     assert second.split(": ")[1] == alone.split(": ")[1]
     for bad in (
-        *({"width": 0}, {"width": "wide"}, {"height": 10**9}, {"steps": -1}),
+        *({"width": 0}, {"width": "wide"}, {"height": 10**9}, {"steps": -1}, {"steps": 9999}),
         {"hires": {"scale": -1}},
     ):
         assert client.post(route.HINT, json=asked | bad).status_code == 422

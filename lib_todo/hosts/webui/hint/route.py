@@ -13,7 +13,7 @@ from ....cost.architectures import UNetShape
 from ....settings import Settings
 from ..host import Size
 from . import checkpoint, machine, step_times, text
-from .schedule import schedule_of
+from .schedule import MOST_STEPS, schedule_of
 from .step_times import Seen
 from .text import Part
 
@@ -32,7 +32,7 @@ class Sampling(BaseModel):
 
     sampler: str = ""
     scheduler: str = ""
-    steps: int = Field(0, ge=0)
+    steps: int = Field(0, ge=0, le=MOST_STEPS)
     strength: float | None = Field(None, ge=0, le=1)
 
 

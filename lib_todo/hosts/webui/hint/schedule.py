@@ -5,8 +5,8 @@ from __future__ import annotations
 import types
 from typing import Any
 
-# a longer schedule takes too long to work out whenever a control is moved
-MOST = 1000
+# more would take too long to work out whenever a control is moved
+MOST_STEPS = 1000
 
 
 def schedule_of(
@@ -43,7 +43,7 @@ def schedule_of(
         # hires fix runs as many as were asked for, img2img only by an option
         whole, last = setup_img2img_steps(p, steps if is_hires else None)
         steps = last + 1
-    if model is None or not scheduler or not 0 < steps <= whole < MOST:
+    if model is None or not scheduler or not 0 < steps <= whole <= MOST_STEPS:
         return steps, ()
     from modules import sd_samplers
 

@@ -182,7 +182,7 @@ def _why_nothing(parts: list[Part], settings: Settings) -> str:
         why = "Passes is hires, but hires fix is off" if only_hires else "set Passes to both"
         return f"Nothing to gain: {why}"
     part = wanted[-1]
-    steps = min(part.steps, speedup.MANY) or speedup.MANY
+    steps = part.steps or speedup.MANY
     if not any(in_window(step / steps, settings.start, settings.end) for step in range(steps)):
         return "Nothing to gain: no step lies between Start and End"
     told = f"{part.size[0]}×{part.size[1]}: {NOTHING}"
