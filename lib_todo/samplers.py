@@ -66,8 +66,8 @@ BY_NAME: dict[str, SamplerRule] = {
 # are single-step solvers: both timesteps of their steps count.
 ORDERS: dict[int, list[str]] = {
     4: "lms ipndm deis".split(),
-    2: "2m multistep singlestep sasolver er_sde gradient_estimation".split(),
-    3: "3m uni_pc unipc sa_solver sa-solver".split(),
+    3: "3m uni_pc sa_solver sa-solver".split(),
+    2: "2m multistep singlestep unipc sasolver er_sde gradient_estimation".split(),
     1: "euler heun dpm_2 dpm2 2s 1s dpmpp_sde dpm++_sde dpmsolversde seeds ddpm ddim tcd".split(),
 }
 HIGHEST = max(ORDERS)

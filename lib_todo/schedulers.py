@@ -30,7 +30,8 @@ class Schedule:
     """The timesteps that a scheduler was set to.
 
     Attributes:
-        sampler: the scheduler's class, and its algorithm if that makes it one that adds noise.
+        sampler: the scheduler's class; its algorithm if that makes it one that adds noise, and then
+            the third order, which amplifies what changes.
         places: its timesteps in their order, each run of equal ones (Heun, PNDM) once; empty where
             they are not known.
         a_step: how many places, at most, are one step of the user's (2 for KDPM2, which looks at a
@@ -40,9 +41,11 @@ class Schedule:
 
     def __init__(self, scheduler: Any) -> None:
         self.sampler = type(scheduler).__name__
-        algorithm = getattr(getattr(scheduler, "config", None), "algorithm_type", None) or ""
+        config = getattr(scheduler, "config", None)
+        algorithm = getattr(config, "algorithm_type", None) or ""
         if algorithm.startswith("sde"):
-            self.sampler += f" ({algorithm})"
+            third = ", 3M" if getattr(config, "solver_order", None) == 3 else ""
+            self.sampler += f" ({algorithm}{third})"
         timesteps = getattr(scheduler, "timesteps", None)
         self._timesteps = timesteps if isinstance(timesteps, torch.Tensor) else torch.tensor(())
         numbers: list[float] = []

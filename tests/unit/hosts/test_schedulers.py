@@ -63,6 +63,8 @@ def test_of_inversion_and_of_others_schedulers_no_noise_levels_are_known() -> No
 def test_a_scheduler_that_adds_noise_is_known_by_its_configuration() -> None:
     noisy = DPMSolverMultistepScheduler(algorithm_type="sde-dpmsolver++")
     assert Schedule(noisy).sampler == "DPMSolverMultistepScheduler (sde-dpmsolver++)"
+    third = DPMSolverMultistepScheduler(algorithm_type="sde-dpmsolver++", solver_order=3)
+    assert Schedule(third).sampler == "DPMSolverMultistepScheduler (sde-dpmsolver++, 3M)"
     assert Schedule(DPMSolverMultistepScheduler()).sampler == "DPMSolverMultistepScheduler"
 
 

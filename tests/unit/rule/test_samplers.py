@@ -106,6 +106,8 @@ def test_by_the_name_alone(sampler: str | None, reported: bool, rule: SamplerRul
         ("UniPCMultistepScheduler", NORMAL[5:], PAPERS),
         ("DPMSolverMultistepScheduler (sde-dpmsolver++)", SIMPLE[-5:], PAPERS),
         ("DPMSolverMultistepScheduler (sde-dpmsolver++)", SIMPLE, CAREFUL),
+        # of the third order, as its configuration tells
+        ("DPMSolverMultistepScheduler (sde-dpmsolver++, 3M)", NORMAL, PAPERS),
         ("PNDMScheduler", SIMPLE[-6:], PAPERS),
         ("PNDMScheduler", SIMPLE, SamplerRule(hold=2, careful_from=0)),
         # each step of the schedule is two timesteps
@@ -131,7 +133,10 @@ BY_ORDER: dict[int | None, tuple[str, ...]] = {
         *("DPM++ 2M SDE Heun", "dpmpp_2m_sde_gpu", "Res Multistep", "DPMSolverMultistepScheduler"),
         *("ER SDE", "UniPCMultistepScheduler", "SASolverScheduler", "DPMSolverSinglestepScheduler"),
     ),
-    3: ("DPM++ 3M SDE", "SA-Solver", "uni_pc_bh2"),
+    3: (
+        *("DPM++ 3M SDE", "SA-Solver", "uni_pc_bh2"),
+        "DPMSolverMultistepScheduler (sde-dpmsolver++, 3M)",
+    ),
     4: ("DEISMultistepScheduler",),
     None: ("hyperion",),
 }
