@@ -51,7 +51,8 @@ def main() -> None:
             raise SystemExit(str(error)) from None
         store.save()
     if "report" in args.parts:
-        Console().print(tables.as_text(tables.all_tables(store)))
+        found = tables.all_tables(store)
+        Console().print("\n\n".join(f"{name}\n{text}" for name, text in found.items() if text))
         plot = args.out / pages.PLOT
         written = [store.path, plot] if plots.draw(store, plot) else [store.path]
         Console().print(*[f"wrote {path}" for path in written], sep="\n")

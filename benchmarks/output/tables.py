@@ -22,11 +22,6 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) if rows else ""
 
 
-def as_text(found: dict[str, str]) -> str:
-    """All tables, each below its name."""
-    return "\n\n".join(f"{name}\n{table}" for name, table in found.items() if table)
-
-
 def _machine(store: Store) -> str:
     described = {**store.data["machine"], **store.conditions("unet")}
     rows = [[name.replace("_", " "), str(value)] for name, value in described.items()]
