@@ -59,7 +59,6 @@ def test_nothing_pooled_says_why_and_what_would_help(lifecycle: Any, model: Any)
     assert processed.comments.endswith(f". {REMEDIES[Reason.BELOW_THRESHOLD]}\n")
     assert p.extra_generation_params == {
         "ToDo preset": "balanced",
-        "ToDo factor": "automatic",
         "ToDo used": "first pass as without ToDo",
     }
 

@@ -52,23 +52,21 @@ class InfoData(_InfoOnly, dict):
 
 
 def to_infotext(settings: Settings) -> dict[str, str]:
-    """Infotext keys and values: preset and factor always, the others where not the preset's."""
+    """The nearest preset's name, and the values that differ from the preset's.
+
+    No factor is written by a word: the older extension's setting of that key is a number, and the
+    host would fail to paste "automatic" beside it.
+    """
     preset = request.nearest_preset(vars(settings))
-    usual = Settings.from_mapping(_named(preset))
-    differ = (name for name in KEYS if getattr(settings, name) != getattr(usual, name))
-    names = dict.fromkeys(["factor", *differ])
-    return {
-        PRESET_KEY: preset,
-        **{KEYS[name]: _text(name, getattr(settings, name)) for name in names},
-    }
+    texts, usual = {PRESET_KEY: preset}, Settings.from_mapping(_named(preset))
+    for name, key in KEYS.items():
+        if (value := getattr(settings, name)) != getattr(usual, name):
+            texts[key] = _text(value)
+    return texts
 
 
-def _text(name: str, value: Any) -> str:
-    """A value in full, without an exponent: 2.0 as 2, and a 0 that has a name by that name."""
-    zero = BY_NAME[name].zero_means
-    # a name with a comma would be put in quotes by the host
-    if value == 0 and zero.isalpha():
-        return zero
+def _text(value: Any) -> str:
+    """A value in full, without an exponent: 2.0 as 2."""
     if not isinstance(value, float):
         return str(value)
     return format(Decimal(repr(value)), "f").removesuffix(".0")

@@ -16,20 +16,24 @@ TINY = {"width": 64, "height": 64, "steps": 2}
 BASE: dict[str, Any] = {"factor": 2, "deep_factor": 1, "threshold": 4}
 OURS = {"ToDo preset": "balanced", "ToDo factor": "2"}
 OURS |= {"ToDo deep factor": "1", "ToDo threshold": "4"}
+AUTOMATIC = {key: text for key, text in OURS.items() if key != "ToDo factor"}
 # three changes of a preset
 CUSTOM = OURS | {"ToDo preset": "custom"}
-AUTOMATIC = {"ToDo factor": "automatic", "ToDo threshold": "4"}
 
 
 @pytest.mark.parametrize(
     ("axis", "values", "expected"),
     [
         # of a preset the tab's threshold stays
-        ("preset", "fast, paper", [AUTOMATIC | {"ToDo preset": n} for n in ("fast", "paper")]),
+        (
+            "preset",
+            "fast, paper",
+            [{"ToDo preset": name, "ToDo threshold": "4"} for name in ("fast", "paper")],
+        ),
         (
             "factor",
             "3, 1, 0, automatic",
-            [OURS | {"ToDo factor": text} for text in ("3", "1", "automatic", "automatic")],
+            [*(OURS | {"ToDo factor": text} for text in ("3", "1")), AUTOMATIC, AUTOMATIC],
         ),
         ("deep scale", "0, 2", [CUSTOM | {"ToDo deep scale": text} for text in ("0", "2")]),
         ("method", "max, nearest", [CUSTOM | {"ToDo method": "max"}, OURS]),

@@ -26,7 +26,7 @@ from told import numbers
 
 from lib_todo import __version__
 
-OWN = PAPER_TEXT | {"ToDo factor": "automatic", "ToDo threshold": "8"}
+OWN = PAPER_TEXT | {"ToDo threshold": "8"}
 MARKUP = '<img src="x" onerror="window.todoMarkup = 1"><b id="todo-markup">bold</b>'
 
 

@@ -64,6 +64,6 @@ def test_each_image_by_its_size_and_one_line_for_all(batch: Tab, host: Host) -> 
     shown = [f"{width}×{height}" for width, height in SIZES.values()]
     assert [size for size in shown if size not in made.line] == [], made.line
     kept = json.loads(batch.page.input_value("#generation_info_img2img textarea"))
-    own = PAPER_TEXT | {"ToDo factor": "automatic", "ToDo threshold": "8"}
+    own = PAPER_TEXT | {"ToDo threshold": "8"}
     assert [parameters(text) for text in kept["infotexts"]] == [own] * 3
     assert host.probe_leftovers() == CLEAN
