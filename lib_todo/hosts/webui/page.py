@@ -38,7 +38,7 @@ def build(script: Any) -> list[Any]:
         preset = gr.Radio(
             [*request.preset_names(), request.CUSTOM],
             value=lambda: _preset_at_first(controls),
-            label=request.PRESET_LABEL,
+            label="Preset",
             info=request.PRESET_HELP,
             elem_id=script.elem_id("preset"),
             elem_classes="todo-preset",

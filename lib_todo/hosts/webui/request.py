@@ -12,7 +12,6 @@ OVERRIDES = "todo_overrides"
 PRESET = "preset"
 CUSTOM = "custom"
 DEFAULT = "balanced"
-PRESET_LABEL = "Preset"
 PRESET_HELP = """\
 The line below compares them for this picture.
 close: nearest to the picture without ToDo, at the paper's speed

@@ -183,13 +183,14 @@ def left_alone(p: Any, settings: Settings) -> dict[str, list[tuple[Grid, int, Re
     found: dict[str, list[tuple[Grid, int, Reason]]] = {}
     for name, size in host.sizes(p).items():
         found[name] = []
+        closed = None
+        if not pass_wanted(name, settings.passes):
+            closed = Reason.OTHER_PASS
+        elif settings.start == settings.end:
+            closed = Reason.OUTSIDE_WINDOW
         grids = [level_grid(latent_grid(*size), level.downscale) for level in shape.levels]
         for level, grid in zip(shape.levels, grids):
-            reason = decide(grid, grids[0], settings)[1]
-            if reason is None and not pass_wanted(name, settings.passes):
-                reason = Reason.OTHER_PASS
-            if reason is None and settings.start == settings.end:
-                reason = Reason.OUTSIDE_WINDOW
+            reason = decide(grid, grids[0], settings)[1] or closed
             if reason is None:
                 return {}
             found[name].append((grid, level.layers, reason))
