@@ -39,16 +39,16 @@ class Generation:
         self.owner = weakref.ref(p)
         self.settings = settings
         self.series = result.series_of(p)
-        self.told = self.series.told(p, settings)
-        self.report = self.told.downsampling.report
+        self.summary = self.series.summary(p, settings)
+        self.report = self.summary.report
         # a number before those of its samplings: the report may tell of earlier images too
         self.since = 0
         # what SD.Next leaves when a batch ends
         self.entered = contextlib.ExitStack()
         # by pass: the size in pixels, as seen from the latent
         self.seen: dict[str, host.Size] = {}
-        # in the present pass, whether calls at one noise level are told from steps; the last level,
-        # and how many calls were at the level before theirs
+        # in the present pass: whether calls at the level of the one before are no steps of their
+        # own, that level, and how many such calls there were
         self._compares_levels = False
         self._level: float | None = None
         self._repeated = 0
@@ -157,11 +157,11 @@ def before_sampling(p: Any) -> None:
 @contextlib.contextmanager
 def sampling(p: Any, generation: Generation, intercepts: bool = True) -> Iterator[None]:
     """Have pooling on until the sampling ends in whatever way; without `intercepts`, count only."""
-    generation.told.expect_model(p.sd_model)
+    generation.summary.expect_model(p.sd_model)
     generation.since = next(generation.report.samplings)
     here.running.append(generation)
     try:
-        with generation.told.downsampling if intercepts else contextlib.nullcontext():
+        with generation.summary.downsampling if intercepts else contextlib.nullcontext():
             yield
             if host.stopped():
                 generation.report.pass_now.stopped = True
@@ -195,12 +195,12 @@ def on_denoiser_call(params: Any) -> None:
 
 def report_on(p: Any, generation: Generation) -> None:
     """Write what happened to the infotext, the line under the image and the API's info."""
-    told, series = generation.told, generation.series
+    summary, series = generation.summary, generation.series
     generation.write_infotext(p, is_done=True)
     for name, size in generation.seen.items():
         seconds = step_times.times.seconds_a_step(p, name, generation.settings)
-        told.sizes.setdefault(name, {})[size] = seconds
-    told.tell(p)
+        summary.sizes.setdefault(name, {})[size] = seconds
+    summary.update(p)
     # a later tile of the same image replaces the lines of the earlier ones
     for line in series.shown:
         p.comments.pop(line, None)

@@ -107,7 +107,7 @@ def used(done: Report, since: int) -> str:
         done: what was pooled, in this image and maybe in earlier ones.
         since: the samplings of this image have higher numbers.
     """
-    told = []
+    passes = []
     for name, counts in done.passes.items():
         if counts.seen and max(counts.seen)[0] < since:
             continue
@@ -120,5 +120,5 @@ def used(done: Report, since: int) -> str:
             f"{width}×{height} tokens to {' then '.join(keys)} keys"
             for (height, width), keys in kept.items()
         ]
-        told.append(f"{name} pass {' and '.join(parts) or 'as without ToDo'}")
-    return "; ".join(told)
+        passes.append(f"{name} pass {' and '.join(parts) or 'as without ToDo'}")
+    return "; ".join(passes)

@@ -1,4 +1,4 @@
-"""What a generation tells: the line under the image, and the same for programs in the API's info.
+"""The report on a generation: the line under the image, and the same in the API's info.
 
 A series is one or several generations that make up one result, such as an upscale's tiles or a
 plot's cells. The host's scripts run them from one processing object or from shallow copies of it,
@@ -28,22 +28,23 @@ NO_LAYERS = "this model has no self-attention layers that ToDo can pool"
 
 
 class Downsampling(token_downsampling):
-    """A pass's name comes from the sampler's calls; in SD.Next, which has none, from its flags."""
+    """Knows the pass that a model is called in also in SD.Next, where no callback reports steps."""
 
     def pass_now(self) -> str:
         return host.pass_of_pipeline()
 
 
-class Told:
-    """Generations that are told of in one line, and counted in one report."""
+class Summary:
+    """One line under the image: all generations of a series with one settings and checkpoint."""
 
     def __init__(self, settings: Settings, checkpoint: str) -> None:
         self.settings, self.checkpoint = settings, checkpoint
         self.downsampling = Downsampling(settings)
+        self.report = self.downsampling.report
         # by pass, the sizes in pixels that were sampled (several where a script mixes them), with
         # the seconds per step with ToDo and without it, where these were measured
         self.sizes: dict[str, dict[host.Size, tuple[float | None, float | None]]] = {}
-        # what was told last, to people and to programs
+        # the last report, for people and for programs
         self.line = ""
         self.data: dict[str, Any] = {}
         self._model: weakref.ref[Any] | None = None
@@ -61,39 +62,42 @@ class Told:
     def expect_model(self, model: Any) -> None:
         """Say which model will be called: one that was loaded anew is the same as before."""
         if self._model is not None and self._model() is not model:
-            self.downsampling.report.expect_model()
+            self.report.expect_model()
         self._model = weakref.ref(model)
 
-    def tell(self, p: Any) -> None:
-        """Put into words and numbers what was done up to now, last by `p`."""
-        done = self.downsampling.report
-        heads: dict[str, str] = {}
-        sizes: dict[str, list[dict[str, Any]]] = {}
-        for name, measured in self.sizes.items():
-            pooled = name in done.passes and done.passes[name].pooled
-            parts, sizes[name] = [], []
-            for (width, height), (ours, without) in measured.items():
-                # where nothing was pooled, a difference in time has other causes than ToDo
-                speed = in_words(ours, without if pooled else None)
-                parts.append(", ".join(filter(None, [f"{width}×{height}", speed])))
-                seconds = {"with_todo": ours, "without_todo": without}
-                sizes[name].append({"size": [width, height], "seconds_a_step": seconds})
-            heads[name] = "; ".join(parts)
-        if done.tallies:
-            self.line = done.line(heads=heads)
+    def update(self, p: Any) -> None:
+        """Report on what was done up to now, last by `p`."""
+        if self.report.tallies:
+            self.line = self.report.line(heads={name: self._head(name) for name in self.sizes})
         else:
-            why = why_no_layer(p, done) if done.steps[1] else "no step was run"
-            self.line = nothing_pooled(why)
-        self.data = {
-            "settings": vars(self.settings),
-            "checkpoint": self.checkpoint,
-            "sizes": sizes,
-            **done.to_dict(),
+            steps_run = self.report.steps[1]
+            self.line = nothing_pooled(
+                why_no_layer(p, self.report) if steps_run else "no step was run"
+            )
+        names = ("with_todo", "without_todo")
+        sizes = {
+            name: [
+                {"size": list(size), "seconds_a_step": dict(zip(names, seconds))}
+                for size, seconds in measured.items()
+            ]
+            for name, measured in self.sizes.items()
         }
+        asked = {"settings": vars(self.settings), "checkpoint": self.checkpoint}
+        self.data = {**asked, "sizes": sizes, **self.report.to_dict()}
+
+    def _head(self, pass_name: str) -> str:
+        """The pass's sizes and speeds, such as `512×512, 0.83 s a step`."""
+        counts = self.report.passes.get(pass_name)
+        parts = []
+        for (width, height), (ours, without) in self.sizes[pass_name].items():
+            # where nothing was pooled, a difference in time has other causes than ToDo
+            speed = in_words(ours, without if counts is not None and counts.pooled else None)
+            parts.append(f"{width}×{height}, {speed}" if speed else f"{width}×{height}")
+        return "; ".join(parts)
 
 
 class Series:
-    """What is told of all generations of one result, by their settings and checkpoint."""
+    """All generations of one result, by their settings and checkpoint."""
 
     def __init__(self, shared: dict[str, Any]) -> None:
         # the parameters of the object that the series began with, and of its copies
@@ -103,36 +107,35 @@ class Series:
         # the parameters of all its results
         self._info: dict[str, Any] = {}
         self._first: Callable[[], Any] | None = None
-        self._told: dict[tuple[Settings, str], Told] = {}
+        self._summaries: dict[tuple[Settings, str], Summary] = {}
 
-    def told(self, p: Any, settings: Settings) -> Told:
-        """What is told of `p`, together with earlier generations like it."""
+    def summary(self, p: Any, settings: Settings) -> Summary:
+        """The summary of `p` and of earlier generations like it."""
         checkpoint = str(getattr(host.checkpoint_info(p), "name_for_extra", ""))
         key = settings, checkpoint
-        if key not in self._told:
-            self._told[key] = Told(*key)
-        return self._told[key]
+        if key not in self._summaries:
+            self._summaries[key] = Summary(*key)
+        return self._summaries[key]
 
     @property
-    def reported(self) -> list[Told]:
-        """Those of which anything is told yet."""
-        return [told for told in self._told.values() if told.line]
+    def reported(self) -> list[Summary]:
+        """Those with a report."""
+        return [summary for summary in self._summaries.values() if summary.line]
 
     @property
     def lines(self) -> list[str]:
-        """A line for each settings. If there are several, each names the values that differ."""
-        reported = self.reported
-        shared = set.intersection(*(set(told.values) for told in reported)) if reported else set()
+        """A line for each summary. If there are several, each names the values that differ."""
         lines = []
-        for told in reported:
-            own = [value for value in told.values if value not in shared]
-            lines.append(f"[{', '.join(own)}] {told.line}" if own else told.line)
+        common = set.intersection(*(set(summary.values) for summary in self.reported))
+        for summary in self.reported:
+            own = ", ".join(value for value in summary.values if value not in common)
+            lines.append(f"[{own}] {summary.line}" if own else summary.line)
         return lines
 
     def write_info(self, params: dict[str, Any]) -> None:
         """Add the report, for people and for programs, to the parameters in the API's info."""
         params[REPORT_KEY] = InfoText("\n".join(self.lines))
-        params[JSON_KEY] = InfoData(generations=[told.data for told in self.reported])
+        params[JSON_KEY] = InfoData(generations=[summary.data for summary in self.reported])
 
     def write_result(self, processed: Any) -> None:
         """Add the report to a result, and to the earlier ones, of which scripts keep the first."""

@@ -75,8 +75,8 @@ def leave(p: Any) -> bool:
 def finish(p: Any, processed: Any) -> None:
     """Put the lines and the report into the result (the host's `postprocess`).
 
-    Unlike the other hosts, this one does not show what `p.comment` was told. The Control tab shows
-    no comments either, but the image's text, which it makes anew after this.
+    Unlike the other hosts, this one does not show what `p.comment` got. The Control tab shows no
+    comments either, but the image's text, which it makes anew after this.
     """
     generation = generations.generation_of(p)
     if generation is not None and generation.series.shown and host.show_line():

@@ -73,7 +73,7 @@ CAUGHT = {
 }
 OWN = [
     *(f"{LIBRARY}.pooling:Pooling.take", f"{LIBRARY}.report:Report.count"),
-    f"{LIBRARY}.hosts.webui.result:Told.tell",
+    f"{LIBRARY}.hosts.webui.result:Summary.update",
 ]
 ERRORS = ("RuntimeError", "OutOfMemoryError")
 
