@@ -1,30 +1,18 @@
-"""Other ways to start: without the page, reloaded, in a host that is too old."""
+"""Other ways to start: without the page, and reloaded."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from expect import AXES, CLEAN, Pass, Pooling, check, todo
 from host import Host, HostFactory, images
-from kinds import A1111, every_kind
+from kinds import every_kind
 from plot import ours, plot
 from told import generations, info, pooled
 
 SQUARE = {"width": 128, "height": 128, "steps": 2}
 POOLING = Pooling(factor=2, threshold=8)
-NEEDED = "InputAccordion"
-
-
-def is_too_old() -> bool:
-    """A WebUI before 1.6 lacks what ToDo needs."""
-    file = Path("modules", "ui_components.py")
-    return A1111.why_not() is None and NEEDED not in (A1111.folder() / file).read_text("utf-8")
-
-
-too_old = pytest.mark.skipif(not is_too_old(), reason="this WebUI has all that ToDo needs")
-new_enough = pytest.mark.skipif(is_too_old(), reason="this WebUI is too old")
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +21,6 @@ def headless(new_host: HostFactory) -> Iterator[Host]:
         yield host
 
 
-@new_enough
 def test_without_the_page_axes_options_and_the_hint_are_there(headless: Host) -> None:
     assert ours(headless) == [f"[ToDo] {name}" for name in AXES]
     assert headless.options()["todo_show_line"] is True
@@ -67,15 +54,3 @@ def test_reloaded_twice_nothing_of_the_former_load_is_left(host: Host) -> None:
         works_and_is_there_once(host)
         assert images(host.txt2img(**SQUARE)) == off
         assert images(host.txt2img(**SQUARE, **POOLING.asked())) == on
-
-
-@too_old
-def test_a_host_too_old_says_so_in_one_line_and_makes_its_own_images(
-    new_host: HostFactory,
-) -> None:
-    with new_host() as host:
-        (line,) = [line for line in host.log().splitlines() if "ToDo" in line]
-        assert NEEDED in line and "1.6.0" in line
-        asked = host.body(**todo())
-        assert host.request("POST", "/sdapi/v1/txt2img", json=asked).status_code == 422
-        assert images(host.txt2img()) == images(host.txt2img())
