@@ -118,13 +118,12 @@ class PassCounts(Counts):
 
     def to_dict(self) -> dict[str, Any]:
         """The whole pass in types that JSON knows."""
-        pooled, seen = self.steps
         with self._lock:
+            pooled, seen = self.steps
+            held = [{"sampler": sampler, "steps": steps} for sampler, steps in self.held.items()]
             return {
                 "steps": {"pooled": pooled, "seen": seen, "asked": sum(self.asked.values())},
-                "phase_held": [
-                    {"sampler": sampler, "steps": steps} for sampler, steps in self.held.items()
-                ],
+                "phase_held": held,
                 "phase_rests": list(self.rested),
                 "stopped": self.stopped,
                 "grids": self.to_list(),

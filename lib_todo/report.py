@@ -28,15 +28,12 @@ class Report(Counts):
         print(report.line())  # for people
         json.dumps(report.to_dict())  # for programs
         before, after = next(iter(report.pooled))  # keys of a pooled layer
-
-    Attributes:
-        passes: the same counts by pass, "first" or "hires", in the order in which they began, with
-            their steps and what happened to the phase.
     """
 
     def __init__(self, shared: bool = False) -> None:
         self._shared = shared
         self._lock = threading.RLock()
+        # the same counts by pass, "first" or "hires", in the order in which they began
         self.passes: dict[str, PassCounts] = {}
         # whether a model or block ran as a graph of torch.compile
         self.compiled = False
@@ -88,8 +85,7 @@ class Report(Counts):
         """Report where the sampling is, before the model is called.
 
         Args:
-            step: how many of `total` model evaluations of this pass are done, from 0.
-            total: evaluations in the pass, at least 1.
+            step: how many of `total` model evaluations of this pass are done.
             pass_name: "first" or "hires".
             shown_steps: the number of steps that the user set, where a step takes several
                 evaluations (Heun, DPM++ SDE); the line counts these.
@@ -127,12 +123,11 @@ class Report(Counts):
 
     def numbers(self, owner: Any, layers: int) -> range:
         """The numbers of `owner`'s self-attention layers, drawn when it is first seen."""
-        numbers = self._numbers.get(owner)
-        if numbers is None:
-            with self._lock:
+        with self._lock:
+            if owner not in self._numbers:
                 numbers = range(self._drawn, self._drawn + layers)
                 self._numbers[owner], self._drawn = numbers, numbers.stop
-        return numbers
+            return self._numbers[owner]
 
     def count(
         self,
@@ -148,7 +143,7 @@ class Report(Counts):
         Args:
             before, after: their keys without pooling, and those that they computed.
             reason: why they were left alone; None: they were pooled.
-            step: as the user counts steps; None where that is not known.
+            step: the step that is shown; None where that is not known.
         """
         # numbers of a traced call are tensors
         key = (grid, int(before), int(after), reason)
@@ -183,10 +178,7 @@ class Report(Counts):
         return sum(pooled for pooled, _ in of_passes), sum(seen for _, seen in of_passes)
 
     def line(self, heads: Mapping[str, str] = MappingProxyType({})) -> str:
-        """One line for people; where nothing was pooled it says why.
-
-        `heads` are by pass what stands in brackets behind its name, such as "512×512".
-        """
+        """One line for people. `heads`: by pass, what stands behind its name, such as a size."""
         if not self.tallies and (self.compiled or self.missed_elsewhere):
             return wording.nothing_pooled(wording.COMPILED if self.compiled else wording.ELSEWHERE)
         return wording.line(self.passes, self.window, heads)

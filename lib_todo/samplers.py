@@ -24,8 +24,7 @@ class SamplerRule:
 
     Attributes:
         hold: for how many steps in a row a phase is kept. Where steps are known by timesteps alone,
-            each timestep counts as a step, so a sampler that evaluates at a second timestep within
-            each step holds for two.
+            each of them counts as a step, so a sampler that evaluates at two in a step holds for 2.
         careful_from: the step from which the automatic factors are no greater than the paper's.
         rest_from: the step from which the phase is the paper's too; 0: the sampling is the paper's
             own.
@@ -174,13 +173,11 @@ def leap_of(sigmas: Sequence[float], times: float) -> int | None:
 
     Steps are measured by the logarithm of the level. Karras' schedule has ratios of 1.0 to 1.2,
     simple, SGM uniform and ComfyUI's beta up to 1.6, Align Your Steps 1.9, normal, uniform and
-    DDIM's 3.5 and more.
-
-    DPM++ 2M goes from a step's level to the next by 1 + 1 / 2r times its last evaluation, less
-    1 / 2r times the one before, where r is the last step down over the next one, both logarithmic
-    (arXiv 2211.01095, algorithm 2). Schedules that end at the model's own least level (A1111's
-    Uniform, ComfyUI's normal) go the last piece in one leap, and multiply by that what changed from
-    one evaluation to the next.
+    DDIM's 3.5 and more. DPM++ 2M goes from a step's level to the next by 1 + 1 / 2r times its last
+    evaluation, less 1 / 2r times the one before, where r is the last step down over the next one,
+    both logarithmic (arXiv 2211.01095, algorithm 2). Schedules that end at the model's own least
+    level (A1111's Uniform, ComfyUI's normal) go the last piece in one leap, and multiply by that
+    what changed from one evaluation to the next.
     """
     levels = [level for level in sigmas if level > 0]
     steps = [math.log(high / low) for high, low in itertools.pairwise(levels)]

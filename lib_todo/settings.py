@@ -73,10 +73,9 @@ class Field:
         return [self.zero_means, *(f"{number:g}" for number in steps)]
 
     def check(self, value: Any) -> bool | int | float | str:
-        """The value in the field's own type.
+        """The value in the field's own type. Raises SettingsError for one that is not allowed.
 
-        Raises SettingsError for a wrong type (neither a boolean nor a string of digits is a
-        number), a value out of bounds, NaN or an infinity. A whole float is accepted as an int,
+        Neither a boolean nor a string of digits is a number. A whole float is accepted as an int,
         since JSON and sliders do not distinguish them.
         """
         is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
@@ -118,7 +117,7 @@ class Settings:
     """What to pool, where and when; checked on construction. The defaults are `balanced`'s.
 
     A preset is usually enough, see `from_preset`. Of the single values, `factor`, `passes` and
-    `end` are the ones worth changing. `FIELDS` has the meaning, the bounds and the default of each.
+    `end` are the ones worth changing.
 
     Raises:
         SettingsError: a value that FIELDS does not allow, or start > end.
@@ -226,7 +225,7 @@ class Settings:
         values = dict(values)
         bundle = preset_values(values.pop("preset")) if "preset" in values else {}
         for name in values.keys() - BY_NAME.keys():
-            allowed = "one of " + ", ".join(["preset", *BY_NAME])
+            allowed = f"one of preset, {', '.join(BY_NAME)}"
             raise SettingsError("name of a setting", name, allowed)
         return cls(**{**(base or {}), **bundle, **values})
 

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from .position import Moment
+from .position import Moment, Step
 from .report import Report
 from .schedulers import Schedule, as_number
 
@@ -53,14 +53,14 @@ class Steps:
         if value is None:
             return None
         # a host that has not begun to count may have named the sampler
-        return self.see(value, pass_name)._replace(sampler=sampler or position.sampler)
+        return self.see(value, pass_name, sampler or position.sampler)
 
     def expect_sampling(self, schedule: Schedule | None = None) -> None:
         """Say that the next call begins a sampling, since a scheduler was set to new timesteps."""
         self.schedule = schedule
         self._last = self._begin = self._place = None
 
-    def see(self, timestep: float, pass_name: str = "first") -> Moment:
+    def see(self, timestep: float, pass_name: str = "first", sampler: str | None = None) -> Moment:
         """Note one call of the model; where it stands."""
         place = self._find(timestep)
         if self._last is None or self._goes_back(timestep, place):
@@ -71,22 +71,21 @@ class Steps:
             self.step += 1
         self._last, self._place = timestep, place
         schedule, begin = self.schedule, self._begin
-        moment = Moment(pass_name, self.sampling, self.step)
-        if schedule is None or begin is None or place is None:
+        fraction: float | None = None
+        shown: Step | None = None
+        sigmas: tuple[float, ...] = ()
+        if schedule is not None and begin is not None:
+            if not self._rises:
+                sigmas = schedule.sigmas[begin // schedule.a_step :]
+            if place is not None:
+                done = begin - place if self._rises else place - begin
+                total = begin + 1 if self._rises else len(schedule.places) - begin
+                fraction, steps = done / total, -(-total // schedule.a_step)
+                shown = self.sampling, pass_name, done * steps // total
+        if shown is None and self._first > 0:
             # of the way from the sampling's first timestep to 0
-            way = min(max(1 - timestep / self._first, 0.0), 1.0) if self._first > 0 else None
-            moment = moment._replace(fraction=way)
-        else:
-            if self._rises:
-                done, total = begin - place, begin + 1
-            else:
-                done, total = place - begin, len(schedule.places) - begin
-            steps = -(-total // schedule.a_step)
-            shown = self.sampling, pass_name, done * steps // total
-            moment = moment._replace(fraction=done / total, shown_step=shown)
-        if schedule is None or begin is None or self._rises:
-            return moment
-        return moment._replace(sigmas=schedule.sigmas[begin // schedule.a_step :])
+            fraction = min(max(1 - timestep / self._first, 0.0), 1.0)
+        return Moment(pass_name, self.sampling, self.step, fraction, shown, sampler, sigmas=sigmas)
 
     def _find(self, timestep: float) -> int | None:
         places = self.schedule.places if self.schedule else ()

@@ -55,14 +55,12 @@ COMPILED = (
     'the sampling in torch.compiler.set_stance("force_eager")'
 )
 BYPASSED = (
-    "the model has self-attention layers, but none was called: other code runs in place of its "
-    "U-Net or its layers (a compiled graph, TensorRT, stable-fast, LayerDiffuse). Switch that off "
-    "to use ToDo"
+    "the model has self-attention layers, but other code runs in their place (a compiled graph, "
+    "TensorRT, stable-fast, LayerDiffuse). Switch that off to use ToDo"
 )
 ELSEWHERE = (
-    "the model was called in another thread or task than the one that entered the `with`: run it "
-    "by asyncio.to_thread or contextvars.copy_context().run, which carry the `with` over, or use "
-    "lib_todo.bind, which works in every thread"
+    "the model was called in another thread or task than the one that entered the `with`: use "
+    "lib_todo.bind, or asyncio.to_thread, which carries the `with` over"
 )
 # by how start and end were followed, see `Report.window`
 WINDOWS = {
@@ -124,7 +122,7 @@ def steps_in_words(steps: Iterable[int], total: int) -> str:
     return " and ".join(words)
 
 
-def layers_and_steps(counts: PassCounts, notes: list[str]) -> str:
+def layers_and_steps(counts: PassCounts, notes: Iterable[str] = ()) -> str:
     """In how many layers and in which steps something was pooled; in brackets `notes` and more."""
     pooled = set().union(*(tally.layers for tally in counts.pooled.values()))
     told = f"{len(pooled)} of {counts.layers} self-attention layers"
@@ -220,17 +218,16 @@ def _in_steps(counts: PassCounts) -> str:
 
 def _why_nothing(counts: Counts) -> str:
     told = _reasons(counts)
-    if not told:
+    # deeper layers are nearly always below the threshold; another reason is the useful one
+    below = told.pop(Reason.BELOW_THRESHOLD, 0)
+    if told:
+        return ", ".join(
+            f"{count} layer{'s' * (count > 1)} {WORDS[reason]}" for reason, count in told.items()
+        )
+    if not below:
         return NO_LAYER
-    if set(told) == {Reason.BELOW_THRESHOLD}:
-        height, width = counts.largest_grid or (0, 0)
-        return f"no layer is above the threshold, the largest has {width}×{height} tokens"
-    return ", ".join(
-        f"{count} layer{'s' * (count > 1)} {WORDS[reason]}"
-        for reason, count in told.items()
-        # deeper layers are nearly always below the threshold; the other reason is the useful one
-        if reason is not Reason.BELOW_THRESHOLD
-    )
+    height, width = counts.largest_grid or (0, 0)
+    return f"no layer is above the threshold, the largest has {width}×{height} tokens"
 
 
 def _reasons(counts: Counts) -> dict[Reason, int]:

@@ -43,10 +43,14 @@ def other_code(layer: Any) -> Reason | None:
     own = processor.__dict__
     # by their names: in a graph, PyTorch 2.11 cannot tell whether a __dict__ is empty
     marked = "__call__" in own or "_tome_info" in own or "accepts_downsampled_keys" in own
-    if marked or not _is_stock(cls, cls.__call__):
-        reason = _why_not_stock(processor)
-        if reason is not None:
-            return reason
+    computes_keys = not marked and _is_stock(cls, cls.__call__)
+    # or its author says that it computes keys from the context that it is given
+    if not computes_keys and getattr(processor, "accepts_downsampled_keys", None) is not True:
+        if "_tome_info" in own:
+            # SD.Next's own ToDo marks the processor; pooling twice would be wrong
+            return Reason.OTHER_REDUCTION
+        is_fused = (cls.__module__, cls.__qualname__) == (_ATTENTION, "FusedAttnProcessor2_0")
+        return Reason.FUSED if is_fused else Reason.OTHER_PROCESSOR
     if not _is_own_code(type(layer).forward):
         return Reason.FORWARD_REPLACED
     # a forward hook on the values may count on as many as ever
@@ -69,24 +73,6 @@ def _is_own_code(function: Any) -> bool:
     return code is not None and code.co_filename == own
 
 
-def _why_not_stock(processor: Any) -> Reason | None:
-    """Why a processor may not compute keys from the context it is given; None where it does.
-
-    Its author can say that it does: the attribute `accepts_downsampled_keys = True`.
-    """
-    declared = getattr(processor, "accepts_downsampled_keys", None)
-    if declared is not None:
-        return None if declared is True else Reason.OTHER_PROCESSOR
-    if "_tome_info" in processor.__dict__:
-        # SD.Next's own ToDo marks the processor; pooling twice would be wrong
-        return Reason.OTHER_REDUCTION
-    cls: Any = type(processor)
-    if (cls.__module__, cls.__qualname__) == (_ATTENTION, "FusedAttnProcessor2_0"):
-        return Reason.FUSED
-    computes = _is_stock(cls, cls.__call__) and "__call__" not in processor.__dict__
-    return None if computes else Reason.OTHER_PROCESSOR
-
-
 def guided_by_its_hook(layer: Any) -> Reason | None:
     """Smoothed energy guidance, in the calls in which its hook is on."""
     return Reason.HOOKED if layer.seg_enable is True else None
@@ -98,17 +84,15 @@ def forward_replaced(layer: Any) -> Reason | None:
     SD.Next's HyperTile keeps the original beside it while it is on. When it ends, it sets the
     class's own on the layer, for good.
     """
-    cls = getattr(sys.modules.get(_ATTENTION), "Attention", None)
+    cls, own = getattr(sys.modules.get(_ATTENTION), "Attention", None), vars(layer)
     if cls is None or not isinstance(layer, cls):
         return None
-    if "_original_forward" in vars(layer):
+    if "_original_forward" in own:
         return Reason.HYPERTILE
-    if getattr(vars(layer)["forward"], "__func__", None) is type(layer).forward:
+    # accelerate's hooks keep the original
+    forward = own.get("_old_forward") if "_hf_hook" in own else own["forward"]
+    if getattr(forward, "__func__", None) is type(layer).forward:
         return None
-    if "_hf_hook" in vars(layer):
-        kept = getattr(vars(layer).get("_old_forward"), "__func__", None)
-        return None if kept is type(layer).forward else Reason.FORWARD_REPLACED
-    registry = getattr(layer, "_diffusers_hook", None)
-    hooks = getattr(registry, "hooks", {}).values()
+    hooks = getattr(own.get("_diffusers_hook"), "hooks", {}).values()
     moving = hooks and all(type(hook).__name__ in _MOVING_HOOKS for hook in hooks)
     return None if moving else Reason.FORWARD_REPLACED

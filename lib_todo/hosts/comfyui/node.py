@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -71,7 +70,7 @@ class ToDo(io.ComfyNode):
         settings = preset if isinstance(preset, Settings) else Settings.from_preset(preset)
         unet = model.get_model_object("diffusion_model")
         if not isinstance(unet, UNetModel):
-            why = f"{name_of(model)} has no layers that ToDo can pool; SD 1.x, 2.x and SDXL have"
+            why = "this model has no layers that ToDo can pool; SD 1.x, 2.x and SDXL have"
             NodeText(cls.hidden.unique_id).say(nothing_pooled(why), why)
             return io.NodeOutput(model)
         text = NodeText(cls.hidden.unique_id, shape_of_unet(unet))
@@ -110,12 +109,6 @@ class ToDoSettings(io.ComfyNode):
         return io.NodeOutput(_settings_of(values))
 
 
-def name_of(model: Any) -> str:
-    """What kind of model it is, in ComfyUI's own words: `Z-Image`, `SD3`, `Flux`."""
-    kind = type(model.model.model_config).__name__.replace("_", "-")
-    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", kind)
-
-
 def _settings_of(values: dict[str, Any]) -> Settings:
     """The settings with these values, of which numbers may be chosen as texts."""
     return Settings(**{name: BY_NAME[name].read(value) for name, value in values.items()})
@@ -125,7 +118,6 @@ def _input(field: Field) -> io.Input:
     """A setting's input; its default is the preset balanced's."""
     if field.choices:
         return _choice(field.name, field.label, field.help, field.choices)
-    least, most, step = field.minimum, field.maximum, field.step
     if field.zero_means == AUTOMATIC:
         return _choice(field.name, field.label, field.help, field.numbers, io.Float, io.Int)
     kind = io.Int if field.kind is int else io.Float
@@ -135,9 +127,9 @@ def _input(field: Field) -> io.Input:
         tooltip=field.help,
         optional=True,
         default=field.default,
-        min=0 if field.zero_means else least,
-        max=most,
-        step=step,
+        min=0 if field.zero_means else field.minimum,
+        max=field.maximum,
+        step=field.step,
     )
 
 

@@ -31,7 +31,7 @@ def texts(sampling: Sampling, shape: UNetShape | None) -> tuple[str, str]:
         return line, f"{size}: {report.line().removeprefix('ToDo: ')}"
     faster = expected(sampling, shape)
     (counts,) = report.passes.values()
-    short = ";\n".join([f"{size}: {layers_and_steps(counts, [])}", *faster])
+    short = ";\n".join([f"{size}: {layers_and_steps(counts)}", *faster])
     return "; ".join([line, *faster]), short.replace(", ", ",\n")
 
 
@@ -48,12 +48,10 @@ def expected(sampling: Sampling, shape: UNetShape | None) -> list[str]:
         in_words(of_step(shape, latent, stage, candidates()))
         for stage in (settings, with_papers_factors(settings))
     )
-    if settings.end <= LEAD_IN:
-        rest = quarter
+    if settings.end <= LEAD_IN or rest == quarter:
+        return [f"expected: {quarter} times as fast"]
     text = f"expected: {rest} times as fast"
-    if settings.start >= LEAD_IN or rest == quarter:
-        return [text]
-    return [f"{text}, in the first quarter {quarter}"]
+    return [text if settings.start >= LEAD_IN else f"{text}, in the first quarter {quarter}"]
 
 
 def candidates() -> Sequence[Rates]:

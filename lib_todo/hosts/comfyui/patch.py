@@ -13,13 +13,11 @@ from .sampling import ModelCall, Sampling, Taken
 from .schedule import WholeSchedule, step_of
 
 # our keys in ComfyUI's transformer_options, which every layer of a sampling gets
-SAMPLING = "todo_sampling"
-EVALUATION = "todo_evaluation"
+SAMPLING, EVALUATION = "todo_sampling", "todo_evaluation"
 WRAPPERS_KEY = "todo"
-# as in comfy.patcher_extension.WrappersMP
+# ComfyUI's; the first two as in comfy.patcher_extension.WrappersMP
 OUTER_SAMPLE, APPLY_MODEL = "outer_sample", "apply_model"
-TRANSFORMER_OPTIONS = "transformer_options"
-ATTN1_PATCH = "attn1_patch"
+TRANSFORMER_OPTIONS, ATTN1_PATCH = "transformer_options", "attn1_patch"
 
 Tell = Callable[[Sampling], None]
 
@@ -27,10 +25,7 @@ Tell = Callable[[Sampling], None]
 def keys_patch(
     n: torch.Tensor, context: torch.Tensor, value: torch.Tensor, options: dict[str, Any]
 ) -> Taken:
-    """The attn1 patch: gives self-attention pooled tokens for its keys and values.
-
-    Clones of a model share it. The state is the sampling's, in transformer_options.
-    """
+    """The attn1 patch, the same for all models: pooled tokens for keys and values."""
     call: ModelCall | None = options.get(EVALUATION)
     if call is None:
         return n, context, value

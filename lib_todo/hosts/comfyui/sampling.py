@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Hashable, Sequence, Set
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
+from ...counts import Key
 from ...phase import PhaseCounter
 from ...plan import Grid
 from ...pooling import Pooling, pooling
@@ -22,6 +24,8 @@ from .schedule import step_begun, step_of
 GRID_KEY = "activations_shape"
 NO_BLOCK = "", 0
 
+# how the layers of a grid are pooled (None: not), and the places of those that were called
+Level = tuple["Pooling | None", list[tuple]]
 # what queries, keys and values are computed from
 Taken = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
@@ -37,13 +41,11 @@ class Sampling:
     """
 
     def __init__(
-        self, settings: Settings, sigmas: Sequence[float], sampler: str | None, first: int = 0
+        self, settings: Settings, sigmas: tuple[float, ...], sampler: str | None, first: int = 0
     ) -> None:
-        self.settings = settings
-        self.sigmas = sigmas
+        self.settings, self.sigmas = settings, sigmas
         self.report = Report()
-        self.report.position.sampler = sampler
-        self.report.position.sigmas = tuple(sigmas)
+        self.report.position.sampler, self.report.position.sigmas = sampler, sigmas
         self.phases = PhaseCounter(first)
         # that of the last call
         self.rule: Rule | None = None
@@ -69,17 +71,8 @@ class Sampling:
             step = max(step, self.report.position.step)
             self.report.progress(step, max(1, len(self.sigmas) - 1))
             moment = self.report.position.moment
-            if self.latent is None or latent[0] * latent[1] > self.latent[0] * self.latent[1]:
-                self.latent = latent
+            self.latent = max(self.latent or latent, latent, key=math.prod)
         return ModelCall(self, moment, replaced)
-
-
-class Level(NamedTuple):
-    """The layers of one grid in a call: how they are pooled, or why not; and which were called."""
-
-    how: Pooling | None
-    reason: Reason | None
-    places: list[tuple]
 
 
 class ModelCall:
@@ -93,6 +86,8 @@ class ModelCall:
         self._rule = sampling.rule = Rule(sampling.settings, moment, sampling.rule)
         self._largest: Grid = (0, 0)
         self._levels: dict[Grid, Level] = {}
+        # the places of the layers called, by what happened to them
+        self._seen: dict[Key, list[tuple]] = {}
         # of the layer that was called last
         self._shape: Any = None
         self._index: Any = None
@@ -106,7 +101,6 @@ class ModelCall:
         Args:
             queries: `[b, n, c]`; others may have merged or tiled them.
             keys, value: `[b, h·w, c]`, from which they would be computed.
-            options: ComfyUI's transformer_options at the layer.
         """
         shape = options.get(GRID_KEY)
         if shape is None:
@@ -121,8 +115,9 @@ class ModelCall:
             return queries, keys, value
         self._index = index
         place = options.get("block", NO_BLOCK), index
-        if level.how is None:
-            level.places.append(place)
+        how, places = level
+        if how is None:
+            places.append(place)
             return queries, keys, value
         if keys.shape[2] != queries.shape[2]:
             # it looks at the prompt
@@ -139,39 +134,30 @@ class ModelCall:
         elif not self._replaced.isdisjoint(((*place[0], index), place[0])):
             reason = Reason.REPLACED
         if reason is not None:
-            self._count([place], grid, int(keys.shape[1]), int(keys.shape[1]), reason)
+            count = int(keys.shape[1])
+            self._seen.setdefault((grid, count, count, reason), []).append(place)
             return queries, keys, value
-        level.places.append(place)
-        pooled = level.how.take(keys)
-        return queries, pooled, pooled if value is keys else level.how.take(value)
+        places.append(place)
+        pooled = how.take(keys)
+        return queries, pooled, pooled if value is keys else how.take(value)
 
     def _begin(self, grid: Grid, device: torch.device) -> Level:
-        if grid[0] * grid[1] > self._largest[0] * self._largest[1]:
-            # what smaller grids took was decided by another largest one
-            self.end()
-            self._largest = grid
-        rule, sampling = self._rule, self._sampling
+        self._largest = max(self._largest, grid, key=math.prod)
+        rule, sampling, how = self._rule, self._sampling, None
         factor, reason = rule.decide(grid, self._largest)
-        how = None
         if reason is None:
             with sampling.lock:
                 phase = rule.phase(sampling.phases, sampling, factor, f"{grid}")
                 rule.note_phase(sampling.report)
             how = pooling(grid, factor, rule.asked.method, phase, device)
-        level = self._levels[grid] = Level(how, reason, [])
+        keys = grid[0] * grid[1]
+        places = self._seen.setdefault((grid, keys, how.kept if how else keys, reason), [])
+        level = self._levels[grid] = how, places
         return level
 
     def end(self) -> None:
         """Count what the layers did."""
-        for grid, (how, reason, places) in self._levels.items():
-            keys = grid[0] * grid[1]
-            self._count(places, grid, keys, how.kept if how else keys, reason)
-        self._levels.clear()
-        self._level = None
-
-    def _count(
-        self, places: list[tuple], grid: Grid, before: int, after: int, reason: Reason | None
-    ) -> None:
-        if places:
-            numbers, step = self._sampling.numbers(places), self._rule.moment.shown_step
-            self._sampling.report.count(numbers, grid, before, after, reason, step)
+        for what, places in self._seen.items():
+            if places:
+                numbers, step = self._sampling.numbers(places), self._rule.moment.shown_step
+                self._sampling.report.count(numbers, *what, step)

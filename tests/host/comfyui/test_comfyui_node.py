@@ -54,14 +54,14 @@ def test_a_line_for_each_sampling_that_names_the_first_quarter(comfyui: ComfyHos
     assert "times as fast, in the first quarter" in said
 
 
-def test_a_model_of_another_kind_passes_through_and_is_named(comfyui: ComfyHost) -> None:
+def test_a_model_of_another_kind_passes_through_and_it_says_so(comfyui: ComfyHost) -> None:
     graph = {
         "model": {"class_type": "ZImageModel", "inputs": {}},
         "todo": {"class_type": "ToDo", "inputs": {"model": ["model", 0]}},
         "shown": {"class_type": "PreviewAny", "inputs": {"source": ["todo", 0]}},
     }
     (said,) = comfyui.said(graph)
-    assert "nothing was pooled: Z-Image has no layers that ToDo can pool" in said
+    assert "nothing was pooled: this model has no layers that ToDo can pool" in said
 
 
 @pytest.mark.parametrize(("inputs", "text"), BAD, ids=str)
