@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from browser_steps import screenshot
 from expect import Pass, Pooling, check, parameters
@@ -13,6 +15,7 @@ from told import numbers
 SMALL_HIRES = Pooling(threshold=4)
 SIDES = {"first": 64, "hires": 128}
 BY_TWO = "1024×1024: 128×128 → 64×64 tokens (by 2)"
+BY_THREE = "1024×1024: 128×128 → 43×43 tokens (by 3)"
 
 
 @pytest.fixture
@@ -89,6 +92,21 @@ def test_the_hint_follows_every_setting_and_the_checkpoint(paper: Tab, host: Hos
     assert "→" not in paper.hint_with("nothing changes", lines=1)
     host.use("tiny15_a")
     paper.hint_with("128×128 → 64×64")
+
+
+def test_the_hint_follows_the_schedule(tab: Tab) -> None:
+    """Where the noise level leaps, more steps have the paper's factors, and less is gained."""
+    tab.set(preset="balanced", width=1024, height=1024, steps=20)
+    tab.ui.choose(tab.id("sampling"), "DPM++ 2M")
+    tab.ui.choose(tab.id("scheduler"), "Karras")
+    smooth = tab.hint_with(BY_THREE)
+    tab.ui.choose(tab.id("scheduler"), "Uniform")
+    tab.page.wait_for_function(
+        "([id, before]) => document.querySelector(`#${id} .todo-hint`).innerText.trim() != before",
+        arg=[tab.id("hint"), smooth],
+    )
+    leaping, gained = (re.findall(r"([\d.]+) to", hint)[0] for hint in (tab.hint(), smooth))
+    assert float(leaping) < float(gained)
 
 
 def test_a_machine_that_was_measured_gives_one_figure(tab: Tab) -> None:
