@@ -91,6 +91,7 @@ def test_the_gain_is_of_pictures_like_this_one_also_after_a_restart(tmp_path: Pa
 
 DIFFERENT: dict[str, dict[str, Any]] = {
     "sampler": {"sampler_name": "Heun"},
+    "schedule": {"scheduler": "Karras"},
     "batch": {"batch_size": 2},
     "size": {"side": 64},
     "checkpoint": {"sd_model": None},

@@ -71,16 +71,13 @@ class Asked(Sampling):
         found = []
         for name, (size, asked) in passes.items():
             sampler = _sampler(_chosen(asked.sampler) or self.sampler)
+            scheduler = _chosen(asked.scheduler) or self.scheduler
+            model, is_hires = checkpoint.loaded_as(self.checkpoint_of(name)), name == "hires"
             steps, sigmas = schedule_of(
-                checkpoint.loaded_as(self.checkpoint_of(name)),
-                sampler,
-                _chosen(asked.scheduler) or self.scheduler,
-                asked.steps,
-                asked.strength,
-                name == "hires",
+                model, sampler, scheduler, asked.steps, asked.strength, is_hires
             )
-            known = name in shapes
-            found.append(Part(name, size, shapes.get(name), known, sampler, steps, sigmas))
+            sampling = sampler, steps, sigmas, scheduler
+            found.append(Part(name, size, shapes.get(name), name in shapes, *sampling))
         return found
 
     def checkpoint_of(self, pass_name: str) -> str:
@@ -109,6 +106,8 @@ def answer_hint(asked: Asked) -> dict[str, list[str]]:
     def seen(part: Part, settings: Settings) -> Seen | None:
         path = checkpoint.path_named(asked.checkpoint_of(part.pass_name))
         known = step_times.known_before(path, part.latent, asked.images, part.sampler)
+        if part.scheduler:
+            known = {**known, "scheduler": part.scheduler}
         return step_times.times.seen(known, settings)
 
     candidates = machine.here().candidates()

@@ -170,10 +170,13 @@ def kind_of(p: Any, params: Any, pass_name: str) -> Kind:
     written = p.extra_generation_params.items()
     others = sorted((key, str(value)) for key, value in written if not key.startswith("ToDo "))
     file = getattr(host.checkpoint_info(p), "filename", None)
-    sampler = host.sampler_of(p, pass_name)
+    sampler, scheduler = host.sampler_of(p, pass_name), getattr(p, "scheduler", None)
+    if pass_name == "hires":
+        scheduler = getattr(p, "hr_scheduler", None) or scheduler
     lengths = _lengths(params)
     return {
         **known_before(file, tuple(params.x.shape[-2:]), p.batch_size, sampler),
+        "scheduler": scheduler,
         "guidance": p.cfg_scale != 1,
         # more of them with AND in the prompt; in calls of their own where the lengths differ
         "conditions": params.x.shape[0],

@@ -52,8 +52,8 @@ class Part(NamedTuple):
     """A pass, as far as the page tells.
 
     `shape` is its U-Net's, None where there is nothing to pool; it means nothing unless it is
-    `known`. `sampler` and `sigmas`, the noise levels, are empty and `steps` is 0 where that is not
-    known.
+    `known`. `sampler`, `scheduler` and `sigmas`, the noise levels, are empty and `steps` is 0 where
+    that is not known.
     """
 
     pass_name: str
@@ -63,6 +63,7 @@ class Part(NamedTuple):
     sampler: str
     steps: int
     sigmas: tuple[float, ...] = ()
+    scheduler: str = ""
 
     @property
     def latent(self) -> Grid:

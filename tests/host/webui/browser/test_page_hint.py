@@ -105,7 +105,7 @@ def test_the_hint_follows_the_schedule(tab: Tab) -> None:
         "([id, before]) => document.querySelector(`#${id} .todo-hint`).innerText.trim() != before",
         arg=[tab.id("hint"), smooth],
     )
-    leaping, gained = (re.findall(r"([\d.]+) to", hint)[0] for hint in (tab.hint(), smooth))
+    leaping, gained = (re.findall(r"\. ([\d.]+)", hint)[0] for hint in (tab.hint(), smooth))
     assert float(leaping) < float(gained)
 
 
