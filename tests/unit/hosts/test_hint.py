@@ -62,6 +62,11 @@ def test_the_presets_are_compared_for_this_picture() -> None:
         assert f"{preset} {in_words(of_pass(SD15, (128, 128), found, CPU))}" in told
     assert told.endswith("close 0.05 · balanced 0.5 · fast 0.82 · paper 1")
     assert hint(2048, 2048)[-1].endswith("close 0.2 · balanced 0.41 · fast 0.56 · paper 1")
+    # a checkpoint of another trained size, such as SD 2.x of 768 pixels
+    assert hint(1536, 1536, threshold=96)[-1].endswith(
+        "close 0.05 · balanced 0.5 · fast 0.82 · paper 1"
+    )
+    assert "paper 1.00" in hint(768, 768, threshold=96, factor=2, above=0.5)[-1]
     careful = parts({"first": SD15}, 1024, 1024, sampler="LMS")
     assert lines(careful, {}, CPU)[-1].endswith("times as fast")
 

@@ -22,7 +22,7 @@ from ....plan import (
     with_papers_factors,
 )
 from ....samplers import rule_for
-from ....settings import NATIVE_GRID, Settings, SettingsError
+from ....settings import Settings, SettingsError
 from .. import request
 from ..host import Size
 from ..result import NO_LAYERS
@@ -106,7 +106,7 @@ def lines(
         head = f"{NAMES[part.pass_name]}, " if len(parts) > 1 else ""
         found.append(f"{head}{part.size[0]}×{part.size[1]}: {told}")
     last = [part for part in parts if pooled[part]][-1:]
-    return found + [_presets(part, costs) for part in last]
+    return found + [_presets(part, settings.threshold, costs) for part in last]
 
 
 def _stages(part: Part, settings: Settings) -> list[Stage]:
@@ -156,18 +156,21 @@ def _gain(
     return told
 
 
-def _presets(part: Part, costs: Costs) -> str:
-    """How fast each preset would make the part, and how much it would change the picture."""
+def _presets(part: Part, threshold: int, costs: Costs) -> str:
+    """How fast each preset would make the part, and how much it would change the picture.
+
+    With the `threshold` that is set, which is the checkpoint's.
+    """
     assert part.shape is not None
     names, gains = request.preset_names(), []
     for name in names:
-        pooled = _stages(part, Settings.from_preset(name))
+        pooled = _stages(part, Settings.from_preset(name, threshold=threshold))
         gains.append(f"{name} {_times(part, pooled, costs)}")
     told = f"{' · '.join(gains)} times as fast"
     # where the phase rests, all of them change it as the paper does
     if part.is_careful:
         return told
-    trained = NATIVE_GRID * part.shape.levels[0].downscale * PIXELS_PER_LATENT
+    trained = threshold * part.shape.levels[0].downscale * PIXELS_PER_LATENT
     ratio = math.sqrt(math.prod(part.size)) / trained
     change = CHANGES[min(CHANGES, key=lambda times: abs(times - ratio))]
     compared = " · ".join(f"{name} {change[name]:g}" for name in names)
