@@ -57,7 +57,7 @@ def stopped() -> bool:
 def asks_values() -> bool:
     """Whether the host calls callable values among an image's parameters.
 
-    It does since 1.10, as do its forks with the callback that came with that release.
+    It does since 1.9. Recognised are 1.10 and the forks that have its callback.
     """
     script = getattr(sys.modules.get("modules.scripts"), "Script", None)
     return hasattr(script, "process_before_every_sampling")
@@ -140,7 +140,7 @@ def sizes(p: Any) -> dict[str, Size]:
 
 
 class SettingsRefused(HTTPException):
-    """A bad value in a request. The API answers with its status and detail, a page shows both."""
+    """A bad value: the API answers with this status and detail, the page shows the text."""
 
     def __init__(self, error: SettingsError) -> None:
         super().__init__(status_code=422, detail=in_words(error))
