@@ -9,7 +9,6 @@ from fractions import Fraction
 from typing import Any
 
 from .reasons import Reason
-from .samplers import rule_for
 from .settings import Settings
 
 Grid = tuple[int, int]
@@ -74,14 +73,6 @@ def with_papers_factors(settings: Settings) -> Settings:
     if not settings.deep_factor:
         changes["deep_scale"] = 0.0
     return dataclasses.replace(settings, **changes) if changes else settings
-
-
-def settings_for_sampler(
-    settings: Settings, sampler: str | None, sigmas: tuple[float, ...] = ()
-) -> Settings:
-    """The settings with the factors that this sampler allows, where a host knows its steps."""
-    careful = rule_for(sampler, reported=True, sigmas=sigmas).is_careful()
-    return with_papers_factors(settings) if careful else settings
 
 
 def pooled_grid(grid: Grid, factor: float) -> Grid:

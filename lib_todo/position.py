@@ -65,14 +65,13 @@ class Position:
         self.evaluation = 0
         self.sampler: str | None = None
         self.sigmas: tuple[float, ...] = ()
-        self.current_step: Step | None = None
         self.moment: Moment | None = None
         self._samplings = samplings or itertools.count(1)
 
     def expect_sampling(self) -> None:
         """Say that the next evaluation begins a new sampling, of which nothing is known yet."""
         self.evaluation += 1
-        self.current_step = self.moment = None
+        self.moment = None
 
     def advance(
         self, step: int, total: int, pass_name: str = "first", shown_steps: int | None = None
@@ -83,10 +82,11 @@ class Position:
                 f"ToDo: progress({step!r}, {total!r}, {pass_name!r}): step must be 0 or more, "
                 f"total 1 or more, pass_name {' or '.join(PASS_NAMES)}"
             )
-        if self.current_step is None or step < self.step or pass_name != self.pass_name:
-            sampling = next(self._samplings)
+        goes_on = step >= self.step and pass_name == self.pass_name
+        if self.moment is not None and self.moment.reported and goes_on:
+            sampling = self.moment.sampling
         else:
-            sampling = self.current_step[0]
+            sampling = next(self._samplings)
         self.evaluation += 1
         self.step, self.pass_name = step, pass_name
         shown_steps = shown_steps or total
@@ -94,18 +94,18 @@ class Position:
         # a sampler that exceeds its step count (Restart) gets further steps, and stays in the last
         # one of the window
         counted = min(step, total - 1)
-        self.current_step = sampling, pass_name, counted * shown_steps // total
+        shown = sampling, pass_name, counted * shown_steps // total
         self.moment = Moment(
             pass_name,
             sampling,
             step // evaluations,
             counted / total,
-            self.current_step,
+            shown,
             self.sampler,
             reported=True,
             sigmas=self.sigmas,
         )
-        return self.current_step
+        return shown
 
     def pause(self) -> None:
         """Say that another generation calls the model until the next `advance`."""

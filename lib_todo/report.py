@@ -94,14 +94,10 @@ class Report(Counts):
             ValueError: total below 1, a negative step, or an unknown pass.
         """
         now = self.own_position().advance(step, total, pass_name, shown_steps)
-        self.see_step(now)
-        self._pass(pass_name).asked[now[0]] = shown_steps or total
-
-    def see_step(self, step: Step | None) -> None:
-        """Note that the model is evaluated in that step, where it is known."""
-        if step is not None:
-            with self._lock:
-                self._pass(step[1]).seen.add(step)
+        counts = self._pass(pass_name)
+        with self._lock:
+            counts.seen.add(now)
+            counts.asked[now[0]] = shown_steps or total
 
     @property
     def pass_now(self) -> PassCounts:

@@ -11,7 +11,8 @@ from ...cost.architectures import UNetShape
 from ...cost.machine import Machine
 from ...cost.rates import Rates
 from ...cost.speedup import in_words, of_step
-from ...plan import LEAD_IN, PIXELS_PER_LATENT, settings_for_sampler, with_papers_factors
+from ...plan import LEAD_IN, PIXELS_PER_LATENT, with_papers_factors
+from ...samplers import rule_for
 from ...wording import layers_and_steps
 from .sampling import Sampling
 
@@ -43,15 +44,15 @@ def expected(sampling: Sampling, shape: UNetShape | None) -> list[str]:
     latent, position = sampling.latent, sampling.report.position
     if shape is None or latent is None:
         return []
-    settings = settings_for_sampler(sampling.settings, position.sampler, position.sigmas)
-    rest, quarter = (
+    settings, rule = sampling.settings, rule_for(position.sampler, True, position.sigmas)
+    own, papers = (
         in_words(of_step(shape, latent, stage, candidates()))
         for stage in (settings, with_papers_factors(settings))
     )
-    if settings.end <= LEAD_IN or rest == quarter:
-        return [f"expected: {quarter} times as fast"]
-    text = f"expected: {rest} times as fast"
-    return [text if settings.start >= LEAD_IN else f"{text}, in the first quarter {quarter}"]
+    if rule.is_careful() or settings.end <= LEAD_IN or own == papers:
+        return [f"expected: {papers} times as fast"]
+    text = f"expected: {own} times as fast"
+    return [text if settings.start >= LEAD_IN else f"{text}, in the first quarter {papers}"]
 
 
 def candidates() -> Sequence[Rates]:

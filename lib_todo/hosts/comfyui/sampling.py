@@ -22,7 +22,6 @@ from .schedule import step_begun, step_of
 
 # ComfyUI's key for the shape of a transformer's input, [..., height, width]
 GRID_KEY = "activations_shape"
-NO_BLOCK = "", 0
 
 # how the layers of a grid are pooled (None: not), and the places of those that were called
 Level = tuple["Pooling | None", list[tuple]]
@@ -114,7 +113,7 @@ class ModelCall:
             # the picture, with the same list; their numbers of tokens may be the same
             return queries, keys, value
         self._index = index
-        place = options.get("block", NO_BLOCK), index
+        place = options.get("block", ("", 0)), index
         how, places = level
         if how is None:
             places.append(place)

@@ -170,7 +170,7 @@ def test_what_was_used_is_told_of_this_image_in_the_order_of_its_steps() -> None
 
     def count(step: int, pass_name: str, after: int, reason: Reason | None = None) -> None:
         report.progress(step, 2, pass_name)
-        report.count([0], (8, 8), 64, after, reason, report.position.current_step)
+        report.count([0], (8, 8), 64, after, reason, report.position.moment.shown_step)
 
     count(0, "first", 4)
     since = next(report.samplings)
