@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import numbers
 import reprlib
 from collections.abc import Mapping, Sequence
@@ -100,10 +99,9 @@ class Field:
         if self.zero_means and value.strip().lower() == self.zero_means:
             return 0
         try:
-            number = float(value)
+            return float(value)
         except ValueError:
             return value
-        return number if math.isfinite(number) else value
 
 
 def _setting(default: Any, label: str, help: str, span: Any = (0, 0, 0), **more: Any) -> Any:
