@@ -1,0 +1,111 @@
+"""The hint for anything that a page may ask: an answer, a refusal by name, the route."""
+
+from __future__ import annotations
+
+import sys
+import types
+from typing import Any
+
+import pytest
+from hints import CPU, SD15, SDXL, hint, parts
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib_todo.cost.architectures import UNetShape
+from lib_todo.hosts.webui.hint import checkpoint
+from lib_todo.hosts.webui.hint.route import Hires
+from lib_todo.hosts.webui.hint.text import Part, lines
+from lib_todo.settings import FIELDS
+
+
+@given(
+    shape=st.sampled_from([SD15, SDXL]),
+    sides=st.tuples(st.integers(8, 250), st.integers(8, 250)),
+    values=st.fixed_dictionaries(
+        {
+            "factor": st.sampled_from([0, 1, 1.5, 3]),
+            "deep_factor": st.sampled_from([0, 1, 2]),
+            "threshold": st.sampled_from([20, 64]),
+            "scale": st.sampled_from([0.25, 1, 1.5, 4]),
+            "deep_scale": st.sampled_from([0, 0.5, 1, 2]),
+            "above": st.sampled_from([0.5, 1, 1.25]),
+        }
+    ),
+)
+def test_the_size_that_is_named_is_the_first_that_is_pooled(
+    shape: UNetShape, sides: tuple[int, int], values: dict[str, Any]
+) -> None:
+    width, height = (8 * side for side in sides)
+    told = hint(width, height, shape=shape, **values)
+    if "about " in told[0]:
+        named = tuple(map(int, told[0].split("about ")[1].split(" ")[0].split("×")))
+        # a grid is rounded up, and sizes are named in steps of 64
+        more, less = (tuple(side * (1 + by / min(named)) for side in named) for by in (8, -150))
+        assert "nothing changes" not in hint(*map(round, more), shape=shape, **values)[0]
+        if min(less) >= 16:
+            assert "nothing changes" in hint(*map(round, less), shape=shape, **values)[0]
+    elif "Automatic factors" in told[0]:
+        assert "nothing changes" in hint(8 * width, 8 * height, shape=shape, **values)[0]
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"threshold": 16.5}, "threshold = 16.5"),
+        ({"threshold": None}, "threshold = None"),
+        ({"factor": "0.5"}, "factor = 0.5"),
+        ({"start": 0.8, "end": 0.2}, "start = 0.8"),
+        ({"new": 1}, "'new'"),
+    ],
+)
+def test_what_will_be_refused_is_named_before(values: dict[str, Any], named: str) -> None:
+    (told,) = hint(1024, 1024, **values)
+    assert told.startswith("This will be refused. ToDo: ")
+    assert named in told
+
+
+pixels = st.integers(0, 65536)
+anything = st.none() | st.booleans() | st.floats() | st.text(max_size=8) | st.lists(st.integers())
+asked = st.builds(
+    parts,
+    st.dictionaries(st.sampled_from(["first", "hires"]), st.sampled_from([SD15, SDXL, None])),
+    st.integers(1, 65536),
+    st.integers(1, 65536),
+    hires=st.builds(Hires, enabled=st.booleans(), scale=st.floats(0, 64), x=pixels, y=pixels),
+)
+
+
+@given(asked, st.dictionaries(st.sampled_from([f.name for f in FIELDS] + ["other"]), anything))
+def test_whatever_is_asked_is_answered(found: list[Part], values: dict[str, Any]) -> None:
+    assert all(lines(found, values, CPU))
+
+
+def test_the_route_answers_checks_and_is_silent_without_a_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fastapi, testing = pytest.importorskip("fastapi"), pytest.importorskip("fastapi.testclient")
+    from lib_todo.hosts.webui.hint import machine, route, step_times
+
+    here = types.SimpleNamespace(candidates=lambda: CPU)
+    monkeypatch.setattr(machine, "here", lambda: here)
+    monkeypatch.setattr(step_times.times, "seen", lambda known, settings: None)
+    app = fastapi.FastAPI()
+    route.add(app)
+    client = testing.TestClient(app)
+    asked = {"width": 1024, "height": 1024, "sampler": "Euler", "values": {"factor": "2"}}
+    monkeypatch.setitem(sys.modules, "modules.sd_models", None)
+    assert client.post(route.HINT, json=asked).json() == {"lines": []}
+    monkeypatch.setattr(checkpoint, "loaded", types.SimpleNamespace)
+    monkeypatch.setattr(checkpoint, "shape_named", lambda name: SDXL if name == "other" else SD15)
+    assert client.post(route.HINT, json=asked).json() == {"lines": hint(1024, 1024, factor=2)}
+    few = client.post(route.HINT, json=asked | {"steps": 3, "hires": {"steps": 50}}).json()
+    assert few == {"lines": hint(1024, 1024, steps=3, factor=2)}
+    hires = {"enabled": True, "scale": 2, "checkpoint": "other", "steps": 3}
+    _, second, _ = client.post(route.HINT, json=asked | {"hires": hires}).json()["lines"]
+    alone = hint(2048, 2048, shape=SDXL, steps=3, factor=2)[0]
+    assert second.split(": ")[1] == alone.split(": ")[1]
+    for bad in (
+        *({"width": 0}, {"width": "wide"}, {"height": 10**9}, {"steps": -1}, {"steps": 9999}),
+        {"hires": {"scale": -1}},
+    ):
+        assert client.post(route.HINT, json=asked | bad).status_code == 422
