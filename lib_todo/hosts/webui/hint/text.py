@@ -178,14 +178,15 @@ def _presets(part: Part, threshold: int, costs: Costs) -> str:
 
 
 def _why_nothing(parts: list[Part], settings: Settings) -> str:
-    if not any(part.shape for part in parts):
-        return f"Nothing to gain: {NO_LAYERS}"
     wanted = [part for part in parts if pass_wanted(part.pass_name, settings.passes)]
     if not wanted:
         only_hires = settings.passes == "hires"
         why = "Passes is hires, but hires fix is off" if only_hires else "set Passes to both"
         return f"Nothing to gain: {why}"
-    part = wanted[-1]
+    poolable = [part for part in wanted if part.shape]
+    if not poolable:
+        return f"Nothing to gain: {NO_LAYERS}"
+    part = poolable[-1]
     steps = part.steps or speedup.MANY
     if not any(in_window(step / steps, settings.start, settings.end) for step in range(steps)):
         return "Nothing to gain: no step lies between Start and End"
@@ -198,8 +199,7 @@ def _why_nothing(parts: list[Part], settings: Settings) -> str:
 
 def _takes_effect_from(part: Part, settings: Settings) -> Size | None:
     """The least size of the part's shape that these settings pool; None where there is none."""
-    if part.shape is None:
-        return None
+    assert part.shape is not None
     shorter = min(part.size)
     for side in range(shorter // STEP * STEP + STEP, LARGEST, STEP):
         width, height = (round(length * side / shorter / 8) * 8 for length in part.size)
