@@ -59,15 +59,17 @@ def test_left_in_any_order_or_twice(order: tuple[int, ...], wanted: tuple[Run | 
     assert tuple(found) == wanted
 
 
-def test_another_thread_has_its_own_which_ends_with_it() -> None:
-    def work() -> tuple[Any, Any]:
-        before, _ = entered_run(), enter(SECOND)
-        return before, entered_run()
+def test_another_thread_has_its_own() -> None:
+    def work() -> tuple[Any, Any, object]:
+        before, entry = entered_run(), enter(SECOND)
+        return before, entered_run(), entry
 
-    entry = enter(FIRST)
-    assert in_another_thread(work) == (None, SECOND)
+    first = enter(FIRST)
+    *seen, second = in_another_thread(work)
+    assert seen == [None, SECOND]
     assert entered_run() is FIRST
-    leave(entry)
+    for entry in (second, first):
+        leave(entry)
 
 
 def test_a_generator_that_goes_on_and_is_closed_in_another_thread() -> None:
