@@ -107,7 +107,8 @@ def test_it_is_the_steps_that_are_not_known() -> None:
     """An ldm transformer by itself: no model's call, so no timestep either."""
     with token_downsampling(Settings(factor=2, threshold=2)) as report:
         run(spatial_transformer(), image(4, 4), text())
-    assert report.passes["first"].held == {None: 0}
+    # and no window, of which there would be something to say
+    assert (report.passes["first"].held, report.window) == ({None: 0}, "")
 
 
 def test_a_smaller_model_after_a_larger_one_where_no_models_call_tells() -> None:
@@ -134,6 +135,23 @@ def test_a_first_argument_that_is_no_tensor() -> None:
     with token_downsampling(paper(factor=2, threshold=2)) as report:
         run(transformer, image(4, 4), text())
     assert (report.pooled, report.left_alone) == ({}, {})
+
+
+def test_keys_that_another_thread_computes_meanwhile_are_not_the_layers_own() -> None:
+    """A layer's first pooled call looks at how many keys the layer computes."""
+    model = spatial_transformer()
+    layer, others = model.transformer_blocks[0].attn1, []
+
+    def beside(*_: Any) -> None:
+        if not others:
+            others.append(torch.zeros(1, 16, 32))
+            with ThreadPoolExecutor(1) as executor:
+                executor.submit(layer.to_k, others[0]).result(60)
+
+    layer.to_k.register_forward_hook(beside)
+    with token_downsampling(paper(factor=2, threshold=2)) as report:
+        run(model, image(4, 4), text())
+    assert (others != [], report.left_alone) == (True, {})
 
 
 def test_one_object_in_two_threads_is_refused() -> None:
