@@ -151,6 +151,15 @@ def test_a_host_may_name_the_sampler_before_it_counts(model: Any) -> None:
     assert report.passes["first"].held == {}
 
 
+def test_a_forward_called_by_name_has_its_steps_by_the_time_embedding(model: Any) -> None:
+    with token_downsampling(BY_TWO), phases_taken(model) as seen:
+        DDIMScheduler().set_timesteps(10)
+        for timestep in (900, 700, 500, 300):
+            text = torch.randn(2, 5, models.TEXT_WIDTH)
+            model.forward(torch.randn(2, 4, SIDE, SIDE), timestep, text)
+    assert seen == ORDER
+
+
 def test_a_nested_with_does_not_move_the_outer_ones_phase(model: Any) -> None:
     with token_downsampling(BY_TWO), phases_taken(model) as seen:
         sampling(model, [900, 700])
