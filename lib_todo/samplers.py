@@ -103,7 +103,7 @@ def rule_for(
 
     Args:
         sampler: the host's name for it, or its diffusers class.
-        reported: whether a host or a callback reports the steps; else they are known by timesteps.
+        reported: whether a host reports the steps; else they are known by timesteps.
         sigmas: the noise levels of its schedule, one more than it has steps; empty where they are
             not known.
     """

@@ -136,7 +136,6 @@ class Run:
     def _begin_loose(self, lane: Lane, timestep: Any) -> ModelCall:
         call = lane.loose = self._begin(lane, timestep, is_whole=False)
         lane.before, lane.called = lane.called, set()
-        # asking for the moment may have begun the sampling that a callback expects
         lane.reported_evaluation = self.report.position.evaluation
         return call
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -199,10 +200,16 @@ def _why_nothing(parts: list[Part], settings: Settings) -> str:
 
 def _takes_effect_from(part: Part, settings: Settings) -> Size | None:
     """The least size of the part's shape that these settings pool; None where there is none."""
-    assert part.shape is not None
     shorter = min(part.size)
-    for side in range(shorter // STEP * STEP + STEP, LARGEST, STEP):
+
+    def size(side: int) -> Size:
         width, height = (round(length * side / shorter / 8) * 8 for length in part.size)
-        if max(pooled_levels(part.shape, latent_grid(width, height), settings)) > 1:
-            return width, height
-    return None
+        return width, height
+
+    def pools(side: int) -> bool:
+        assert part.shape is not None
+        return max(pooled_levels(part.shape, latent_grid(*size(side)), settings)) > 1
+
+    sides = range(shorter // STEP * STEP + STEP, LARGEST, STEP)
+    first = bisect.bisect_left(sides, True, key=pools)
+    return size(sides[first]) if first < len(sides) else None
