@@ -104,7 +104,9 @@ def test_smea_a_step_has_one_phase_and_each_size_its_own_grid(
     # eight steps are few for a sampler whose order is not known
     assert order == ([(0, 0)] if name == UNKNOWN else ROUND * 2)
     assert steps(report_of(answer)) == (8, 8)
-    assert used(infotext(answer))["first"] == {(32, 32): 256}
+    # it looks at a picture of 1.25 times the size, too
+    larger = {(40, 40): 400} if name == "Euler SMEA Dy" else {}
+    assert used(infotext(answer))["first"] == {(32, 32): 256} | larger
     if name == "Euler SMEA Dy":
         crowded.probe_reset()
         asked = todo(preset="paper", threshold=12)
