@@ -91,8 +91,7 @@ class Cut:
         """Call one of the layers by `original`, with pooled tokens for its context if possible."""
         pooling, number = self.pooling, self.numbers[id(layer)]
         self._called.append(number)
-        # nearly all are called with their tokens alone by position, and every function call counts
-        x, given = (args[0], kwargs) if len(args) == 1 else by_name(self.family, args, kwargs)
+        x, given = by_name(self.family, args, kwargs)
         context = given.get(self.family.parameters[1])
         shape: Any = x.shape if isinstance(x, torch.Tensor) else ()
         grids = 0

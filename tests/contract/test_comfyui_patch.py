@@ -55,6 +55,21 @@ def test_a_video_models_layer_over_time_is_neither_pooled_nor_counted(frames: in
     assert sampling.report.layers == 3 and not sampling.report.left_alone
 
 
+def test_a_smaller_grid_is_decided_anew_after_a_larger_one() -> None:
+    """As with Deep Shrink, whose first blocks may be smaller than the last ones."""
+    sampling = Sampling(Settings(factor=2, deep_factor=4, threshold=4), SIGMAS, "euler")
+    call = sampling.begin_evaluation(SIGMAS[-2], (16, 16), frozenset())
+    kept = []
+    for number, side in enumerate((8, 16, 8)):
+        tokens = torch.zeros(1, side * side, 3)
+        options = {patch.EVALUATION: call, GRID_KEY: [1, 3, side, side], "block": ("input", number)}
+        kept.append(patch.keys_patch(tokens, tokens, tokens, options)[1].shape[1])
+    call.end()
+    # as the largest by 2, and as a deeper one by 4
+    assert kept == [16, 64, 4]
+    assert set(sampling.report.pooled) == {(64, 16), (256, 64), (64, 4)}
+
+
 def test_without_a_sampling_or_a_grid_nothing_changes() -> None:
     tokens = torch.zeros(1, 64, 3)
     evaluation = Sampling(SETTINGS, SIGMAS, "euler").begin_evaluation(1.0, (8, 8), frozenset())

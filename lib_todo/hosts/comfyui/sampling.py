@@ -141,7 +141,10 @@ class ModelCall:
         return queries, pooled, pooled if value is keys else how.take(value)
 
     def _begin(self, grid: Grid, device: torch.device) -> Level:
-        self._largest = max(self._largest, grid, key=math.prod)
+        if math.prod(grid) > math.prod(self._largest):
+            self._largest = grid
+            # what smaller grids took was decided by another largest one
+            self._levels.clear()
         rule, sampling, how = self._rule, self._sampling, None
         factor, reason = rule.decide(grid, self._largest)
         if reason is None:

@@ -75,8 +75,7 @@ def test_an_images_text_makes_the_same_image(
 
 def test_an_images_text_in_img2img(host: Host) -> None:
     """The host itself takes from the text what belongs to scripts, and nothing else."""
-    if not host.takes("infotext"):
-        pytest.skip("before 1.8 the API reads no infotext")
+    host.needs_texts()
     body = {**SQUARE, "denoising_strength": 0.5}
     made = host.img2img(picture(128, 128), **body, **POOLING.asked(method="max"))
     again = host.img2img(picture(128, 128), **body, infotext=infotext(made), styles=[])
