@@ -75,7 +75,7 @@ class Counts:
                 "grid": list(grid),
                 "keys_before": before,
                 "keys_after": after,
-                "reason": reason.value if reason else None,
+                "reason": reason.name.lower() if reason else None,
                 "layers": len(tally.layers),
                 "calls": tally.calls,
                 "steps": len(tally.steps),

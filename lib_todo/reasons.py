@@ -1,4 +1,4 @@
-"""Why a layer's call was left alone. wording.py has the English for each reason."""
+"""Why a layer's call was left alone."""
 
 from __future__ import annotations
 
@@ -8,34 +8,32 @@ import enum
 class Reason(enum.Enum):
     """One reason each; of a layer with several, the first here is told.
 
-    The value is what the JSON report contains.
+    The value is what the line says of the layers; the JSON report has the name in lower case.
     """
 
-    OTHER_GRID = "other_grid"
-    TOKENS_MERGED = "tokens_merged"
-    AGENT_ATTENTION = "agent_attention"
-    HYPERTILE = "hypertile"
-    OLDER_EXTENSION = "older_extension"
-    ATTENTION_MAP_READ = "attention_map_read"
-    PERTURBED = "perturbed_attention"
-    MASKED = "masked"
-    FUSED = "fused_projections"
-    OTHER_VALUES = "other_values"
-    KEYS_IGNORED = "keys_ignored"
-    REPLACED = "replaced"
-    OTHER_REDUCTION = "other_reduction"
-    OTHER_PROCESSOR = "other_processor"
-    HOOKED = "hooked"
-    FORWARD_REPLACED = "forward_replaced"
-    OTHER_PASS = "other_pass"
-    OUTSIDE_WINDOW = "outside_window"
-    OTHER_GENERATION = "other_generation"
-    # the paper's factors, which apply with this sampler in all steps, are 1
-    SAMPLER = "sampler"
-    # the paper's factors, which apply in the first quarter of the steps, are 1
-    LEAD_IN = "lead_in"
-    FACTOR_ONE = "factor_one"
-    BELOW_THRESHOLD = "below_threshold"
+    OTHER_GRID = "whose tokens another extension merged or tiled first"
+    TOKENS_MERGED = "with tokens merged by token merging (ToMe)"
+    AGENT_ATTENTION = "left to agent attention, which merged their tokens"
+    HYPERTILE = "left to HyperTile"
+    OLDER_EXTENSION = "left to the older ToDo extension"
+    ATTENTION_MAP_READ = "left to self-attention guidance, which reads their attention map"
+    PERTURBED_ATTENTION = "left to perturbed-attention guidance, which replaces their output"
+    MASKED = "masked or with additional tokens"
+    FUSED_PROJECTIONS = "with fused projections"
+    OTHER_VALUES = "called with values that do not match the keys"
+    KEYS_IGNORED = "that ignore the pooled keys they are given"
+    REPLACED = "whose self-attention other code replaces"
+    OTHER_REDUCTION = "left to another program's token reduction"
+    OTHER_PROCESSOR = "with an attention processor that may not take pooled keys"
+    HOOKED = "with a hook that reads their output or values"
+    FORWARD_REPLACED = "whose forward was replaced by other code"
+    OTHER_PASS = "in a pass that the setting Passes excludes"
+    OUTSIDE_WINDOW = "outside the steps from Start to End"
+    OTHER_GENERATION = "called outside the sampler's own steps"
+    SAMPLER = "with the paper's factor of 1, which this sampler needs"
+    LEAD_IN = "with the paper's factor of 1, which the first quarter of the steps uses"
+    FACTOR_ONE = "with a factor of 1 (chosen, or automatic near the threshold)"
+    BELOW_THRESHOLD = "below the threshold"
 
     # by identity: Enum's own runs Python code, and every layer's call is counted by its reason
     __hash__ = object.__hash__

@@ -113,25 +113,19 @@ def rule_for(
         few = named.hold > 1 and 0 < len(sigmas) - 1 <= FEW * named.hold
         return _PAPERS if few else named
     order = order_of(name)
-    if sigmas:
-        noisy = name.endswith(ADD_NOISE_END) or any(part in name for part in ADD_NOISE)
-        rule = _by_schedule(order or HIGHEST, sigmas, noisy)
-        decides_late = noisy or any(part in name for part in CFG_PP)
-        if decides_late and len(sigmas) - 1 <= FEW_WITH_NOISE:
-            rule = dataclasses.replace(rule, careful_from=0)
-        if named is None or reported:
-            return rule
-        # each timestep of a step counts
-        hold = named.hold
-        return SamplerRule(hold, rule.careful_from * hold, rule.rest_from * hold)
-    if order is None:
-        # two timesteps may be one step
-        return SamplerRule(hold=1 if reported else 2, careful_from=0)
-    if order == HIGHEST:
+    # each timestep of a step counts, and reported steps are whole ones
+    hold = named.hold if named is not None and not reported else 1
+    if not sigmas:
+        if order is None:
+            # two timesteps may be one step
+            return SamplerRule(hold=1 if reported else 2, careful_from=0)
         # the known ones amplify what changes whatever the schedule is, but for Karras' and its like
-        return _PAPERS
-    # reported steps are whole steps, however many timesteps they evaluate
-    return SamplerRule() if named is None or reported else named
+        return _PAPERS if order == HIGHEST else SamplerRule(hold)
+    noisy = name.endswith(ADD_NOISE_END) or any(part in name for part in ADD_NOISE)
+    rule = _by_schedule(order or HIGHEST, sigmas, noisy)
+    decides_late = noisy or any(part in name for part in CFG_PP)
+    few = decides_late and len(sigmas) - 1 <= FEW_WITH_NOISE
+    return SamplerRule(hold, 0 if few else rule.careful_from * hold, rule.rest_from * hold)
 
 
 def _by_schedule(order: int, sigmas: Sequence[float], noisy: bool) -> SamplerRule:

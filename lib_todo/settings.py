@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import numbers
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 METHODS = ("nearest", "nearest-exact", "average", "max", "bilinear")
@@ -221,32 +221,20 @@ class Settings:
         `base` holds where `values` has nothing; without it the defaults do.
         """
         values = dict(values)
-        bundle = preset_values(values.pop("preset")) if "preset" in values else {}
+        if "preset" in values:
+            preset = values.pop("preset")
+            if not isinstance(preset, str) or preset not in PRESETS:
+                raise SettingsError("preset", preset, "one of " + ", ".join(PRESETS))
+            values = {**PRESETS[preset], **values}
         for name in values.keys() - BY_NAME.keys():
             allowed = f"one of preset, {', '.join(BY_NAME)}"
             raise SettingsError("name of a setting", name, allowed)
-        return cls(**{**(base or {}), **bundle, **values})
+        return cls(**{**(base or {}), **values})
 
     @classmethod
     def from_preset(cls, preset: str, **values: Any) -> Settings:
         """Settings of a named preset, with single values over it; see `from_mapping`."""
         return cls.from_mapping({"preset": preset, **values})
-
-    @classmethod
-    def from_args(cls, args: Sequence[Any]) -> Settings:
-        """Settings from a request's `args`: values in the order of FIELDS, or one object first.
-
-        What the object leaves out comes from the values after it, which hosts fill with defaults
-        or from an infotext. Only `enabled` does not: sending an object switches ToDo on.
-        """
-        if len(args) > len(FIELDS):
-            allowed = f"at most {len(FIELDS)} values: {', '.join(BY_NAME)}"
-            raise SettingsError("args", list(args), allowed)
-        positional = dict(zip(BY_NAME, args))
-        if args and isinstance(args[0], Mapping):
-            del positional["enabled"]
-            return cls.from_mapping(args[0], base=positional)
-        return cls(**positional)
 
 
 FIELDS = tuple(
@@ -272,10 +260,3 @@ PRESETS: dict[str, dict[str, Any]] = {
     "balanced": {**_MOVING, "scale": 1.5, "deep_scale": 1.0},
     "fast": {**_MOVING, "scale": 2.0, "deep_scale": 1.0, "above": 0.5},
 }
-
-
-def preset_values(name: Any) -> dict[str, Any]:
-    """The values of a preset. Raises SettingsError where there is none of that name."""
-    if not isinstance(name, str) or name not in PRESETS:
-        raise SettingsError("preset", name, "one of " + ", ".join(PRESETS))
-    return PRESETS[name]

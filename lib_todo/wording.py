@@ -8,31 +8,6 @@ from .counts import Counts, PassCounts, Tally, summed
 from .position import Step
 from .reasons import BY_RULE, UNEXPECTED, Reason
 
-WORDS = {
-    Reason.BELOW_THRESHOLD: "below the threshold",
-    Reason.FACTOR_ONE: "with a factor of 1 (chosen, or automatic near the threshold)",
-    Reason.LEAD_IN: "with the paper's factor of 1, which the first quarter of the steps uses",
-    Reason.SAMPLER: "with the paper's factor of 1, which this sampler needs",
-    Reason.OUTSIDE_WINDOW: "outside the steps from Start to End",
-    Reason.OTHER_PASS: "in a pass that the setting Passes excludes",
-    Reason.OTHER_GENERATION: "called outside the sampler's own steps",
-    Reason.OTHER_GRID: "whose tokens another extension merged or tiled first",
-    Reason.TOKENS_MERGED: "with tokens merged by token merging (ToMe)",
-    Reason.AGENT_ATTENTION: "left to agent attention, which merged their tokens",
-    Reason.HYPERTILE: "left to HyperTile",
-    Reason.OLDER_EXTENSION: "left to the older ToDo extension",
-    Reason.ATTENTION_MAP_READ: "left to self-attention guidance, which reads their attention map",
-    Reason.PERTURBED: "left to perturbed-attention guidance, which replaces their output",
-    Reason.MASKED: "masked or with additional tokens",
-    Reason.FUSED: "with fused projections",
-    Reason.OTHER_VALUES: "called with values that do not match the keys",
-    Reason.KEYS_IGNORED: "that ignore the pooled keys they are given",
-    Reason.REPLACED: "whose self-attention other code replaces",
-    Reason.OTHER_REDUCTION: "left to another program's token reduction",
-    Reason.OTHER_PROCESSOR: "with an attention processor that may not take pooled keys",
-    Reason.HOOKED: "with a hook that reads their output or values",
-    Reason.FORWARD_REPLACED: "whose forward was replaced by other code",
-}
 REMEDIES = dict.fromkeys(UNEXPECTED, "Switch that off to use ToDo") | {
     Reason.BELOW_THRESHOLD: "A larger image or a lower threshold would be pooled",
     Reason.FACTOR_ONE: "A larger image or a factor of 2 would be pooled",
@@ -46,7 +21,7 @@ REMEDIES = dict.fromkeys(UNEXPECTED, "Switch that off to use ToDo") | {
         "computes keys from encoder_hidden_states"
     ),
     Reason.HOOKED: "Remove the hook to use ToDo",
-    Reason.FUSED: "Unfuse the projections to use ToDo",
+    Reason.FUSED_PROJECTIONS: "Unfuse the projections to use ToDo",
 }
 PASSES = {"first": "first pass", "hires": "hires pass"}
 NO_LAYER = "no self-attention layer that ToDo knows was called"
@@ -92,9 +67,7 @@ def line(passes: Mapping[str, PassCounts], window: str, heads: Mapping[str, str]
     if any(counts.pooled for counts in passes.values()):
         return whole
     # what to change about the reason that is told first, where somebody can
-    reasons = {reason for counts in passes.values() for reason in _reasons(counts)}
-    if len(reasons) > 1:
-        reasons.discard(Reason.BELOW_THRESHOLD)
+    reasons = set[Reason]().union(*map(_reasons, passes.values()))
     remedies = [REMEDIES[reason] for reason in Reason if reason in reasons & set(REMEDIES)]
     return ". ".join([whole, *remedies[:1]])
 
@@ -129,7 +102,7 @@ def layers_and_steps(counts: PassCounts, notes: Iterable[str] = ()) -> str:
     if counts.seen:
         told += f", {_in_steps(counts)}"
     unexpected = [
-        f"{len(tally.layers)} {WORDS[reason]}"
+        f"{len(tally.layers)} {reason.value}"
         for reason, tally in counts.left_alone.items()
         if reason in UNEXPECTED
     ]
@@ -218,16 +191,12 @@ def _in_steps(counts: PassCounts) -> str:
 
 def _why_nothing(counts: Counts) -> str:
     told = _reasons(counts)
-    # deeper layers are nearly always below the threshold; another reason is the useful one
-    below = told.pop(Reason.BELOW_THRESHOLD, 0)
-    if told:
-        return ", ".join(
-            f"{count} layer{'s' * (count > 1)} {WORDS[reason]}" for reason, count in told.items()
-        )
-    if not below:
+    if not told:
         return NO_LAYER
-    height, width = counts.largest_grid or (0, 0)
-    return f"no layer is above the threshold, the largest has {width}×{height} tokens"
+    if Reason.BELOW_THRESHOLD in told:
+        height, width = counts.largest_grid or (0, 0)
+        return f"no layer is above the threshold, the largest has {width}×{height} tokens"
+    return ", ".join(f"{n} layer{'s' * (n > 1)} {reason.value}" for reason, n in told.items())
 
 
 def _reasons(counts: Counts) -> dict[Reason, int]:
@@ -237,4 +206,7 @@ def _reasons(counts: Counts) -> dict[Reason, int]:
         if reason in left and (some := left[reason].layers - counted):
             found[reason] = len(some)
             counted |= some
+    if len(found) > 1:
+        # deeper layers nearly always are; another reason is the useful one
+        found.pop(Reason.BELOW_THRESHOLD, None)
     return found

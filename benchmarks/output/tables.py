@@ -11,7 +11,7 @@ from benchmarks.running.store import Store
 from benchmarks.running.timing import Times, ratio
 from lib_todo import Settings
 from lib_todo.cost.architectures import SHAPES
-from lib_todo.cost.speedup import Stage, of_pass
+from lib_todo.cost.speedup import Stages, of_pass
 from lib_todo.cost.speedup import stages as of_sampler
 from lib_todo.plan import latent_grid
 
@@ -80,7 +80,7 @@ def predicted(store: Store) -> Iterator[tuple[str, str, str, float, float]]:
         for method, preset in PRESETS.items():
             if times := methods.get(method, {}).get("seconds"):
                 settings = Settings.from_preset(preset)
-                stages = [Stage(settings, 1.0)]
+                stages: Stages = {settings: 1.0}
                 if part == "pass":
                     stages = of_sampler(shape, latent, settings, "Euler")
                 gain, _ = of_pass(shape, latent, stages, [rates], images)

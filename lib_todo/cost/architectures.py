@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 
 
 class Level(NamedTuple):
-    """Self-attention layers of one U-Net level: 1/`downscale` of the latent, `channels` wide."""
+    """The self-attention layers of a U-Net's level, at 1/`downscale` of the latent."""
 
     downscale: int
-    channels: int
     layers: int
 
 
@@ -32,23 +31,12 @@ class UNetShape:
     context_width: int
     vector_width: int = 0
 
-    def head_width(self, channels: int) -> int:
-        """Channels per head in attention layers of that width: 8 heads in SD 1.x, else 64 channels.
-
-        Weights do not show the number of heads; SD 1.x is recognised by the prompt's width.
-        """
-        return channels // 8 if self.context_width == 768 else 64
-
     @property
     def levels(self) -> tuple[Level, ...]:
         """The levels with self-attention, the largest grid first."""
         layers = [5 * depth for depth in self.depths]
         layers[-1] += self.middle_depth
-        return tuple(
-            Level(2**index, width, count)
-            for index, (width, count) in enumerate(zip(self.channels, layers))
-            if count
-        )
+        return tuple(Level(2**index, count) for index, count in enumerate(layers) if count)
 
 
 SHAPES: dict[str, UNetShape] = {

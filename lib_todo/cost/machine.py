@@ -7,7 +7,6 @@ import dataclasses
 import json
 import logging
 import os
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -52,20 +51,13 @@ class Machine:
     def rates(self) -> Rates | None:
         """The rates that were measured; None without."""
         with contextlib.suppress(KeyError, TypeError, ValueError):
-            return Rates.from_dict(read(self.file)[self.key]["rates"])
-        return None
-
-    def measured_on(self) -> str | None:
-        """The day on which they were measured."""
-        with contextlib.suppress(KeyError, TypeError):
-            return str(read(self.file)[self.key]["measured"])
+            return Rates.from_dict(read(self.file)[self.key])
         return None
 
     def measure(self) -> Rates:
         """Measure now, and write it to the file."""
         found = rates.measure(self.device, self.dtype, self.attend)
-        entry = {"measured": time.strftime("%Y-%m-%d"), "rates": dataclasses.asdict(found)}
-        write(self.file, {**read(self.file), self.key: entry})
+        write(self.file, {**read(self.file), self.key: dataclasses.asdict(found)})
         return found
 
     def measure_once(self) -> None:

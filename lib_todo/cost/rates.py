@@ -35,7 +35,8 @@ class Rates:
 
     `attention` is by channels per head, since few of them use the hardware less well. `launch` is
     the seconds that Python takes to begin an operation, while a GPU works on those before; 0 on a
-    CPU, where it is nothing beside the work. `itemsize` is the bytes per number in the precision.
+    CPU, where it is nothing beside the work. `itemsize` is the bytes per number in the precision,
+    `measured` the day of the measurement; empty without.
     """
 
     products: float
@@ -43,6 +44,7 @@ class Rates:
     bytes: float
     launch: float
     itemsize: int
+    measured: str = ""
 
     @classmethod
     def from_dict(cls, kept: Mapping[str, Any]) -> Rates:
@@ -103,6 +105,7 @@ def measure(device: torch.device, dtype: torch.dtype, attend: Attend = fused_att
             bytes=_rate([_moves(*size, **like) for size in convolved[:2]], device),
             launch=0 if device.type == "cpu" else _launch(**like),
             itemsize=torch.empty(0, dtype=dtype).element_size(),
+            measured=time.strftime("%Y-%m-%d"),
         )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..plan import Grid, in_window, latent_grid, with_papers_factors
 from ..position import Moment
@@ -18,16 +18,10 @@ from .unet import pooled_levels, work
 
 # the least and the greatest to expect; the same number on a machine that was measured
 Range = tuple[float, float]
-ONE: Range = (1.0, 1.0)
+# the share of a pass, by the settings that hold in its steps
+Stages = Mapping[Settings, float]
 # steps that a pass is counted by where their number is not known: the shares are those of time
 MANY = 100
-
-
-class Stage(NamedTuple):
-    """Steps of a pass that pool the same: their settings, and their share of the pass."""
-
-    settings: Settings
-    share: float
 
 
 def seconds(
@@ -50,22 +44,14 @@ def seconds(
 
 
 def mildest_schedule(sampler: str | None, steps: int) -> tuple[float, ...]:
-    """`even_levels`, where a host's page tells the number of steps, but not the levels.
-
-    Empty where the number is not known (0), and where the sampler may take the paper's factors
-    whatever it is.
-    """
-    careful = rule_for(sampler, reported=True).is_careful()
-    return even_levels(steps) if steps and not careful else ()
-
-
-def even_levels(steps: int) -> tuple[float, ...]:
     """Noise levels of so many steps for which the rule has the least reason to be careful.
 
     They fall evenly and end at 0, so that no step leaps and only the last one closes; a real
-    schedule may close one or two earlier.
+    schedule may close one or two earlier. Empty where the number of steps is not known (0), and
+    where the sampler may take the paper's factors whatever its schedule is.
     """
-    return (*(2.0**-step for step in range(steps)), 0.0)
+    careful = rule_for(sampler, reported=True).is_careful()
+    return (*(2.0**-step for step in range(steps)), 0.0) if steps and not careful else ()
 
 
 def stages(
@@ -75,7 +61,7 @@ def stages(
     sampler: str | None = None,
     steps: int = 0,
     sigmas: tuple[float, ...] = (),
-) -> list[Stage]:
+) -> Stages:
     """The stages of a pass that pool anything: first the steps with the paper's factors.
 
     The steps are counted by the rule that a generation goes by, so `settings` are what was asked
@@ -87,34 +73,24 @@ def stages(
         sigmas: their noise levels; empty where they are not known.
     """
     count, sigmas = steps or MANY, sigmas or mildest_schedule(sampler, steps)
-    pooled = careful = 0
+    papers = with_papers_factors(settings)
+    found = {papers: 0, settings: 0}
     for step in range(count):
         done = step / count
         if in_window(done, settings.start, settings.end):
             moment = Moment(step=step, fraction=done, sampler=sampler, reported=True, sigmas=sigmas)
-            pooled += 1
-            careful += Rule(settings, moment).careful is not None
-    return [
-        Stage(stage, number / count)
-        for stage, number in (
-            (with_papers_factors(settings), careful),
-            (settings, pooled - careful),
-        )
+            found[papers if Rule(settings, moment).careful else settings] += 1
+    return {
+        stage: number / count
+        for stage, number in found.items()
         if number and max(pooled_levels(shape, latent, stage)) > 1
-    ]
-
-
-def of_step(
-    shape: UNetShape, latent: Grid, settings: Settings, machines: Sequence[Rates], images: int = 1
-) -> Range:
-    """How many times as fast an evaluation with these settings is, on these machines."""
-    return of_pass(shape, latent, [Stage(settings, 1.0)], machines, images)
+    }
 
 
 def of_pass(
     shape: UNetShape,
     latent: Grid,
-    pooled: Sequence[Stage],
+    pooled: Stages,
     machines: Sequence[Rates],
     images: int = 1,
 ) -> Range:
@@ -124,7 +100,7 @@ def of_pass(
         dense = max(seconds(shape, latent, None, rates, images))
         saved = [
             share * (1 - max(seconds(shape, latent, settings, rates, images)) / dense)
-            for settings, share in pooled
+            for settings, share in pooled.items()
         ]
         found.append(1 / (1 - math.fsum(saved)))
     return min(found), max(found)
@@ -160,9 +136,9 @@ def predict(
     if sampler is None and hasattr(model, "scheduler"):
         sampler = type(model.scheduler).__name__
     shape, latent = shape_of_unet(unet), latent_grid(width, height)
-    pooled = stages(shape, latent, settings or Settings(), sampler) if shape else []
+    pooled = stages(shape, latent, settings or Settings(), sampler) if shape else {}
     if shape is None or not pooled:
-        return ONE
+        return 1.0, 1.0
     weight = next(unet.parameters())
     machine = Machine(weight.device, weight.dtype)
     machine.measure_once()

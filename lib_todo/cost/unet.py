@@ -104,7 +104,9 @@ class Work:
         self._product(queries, channels, channels)
         self._product(keys, context_width, channels)
         self._product(keys, context_width, channels)
-        self.attention[self._shape.head_width(channels)] += 4 * queries * keys * channels
+        # weights do not show the number of heads; SD 1.x, known by its prompt's width, has eight
+        head_width = channels // 8 if self._shape.context_width == 768 else 64
+        self.attention[head_width] += 4 * queries * keys * channels
         self.operations += 1
         self._product(queries, channels, channels)
 

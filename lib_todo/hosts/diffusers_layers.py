@@ -50,7 +50,7 @@ def other_code(layer: Any) -> Reason | None:
             # SD.Next's own ToDo marks the processor; pooling twice would be wrong
             return Reason.OTHER_REDUCTION
         is_fused = (cls.__module__, cls.__qualname__) == (_ATTENTION, "FusedAttnProcessor2_0")
-        return Reason.FUSED if is_fused else Reason.OTHER_PROCESSOR
+        return Reason.FUSED_PROJECTIONS if is_fused else Reason.OTHER_PROCESSOR
     if not _is_own_code(type(layer).forward):
         return Reason.FORWARD_REPLACED
     # a forward hook on the values may count on as many as ever

@@ -19,8 +19,10 @@ import diffusers_models as models
 import diffusers_stand_in
 
 from lib_todo import Report, Settings
+from lib_todo.hosts.webui.request import read_settings
 
 WEBUI = "http://127.0.0.1:7860"
+API = types.SimpleNamespace(is_api=True)
 ALL = [block for page in PAGES for block in blocks(page)]
 
 
@@ -30,7 +32,7 @@ def run_python(block: Block, monkeypatch: pytest.MonkeyPatch, folder: Path) -> N
 
     def post(address: str, json: dict[str, Any]) -> Any:
         assert address in (f"{WEBUI}/sdapi/v1/txt2img", f"{WEBUI}/sdapi/v1/img2img")
-        accepted.append(Settings.from_args(json["alwayson_scripts"]["ToDo"]["args"]))
+        accepted.append(read_settings(API, json["alwayson_scripts"]["ToDo"]["args"]))
         return types.SimpleNamespace(json=lambda: {"images": [""]})
 
     monkeypatch.setattr(requests, "post", post)
@@ -50,7 +52,7 @@ def check_json(block: Block) -> None:
     """A block of JSON parses, and what it sends to ToDo is accepted."""
     value = json.loads(block.text)
     if isinstance(value, dict) and "alwayson_scripts" in value:
-        Settings.from_args(value["alwayson_scripts"]["ToDo"]["args"])
+        read_settings(API, value["alwayson_scripts"]["ToDo"]["args"])
 
 
 def check_shell(block: Block) -> None:

@@ -17,7 +17,6 @@ from lib_todo.wording import (
     NO_LAYER,
     REMEDIES,
     WINDOWS,
-    WORDS,
     steps_in_words,
 )
 
@@ -46,7 +45,8 @@ def test_no_layer_was_called_or_in_another_thread() -> None:
     assert report.line() == NOTHING + ELSEWHERE
     report.compiled = True
     assert report.line() == NOTHING + COMPILED
-    assert len({NO_LAYER, ELSEWHERE, COMPILED, *WORDS.values()}) == 3 + len(Reason)
+    texts = {NO_LAYER, ELSEWHERE, COMPILED} | {reason.value for reason in Reason}
+    assert len(texts) == 3 + len(Reason.__members__)
 
 
 @pytest.mark.parametrize(("step", "window"), [(0, "unknown"), (1, "timesteps")])
@@ -186,14 +186,14 @@ def test_a_layer_left_alone_for_several_reasons_is_counted_once() -> None:
         count(report, *kept(range(5), Reason.OTHER_PASS))
         deeper = Reason.LEAD_IN if step == 0 else Reason.OTHER_PASS
         count(report, range(5, 16), SMALL, 4096, 4096, deeper)
-    words, remedy = WORDS[Reason.OTHER_PASS], REMEDIES[Reason.OTHER_PASS]
+    words, remedy = Reason.OTHER_PASS.value, REMEDIES[Reason.OTHER_PASS]
     assert report.line() == f"{NOTHING}16 layers {words}. {remedy}"
 
 
 @pytest.mark.parametrize("reason", Reason)
 def test_each_reason(reason: Reason) -> None:
     """Beside pooled layers, what no setting asked for is noted; where nothing was, the remedy."""
-    note = f" (3 {WORDS[reason]})" if reason in UNEXPECTED else ""
+    note = f" (3 {reason.value})" if reason in UNEXPECTED else ""
     line = report_of(TEN, kept(range(10, 13), reason)).line()
     assert line == OF_TEN.replace("10 of 10", "10 of 13") + note
     if reason is Reason.BELOW_THRESHOLD:
@@ -201,7 +201,7 @@ def test_each_reason(reason: Reason) -> None:
         why = "no layer is above the threshold, the largest has 64×64 tokens"
     else:
         counted = (range(6, 16), *BELOW), kept(range(6), reason)
-        why = f"6 layers {WORDS[reason]}"
+        why = f"6 layers {reason.value}"
     remedy = f". {REMEDIES[reason]}" if reason in REMEDIES else ""
     assert report_of(*counted).line() == f"{NOTHING}{why}{remedy}"
 
@@ -209,12 +209,12 @@ def test_each_reason(reason: Reason) -> None:
 def test_nothing_pooled_for_two_reasons() -> None:
     report = report_of(kept(range(2), Reason.HYPERTILE), kept(range(2, 5), Reason.OUTSIDE_WINDOW))
     assert report.line() == (
-        f"{NOTHING}2 layers {WORDS[Reason.HYPERTILE]}, "
-        f"3 layers {WORDS[Reason.OUTSIDE_WINDOW]}. {REMEDIES[Reason.HYPERTILE]}"
+        f"{NOTHING}2 layers {Reason.HYPERTILE.value}, "
+        f"3 layers {Reason.OUTSIDE_WINDOW.value}. {REMEDIES[Reason.HYPERTILE]}"
     )
     # one layer is no layers
-    line = report_of(kept(range(1), Reason.FUSED)).line()
-    assert line.startswith(f"{NOTHING}1 layer {WORDS[Reason.FUSED]}")
+    line = report_of(kept(range(1), Reason.FUSED_PROJECTIONS)).line()
+    assert line.startswith(f"{NOTHING}1 layer {Reason.FUSED_PROJECTIONS.value}")
 
 
 def test_each_pass_by_its_name_and_size_and_with_its_own_notes() -> None:

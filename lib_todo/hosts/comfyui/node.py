@@ -9,7 +9,7 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from comfy_api.latest import io
 
 from ...cost.architectures import shape_of_unet
-from ...settings import BY_NAME, FIELDS, PRESETS, Field, Settings, SettingsError
+from ...settings import BY_NAME, FIELDS, PRESETS, Field, Settings
 from ...wording import nothing_pooled
 from .node_text import NodeText
 from .patch import apply
@@ -58,12 +58,9 @@ class ToDo(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, preset: Any = DEFAULT_PRESET) -> bool | str:
-        """Whether there is such a preset. What is linked arrives as None, and is checked later."""
-        try:
-            return preset is None or bool(Settings.from_preset(preset))
-        except SettingsError as error:
-            return str(error)
+    def validate_inputs(cls, preset: Any = DEFAULT_PRESET) -> bool:
+        """Whether there is such a preset, or SettingsError. A link is None, and checked later."""
+        return preset is None or bool(Settings.from_preset(preset))
 
     @classmethod
     def execute(cls, model: Any, preset: Any = DEFAULT_PRESET) -> io.NodeOutput:

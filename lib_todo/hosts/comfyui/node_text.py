@@ -10,7 +10,7 @@ import torch
 from ...cost.architectures import UNetShape
 from ...cost.machine import Machine
 from ...cost.rates import Rates
-from ...cost.speedup import in_words, of_step
+from ...cost.speedup import in_words, of_pass
 from ...plan import LEAD_IN, PIXELS_PER_LATENT, with_papers_factors
 from ...samplers import rule_for
 from ...wording import layers_and_steps
@@ -46,7 +46,7 @@ def expected(sampling: Sampling, shape: UNetShape | None) -> list[str]:
         return []
     settings, rule = sampling.settings, rule_for(position.sampler, True, position.sigmas)
     own, papers = (
-        in_words(of_step(shape, latent, stage, candidates()))
+        in_words(of_pass(shape, latent, {stage: 1.0}, candidates()))
         for stage in (settings, with_papers_factors(settings))
     )
     if rule.is_careful() or settings.end <= LEAD_IN or own == papers:

@@ -10,7 +10,7 @@ import torch
 from ...interception.graphs import is_tracing
 from ...settings import Settings
 from .sampling import ModelCall, Sampling, Taken
-from .schedule import WholeSchedule, step_of
+from .schedule import Levels, step_of, whole_schedule
 
 # our keys in ComfyUI's transformer_options, which every layer of a sampling gets
 SAMPLING, EVALUATION = "todo_sampling", "todo_evaluation"
@@ -60,7 +60,8 @@ class SampleWrapper:
 
     def __init__(self, settings: Settings, tell: Tell) -> None:
         self.settings, self.tell = settings, tell
-        self._schedule = WholeSchedule()
+        # the part of a schedule that was sampled last, and what is known of the whole
+        self._last: tuple[Levels, Levels] = (), ()
 
     def __call__(
         self,
@@ -73,7 +74,8 @@ class SampleWrapper:
         **kw: Any,
     ) -> Any:
         part = tuple(sigmas.tolist())
-        whole = self._schedule.of(part)
+        whole = whole_schedule(part, *self._last)
+        self._last = part, whole
         # a sampler's name as on the page, such as "dpmpp_2m"
         name = getattr(getattr(sampler, "sampler_function", None), "__name__", "")
         name = name.removeprefix("sample_").removesuffix("_function")

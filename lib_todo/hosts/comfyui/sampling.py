@@ -35,7 +35,7 @@ class Sampling:
     The model may be called from several threads at once, one for each GPU.
 
     Args:
-        sigmas: the levels of the whole schedule, see `WholeSchedule`.
+        sigmas: the levels of the whole schedule, see `whole_schedule`.
         first: the step of the schedule that it begins with.
     """
 

@@ -52,28 +52,21 @@ def step_begun() -> float | None:
     return None
 
 
-class WholeSchedule:
-    """The schedule that a picture goes through, where it is sampled part by part.
+def whole_schedule(part: Levels, last: Levels, whole: Levels) -> Levels:
+    """The levels of the picture's schedule, as far as they are known when `part` begins.
 
-    KSampler (Advanced) knows all of it. The parts that SplitSigmas and samplers of one step at a
+    KSampler (Advanced) knows all of them. The parts that SplitSigmas and samplers of one step at a
     time hand on tell no more than themselves: one that begins where the last one ended goes on with
     it, and the same part again is another tile's.
+
+    Args:
+        last, whole: the part that was sampled last, and its schedule; empty before the first one.
     """
-
-    def __init__(self) -> None:
-        self._part: Levels = ()
-        self._whole: Levels = ()
-
-    def of(self, part: Levels) -> Levels:
-        """The levels of the picture's schedule, as far as they are known when `part` begins."""
-        whole = _of_the_ksampler(part) or part
-        if whole is part and self._part:
-            if self._part[-1] > 0 and _is_near(part[0], self._part[-1]):
-                whole = (*self._whole, *part[1:])
-            elif part == self._part:
-                whole = self._whole
-        self._part, self._whole = part, whole
-        return whole
+    if known := _of_the_ksampler(part):
+        return known
+    if last and last[-1] > 0 and _is_near(part[0], last[-1]):
+        return (*whole, *part[1:])
+    return whole if part == last else part
 
 
 def _of_the_ksampler(part: Levels) -> Levels | None:

@@ -47,4 +47,4 @@ def self_attention_guidance(layer: Any) -> Reason | None:
 
 def perturbed_attention_guidance(layer: Any) -> Reason | None:
     """In the call that incantations adds, values replace the output: it needs one per token."""
-    return Reason.PERTURBED if layer.pag_enable is True else None
+    return Reason.PERTURBED_ATTENTION if layer.pag_enable is True else None

@@ -104,8 +104,8 @@ def _measure() -> Any:
 
 
 def _measure_text() -> str:
-    if measured := machine.here().measured_on():
-        return f"Measure this machine again (last on {measured})"
+    if found := machine.here().rates():
+        return f"Measure this machine again (last on {found.measured})"
     return "Measure this machine, for a figure instead of a range"
 
 

@@ -31,7 +31,11 @@ def read_settings(p: Any, args: Sequence[Any]) -> Settings:
     overrides = getattr(p, OVERRIDES, {})
     if not getattr(p, "is_api", False) and list(args[:1]) == [False] and not overrides:
         return Settings(enabled=False)
-    settings = Settings.from_args(list(from_page(dict(zip(BY_NAME, args))).values()))
+    values = from_page(dict(zip(BY_NAME, args)))
+    # or an object by names, before values that the host fills in; sending one switches ToDo on
+    first = values.pop("enabled", True)
+    asked = first if isinstance(first, Mapping) else {"enabled": first}
+    settings = Settings.from_mapping(asked, base=values)
     if not overrides:
         return settings
     # an axis of ToDo switches it on, unless another axis says otherwise

@@ -15,7 +15,7 @@ from told import report_of, used
 
 from lib_todo import Settings
 from lib_todo.cost.rates import Rates, typical
-from lib_todo.cost.speedup import Stage, in_words, of_pass
+from lib_todo.cost.speedup import in_words, of_pass
 from lib_todo.hosts.webui.hint.checkpoint import shape_of_file
 from lib_todo.plan import with_papers_factors
 
@@ -128,14 +128,11 @@ def test_the_hint_counts_the_papers_steps_as_the_report_does(
     # in five layers
     assert (papers, own) == (5 * careful, 5 * (10 - careful))
     settings = Settings()
-    stages = [
-        Stage(with_papers_factors(settings), careful / 10),
-        Stage(settings, 1 - careful / 10),
-    ]
+    stages = {with_papers_factors(settings): careful / 10, settings: 1 - careful / 10}
     shape = shape_of_file(str(host.kind.folder() / "models/Stable-diffusion/tiny15_a.safetensors"))
     kept = host.data / "todo-machine.json"
     machines = (
-        [Rates.from_dict(entry["rates"]) for entry in json.loads(kept.read_text()).values()]
+        [Rates.from_dict(entry) for entry in json.loads(kept.read_text()).values()]
         if kept.exists()
         else typical("cpu")
     )

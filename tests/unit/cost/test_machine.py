@@ -17,7 +17,7 @@ from lib_todo.cost import machine, rates
 from lib_todo.cost.machine import Machine
 from lib_todo.cost.rates import HEAD_WIDTHS, Rates, typical
 
-FOUND = Rates(3e11, {40: 1e11, 64: 2e11}, 1e10, 1e-5, 2)
+FOUND = Rates(3e11, {40: 1e11, 64: 2e11}, 1e10, 1e-5, 2, "2026-08-17")
 GPU = torch.device("cuda", 0)
 
 
@@ -52,14 +52,13 @@ def test_a_gpu_is_measured_once_and_for_each_setup(measured: Mock, tmp_path: Pat
 def test_a_cpu_is_measured_on_request_only(measured: Mock, tmp_path: Path) -> None:
     here = Machine(torch.device("cpu"), torch.float32, tmp_path / "machine.json")
     here.measure_once()
-    assert (here.candidates(), here.measured_on()) == (typical("cpu"), None)
+    assert (here.candidates(), here.rates()) == (typical("cpu"), None)
     measured.assert_not_called()
     here.measure()
     assert here.candidates() == [FOUND]
-    assert (here.measured_on() or "").count("-") == 2
 
 
-@pytest.mark.parametrize("content", ["", "[1]", "{", '{"KEY": {"rates": {"products": 1}}}'])
+@pytest.mark.parametrize("content", ["", "[1]", "{", '{"KEY": {"products": 1}}'])
 def test_a_file_of_another_kind_is_no_measurement(
     measured: Mock, tmp_path: Path, content: str
 ) -> None:
@@ -96,7 +95,7 @@ def test_all_is_measured_through_the_attention_that_is_used(
     assert seen == {(width, 64) for width in HEAD_WIDTHS}
     assert set(found.attention) == set(HEAD_WIDTHS)
     assert min(found.products, found.bytes) > 0
-    assert (found.launch, found.itemsize) == (0, 4)
+    assert (found.launch, found.itemsize, found.measured.count("-")) == (0, 4, 2)
     assert rates._launch(device=torch.device("cpu"), dtype=torch.float32) > 0
 
 

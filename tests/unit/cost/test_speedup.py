@@ -15,12 +15,10 @@ from benchmarks.running.timing import ratio
 from lib_todo.cost.architectures import SHAPES, UNetShape
 from lib_todo.cost.rates import Rates, typical
 from lib_todo.cost.speedup import (
-    ONE,
-    Stage,
+    Range,
     in_words,
     mildest_schedule,
     of_pass,
-    of_step,
     seconds,
     stages,
 )
@@ -37,6 +35,11 @@ NOISE = 0.05
 
 def rates(attention: float = 1e11, launch: float = 0) -> Rates:
     return Rates(3e11, {64: attention}, 1e10, launch, 4)
+
+
+def of_step(shape: UNetShape, latent: Grid, settings: Settings, *more: Any, **by: Any) -> Range:
+    """How many times as fast a step is, as a pass of nothing else."""
+    return of_pass(shape, latent, {settings: 1.0}, *more, **by)
 
 
 def measured() -> Iterator[Any]:
@@ -77,7 +80,7 @@ def test_all_that_was_measured_lies_in_the_range_without_a_measurement(
     if not pooled:
         assert gain == pytest.approx(1, abs=NOISE)
         return
-    whole = [Stage(settings, 1.0)] if part == "unet" else pooled
+    whole = {settings: 1.0} if part == "unet" else pooled
     least, most = of_pass(shape, latent, whole, typical(device))
     assert round(least, 2) <= round(gain, 2) <= round(most, 2)
 
@@ -92,7 +95,7 @@ def test_larger_images_gain_more_and_nothing_pooled_gains_nothing(
     assert all(1 <= least < most for least, most in gains)
     assert gains == sorted(gains)
     nothing = Settings(factor=1, deep_factor=1)
-    assert of_step(shape, (256, 256), nothing, typical(device)) == ONE
+    assert of_step(shape, (256, 256), nothing, typical(device)) == (1, 1)
 
 
 def test_where_python_is_the_limit_nothing_is_gained_and_a_batch_helps() -> None:
@@ -101,7 +104,7 @@ def test_where_python_is_the_limit_nothing_is_gained_and_a_batch_helps() -> None
     work, _ = seconds(SD15, latent, None, rates())
     _, each = seconds(SD15, latent, None, rates(launch=1))
     slow = rates(launch=work / each)
-    assert of_step(SD15, latent, settings, [slow]) == pytest.approx(ONE)
+    assert of_step(SD15, latent, settings, [slow]) == pytest.approx((1, 1))
     working, launching = seconds(SD15, latent, settings, slow)
     assert launching > working
     assert of_step(SD15, latent, settings, [slow], images=4) > (1.5, 1.5)
@@ -122,11 +125,12 @@ def test_a_measured_machine_gives_one_figure_by_the_nearest_head_width() -> None
 @pytest.mark.parametrize(
     ("values", "asked", "shares"),
     [
-        ({"preset": "paper"}, {}, [LEAD_IN, 1 - LEAD_IN]),
+        ({}, {}, [LEAD_IN, 1 - LEAD_IN]),
+        ({"preset": "paper"}, {}, [1]),
         ({"preset": "paper", "start": 0.5}, {}, [0.5]),
         # whole steps, of which the last one ends the schedule
-        ({"preset": "paper", "start": 0.9}, {"steps": 20}, [1 / 20, 1 / 20]),
-        ({"preset": "paper", "start": 0.9}, {"steps": 8}, []),
+        ({"start": 0.9}, {"steps": 20}, [1 / 20, 1 / 20]),
+        ({"start": 0.9}, {"steps": 8}, []),
         # after the first quarter only
         ({"threshold": 50}, {}, [1 - LEAD_IN]),
     ],
@@ -136,18 +140,15 @@ def test_the_share_of_a_stage(
 ) -> None:
     side = 60 if "threshold" in values else 128
     found = stages(SD15, (side, side), Settings.from_mapping(values), "Euler", **asked)
-    assert [stage.share for stage in found] == [pytest.approx(share) for share in shares]
+    assert list(found.values()) == [pytest.approx(share) for share in shares]
 
 
 def test_a_pass_by_its_stages() -> None:
     """The lead-in with the paper's factors, then the settings' own, each by its share."""
     settings, latent = Settings(), (128, 128)
     found = stages(SD15, latent, settings, "Euler")
-    assert found == [
-        Stage(with_papers_factors(settings), LEAD_IN),
-        Stage(settings, 1 - LEAD_IN),
-    ]
-    gains = [of_step(SD15, latent, stage.settings, [rates()])[0] for stage in found]
+    assert found == {with_papers_factors(settings): LEAD_IN, settings: 1 - LEAD_IN}
+    gains = [of_step(SD15, latent, stage, [rates()])[0] for stage in found]
     expected = 1 / (LEAD_IN / gains[0] + (1 - LEAD_IN) / gains[1])
     assert of_pass(SD15, latent, found, [rates()])[0] == pytest.approx(expected)
 
@@ -175,7 +176,7 @@ def test_steps_are_counted_by_the_rule_of_a_generation(
     sampler: str | None, steps: int, careful: int
 ) -> None:
     found = stages(SD15, (128, 128), Settings(), sampler, steps=steps)
-    assert [stage.share for stage in found] == [
+    assert list(found.values()) == [
         number / steps for number in (careful, steps - careful) if number
     ]
     # the same steps as a host reports them
@@ -200,6 +201,6 @@ def test_pooling_never_costs_more(
 ) -> None:
     settings = Settings.from_preset(preset, start=window[0], end=window[1])
     found = stages(shape, latent, settings, sampler)
-    assert sum(stage.share for stage in found) <= 1 + 1e-9
+    assert sum(found.values()) <= 1 + 1e-9
     least, most = of_pass(shape, latent, found, typical("cuda"))
     assert 1 - 1e-9 <= least <= most

@@ -86,9 +86,10 @@ def test_the_whole_unet(unet, size: tuple[int, int], settings: Settings | None) 
     for level, grid in zip(shape.levels, grids):
         factor = layer_factor(grid, grids[0], settings) if settings else 1
         left = math.prod(pooled_grid(grid, factor))
-        expected[left, level.channels] += level.layers
+        channels = shape.channels[level.downscale.bit_length() - 1]
+        expected[left, channels] += level.layers
         # and as many attentions to the 77 tokens of the prompt
-        attention -= 4 * level.layers * math.prod(grid) * (left + 77) * level.channels
+        attention -= 4 * level.layers * math.prod(grid) * (left + 77) * channels
     assert keys == expected
     assert attention == 0
 

@@ -100,7 +100,7 @@ def test_by_its_processor(unet: Any, processor: Any, reason: Reason | None) -> N
 
 def test_unfused_projections_are_ordinary_ones(unet: Any) -> None:
     unet.fuse_qkv_projections()
-    assert set(run(unet)[1].left_alone) == {Reason.FUSED}
+    assert set(run(unet)[1].left_alone) == {Reason.FUSED_PROJECTIONS}
     unet.unfuse_qkv_projections()
     assert run(unet)[0] == POOLED
 

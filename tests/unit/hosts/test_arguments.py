@@ -50,6 +50,27 @@ def test_the_values_as_they_are(p: Any) -> None:
         assert read_settings(p, filled(True, shown)) == Settings(factor=factor)
 
 
+POSITIONAL = [False, 2.5, 3, 32, 1.25, 0.5, "max", "fixed", 0.25, 0.75, "hires", 0.5]
+
+
+@pytest.mark.parametrize("count", range(len(FIELDS) + 1))
+def test_positional_in_the_order_of_the_fields(count: int) -> None:
+    named = dict(zip(BY_NAME, POSITIONAL[:count]))
+    assert read_settings(API, tuple(POSITIONAL[:count])) == Settings(**named)
+    # one object with the same names; it switches on, unless it says otherwise
+    assert read_settings(API, [named]) == Settings(**named)
+    for name, value in named.items():
+        assert read_settings(API, [{name: value}]) == Settings(**{name: value})
+
+
+def test_what_an_object_leaves_out_comes_from_the_values_after_it() -> None:
+    first = {"factor": 4, "passes": "first"}
+    wanted = Settings(**{**dict(zip(BY_NAME, POSITIONAL)), "enabled": True, **first})
+    assert read_settings(API, [first, 2, *POSITIONAL[2:]]) == wanted
+    assert first == {"factor": 4, "passes": "first"}
+    assert read_settings(API, [{"enabled": False}, 2]) == Settings(enabled=False, factor=2)
+
+
 def test_every_step_of_a_factors_control_is_allowed() -> None:
     shown = BY_NAME["factor"].numbers
     assert (shown[0], shown[1], shown[-1]) == ("automatic", "1", "8")

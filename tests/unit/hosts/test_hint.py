@@ -146,11 +146,12 @@ def test_a_leap_at_the_end_of_the_schedule_is_promised_as_it_will_be_run(
 
     def careful(**asked: Any) -> list[int]:
         found = parts({"first": SD15, "hires": SD15}, 1024, 1024, sampler="DPM++ 2M", **asked)
-        shares = [
-            stages(SD15, part.latent, Settings(), part.sampler, part.steps, part.sigmas)[0].share
-            for part in found
-        ]
-        return [round(20 * share) for share in shares]
+        steps = []
+        for part in found:
+            told = part.sampler, part.steps, part.sigmas
+            share, _ = stages(SD15, part.latent, Settings(), *told).values()
+            steps.append(round(20 * share))
+        return steps
 
     # the first quarter, and the step that ends the schedule with the one before
     assert careful(steps=20) == careful(steps=20, scheduler="Karras") == [7]

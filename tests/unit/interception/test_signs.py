@@ -72,7 +72,7 @@ def older(step: int, hooks: int = 1) -> dict[str, Any]:
         ("_todo_info", "something else of that name", None),
         ("__webui_hypertile_params", types.SimpleNamespace(enabled=True), Reason.HYPERTILE),
         ("__webui_hypertile_params", types.SimpleNamespace(enabled=False), None),
-        ("pag_enable", True, Reason.PERTURBED),
+        ("pag_enable", True, Reason.PERTURBED_ATTENTION),
         ("pag_enable", False, None),
     ],
 )

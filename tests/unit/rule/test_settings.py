@@ -112,36 +112,6 @@ def test_scalars_of_numpy_are_numbers(two: Any) -> None:
             Settings(factor=refused)
 
 
-POSITIONAL = [False, 2.5, 3, 32, 1.25, 0.5, "max", "fixed", 0.25, 0.75, "hires", 0.5]
-WANTED = Settings(**dict(zip(NAMES, POSITIONAL)))
-
-
-@pytest.mark.parametrize("count", range(len(NAMES) + 1))
-def test_positional_in_the_order_of_the_fields(count: int) -> None:
-    named = dict(zip(NAMES[:count], POSITIONAL))
-    assert Settings.from_args(tuple(POSITIONAL[:count])) == Settings(**named)
-    # one object with the same names; it switches on, unless it says otherwise
-    assert Settings.from_args([named]) == Settings(**named)
-    for name, value in named.items():
-        assert Settings.from_args([{name: value}]) == Settings(**{name: value})
-
-
-def test_what_an_object_leaves_out_comes_from_the_values_after_it() -> None:
-    first = {"factor": 4, "passes": "first"}
-    wanted = dataclasses.replace(WANTED, enabled=True, factor=4, passes="first")
-    assert Settings.from_args([first, "not looked at", *POSITIONAL[2:]]) == wanted
-    assert first == {"factor": 4, "passes": "first"}
-    assert Settings.from_args([{"enabled": False}, 2]) == Settings(enabled=False, factor=2)
-
-
-@pytest.mark.parametrize("first", [False, {"factor": 2}], ids=["positional", "object"])
-def test_too_many_values(first: Any) -> None:
-    with pytest.raises(SettingsError) as caught:
-        Settings.from_args([first, *POSITIONAL[1:], "surplus"])
-    assert str(caught.value).startswith("ToDo: args = [")
-    assert str(caught.value).endswith(f"at most 12 values: {', '.join(NAMES)}")
-
-
 @pytest.mark.parametrize("name", ["ratio", "Factor", "factor ", "", "args", 1, None, ("factor",)])
 def test_an_unknown_name_or_preset_is_named_with_what_is_known(name: Any) -> None:
     for field, values, known in (
@@ -149,7 +119,7 @@ def test_an_unknown_name_or_preset_is_named_with_what_is_known(name: Any) -> Non
         ("preset", {"preset": name}, list(PRESETS)),
     ):
         with pytest.raises(SettingsError) as caught:
-            Settings.from_args([values])
+            Settings.from_mapping(values)
         assert (caught.value.field, caught.value.value) == (field, name)
         assert repr(name) in str(caught.value)
         assert str(caught.value).endswith(", ".join(known))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ....cost import speedup
 from ....cost.architectures import UNetShape
 from ....cost.rates import Rates
-from ....cost.speedup import Stage
+from ....cost.speedup import Stages
 from ....cost.unet import pooled_levels
 from ....plan import (
     PIXELS_PER_LATENT,
@@ -110,21 +110,19 @@ def lines(
     return found + [_presets(part, settings.threshold, costs) for part in last]
 
 
-def _stages(part: Part, settings: Settings) -> list[Stage]:
+def _stages(part: Part, settings: Settings) -> Stages:
     if part.shape is None or not pass_wanted(part.pass_name, settings.passes):
-        return []
+        return {}
     asked = part.sampler, part.steps, part.sigmas
     return speedup.stages(part.shape, part.latent, settings, *asked)
 
 
-def _times(part: Part, pooled: list[Stage], costs: Costs) -> str:
+def _times(part: Part, pooled: Stages, costs: Costs) -> str:
     assert part.shape is not None
     return speedup.in_words(speedup.of_pass(part.shape, part.latent, pooled, *costs))
 
 
-def _gain(
-    part: Part, pooled: list[Stage], settings: Settings, costs: Costs, seen: Seen | None
-) -> str:
+def _gain(part: Part, pooled: Stages, settings: Settings, costs: Costs, seen: Seen | None) -> str:
     """What is pooled in the part, and how much faster it gets."""
     shape, latent = part.shape, part.latent
     if not part.known:
@@ -133,7 +131,7 @@ def _gain(
         return f"nothing changes, {NO_LAYERS}"
     if not pooled:
         return NOTHING
-    own = pooled[-1].settings
+    *_, own = pooled
     grids = []
     for index, factor in enumerate(pooled_levels(shape, latent, own)):
         if factor > 1:
@@ -143,7 +141,7 @@ def _gain(
     told = f"{', '.join(grids)}. "
     if seen:
         return f"{told}{seen.times:.2f} times as fast here, from {seen.pictures} pictures"
-    whole, step = _times(part, pooled, costs), _times(part, [Stage(own, 1.0)], costs)
+    whole, step = _times(part, pooled, costs), _times(part, {own: 1.0}, costs)
     told += f"{whole} times as fast"
     if step != whole:
         is_whole = (settings.start, settings.end) == (0, 1)
