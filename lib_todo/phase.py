@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import functools
 import math
-import weakref
-from typing import Any
 
 # (row, column): which of a cell's ceil(factor) places along each axis
 Phase = tuple[int, int]
@@ -42,31 +40,22 @@ class PhaseCounter:
     """
 
     def __init__(self, before: int = 0) -> None:
-        self._before = before
-        # by owner and key: the sampling, the last pooled step, and how many came before it
-        self._seen: weakref.WeakKeyDictionary[Any, dict[str, tuple[int, int, int]]] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._before = self._count = before
+        self._last: tuple[int, int] | None = None
 
-    def phase(
-        self, owner: Any, sampling: int, step: int, factor: float, hold: int, key: str = ""
-    ) -> Phase:
+    def phase(self, sampling: int, step: int, factor: float, hold: int) -> Phase:
         """The phase in this step, the same for every call within it.
 
         Args:
-            owner: the transformer, or the model of a graph.
             sampling: its number; another one restarts the count.
             step: any number that differs from one step to the next.
             factor: per axis.
             hold: for how many steps in a row a phase is kept.
-            key: tells an owner's counts apart.
         """
-        seen = self._seen.setdefault(owner, {})
-        last_sampling, last_step, count = seen.get(key, (None, None, -1))
-        if last_sampling != sampling:
-            count = self._before - 1
-        if (last_sampling, last_step) != (sampling, step):
-            count += 1
-            seen[key] = sampling, step, count
+        last, self._last = self._last, (sampling, step)
+        if last is None or last[0] != sampling:
+            self._count = self._before
+        elif last[1] != step:
+            self._count += 1
         order = phase_order(factor)
-        return order[count // hold % len(order)]
+        return order[self._count // hold % len(order)]

@@ -70,9 +70,9 @@ class Report(Counts):
     def own_position(self) -> Position:
         """The position that this thread or task may change."""
         who = caller()
+        if not self._shared and (self._home is None or self._home() is who):
+            return self._position
         with self._lock:
-            if not self._shared and (self._home is None or self._home() is who):
-                return self._position
             own = self._positions.get(who)
             if own is None:
                 own = self._positions[who] = Position(self.samplings)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from .phase import FIXED, Phase, PhaseCounter
 from .plan import LEAD_IN, Decision, Grid, decide, in_window, pass_wanted
 from .position import Moment
@@ -42,6 +40,8 @@ class Rule:
             self.careful = Reason.SAMPLER
         elif moment.counts_steps and done is not None and done < LEAD_IN:
             self.careful = Reason.LEAD_IN
+        # whether this step may have another phase than the one before
+        self.moves = settings.moves and not self.sampler.rests(moment.step or 0)
         # why no layer of any grid is pooled; None where layers may be
         self.closed = None
         if moment.foreign:
@@ -59,12 +59,12 @@ class Rule:
         factor, reason = self._decided[key]
         return (factor, None) if reason is self.closed is None else (1, reason or self.closed)
 
-    def phase(self, phases: PhaseCounter, owner: Any, factor: float, key: str = "") -> Phase:
-        """The phase in this step of what `owner` and `key` name; see phase.PhaseCounter."""
-        moment, sampler = self.moment, self.sampler
-        if not self.asked.moves or moment.step is None or sampler.rests(moment.step):
+    def phase(self, counter: PhaseCounter, factor: float) -> Phase:
+        """The phase in this step of the layers whose steps the `counter` counts."""
+        step = self.moment.step
+        if step is None or not self.moves:
             return FIXED
-        return phases.phase(owner, moment.sampling, moment.step, factor, sampler.hold, key)
+        return counter.phase(self.moment.sampling, step, factor, self.sampler.hold)
 
     def note_phase(self, report: Report) -> None:
         """Tell the report where a phase that is used does not move on with each step."""

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from ..counts import Key
+from ..phase import PhaseCounter
 from ..pooling import Pooling
 from ..reasons import Reason
 from ..report import Report
@@ -47,14 +48,18 @@ class Layers:
     """The self-attention layers of one transformer.
 
     Attributes:
+        phases: counts the transformer's steps.
         numbers: each layer's number in the report, by the module's id.
         obeys: by id, whether a layer was seen to compute its keys from what it is given.
+        are_stale: whether they have to be looked for again.
     """
 
-    def __init__(self, transformer: Any, report: Report) -> None:
+    def __init__(self, transformer: Any, report: Report, phases: PhaseCounter) -> None:
         layers = self_attention_of(transformer)
+        self.phases = phases
         self.numbers = dict(zip(map(id, layers), report.numbers(transformer, len(layers))))
         self.obeys: dict[int, bool] = {}
+        self.are_stale = False
 
 
 class Cut:
@@ -77,7 +82,7 @@ class Cut:
         noted: defaultdict[Key, list[int]],
     ) -> None:
         self.family, self.transformer, self.pooling = family, transformer, pooling
-        self.numbers, self._obeys, self._noted = layers.numbers, layers.obeys, noted
+        self.layers, self.numbers, self._noted = layers, layers.numbers, noted
         # what nearly all become
         self._pooled = noted[pooling.grid, pooling.tokens, pooling.kept, None]
         self._called: list[int] = []
@@ -91,7 +96,7 @@ class Cut:
         """Call one of the layers by `original`, with pooled tokens for its context if possible."""
         pooling, number = self.pooling, self.numbers[id(layer)]
         self._called.append(number)
-        x, given = by_name(self.family, args, kwargs)
+        x, given = (args[0], kwargs) if len(args) == 1 else by_name(self.family, args, kwargs)
         context = given.get(self.family.parameters[1])
         shape: Any = x.shape if isinstance(x, torch.Tensor) else ()
         grids = 0
@@ -102,7 +107,7 @@ class Cut:
         if not grids:
             # it has other tokens, or attends to something else in this call
             return original(layer, *args, **kwargs)
-        obeys = self._obeys.get(id(layer))
+        obeys = self.layers.obeys.get(id(layer))
         source = x if context is None else context
         reason = why_not(self.family, layer, source, given)
         if reason is None and obeys is False:
@@ -153,7 +158,7 @@ class Cut:
         finally:
             handle.remove()
             obeys = not keys or keys[-1] == grids * self.pooling.kept
-            self._obeys[id(layer)] = obeys
+            self.layers.obeys[id(layer)] = obeys
             if obeys:
                 self._pool(number, grids)
             else:
@@ -162,8 +167,6 @@ class Cut:
 
 def by_name(family: Family, args: tuple, kwargs: dict) -> tuple[Any, dict[str, Any]]:
     """What a layer is called with: its tokens, and the other arguments by name."""
-    if len(args) == 1:
-        return args[0], kwargs
     given = dict(zip(family.parameters, args), **kwargs)
     return given.get(family.parameters[0]), given
 
@@ -193,6 +196,8 @@ def with_pooled(
 ) -> tuple[tuple, dict[str, Any]]:
     """A call's arguments with pooled tokens for its context and values, in the same places."""
     pooled, names = pooling.take(source), family.parameters
+    if len(args) == 1 and value is None:
+        return args, {**kwargs, names[1]: pooled}
     changed = {names[1]: pooled}
     if value is not None:
         changed["value"] = pooled if value is source else pooling.take(value)

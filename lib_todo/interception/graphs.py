@@ -59,7 +59,7 @@ def wrapper_classes() -> list[type]:
 
 def is_compiled(module: Any) -> bool:
     """Whether calling `module` itself runs a graph instead of the class's code."""
-    return (
+    return "torch._dynamo" in sys.modules and (
         getattr(module, "_compiled_call_impl", None) is not None
         or hasattr(vars(module).get("forward"), "_torchdynamo_orig_callable")
         or isinstance(module, tuple(wrapper_classes()))

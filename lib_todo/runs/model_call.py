@@ -64,7 +64,7 @@ class ModelCall:
             self.noted[grid, keys, keys, reason].extend(layers.numbers.values())
             return None
         calls.meet_attention()
-        phase = self.rule.phase(self.lane.phases, transformer, factor)
+        phase = self.rule.phase(layers.phases, factor)
         taken = pooling(grid, factor, self.rule.asked.method, phase, device)
         if self.graph:
             here.pooling = taken
@@ -77,7 +77,7 @@ class ModelCall:
             taken = cut.pooling
             if self.graph is None:
                 # other code computes the attention, and other modules may stand in their place
-                self.lane.forget_layers(cut.transformer)
+                cut.layers.are_stale = True
                 self.noted[taken.grid, taken.tokens, taken.tokens, Reason.REPLACED].extend(missed)
             elif taken.text in graphs.traced_layers:
                 # they ran in graphs of their blocks

@@ -60,7 +60,7 @@ class ModelGraph:
 
     def _plan(self, model: Any, latent: Grid, device: torch.device) -> None:
         """Decide for every level that may be the model's largest, and those below it."""
-        rule, lane = self._call.rule, self._call.lane
+        rule, phases = self._call.rule, self._call.lane.graph_phases(model)
         sides = (level_grid(latent, down) for down in (1, 2, 4, 8, 16))
         levels = {f"{height} {width}": (height, width) for height, width in sides}
         for largest, text in itertools.combinations_with_replacement(levels, 2):
@@ -68,7 +68,7 @@ class ModelGraph:
             factor, reason = rule.decide(grid, levels[largest])
             taken = None
             if reason is None:
-                phase = rule.phase(lane.phases, model, factor, key)
+                phase = rule.phase(phases[key], factor)
                 taken = pooling(grid, factor, rule.asked.method, phase, device)
             self._plans[key] = taken, reason
 

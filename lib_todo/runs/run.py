@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,7 +27,6 @@ class Lane:
 
     def __init__(self, samplings: Iterator[int]) -> None:
         self.steps = Steps(samplings)
-        self.phases = PhaseCounter()
         self.rule: Rule | None = None  # of the last call
         # the call under way outside of any model's, the ids of the transformers that it and the one
         # before called, and the evaluation that a host had reported
@@ -37,23 +37,28 @@ class Lane:
         self._layers: weakref.WeakKeyDictionary[Any, Layers] = weakref.WeakKeyDictionary()
         self._compiled: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
         self._transformers: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+        self._phases: weakref.WeakKeyDictionary[Any, defaultdict[str, PhaseCounter]] = (
+            weakref.WeakKeyDictionary()
+        )
 
     def layers(self, transformer: Any, report: Report) -> Layers:
-        """The self-attention layers of a transformer, as they were when it was first called."""
+        """The self-attention layers of a transformer, as they were when last looked for."""
         layers = self._layers.get(transformer)
-        if layers is None:
-            layers = self._layers[transformer] = Layers(transformer, report)
+        if layers is None or layers.are_stale:
+            phases = layers.phases if layers else PhaseCounter()
+            layers = self._layers[transformer] = Layers(transformer, report, phases)
         return layers
 
-    def forget_layers(self, transformer: Any) -> None:
-        """Have a transformer's layers looked for again."""
-        self._layers.pop(transformer, None)
+    def graph_phases(self, model: Any) -> defaultdict[str, PhaseCounter]:
+        """The counters of a model that was compiled, by largest and own grid."""
+        return self._phases.setdefault(model, defaultdict(PhaseCounter))
 
     def is_compiled(self, module: Any) -> bool:
         """Whether the module is a graph of torch.compile, or a part was when first called here."""
-        if module not in self._compiled:
-            self._compiled[module] = any(map(graphs.is_compiled, module.modules()))
-        return self._compiled[module] or graphs.is_compiled(module)
+        known = self._compiled.get(module)
+        if known is None:
+            known = self._compiled[module] = any(map(graphs.is_compiled, module.modules()))
+        return known or graphs.is_compiled(module)
 
     def transformers(self, model: Any) -> dict[int, Any]:
         """The spatial transformers of a model that was compiled, by id."""
@@ -80,6 +85,8 @@ class Run:
         self.enabled = settings.enabled
         self.report = Report(shared)
         self._lanes: weakref.WeakKeyDictionary[Any, Lane] = weakref.WeakKeyDictionary()
+        # the caller that asked last, and its lane
+        self._latest: tuple[weakref.ref[Any], Lane] | None = None
         self._lock = threading.Lock()
 
     def pass_now(self) -> str:
@@ -90,14 +97,18 @@ class Run:
         """Begin anew in every thread and task; calls that are under way go on."""
         with self._lock:
             self._lanes.clear()
+            self._latest = None
 
     def _lane(self) -> Lane:
         """What the thread or task that asks remembers."""
-        owner = caller()
+        owner, latest = caller(), self._latest
+        if latest is not None and latest[0]() is owner:
+            return latest[1]
         with self._lock:
             lane = self._lanes.get(owner)
             if lane is None:
                 lane = self._lanes[owner] = Lane(self.report.samplings)
+            self._latest = weakref.ref(owner), lane
         return lane
 
     def call(self, model: Any, timestep: Any, latent: Any, in_graph: bool) -> ModelCall:

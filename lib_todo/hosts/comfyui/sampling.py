@@ -45,7 +45,8 @@ class Sampling:
         self.settings, self.sigmas = settings, sigmas
         self.report = Report()
         self.report.position.sampler, self.report.position.sigmas = sampler, sigmas
-        self.phases = PhaseCounter(first)
+        self._first = first
+        self._phases: dict[Grid, PhaseCounter] = {}
         # that of the last call
         self.rule: Rule | None = None
         self.latent: Grid | None = None
@@ -56,6 +57,10 @@ class Sampling:
         """The numbers of the layers at those places of the U-Net: ComfyUI passes no modules."""
         with self.lock:
             return [self._numbers.setdefault(place, len(self._numbers)) for place in places]
+
+    def phases(self, grid: Grid) -> PhaseCounter:
+        """The counter of the layers of that grid."""
+        return self._phases.setdefault(grid, PhaseCounter(self._first))
 
     def begin_evaluation(self, sigma: float, latent: Grid, replaced: Set[Hashable]) -> ModelCall:
         """Note that the U-Net is called on a latent of that (height, width).
@@ -149,7 +154,7 @@ class ModelCall:
         factor, reason = rule.decide(grid, self._largest)
         if reason is None:
             with sampling.lock:
-                phase = rule.phase(sampling.phases, sampling, factor, f"{grid}")
+                phase = rule.phase(sampling.phases(grid), factor)
                 rule.note_phase(sampling.report)
             how = pooling(grid, factor, rule.asked.method, phase, device)
         keys = grid[0] * grid[1]

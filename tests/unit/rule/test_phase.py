@@ -8,7 +8,6 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
 
 from lib_todo.phase import FIXED, PhaseCounter, phase_order
 
@@ -33,17 +32,17 @@ def test_a_round_visits_each_phase_once_and_rows_and_columns_evenly(factor: floa
 def test_the_phase_goes_on_with_the_steps_and_not_with_the_calls(
     factor: float, hold: int, calls: list[int]
 ) -> None:
-    counter, layer, order = PhaseCounter(), nn.Identity(), phase_order(factor)
+    counter, order = PhaseCounter(), phase_order(factor)
     for step, times in enumerate(calls):
         wanted = order[step // hold % len(order)]
         for _ in range(times):
-            assert counter.phase(layer, 0, step, factor, hold) == wanted
+            assert counter.phase(0, step, factor, hold) == wanted
 
 
-def test_layers_count_for_themselves_and_each_sampling_anew() -> None:
-    counter, one, other, order = PhaseCounter(), nn.Identity(), nn.Identity(), phase_order(2)
-    assert [counter.phase(one, 0, step, 2, 1) for step in range(3)] == list(order[:3])
-    assert counter.phase(other, 0, 3, 2, 1) == FIXED
-    assert counter.phase(one, 0, 3, 2, 1) == order[3]
+def test_each_sampling_begins_anew() -> None:
+    counter, order = PhaseCounter(), phase_order(2)
+    assert [counter.phase(0, step, 2, 1) for step in range(4)] == list(order)
     # also in the same step
-    assert [counter.phase(one, 1, step, 2, 1) for step in (3, 4)] == list(order[:2])
+    assert [counter.phase(1, step, 2, 1) for step in (3, 4)] == list(order[:2])
+    begun_later = PhaseCounter(before=3)
+    assert [begun_later.phase(0, step, 2, 1) for step in (3, 4)] == [order[3], order[0]]

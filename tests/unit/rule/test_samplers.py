@@ -155,13 +155,13 @@ def test_the_order_of_a_sampler(order: int | None) -> None:
 )
 def test_steps_by_their_rule(sampler: str, moving: int, own_factors: range) -> None:
     """Which phases and settings ten steps get, and what the report says."""
-    transformer, phases, report = type("Transformer", (), {})(), PhaseCounter(), Report()
+    phases, report = PhaseCounter(), Report()
     taken = []
     for step in range(10):
         of_step = {"step": step, "fraction": step / 10, "sampler": sampler, "sigmas": NORMAL}
         rule = Rule(Settings(), Moment(**of_step, reported=True))
         rule.note_phase(report)
-        taken.append((rule.phase(phases, transformer, 2), rule.careful is not None))
+        taken.append((rule.phase(phases, 2), rule.careful is not None))
     assert all(phase == FIXED for phase, _ in taken[moving:])
     assert len({phase for phase, _ in taken[:moving]}) == min(moving, 4)
     assert [step for step, (_, careful) in enumerate(taken) if not careful] == list(own_factors)
