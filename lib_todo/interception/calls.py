@@ -189,8 +189,8 @@ def _attention(original: Callable, family: Family) -> Callable:
         if graphs.is_tracing():
             return graphs.call_attention(original, family, self, args, kwargs)
         cut = here.cut
-        # first what is quick: half of all calls look at the prompt
-        if cut is None or id(self) not in cut.numbers or __call__ not in in_use:
+        # half of all calls look at the prompt
+        if cut is None or id(self) not in cut.numbers:
             return original(self, *args, **kwargs)
         return cut.call(original, self, args, kwargs)
 

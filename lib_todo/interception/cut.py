@@ -27,21 +27,15 @@ def self_attention_of(transformer: Any) -> list[Any]:
     where it has no prompt (`double_self_attention`). Not those over the frames of a video.
     """
     layers = []
-    for block in _part(transformer, "transformer_blocks") or ():
-        first, second, own = _part(block, "attn1"), _part(block, "attn2"), block.__dict__
+    for block in getattr(transformer, "transformer_blocks", ()):
+        first, second = getattr(block, "attn1", None), getattr(block, "attn2", None)
+        own = block.__dict__
         looks_elsewhere = own.get("only_cross_attention") or own.get("disable_self_attn")
         if first is not None and not looks_elsewhere:
             layers.append(first)
         if second is not None and second.__dict__.get("is_cross_attention") is False:
             layers.append(second)
     return layers
-
-
-def _part(module: Any, name: str) -> Any:
-    """A module's part of that name; None without one."""
-    # what PyTorch's own __getattr__ does last, which is slow
-    parts = module.__dict__.get("_modules", {})
-    return parts[name] if name in parts else getattr(module, name, None)
 
 
 class Layers:

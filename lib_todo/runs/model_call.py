@@ -13,7 +13,6 @@ from ..interception.active import here
 from ..interception.cut import Cut
 from ..plan import Grid
 from ..pooling import pooling
-from ..position import Moment
 from ..reasons import Reason
 from ..rule import Rule
 
@@ -28,7 +27,7 @@ class ModelCall:
     Args:
         run: whose settings hold.
         lane: of the thread or task that calls.
-        moment: where the call stands in its sampling; None where nothing is known of it.
+        timestep: what the model is called with; None where no model's call was seen.
         is_whole: whether a model's call was seen, not only its transformers.
 
     Attributes:
@@ -38,8 +37,9 @@ class ModelCall:
             together: a dozen transformers have two or three different fates.
     """
 
-    def __init__(self, run: Run, lane: Lane, moment: Moment | None, is_whole: bool) -> None:
+    def __init__(self, run: Run, lane: Lane, timestep: Any, is_whole: bool) -> None:
         self.run, self.lane, self.is_whole = run, lane, is_whole
+        moment = lane.steps.moment(run.report, timestep, run.pass_now())
         self.rule = lane.rule = Rule(run.settings, moment, lane.rule)
         # the largest grid with self-attention so far: that of the first level
         self.largest: Grid = (0, 0)

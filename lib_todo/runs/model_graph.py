@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import weakref
+from collections import defaultdict
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ import torch
 from ..interception import calls, signs
 from ..interception.active import here
 from ..interception.cut import self_attention_of
+from ..phase import PhaseCounter
 from ..plan import Grid, level_grid
 from ..pooling import Pooling, pooling
 from ..reasons import Reason
@@ -60,7 +62,8 @@ class ModelGraph:
 
     def _plan(self, model: Any, latent: Grid, device: torch.device) -> None:
         """Decide for every level that may be the model's largest, and those below it."""
-        rule, phases = self._call.rule, self._call.lane.graph_phases(model)
+        rule, lane = self._call.rule, self._call.lane
+        phases = lane.phases.setdefault(model, defaultdict(PhaseCounter))
         sides = (level_grid(latent, down) for down in (1, 2, 4, 8, 16))
         levels = {f"{height} {width}": (height, width) for height, width in sides}
         for largest, text in itertools.combinations_with_replacement(levels, 2):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,18 +27,16 @@ class Lane:
     def __init__(self, samplings: Iterator[int]) -> None:
         self.steps = Steps(samplings)
         self.rule: Rule | None = None  # of the last call
-        # the call under way outside of any model's, the ids of the transformers that it and the one
-        # before called, and the evaluation that a host had reported
+        # the call under way outside of any model's, the ids of the transformers that it called, and
+        # the evaluation that a host had reported
         self.loose: ModelCall | None = None
         self.called: set[int] = set()
-        self.before: set[int] = set()
         self.reported_evaluation = 0
         self._layers: weakref.WeakKeyDictionary[Any, Layers] = weakref.WeakKeyDictionary()
         self._compiled: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
         self._transformers: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
-        self._phases: weakref.WeakKeyDictionary[Any, defaultdict[str, PhaseCounter]] = (
-            weakref.WeakKeyDictionary()
-        )
+        # by model that was compiled, and by its largest and own grid
+        self.phases: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
     def layers(self, transformer: Any, report: Report) -> Layers:
         """The self-attention layers of a transformer, as they were when last looked for."""
@@ -48,10 +45,6 @@ class Lane:
             phases = layers.phases if layers else PhaseCounter()
             layers = self._layers[transformer] = Layers(transformer, report, phases)
         return layers
-
-    def graph_phases(self, model: Any) -> defaultdict[str, PhaseCounter]:
-        """The counters of a model that was compiled, by largest and own grid."""
-        return self._phases.setdefault(model, defaultdict(PhaseCounter))
 
     def is_compiled(self, module: Any) -> bool:
         """Whether the module is a graph of torch.compile, or a part was when first called here."""
@@ -114,7 +107,7 @@ class Run:
     def call(self, model: Any, timestep: Any, latent: Any, in_graph: bool) -> ModelCall:
         """A model is called; `in_graph`: through what `torch.compile(model)` returned."""
         lane = self._lane()
-        call = self._begin(lane, timestep, is_whole=True)
+        call = ModelCall(self, lane, timestep, is_whole=True)
         if in_graph or lane.is_compiled(model):
             transformers = lane.transformers(model)
             call.graph = model_graph.ModelGraph(call, transformers, model, latent)
@@ -131,22 +124,16 @@ class Run:
         lane = self._lane()
         call, called = lane.loose, lane.called
         reported = self.report.position.evaluation != lane.reported_evaluation
-        # one that comes after all those of the call before belongs to another model
-        is_over = reported or id(transformer) in called or called == lane.before
-        if call is None or (called and is_over):
+        if call is None or (called and (reported or id(transformer) in called)):
             call = self._begin_loose(lane, None)
         lane.called.add(id(transformer))
         if lane.is_compiled(transformer):
             call.graph = model_graph.ModelGraph(call, {id(transformer): transformer})
         return call
 
-    def _begin(self, lane: Lane, timestep: Any, is_whole: bool) -> ModelCall:
-        moment = lane.steps.moment(self.report, timestep, self.pass_now())
-        return ModelCall(self, lane, moment, is_whole)
-
     def _begin_loose(self, lane: Lane, timestep: Any) -> ModelCall:
-        call = lane.loose = self._begin(lane, timestep, is_whole=False)
-        lane.before, lane.called = lane.called, set()
+        call = lane.loose = ModelCall(self, lane, timestep, is_whole=False)
+        lane.called = set()
         lane.reported_evaluation = self.report.position.evaluation
         return call
 
