@@ -27,10 +27,11 @@ class Lane:
     def __init__(self, samplings: Iterator[int]) -> None:
         self.steps = Steps(samplings)
         self.rule: Rule | None = None  # of the last call
-        # the call under way outside of any model's, the ids of the transformers that it called, and
-        # the evaluation that a host had reported
+        # the call under way outside of any model's, the ids of the transformers that it and the one
+        # before called, and the evaluation that a host had reported
         self.loose: ModelCall | None = None
         self.called: set[int] = set()
+        self.before: set[int] = set()
         self.reported_evaluation = 0
         self._layers: weakref.WeakKeyDictionary[Any, Layers] = weakref.WeakKeyDictionary()
         self._compiled: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
@@ -124,7 +125,9 @@ class Run:
         lane = self._lane()
         call, called = lane.loose, lane.called
         reported = self.report.position.evaluation != lane.reported_evaluation
-        if call is None or (called and (reported or id(transformer) in called)):
+        # one that comes after all those of the call before belongs to another model
+        is_over = reported or id(transformer) in called or called == lane.before
+        if call is None or (called and is_over):
             call = self._begin_loose(lane, None)
         lane.called.add(id(transformer))
         if lane.is_compiled(transformer):
@@ -133,7 +136,7 @@ class Run:
 
     def _begin_loose(self, lane: Lane, timestep: Any) -> ModelCall:
         call = lane.loose = ModelCall(self, lane, timestep, is_whole=False)
-        lane.called = set()
+        lane.before, lane.called = lane.called, set()
         lane.reported_evaluation = self.report.position.evaluation
         return call
 
