@@ -13,8 +13,8 @@ from stand_in import host_modules, modules_for_the_host
 
 
 @pytest.fixture(scope="module")
-def host() -> Iterator[Any]:
-    with host_modules() as host:
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with host_modules(tmp_path_factory.mktemp("settings")) as host:
         yield host
     for name in modules_for_the_host():
         del sys.modules[name]

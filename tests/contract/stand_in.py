@@ -6,6 +6,7 @@ import sys
 import types
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import ldm_models
@@ -20,14 +21,14 @@ UNET = ldm_models.unet(channel_mult=(1, 1), attention_resolutions=[1, 2])
 
 
 @contextmanager
-def host_modules() -> Iterator[types.SimpleNamespace]:
-    """Put the stand-in into sys.modules for a while; yields its parts."""
+def host_modules(folder: Path) -> Iterator[types.SimpleNamespace]:
+    """Put the stand-in, with its settings in `folder`, into sys.modules; yields its parts."""
     names = ("modules", "modules.shared", "modules.sd_unet", "modules.devices")
     modules = {name: types.ModuleType(name) for name in names}
     before = {name: sys.modules.get(name) for name in names}
     shared, sd_unet = modules["modules.shared"], modules["modules.sd_unet"]
     modules["modules.devices"].device = torch.device("cpu")
-    shared.opts = types.SimpleNamespace(data={})
+    shared.opts, shared.config_filename = types.SimpleNamespace(data={}), folder / "config.json"
     sd_unet.current_unet = None
     for name in names[1:]:
         setattr(modules["modules"], name.removeprefix("modules."), modules[name])

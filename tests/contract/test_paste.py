@@ -1,10 +1,12 @@
-"""A text that cannot be used, pasted on the page and sent to the API."""
+"""The page: a text that cannot be used, also sent to the API, and the button that measures."""
 
 from __future__ import annotations
 
 import sys
+import threading
 import types
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -52,3 +54,23 @@ def test_a_good_text_fills_the_controls(paste: Any) -> None:
     assert [paste.PasteKey(name)(made_with) for name in names] == [True, "3", "custom", None]
     assert [paste.PasteKey(name)(made_without) for name in names] == [False, None, None, None]
     assert paste.told == []
+
+
+def test_the_button_waits_for_no_picture(
+    paste: Any, host: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lib_todo.cost import rates
+
+    found = rates.Rates(3e11, {40: 1e11, 64: 2e11}, 1e10, 1e-5, 2, "2026-11-30")
+    monkeypatch.setattr(rates, "measure", Mock(return_value=found))
+    queue = types.SimpleNamespace(queue_lock=threading.Lock())
+    monkeypatch.setitem(sys.modules, "modules.call_queue", queue)
+    with queue.queue_lock:
+        paste._measure()
+    assert (len(paste.told), rates.measure.call_count) == (1, 0)
+    assert "again (last on 2026-11-30)" in paste._measure()["value"]
+    here = paste.machine.here()
+    # a CPU computes in single precision, whatever the host says
+    assert (", float32, " in here.key, here.rates(), len(paste.told)) == (True, found, 1)
+    assert here.file.name == "todo-machine.json"
+    assert not queue.queue_lock.locked()

@@ -88,7 +88,8 @@ def test_seconds_a_step_and_the_gain_over_an_earlier_generation_without(
     from lib_todo.hosts.webui.hint import step_times
 
     now = [0.0]
-    monkeypatch.setattr(step_times, "times", step_times.StepTimes(lambda: now[0]))
+    monkeypatch.setattr(step_times, "FILE", "steps-of-this-test.json")
+    monkeypatch.setattr(step_times.time, "perf_counter", lambda: now[0])
 
     def taking(seconds: float) -> Any:
         def call(height: int, width: int) -> torch.Tensor:

@@ -81,8 +81,10 @@ class Generation:
 
     def _begin_pass(self, params: Any, denoiser: Any, pass_name: str) -> None:
         position = self.report.position
-        position.sampler = host.sampler_of(denoiser.p, pass_name)
-        position.sigmas = host.schedule_of(denoiser.p, denoiser)
+        p, sampler = denoiser.p, getattr(denoiser.p, "sampler", None)
+        whole, steps = host.steps_of(p, from_noise=denoiser.init_latent is None)
+        position.sampler = host.sampler_of(p, pass_name)
+        position.sigmas = host.levels_of(p, sampler, whole, steps)
         height, width = params.x.shape[-2:]
         self.seen[pass_name] = width * PIXELS_PER_LATENT, height * PIXELS_PER_LATENT
         rule = rule_for(position.sampler, reported=True)
@@ -186,7 +188,7 @@ def on_denoiser_call(params: Any) -> None:
     pass_name = host.pass_of(denoiser.p)
     settings = ours.settings if ours is not None else None
     # every generation's steps: those without ToDo are what others are compared with
-    step_times.times.evaluation(denoiser, params, pass_name, settings)
+    step_times.evaluation(denoiser, params, pass_name, settings)
     if ours is not None:
         ours.evaluation(params, denoiser, pass_name)
     elif generation is not None:
@@ -198,7 +200,7 @@ def report_on(p: Any, generation: Generation) -> None:
     summary, series = generation.summary, generation.series
     generation.write_infotext(p, is_done=True)
     for name, size in generation.seen.items():
-        seconds = step_times.times.seconds_a_step(p, name, generation.settings)
+        seconds = step_times.seconds_a_step(p, name, generation.settings)
         summary.sizes.setdefault(name, {})[size] = seconds
     summary.update(p)
     # a later tile of the same image replaces the lines of the earlier ones

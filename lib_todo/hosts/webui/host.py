@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 from fastapi import FastAPI, HTTPException, Request
@@ -27,6 +28,11 @@ def _shared() -> Any:
 def options() -> dict[str, Any]:
     """The host's options that were set, by name."""
     return getattr(getattr(_shared(), "opts", None), "data", {})
+
+
+def own_file(name: str) -> Path:
+    """A file of ours beside the host's settings."""
+    return Path(_shared().config_filename).absolute().with_name(name)
 
 
 def register_option() -> None:
@@ -89,22 +95,25 @@ def pass_of_pipeline() -> str:
     return "hires" if refined else pass_of(p)
 
 
-def schedule_of(p: Any, denoiser: Any) -> tuple[float, ...]:
-    """The noise levels of the sampler of `p` from its first step on; empty where it has none.
+def steps_of(p: Any, from_noise: bool) -> tuple[int, int]:
+    """How many steps the schedule of the pass of `p` has, and how many of them are run."""
+    if from_noise:
+        return p.steps, p.steps
+    # img2img and the hires pass begin in the middle of a longer schedule
+    from modules.sd_samplers_common import setup_img2img_steps
+
+    asked = (p.hr_second_pass_steps or p.steps) if pass_of(p) == "hires" else None
+    whole, last = setup_img2img_steps(p, asked)
+    return whole, last + 1
+
+
+def levels_of(p: Any, sampler: Any, whole: int, steps: int) -> tuple[float, ...]:
+    """The noise levels of the last `steps` of the `whole` schedule; empty where there are none.
 
     The host computes them by the same method, but keeps them nowhere.
     """
-    levels = getattr(getattr(p, "sampler", None), "get_sigmas", None)
-    if levels is None:
-        return ()
-    steps = p.steps
-    if denoiser.init_latent is not None:
-        # img2img and the hires pass begin in the middle of a longer schedule
-        from modules.sd_samplers_common import setup_img2img_steps
-
-        asked = (p.hr_second_pass_steps or p.steps) if pass_of(p) == "hires" else None
-        steps, _ = setup_img2img_steps(p, asked)
-    return tuple(levels(p, steps)[-(denoiser.steps + 1) :].tolist())
+    levels = getattr(sampler, "get_sigmas", None)
+    return tuple(levels(p, whole)[-(steps + 1) :].tolist()) if levels else ()
 
 
 def sampler_of(p: Any, pass_name: str) -> str | None:

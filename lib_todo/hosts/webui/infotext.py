@@ -97,7 +97,7 @@ def from_infotext(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def _named(preset: Any) -> dict[str, Any]:
     """The preset as a value of settings; `custom` has none of its own."""
-    return {} if preset == request.CUSTOM else {request.PRESET: preset}
+    return {} if preset == request.CUSTOM else {request.PRESET.name: preset}
 
 
 def used(done: Report, since: int) -> str:

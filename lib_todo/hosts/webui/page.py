@@ -13,7 +13,7 @@ from . import host, request
 from .hint import machine
 from .hint.route import HINT
 from .infotext import from_infotext
-from .request import from_page, on_page
+from .request import PRESET, from_page, on_page
 
 # the settings with a control inside the accordion
 NAMES = tuple(field.name for field in FIELDS[1:])
@@ -36,10 +36,10 @@ def build(script: Any) -> list[Any]:
                 f"<small>{__version__}</small>", elem_id=script.elem_id("version"), min_width=0
             )
         preset = gr.Radio(
-            [*request.preset_names(), request.CUSTOM],
+            [*PRESET.choices, request.CUSTOM],
             value=lambda: _preset_at_first(controls),
-            label="Preset",
-            info=request.PRESET_HELP,
+            label=PRESET.label,
+            info=PRESET.help,
             elem_id=script.elem_id("preset"),
             elem_classes="todo-preset",
         )
@@ -61,7 +61,7 @@ def build(script: Any) -> list[Any]:
     preset.input(fn=_fill, inputs=[preset], outputs=advanced, **quick)
     for control in advanced:
         control.input(fn=_preset_shown, inputs=advanced, outputs=[preset], **quick)
-    pasted = {**controls, request.PRESET: preset}
+    pasted = {**controls, PRESET.name: preset}
     script.infotext_fields = [
         (control, PasteKey(f"ToDo {name}")) for name, control in pasted.items()
     ]
@@ -76,7 +76,7 @@ def _preset_at_first(controls: dict[str, Any]) -> str:
     gradio also calls it once while the controls are still being created.
     """
     if not set(NAMES) <= set(controls):
-        return request.DEFAULT
+        return str(PRESET.default)
     return _preset_shown(*(controls[name].value for name in NAMES))
 
 
@@ -97,8 +97,18 @@ def _preset_shown(*shown: Any) -> str:
 
 
 def _measure() -> Any:
-    """Measure; runs in the queue, since only then the page shows the warning."""
-    if not machine.measure_now():
+    """Measure, unless a generation is under way or waits its turn.
+
+    It runs in gradio's queue, since only then the page shows the warning.
+    """
+    from modules.call_queue import queue_lock
+
+    if queue_lock.acquire(blocking=False):
+        try:
+            machine.here().measure()
+        finally:
+            queue_lock.release()
+    else:
         gr.Warning("An image is being generated; measure when it is done")
     return gr.update(value=_measure_text())
 
@@ -153,6 +163,6 @@ class PasteKey(str):
                 if host.api_reads_infotext():
                     raise host.SettingsRefused(error) from None
             return None
-        if name == request.PRESET:
+        if name == PRESET.name:
             return request.preset_of(values) if values["enabled"] else None
         return on_page(BY_NAME[name], values[name]) if name in values else None

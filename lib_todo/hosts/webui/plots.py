@@ -7,12 +7,12 @@ import inspect
 import itertools
 import os
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ...settings import FIELDS, Field, SettingsError
 from .host import SettingsRefused
-from .request import OVERRIDES, PRESET, on_page, preset_names, read_settings
+from .request import OVERRIDES, PRESET, on_page, read_settings
 
 PREFIX = "[ToDo] "
 # the attribute of the host's processing object in which the axes note all their values
@@ -29,47 +29,38 @@ def add_axes(scripts_data: list[Any]) -> None:
     for data in scripts_data:
         if os.path.basename(data.path) == "xyz_grid.py" and hasattr(data.module, "axis_options"):
             axes = data.module.axis_options
-            preset = _axis(data.module, PRESET, str, choices=preset_names)
-            ours = [preset, *(_axis_of_field(data.module, field) for field in FIELDS)]
+            ours = [_axis(data.module, field) for field in (PRESET, *FIELDS)]
             labels = {axis.label for axis in ours}
             # the older ToDo extension has axes with the same prefix
             axes[:] = [axis for axis in axes if axis.label not in labels] + ours
 
 
-def _axis_of_field(xyz_grid: Any, field: Field) -> Any:
-    shown = functools.partial(on_page, field)
-    if field.kind is bool:
-        return _axis(xyz_grid, field.name, _boolean, shown, choices=lambda: ["True", "False"])
-    if field.choices:
-        return _axis(xyz_grid, field.name, str, shown, choices=lambda: list(field.choices))
-    # SD.Next's plot and those before 1.7 do not prepare values
-    can_prepare = "prepare" in inspect.signature(xyz_grid.AxisOption).parameters
-    more = {"prepare": functools.partial(_prepare, xyz_grid, field)} if can_prepare else {}
-    return _axis(xyz_grid, field.name, field.kind, shown, **more)
+def _axis(xyz_grid: Any, field: Field) -> Any:
+    label = PREFIX + field.name.replace("_", " ")
+    kind: Any = field.kind
+    more: dict[str, Any] = {}
+    if kind is bool:
+        kind, more = _boolean, {"choices": lambda: ["True", "False"]}
+    elif field.choices:
+        more = {"choices": lambda: list(field.choices)}
+    elif "prepare" in inspect.signature(xyz_grid.AxisOption).parameters:
+        # SD.Next's plot and those before 1.7 do not prepare values
+        more = {"prepare": functools.partial(_prepare, xyz_grid, field)}
 
-
-def _axis(
-    xyz_grid: Any,
-    name: str,
-    kind: Callable[[str], Any],
-    shown: Callable[[Any], Any] = str,
-    **more: Any,
-) -> Any:
     def apply(p: Any, value: Any, values: Any) -> None:
         # a new dict, since cells are shallow copies of one p
-        setattr(p, OVERRIDES, {**getattr(p, OVERRIDES, {}), name: value})
+        setattr(p, OVERRIDES, {**getattr(p, OVERRIDES, {}), field.name: value})
 
     def format_value(p: Any, axis: Any, value: Any) -> str:
         _check_cells(p)
-        return f"{axis.label}: {shown(value)}"
+        return f"{axis.label}: {on_page(field, value)}"
 
     def confirm(p: Any, values: list[Any]) -> None:
         """Note the values for `_check_cells`."""
         if not [value for value in values if value != ""]:
             raise SettingsRefused(SettingsError(label, "", "given at least one value"))
-        setattr(p, AXES, {**getattr(p, AXES, {}), name: values})
+        setattr(p, AXES, {**getattr(p, AXES, {}), field.name: values})
 
-    label = PREFIX + name.replace("_", " ")
     return xyz_grid.AxisOption(label, kind, apply, format_value, confirm=confirm, **more)
 
 

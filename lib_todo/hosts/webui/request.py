@@ -9,16 +9,21 @@ from ...settings import BY_NAME, FIELDS, PRESETS, Field, Settings, SettingsError
 
 # the attribute of the host's processing object in which the X/Y/Z axes leave their values
 OVERRIDES = "todo_overrides"
-PRESET = "preset"
 CUSTOM = "custom"
-DEFAULT = "balanced"
-PRESET_HELP = """\
+PRESET = Field(
+    "preset",
+    "balanced",
+    "Preset",
+    """\
 The line below compares them for this picture.
 close: nearest to the picture without ToDo, at the paper's speed
 balanced: changes the picture less than paper, and is faster
 fast: pools most; changes it about as much as paper, and some at the trained size
 paper: the published method
-custom: a value in Advanced differs from all of these"""
+custom: a value in Advanced differs from all of these""",
+    # the measure of the others last
+    choices=tuple(sorted(PRESETS, key=lambda name: name == "paper")),
+)
 
 
 def read_settings(p: Any, args: Sequence[Any]) -> Settings:
@@ -63,18 +68,14 @@ def in_words(error: SettingsError) -> str:
     return f"{error} ({field.label} on the page)"
 
 
-def preset_names() -> list[str]:
-    """The presets in the order of PRESET_HELP: the paper's, the measure of the others, last."""
-    return sorted(PRESETS, key=lambda name: name == "paper")
-
-
 def nearest_preset(values: Mapping[str, Any]) -> str:
     """The preset that these settings change least, or `custom` where they change more than two."""
 
     def changes(name: str) -> int:
         return sum(values[key] != value for key, value in PRESETS[name].items())
 
-    name = min((DEFAULT, *PRESETS), key=changes)
+    # of those that change as many, the first of these
+    name = min((str(PRESET.default), *PRESETS), key=changes)
     return name if changes(name) <= 2 else CUSTOM
 
 

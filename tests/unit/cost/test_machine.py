@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
-import threading
 import types
 from pathlib import Path
 from unittest.mock import Mock
@@ -120,25 +118,3 @@ def test_a_program_with_a_model_asks_the_same(
     least, most = predict(unet, 1024, 1024)
     assert least == most
     assert list(tmp_path.rglob("machine.json"))
-
-
-@pytest.mark.usefixtures("measured")
-def test_the_button_waits_for_no_picture(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from lib_todo.hosts.webui.hint import machine as of_webui
-
-    lock = threading.Lock()
-    modules = types.SimpleNamespace(
-        devices=types.SimpleNamespace(device=torch.device("cpu"), dtype=torch.float16),
-        shared=types.SimpleNamespace(config_filename=str(tmp_path / "config.json")),
-        call_queue=types.SimpleNamespace(queue_lock=lock),
-    )
-    monkeypatch.setitem(sys.modules, "modules", modules)
-    for name, module in vars(modules).items():
-        monkeypatch.setitem(sys.modules, f"modules.{name}", module)
-    assert of_webui.measure_now()
-    # a CPU computes in single precision, whatever the host says
-    assert ", float32, " in of_webui.here().key
-    assert of_webui.here().rates() == FOUND
-    assert (tmp_path / "todo-machine.json").is_file()
-    with lock:
-        assert not of_webui.measure_now()

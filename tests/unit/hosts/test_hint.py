@@ -14,7 +14,6 @@ from hints import CPU, SD15, SDXL, hint, parts
 from lib_todo.cost.rates import Rates
 from lib_todo.cost.speedup import in_words, of_pass, stages
 from lib_todo.hosts.webui.hint import checkpoint
-from lib_todo.hosts.webui.hint.step_times import Seen
 from lib_todo.hosts.webui.hint.text import WAITS, lines
 from lib_todo.settings import PRESETS, Settings
 
@@ -53,10 +52,11 @@ def test_a_measured_machine_has_one_figure_and_what_was_seen_goes_before_it() ->
     found = parts({"first": SD15}, 1024, 1024)
     rates = Rates(3e11, {64: 1e11}, 1e10, 0, 4)
     assert " to " not in "".join(lines(found, {"factor": 2}, [rates]))
-    seen = Mock(return_value=Seen(1.338, 3))
+    seen = Mock(return_value=(1.338, 3))
     told = lines(found, {"factor": 2}, [rates], 1, seen)
     assert told[0].endswith("1.34 times as fast here, from 3 pictures")
-    seen.assert_called_once_with(found[0], Settings(factor=2))
+    seen.assert_called_once_with(found[0].kind, Settings(factor=2))
+    assert found[0].kind.items() >= {"latent": [128, 128], "images": 1, "sampler": "Euler"}.items()
     slow = Rates(3e14, {64: 3e14}, 3e12, 2e-4, 2)
     assert lines(found, {}, [slow])[0].endswith(f"1.00 times as fast. {WAITS}")
     assert WAITS not in lines(found, {}, [slow], images=8)[0]

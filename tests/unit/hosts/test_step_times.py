@@ -13,7 +13,7 @@ import torch
 
 from lib_todo import Settings
 from lib_todo.hosts.webui.hint import machine, step_times
-from lib_todo.hosts.webui.hint.step_times import Seen, StepTimes, kind_of
+from lib_todo.hosts.webui.hint.step_times import kind_of, seen
 
 SETTINGS = Settings()
 
@@ -37,12 +37,10 @@ class Picture:
     def total_steps(self) -> int:
         return self.steps
 
-    def run(
-        self, times: StepTimes, settings: Settings | None, steps: list[float], stop: Any = None
-    ) -> Picture:
+    def run(self, settings: Settings | None, steps: list[float], stop: Any = None) -> Picture:
         self.steps = len(steps)
         for self.step, seconds in enumerate(steps[:stop]):
-            times.evaluation(self, self, "first", settings)
+            step_times.evaluation(self, self, "first", settings)
             NOW[0] += seconds
         return self
 
@@ -56,37 +54,41 @@ def kind() -> Any:
     return kind_of(picture, picture, "first")
 
 
-def told(times: StepTimes, p: Picture) -> tuple[float | None, float | None]:
-    return times.seconds_a_step(p, "first", SETTINGS)
+def told(p: Picture) -> tuple[float | None, float | None]:
+    return step_times.seconds_a_step(p, "first", SETTINGS)
 
 
 NOW = [0.0]
 
 
-def step_times_now(file: Path | None = None) -> StepTimes:
-    return StepTimes(lambda: NOW[0], lambda: file)
+@pytest.fixture(autouse=True)
+def options(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    """The options of a host with its settings in a folder of the test's, and a clock."""
+    monkeypatch.setattr(step_times.time, "perf_counter", lambda: NOW[0])
+    opts = types.SimpleNamespace(data={})
+    shared = types.SimpleNamespace(opts=opts, config_filename=tmp_path / "config.json")
+    monkeypatch.setitem(sys.modules, "modules.shared", shared)
+    return opts.data
 
 
-def test_the_gain_is_of_pictures_like_this_one_also_after_a_restart(tmp_path: Path) -> None:
-    file = tmp_path / "steps.json"
-    times = step_times_now(file)
-    Picture().run(times, None, [5, *[2.0] * 9])
-    assert times.seen(kind(), SETTINGS) is None
+def test_the_gain_is_of_pictures_like_this_one(tmp_path: Path) -> None:
+    Picture().run(None, [5, *[2.0] * 9])
+    assert seen(kind(), SETTINGS) is None
     # the first step warms up
-    Picture().run(times, SETTINGS, [9, *[1.0] * 9])
-    Picture().run(times, SETTINGS, [1.0] * 10)
-    for anew in (times, step_times_now(file)):
-        assert anew.seen(kind(), SETTINGS) == Seen(2, 3)
-        assert anew.seen({"latent": [128, 128], "sampler": "Euler"}, SETTINGS) == Seen(2, 3)
-        assert anew.seen({"latent": [64, 64]}, SETTINGS) is None
-        assert anew.seen(kind(), Settings.from_preset("paper")) is None
+    Picture().run(SETTINGS, [9, *[1.0] * 9])
+    Picture().run(SETTINGS, [1.0] * 10)
+    assert seen(kind(), SETTINGS) == (2, 3)
+    assert seen({"latent": [128, 128], "sampler": "Euler"}, SETTINGS) == (2, 3)
+    assert seen({"latent": [64, 64]}, SETTINGS) is None
+    assert seen(kind(), Settings.from_preset("paper")) is None
+    file = tmp_path / step_times.FILE
     for broken in ("[", '{"a": 1}'):
         file.write_text(broken)
-        assert step_times_now(file).seen(kind(), SETTINGS) is None
+        assert seen(kind(), SETTINGS) is None
     file.unlink()
     file.mkdir()
     # nothing can be written there: the picture is made all the same
-    Picture().run(step_times_now(file), None, [1.0] * 10)
+    Picture().run(None, [1.0] * 10)
 
 
 DIFFERENT: dict[str, dict[str, Any]] = {
@@ -107,22 +109,18 @@ DIFFERENT: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("what", DIFFERENT)
 def test_pictures_that_are_made_otherwise_are_not_compared(what: str) -> None:
     same = what == "ToDo's own text"
-    times = step_times_now()
-    Picture(**DIFFERENT[what]).run(times, None, [2.0] * 10)
-    p = Picture().run(times, SETTINGS, [1.0] * 10)
-    assert told(times, p) == (1, 2 if same else None)
-    assert (times.seen(kind(), SETTINGS) is not None) is same
+    Picture(**DIFFERENT[what]).run(None, [2.0] * 10)
+    p = Picture().run(SETTINGS, [1.0] * 10)
+    assert told(p) == (1, 2 if same else None)
+    assert (seen(kind(), SETTINGS) is not None) is same
 
 
 @pytest.mark.parametrize("option", ["skip_early_cond", "token_merging_ratio"])
 def test_options_and_the_attention_of_the_host_count(
-    monkeypatch: pytest.MonkeyPatch, option: str
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], option: str
 ) -> None:
-    data: dict[str, Any] = {}
-    shared = types.SimpleNamespace(opts=types.SimpleNamespace(data=data))
-    monkeypatch.setitem(sys.modules, "modules.shared", shared)
     kinds = [kind()]
-    data[option] = 0.3
+    options[option] = 0.3
     kinds.append(kind())
     monkeypatch.setattr(machine, "attention", lambda: "xformers")
     kinds.append(kind())
@@ -135,8 +133,7 @@ def test_the_kind_is_worked_out_anew_where_a_pass_goes_on_otherwise(
 ) -> None:
     counted = Mock(side_effect=kind_of)
     monkeypatch.setattr(step_times, "kind_of", counted)
-    times = step_times_now()
-    p = Picture().run(times, SETTINGS, [1.0] * 20, stop=10)
+    p = Picture().run(SETTINGS, [1.0] * 20, stop=10)
     if what == "refiner":
         p.sd_model.sd_checkpoint_info = checkpoint("b")
     elif what == "prompt":
@@ -145,31 +142,28 @@ def test_the_kind_is_worked_out_anew_where_a_pass_goes_on_otherwise(
         # a tile's seam
         p.x = torch.empty(2, 4, 64, 64)
     for p.step in range(10, 20):
-        times.evaluation(p, p, "first", SETTINGS)
+        step_times.evaluation(p, p, "first", SETTINGS)
         NOW[0] += 1.5
     # steps of two kinds are not told as one
-    seconds = told(times, p)[0] or 0
+    seconds = told(p)[0] or 0
     assert 1 < seconds < 1.5 if what == "the same" else seconds == 1.5
     assert counted.call_count == (2 if what != "the same" else 1)
 
 
 def test_what_another_generation_did_meanwhile_is_not_told() -> None:
-    times = step_times_now()
-    p = Picture().run(times, SETTINGS, [1.0] * 10)
-    Picture().run(times, SETTINGS, [2.0] * 10)
-    assert told(times, p) == (None, None)
-    assert times.seconds_a_step(p, "hires", SETTINGS) == (None, None)
+    p = Picture().run(SETTINGS, [1.0] * 10)
+    Picture().run(SETTINGS, [2.0] * 10)
+    assert told(p) == (None, None)
+    assert step_times.seconds_a_step(p, "hires", SETTINGS) == (None, None)
     # an interrupted picture is not kept
-    times = step_times_now()
-    p = Picture().run(times, None, [1.0] * 10, stop=5)
-    assert told(times, p) == (1, None)
+    p = Picture().run(None, [1.0] * 10, stop=5)
+    assert told(p) == (1, None)
 
 
 def test_a_pass_is_counted_by_its_stages() -> None:
     """A quarter with the paper's factors; the median of all steps would not know of it."""
-    times = step_times_now()
-    p = Picture().run(times, SETTINGS, [9.0, *[2.0] * 4, *[1.0] * 15, 0])
-    assert told(times, p)[0] == pytest.approx((4 * 2 + 15) / 19, rel=0.05)
+    p = Picture().run(SETTINGS, [9.0, *[2.0] * 4, *[1.0] * 15, 0])
+    assert told(p)[0] == pytest.approx((4 * 2 + 15) / 19, rel=0.05)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +179,6 @@ def test_a_pass_is_counted_by_its_stages() -> None:
     ],
 )
 def test_uneven_or_too_few_steps_are_not_told(steps: list[float]) -> None:
-    times = step_times_now()
-    Picture().run(times, None, [2.0] * 20)
-    assert told(times, Picture().run(times, SETTINGS, steps)) == (None, 2)
-    assert times.seen(kind(), SETTINGS) is None
+    Picture().run(None, [2.0] * 20)
+    assert told(Picture().run(SETTINGS, steps)) == (None, 2)
+    assert seen(kind(), SETTINGS) is None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 import types
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from ....cost.machine import Machine, default_file
+from ....cost.machine import Machine
 from ....cost.rates import fused_attention
+from .. import host
 
 # where hosts keep the class whose `forward` their attention optimisation replaces
 ATTENTIONS = (
@@ -26,27 +26,8 @@ def here() -> Machine:
     from modules import devices
 
     dtype = torch.float32 if devices.device.type == "cpu" else devices.dtype
-    kept = file("todo-machine.json") or default_file()
+    kept = host.own_file("todo-machine.json")
     return Machine(devices.device, dtype, kept, _attend, attention())
-
-
-def file(name: str) -> Path | None:
-    """A file of ours beside the host's settings; None in a host that keeps none."""
-    settings = getattr(sys.modules.get("modules.shared"), "config_filename", None)
-    return Path(settings).absolute().with_name(name) if settings else None
-
-
-def measure_now() -> bool:
-    """Measure the rates (the button); False while a generation is under way or waits its turn."""
-    from modules.call_queue import queue_lock
-
-    if not queue_lock.acquire(blocking=False):
-        return False
-    try:
-        here().measure()
-    finally:
-        queue_lock.release()
-    return True
 
 
 def attention() -> str:

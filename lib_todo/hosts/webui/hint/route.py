@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import types
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,15 +11,15 @@ from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
 from ....cost.architectures import UNetShape
-from ....settings import Settings
-from ..host import Size
+from ....plan import latent_grid
+from .. import host
 from . import checkpoint, machine, step_times, text
-from .schedule import MOST_STEPS, schedule_of
-from .step_times import Seen
 from .text import Part
 
 HINT = "/todo/hint"
 LONGEST_SIDE = 65536
+# noise levels of more would take too long to work out whenever a control is moved
+MOST_STEPS = 1000
 # what the page's choices show where nothing is chosen
 SAME = ("Use same checkpoint", "Use same sampler", "Use same scheduler")
 DEFAULT_SAMPLER = "Default"
@@ -45,7 +46,7 @@ class Hires(Sampling):
     y: int = Field(0, ge=0, le=LONGEST_SIDE)
     checkpoint: str = ""
 
-    def size(self, width: int, height: int) -> Size:
+    def size(self, width: int, height: int) -> host.Size:
         """The size of the hires pass, computed as the host does."""
         if not self.x and not self.y:
             return int(width * self.scale), int(height * self.scale)
@@ -65,19 +66,25 @@ class Asked(Sampling):
     def parts(self, shapes: Mapping[str, UNetShape | None]) -> list[Part]:
         """The passes; the `shapes` are those of their checkpoints, as far as they are known."""
         size = self.width, self.height
-        passes: dict[str, tuple[Size, Sampling]] = {"first": (size, self)}
+        passes: dict[str, tuple[host.Size, Sampling]] = {"first": (size, self)}
         if self.hires.enabled:
             passes["hires"] = self.hires.size(*size), self.hires
         found = []
         for name, (size, asked) in passes.items():
             sampler = _sampler(_chosen(asked.sampler) or self.sampler)
             scheduler = _chosen(asked.scheduler) or self.scheduler
-            model, is_hires = checkpoint.loaded_as(self.checkpoint_of(name)), name == "hires"
-            steps, sigmas = schedule_of(
-                model, sampler, scheduler, asked.steps, asked.strength, is_hires
+            chosen = self.checkpoint_of(name)
+            kind = step_times.known_before(
+                checkpoint.path_named(chosen),
+                latent_grid(*size),
+                self.images,
+                sampler,
+                scheduler or None,
             )
-            sampling = sampler, steps, sigmas, scheduler
-            found.append(Part(name, size, shapes.get(name), name in shapes, *sampling))
+            model = checkpoint.loaded_as(chosen)
+            steps, sigmas = _schedule(asked, model, sampler, scheduler, name == "hires")
+            known = name in shapes
+            found.append(Part(name, size, shapes.get(name), known, sampler, steps, sigmas, kind))
         return found
 
     def checkpoint_of(self, pass_name: str) -> str:
@@ -100,18 +107,41 @@ def answer_hint(asked: Asked) -> dict[str, list[str]]:
     for name in ("first", "hires"):
         with contextlib.suppress(LookupError):
             shapes[name] = checkpoint.shape_named(asked.checkpoint_of(name))
-    if "first" not in shapes and checkpoint.loaded() is None:
-        return {"lines": []}
+    parts, candidates = asked.parts(shapes), machine.here().candidates()
+    return {"lines": text.lines(parts, asked.values, candidates, asked.images, step_times.seen)}
 
-    def seen(part: Part, settings: Settings) -> Seen | None:
-        path = checkpoint.path_named(asked.checkpoint_of(part.pass_name))
-        known = step_times.known_before(path, part.latent, asked.images, part.sampler)
-        if part.scheduler:
-            known = {**known, "scheduler": part.scheduler}
-        return step_times.times.seen(known, settings)
 
-    candidates = machine.here().candidates()
-    return {"lines": text.lines(asked.parts(shapes), asked.values, candidates, asked.images, seen)}
+def _schedule(
+    asked: Sampling, model: Any, sampler: str, scheduler: str, is_hires: bool
+) -> tuple[int, tuple[float, ...]]:
+    """How many steps will be run, and their noise levels, by the host's own code.
+
+    The levels are empty before the checkpoint is loaded (`model` is None), where the page names no
+    schedule (before 1.9, SD.Next), and with samplers that go by timesteps of their own.
+    """
+    # all that the host's methods read of a generation and write to it
+    p = types.SimpleNamespace(
+        steps=asked.steps,
+        hr_second_pass_steps=0,
+        denoising_strength=asked.strength,
+        scheduler=scheduler,
+        hr_scheduler=scheduler,
+        is_hr_pass=is_hires,
+        sampler_noise_scheduler_override=None,
+        extra_generation_params={},
+        sd_model=model,
+    )
+    whole, steps = host.steps_of(p, from_noise=asked.strength is None or not asked.steps)
+    if model is None or not scheduler or not 0 < steps <= whole <= MOST_STEPS:
+        return steps, ()
+    from modules import sd_samplers
+
+    try:
+        made = sd_samplers.create_sampler(sampler, model)
+        return steps, host.levels_of(p, made, whole, steps)
+    except Exception:
+        # a sampler or schedule of another extension may want a real generation
+        return steps, ()
 
 
 def _chosen(name: str) -> str:

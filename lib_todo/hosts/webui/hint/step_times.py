@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
+import itertools
 import json
 import statistics
 import time
 import weakref
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ....cost.machine import read, write
@@ -19,17 +18,13 @@ from ....settings import Settings
 from .. import host
 from . import machine
 
+# the file of the last pictures: by kind and settings ("None" without ToDo), their seconds per step
+FILE = "todo-steps.json"
 # settings of the host by which the time of a step differs
 OPTIONS = (
-    "skip_early_cond",
-    "s_min_uncond",
-    "s_min_uncond_all",
-    "batch_cond_uncond",
-    "pad_cond_uncond",
-    "token_merging_ratio",
-    "token_merging_ratio_img2img",
-    "token_merging_ratio_hr",
-)
+    "skip_early_cond s_min_uncond s_min_uncond_all batch_cond_uncond pad_cond_uncond "
+    "token_merging_ratio token_merging_ratio_img2img token_merging_ratio_hr"
+).split()
 # kinds of pictures that are remembered, and pictures of each
 KINDS, PICTURES = 64, 5
 # a step that takes so many times as long as its neighbours did something else, such as a step
@@ -40,120 +35,100 @@ UNEVEN = 2.0
 Kind = Mapping[str, Any]
 
 
-class Seen(NamedTuple):
-    """How many times as fast pictures like this one were with ToDo, and how many they were."""
+class Stretch(NamedTuple):
+    """Evaluations of one pass that follow each other and are of one kind."""
 
-    times: float
-    pictures: int
+    # the host's processing object
+    p: weakref.ref[Any]
+    kind: str
+    # what the kind was worked out for
+    alike: tuple[Any, ...]
+    # how many evaluations of the pass came before, how many it has, and how many are a step
+    begin: int
+    total: int
+    in_step: float
+    # when each one began
+    times: list[float]
 
 
-class StepTimes:
-    """Times between the sampler's evaluations: of the present pass, and of earlier pictures.
+# the last of each pass
+latest: dict[str, Stretch] = {}
 
-    `file` says where they are kept; None for this session only.
+
+def evaluation(denoiser: Any, params: Any, pass_name: str, settings: Settings | None) -> None:
+    """Note that the denoiser is about to be called; `settings` are None where ToDo is off.
+
+    The kind takes longer to work out than all else, so it is done once for a pass, or where a
+    refiner, other prompts or another size go on in it.
     """
-
-    def __init__(
-        self,
-        clock: Callable[[], float] = time.perf_counter,
-        file: Callable[[], Path | None] = lambda: None,
-    ) -> None:
-        self._clock, self._file = clock, file
-        # by kind and settings, the seconds per step of the last pictures
-        self._kept: dict[str, dict[str, list[float]]] | None = None
-        # the generation under way; its latest evaluation, and what its kind was worked out for
-        self._owner: Callable[[], Any] = lambda: None
-        self._last: tuple[str, str, int, float] | None = None
-        self._alike: tuple[Any, ...] | None = None
-        # by pass: the latest kind, and evaluations per step (2 for Heun)
-        self._passes: dict[str, tuple[str, float]] = {}
-        # by pass and kind: the tiles and seams of an upscale share an owner
-        self._gaps: dict[tuple[str, str], dict[float, float]] = {}
-
-    def evaluation(
-        self, denoiser: Any, params: Any, pass_name: str, settings: Settings | None
-    ) -> None:
-        """Note that the denoiser is about to be called; `settings` are None where ToDo is off.
-
-        The kind takes longer to work out than all else, so it is done once for a pass, or where a
-        refiner, other prompts or another size go on in it.
-        """
-        now, p, step, steps = self._clock(), denoiser.p, denoiser.step, denoiser.total_steps
-        if self._owner() is not p:
-            self._owner, self._last, self._alike = weakref.ref(p), None, None
-            self._passes, self._gaps = {}, {}
-        alike = (pass_name, params.x.shape, host.checkpoint_info(p), _lengths(params))
-        if step == 0 or alike != self._alike:
-            self._alike = alike
-            kind = json.dumps(kind_of(p, params, pass_name), sort_keys=True)
-            self._passes[pass_name] = kind, steps / max(1, denoiser.steps)
-        of_pass = pass_name, self._passes[pass_name][0]
-        last, self._last = self._last, (*of_pass, step, now)
-        if last is None or last[:3] != (*of_pass, step - 1):
-            return
-        gaps = self._gaps.setdefault(of_pass, {})
-        gaps[(step - 1) / max(1, steps)] = now - last[3]
-        seconds = _seconds(gaps, settings) if step == steps - 1 else None
-        if seconds is not None:
-            self._keep(of_pass[1], _name(settings), seconds)
-
-    def seconds_a_step(
-        self, p: Any, pass_name: str, settings: Settings
-    ) -> tuple[float | None, float | None]:
-        """Seconds per step of that pass of `p`, and of a pass like it without ToDo.
-
-        None where that was not measured, or steps are not comparable.
-        """
-        if self._owner() is not p or pass_name not in self._passes:
-            return None, None
-        kind, evaluations = self._passes[pass_name]
-        ours = _seconds(self._gaps.get((pass_name, kind), {}), settings)
-        others = self._all().get(kind, {}).get(_name(None))
-        without = statistics.median(others) if others else None
-        return ours and ours * evaluations, without and without * evaluations
-
-    def seen(self, known: Kind, settings: Settings) -> Seen | None:
-        """What was seen of the latest pictures with these settings that agree in what is known."""
-        for kind, seconds in reversed(self._all().items()):
-            ours, without = seconds.get(_name(settings)), seconds.get(_name(None))
-            if ours and without and known.items() <= json.loads(kind).items():
-                times = statistics.median(without) / statistics.median(ours)
-                return Seen(times, len(ours) + len(without))
-        return None
-
-    def _all(self) -> dict[str, dict[str, list[float]]]:
-        if self._kept is None:
-            file = self._file()
-            found = read(file) if file else {}
-            # a file that somebody changed must not end a generation
-            self._kept = {kind: entry for kind, entry in found.items() if isinstance(entry, dict)}
-        return self._kept
-
-    def _keep(self, kind: str, name: str, seconds: float) -> None:
-        # a copy, since the hint may be reading; the latest kind and settings stand last
-        kept = {**self._all()}
-        of_kind = {**kept.pop(kind, {})}
-        of_kind[name] = [*of_kind.pop(name, []), seconds][-PICTURES:]
-        kept[kind] = of_kind
-        self._kept = dict(list(kept.items())[-KINDS:])
-        if file := self._file():
-            with contextlib.suppress(OSError):
-                write(file, self._kept)
+    now, p, step, steps = time.perf_counter(), denoiser.p, denoiser.step, denoiser.total_steps
+    alike = params.x.shape, host.checkpoint_info(p), _lengths(params)
+    known = latest.get(pass_name)
+    if step == 0 or known is None or known.alike != alike or known.p() is not p:
+        kind = json.dumps(kind_of(p, params, pass_name), sort_keys=True)
+        in_step = steps / max(1, denoiser.steps)
+        known = Stretch(weakref.ref(p), kind, alike, step, steps, in_step, [])
+        latest[pass_name] = known
+    known.times.append(now)
+    if step == steps - 1 and (seconds := _seconds(known, settings)) is not None:
+        _keep(known.kind, str(settings), seconds)
 
 
-times = StepTimes(file=functools.partial(machine.file, "todo-steps.json"))
+def seconds_a_step(p: Any, pass_name: str, settings: Settings) -> tuple[float | None, float | None]:
+    """Seconds per step of that pass of `p`, and of a pass like it without ToDo.
+
+    None where that was not measured, or steps are not comparable.
+    """
+    known = latest.get(pass_name)
+    if known is None or known.p() is not p:
+        return None, None
+    ours = _seconds(known, settings)
+    others = _kept().get(known.kind, {}).get(str(None))
+    without = statistics.median(others) if others else None
+    return ours and ours * known.in_step, without and without * known.in_step
 
 
-def _seconds(gaps: Mapping[float, float], settings: Settings | None) -> float | None:
-    """Mean of the medians of stages that pool alike, by their steps; the first step is left out.
+def seen(known: Kind, settings: Settings) -> tuple[float, int] | None:
+    """How many times as fast the latest pictures were that agree in what is known, and how many.
 
-    None with nothing left, or where steps of a stage take unequal times.
+    None where there are none with these settings, or none without ToDo.
+    """
+    for kind, seconds in reversed(_kept().items()):
+        ours, without = seconds.get(str(settings)), seconds.get(str(None))
+        if ours and without and known.items() <= json.loads(kind).items():
+            times = statistics.median(without) / statistics.median(ours)
+            return times, len(ours) + len(without)
+    return None
+
+
+def _kept() -> dict[str, dict[str, list[float]]]:
+    # a file that somebody changed must not end a generation
+    found = read(host.own_file(FILE)).items()
+    return {kind: entry for kind, entry in found if isinstance(entry, dict)}
+
+
+def _keep(kind: str, settings: str, seconds: float) -> None:
+    """Add a picture; the latest kind and settings stand last."""
+    kept = _kept()
+    of_kind = kept.pop(kind, {})
+    of_kind[settings] = [*of_kind.pop(settings, []), seconds][-PICTURES:]
+    kept[kind] = of_kind
+    with contextlib.suppress(OSError):
+        write(host.own_file(FILE), dict(list(kept.items())[-KINDS:]))
+
+
+def _seconds(done: Stretch, settings: Settings | None) -> float | None:
+    """Mean of the medians of stages that pool alike, by their evaluations; the first is left out.
+
+    None with nothing left, or where those of a stage take unequal times.
     """
     bounds = [LEAD_IN, *((settings.start, settings.end) if settings else ())]
     stages: dict[int, list[float]] = {}
-    # the first one warms up
-    for fraction, gap in list(gaps.items())[1:]:
-        stages.setdefault(sum(fraction >= bound for bound in bounds), []).append(gap)
+    for number, (time_of_one, time_of_next) in enumerate(itertools.pairwise(done.times)):
+        # the first one warms up
+        if number:
+            stage = sum((done.begin + number) / done.total >= bound for bound in bounds)
+            stages.setdefault(stage, []).append(time_of_next - time_of_one)
     whole = 0.0
     for found in stages.values():
         median = statistics.median(found)
@@ -170,13 +145,13 @@ def kind_of(p: Any, params: Any, pass_name: str) -> Kind:
     written = p.extra_generation_params.items()
     others = sorted((key, str(value)) for key, value in written if not key.startswith("ToDo "))
     file = getattr(host.checkpoint_info(p), "filename", None)
-    sampler, scheduler = host.sampler_of(p, pass_name), getattr(p, "scheduler", None)
+    latent, sampler = tuple(params.x.shape[-2:]), host.sampler_of(p, pass_name)
+    scheduler = getattr(p, "scheduler", None)
     if pass_name == "hires":
         scheduler = getattr(p, "hr_scheduler", None) or scheduler
     lengths = _lengths(params)
     return {
-        **known_before(file, tuple(params.x.shape[-2:]), p.batch_size, sampler),
-        "scheduler": scheduler,
+        **known_before(file, latent, p.batch_size, sampler, scheduler),
         "guidance": p.cfg_scale != 1,
         # more of them with AND in the prompt; in calls of their own where the lengths differ
         "conditions": params.x.shape[0],
@@ -187,7 +162,11 @@ def kind_of(p: Any, params: Any, pass_name: str) -> Kind:
 
 
 def known_before(
-    checkpoint: str | None, latent: tuple[int, int], images: int, sampler: str | None
+    checkpoint: str | None,
+    latent: tuple[int, int],
+    images: int,
+    sampler: str | None,
+    scheduler: str | None,
 ) -> Kind:
     """The part of a kind that is known before the generation."""
     return {
@@ -195,6 +174,7 @@ def known_before(
         "latent": list(latent),
         "images": images,
         "sampler": sampler,
+        "scheduler": scheduler,
         "attention": machine.attention(),
         "options": [str(host.options().get(name)) for name in OPTIONS],
     }
@@ -206,11 +186,6 @@ def _lengths(params: Any) -> list[int | None]:
     # SDXL's have several parts
     tokens = (c.get("crossattn") if isinstance(c, dict) else c for c in conditions)
     return [None if found is None else found.shape[1] for found in tokens]
-
-
-def _name(settings: Settings | None) -> str:
-    """The settings as text; empty with ToDo off."""
-    return str(settings or "")
 
 
 def in_words(seconds: float | None, without: float | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -27,7 +26,7 @@ from ....settings import Settings, SettingsError
 from .. import request
 from ..host import Size
 from ..result import NO_LAYERS
-from .step_times import Seen
+from .step_times import Kind
 
 NAMES = {"first": "First pass", "hires": "Hires pass"}
 NOT_KNOWN = "not known before the checkpoint is loaded"
@@ -53,8 +52,8 @@ class Part(NamedTuple):
     """A pass, as far as the page tells.
 
     `shape` is its U-Net's, None where there is nothing to pool; it means nothing unless it is
-    `known`. `sampler`, `scheduler` and `sigmas`, the noise levels, are empty and `steps` is 0 where
-    that is not known.
+    `known`. `sampler` and `sigmas`, the noise levels, are empty and `steps` is 0 where that is not
+    known. `kind` is that of its step times, as far as it is known.
     """
 
     pass_name: str
@@ -63,8 +62,8 @@ class Part(NamedTuple):
     known: bool
     sampler: str
     steps: int
-    sigmas: tuple[float, ...] = ()
-    scheduler: str = ""
+    sigmas: tuple[float, ...]
+    kind: Kind
 
     @property
     def latent(self) -> Grid:
@@ -76,13 +75,24 @@ class Part(NamedTuple):
         sigmas = self.sigmas or speedup.mildest_schedule(self.sampler, self.steps)
         return rule_for(self.sampler, reported=True, sigmas=sigmas).is_careful()
 
+    def stages(self, settings: Settings) -> Stages:
+        """What is pooled in it; nothing where its layers are not known."""
+        if self.shape is None or not pass_wanted(self.pass_name, settings.passes):
+            return {}
+        asked = self.sampler, self.steps, self.sigmas
+        return speedup.stages(self.shape, self.latent, settings, *asked)
+
+
+# how many times as fast pictures of a kind were with these settings, and how many there were
+SeenBefore = Callable[[Kind, Settings], "tuple[float, int] | None"]
+
 
 def lines(
     parts: list[Part],
     values: Mapping[str, Any],
     machines: Sequence[Rates],
     images: int = 1,
-    seen: Callable[[Part, Settings], Seen | None] = lambda part, settings: None,
+    seen: SeenBefore = lambda kind, settings: None,
 ) -> list[str]:
     """The hint: a line for each part, and one that compares the presets.
 
@@ -98,50 +108,43 @@ def lines(
     except SettingsError as error:
         return [f"This will be refused. {request.in_words(error)}"]
     costs = machines, images
-    pooled = {part: _stages(part, settings) for part in parts}
-    if not any(pooled.values()) and all(part.known for part in parts):
+    pooled = [part.stages(settings) for part in parts]
+    if not any(pooled) and all(part.known for part in parts):
         return [_why_nothing(parts, settings)]
-    found = []
-    for part in parts:
-        told = _gain(part, pooled[part], settings, costs, seen(part, settings))
+    found, compared = [], []
+    for part, stages in zip(parts, pooled):
+        told = _gain(part, stages, settings, costs, seen)
         head = f"{NAMES[part.pass_name]}, " if len(parts) > 1 else ""
         found.append(f"{head}{part.size[0]}×{part.size[1]}: {told}")
-    last = [part for part in parts if pooled[part]][-1:]
-    return found + [_presets(part, settings.threshold, costs) for part in last]
+        if stages:
+            compared = [_presets(part, settings.threshold, costs)]
+    return found + compared
 
 
-def _stages(part: Part, settings: Settings) -> Stages:
-    if part.shape is None or not pass_wanted(part.pass_name, settings.passes):
-        return {}
-    asked = part.sampler, part.steps, part.sigmas
-    return speedup.stages(part.shape, part.latent, settings, *asked)
-
-
-def _times(part: Part, pooled: Stages, costs: Costs) -> str:
+def _times(part: Part, stages: Stages, costs: Costs) -> str:
     assert part.shape is not None
-    return speedup.in_words(speedup.of_pass(part.shape, part.latent, pooled, *costs))
+    return speedup.in_words(speedup.of_pass(part.shape, part.latent, stages, *costs))
 
 
-def _gain(part: Part, pooled: Stages, settings: Settings, costs: Costs, seen: Seen | None) -> str:
+def _gain(part: Part, stages: Stages, settings: Settings, costs: Costs, seen: SeenBefore) -> str:
     """What is pooled in the part, and how much faster it gets."""
-    shape, latent = part.shape, part.latent
     if not part.known:
         return NOT_KNOWN
-    if not shape:
+    if part.shape is None:
         return f"nothing changes, {NO_LAYERS}"
-    if not pooled:
+    if not stages:
         return NOTHING
-    *_, own = pooled
+    *_, own = stages
     grids = []
-    for index, factor in enumerate(pooled_levels(shape, latent, own)):
+    for index, factor in enumerate(pooled_levels(part.shape, part.latent, own)):
         if factor > 1:
-            height, width = level_grid(latent, 2**index)
+            height, width = level_grid(part.latent, 2**index)
             left = pooled_grid((height, width), factor)
             grids.append(f"{width}×{height} → {left[1]}×{left[0]} tokens (by {factor:g})")
     told = f"{', '.join(grids)}. "
-    if seen:
-        return f"{told}{seen.times:.2f} times as fast here, from {seen.pictures} pictures"
-    whole, step = _times(part, pooled, costs), _times(part, {own: 1.0}, costs)
+    if before := seen(part.kind, settings):
+        return f"{told}{before[0]:.2f} times as fast here, from {before[1]} pictures"
+    whole, step = _times(part, stages, costs), _times(part, {own: 1.0}, costs)
     told += f"{whole} times as fast"
     if step != whole:
         is_whole = (settings.start, settings.end) == (0, 1)
@@ -149,7 +152,7 @@ def _gain(part: Part, pooled: Stages, settings: Settings, costs: Costs, seen: Se
         told += f", a step {when} {step} times"
     machines, images = costs
     if len(machines) == 1:
-        working, launching = speedup.seconds(shape, latent, own, machines[0], images)
+        working, launching = speedup.seconds(part.shape, part.latent, own, machines[0], images)
         if launching > working:
             told += f". {WAITS}"
     return told
@@ -161,10 +164,10 @@ def _presets(part: Part, threshold: int, costs: Costs) -> str:
     With the `threshold` that is set, which is the checkpoint's.
     """
     assert part.shape is not None
-    names, gains = request.preset_names(), []
+    names, gains = request.PRESET.choices, []
     for name in names:
-        pooled = _stages(part, Settings.from_preset(name, threshold=threshold))
-        gains.append(f"{name} {_times(part, pooled, costs)}")
+        stages = part.stages(Settings.from_preset(name, threshold=threshold))
+        gains.append(f"{name} {_times(part, stages, costs)}")
     told = f"{' · '.join(gains)} times as fast"
     # where the phase rests, all of them change it as the paper does
     if part.is_careful:
@@ -179,9 +182,7 @@ def _presets(part: Part, threshold: int, costs: Costs) -> str:
 def _why_nothing(parts: list[Part], settings: Settings) -> str:
     wanted = [part for part in parts if pass_wanted(part.pass_name, settings.passes)]
     if not wanted:
-        only_hires = settings.passes == "hires"
-        why = "Passes is hires, but hires fix is off" if only_hires else "set Passes to both"
-        return f"Nothing to gain: {why}"
+        return "Nothing to gain: Passes is hires, but hires fix is off"
     poolable = [part for part in wanted if part.shape]
     if not poolable:
         return f"Nothing to gain: {NO_LAYERS}"
@@ -198,16 +199,10 @@ def _why_nothing(parts: list[Part], settings: Settings) -> str:
 
 def _takes_effect_from(part: Part, settings: Settings) -> Size | None:
     """The least size of the part's shape that these settings pool; None where there is none."""
+    assert part.shape is not None
     shorter = min(part.size)
-
-    def size(side: int) -> Size:
+    for side in range(shorter // STEP * STEP + STEP, LARGEST, STEP):
         width, height = (round(length * side / shorter / 8) * 8 for length in part.size)
-        return width, height
-
-    def pools(side: int) -> bool:
-        assert part.shape is not None
-        return max(pooled_levels(part.shape, latent_grid(*size(side)), settings)) > 1
-
-    sides = range(shorter // STEP * STEP + STEP, LARGEST, STEP)
-    first = bisect.bisect_left(sides, True, key=pools)
-    return size(sides[first]) if first < len(sides) else None
+        if max(pooled_levels(part.shape, latent_grid(width, height), settings)) > 1:
+            return width, height
+    return None
