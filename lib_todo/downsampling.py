@@ -8,10 +8,9 @@ from typing import Any
 
 from torch import nn
 
-from .callers import caller
 from .interception import active, calls
 from .interception.families import import_what_loads_later, is_model
-from .report import Report
+from .report import Report, caller
 from .runs.run import Run
 from .settings import Settings
 

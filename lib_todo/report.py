@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import threading
 import weakref
@@ -10,11 +11,18 @@ from types import MappingProxyType
 from typing import Any
 
 from . import wording
-from .callers import caller
 from .counts import Counts, Key, PassCounts, Tally, summed
 from .plan import Grid
 from .position import Moment, Position, Step
 from .reasons import Reason
+
+
+def caller() -> Any:
+    """The asyncio task that runs now, or the thread where there is no task."""
+    # asked at every layer; asyncio.current_task would raise where no loop runs, which is slow
+    loop = asyncio._get_running_loop()
+    task = None if loop is None else asyncio.current_task(loop)
+    return threading.current_thread() if task is None else task
 
 
 class Report(Counts):

@@ -129,56 +129,51 @@ def rule_for(
 
 
 def _by_schedule(order: int, sigmas: Sequence[float], noisy: bool) -> SamplerRule:
-    if len(sigmas) < 2 or sigmas[-1] >= sigmas[0]:
+    steps = len(sigmas) - 1
+    if steps < 1 or sigmas[-1] >= sigmas[0]:
         # it makes noise of a picture
         return _CAREFUL
-    steps = len(sigmas) - 1
     few = steps <= FEW * order
-    leaps_much = order > 1 and leap_of(sigmas, LEAP_OF_HIGHER) is not None
+    leaps_much = order > 1 and leap_of(sigmas, LEAP_OF_HIGHER) < math.inf
     ends_high = sigmas[-1] < NOTHING and sigmas[-2] >= HIGH
     if ends_high or ((few or order > 2) and leaps_much):
         return _PAPERS
     if few:
         return _CAREFUL if order == 2 and not noisy else _PAPERS
-    leap = leap_of(sigmas, LEAP) if order == 2 else None
+    leap = leap_of(sigmas, LEAP) if order == 2 else math.inf
     closing = closing_step(sigmas)
-    careful_from = math.inf if closing is None else max(0, closing + 1 - order)
-    if closing is not None and closing < BEFORE_CLOSING and steps - closing >= CLOSING:
+    careful_from = max(0, closing + 1 - order)
+    if closing < BEFORE_CLOSING and steps - closing >= CLOSING:
         careful_from = 0
-    return SamplerRule(
-        careful_from=careful_from,
-        rest_from=math.inf if leap is None else max(0, leap - BEFORE_LEAP),
-    )
+    return SamplerRule(careful_from=careful_from, rest_from=max(0, leap - BEFORE_LEAP))
 
 
-def closing_step(sigmas: Sequence[float]) -> int | None:
-    """The first step that takes most of the noise away; None: there is none (part of a schedule).
+def closing_step(sigmas: Sequence[float]) -> float:
+    """The first step that takes most of the noise away; infinite without (part of a schedule).
 
     Its one evaluation is most of the picture: nothing averages over it.
     """
-    for step, (level, after) in enumerate(itertools.pairwise(sigmas)):
-        if after <= LEFT * level:
-            return step
-    return None
+    pairs = enumerate(itertools.pairwise(sigmas))
+    return next((step for step, (level, after) in pairs if after <= LEFT * level), math.inf)
 
 
-def leap_of(sigmas: Sequence[float], times: float) -> int | None:
+def leap_of(sigmas: Sequence[float], times: float) -> float:
     """The last step of the second half that is so many times as large as the one before.
 
-    Steps are measured by the logarithm of the level. Karras' schedule has ratios of 1.0 to 1.2,
-    simple, SGM uniform and ComfyUI's beta up to 1.6, Align Your Steps 1.9, normal, uniform and
-    DDIM's 3.5 and more. DPM++ 2M goes from a step's level to the next by 1 + 1 / 2r times its last
-    evaluation, less 1 / 2r times the one before, where r is the last step down over the next one,
-    both logarithmic (arXiv 2211.01095, algorithm 2). Schedules that end at the model's own least
-    level (A1111's Uniform, ComfyUI's normal) go the last piece in one leap, and multiply by that
-    what changed from one evaluation to the next.
+    Infinite without. Steps are measured by the logarithm of the level. Karras' schedule has ratios
+    of 1.0 to 1.2, simple, SGM uniform and ComfyUI's beta up to 1.6, Align Your Steps 1.9, normal,
+    uniform and DDIM's 3.5 and more. DPM++ 2M goes from a step's level to the next by 1 + 1 / 2r
+    times its last evaluation, less 1 / 2r times the one before, where r is the last step down over
+    the next one, both logarithmic (arXiv 2211.01095, algorithm 2). Schedules that end at the
+    model's own least level (A1111's Uniform, ComfyUI's normal) go the last piece in one leap, and
+    multiply by that what changed from one evaluation to the next.
     """
     levels = [level for level in sigmas if level > 0]
     steps = [math.log(high / low) for high, low in itertools.pairwise(levels)]
     for step in range(len(steps) - 1, max(1, len(steps) // 2) - 1, -1):
         if 0 < steps[step - 1] * times < steps[step]:
             return step
-    return None
+    return math.inf
 
 
 def order_of(sampler: str) -> int | None:

@@ -54,9 +54,8 @@ class Schedule:
         # of each run of equal timesteps
         first = [at for at, number in enumerate(numbers) if not at or number != numbers[at - 1]]
         self.places = tuple(numbers[at] for at in first)
-        steps: Any = getattr(scheduler, "num_inference_steps", None)
-        is_known = isinstance(steps, int) and steps > 0
-        self.a_step = max(1, round(len(first) / steps)) if is_known else 1
+        steps = getattr(scheduler, "num_inference_steps", None) or len(first)
+        self.a_step = max(1, round(len(first) / max(1, steps)))
         levels = _levels(scheduler, numbers) if numbers else ()
         self.sigmas: tuple[float, ...] = ()
         if levels:

@@ -15,13 +15,10 @@ REMEDIES = dict.fromkeys(UNEXPECTED, "Switch that off to use ToDo") | {
     Reason.SAMPLER: "Another sampler, a larger image or a factor of 2 would be pooled",
     Reason.OUTSIDE_WINDOW: "Set Start lower or End higher",
     Reason.OTHER_PASS: "Set Passes to both",
-    Reason.TOKENS_MERGED: "Switch token merging off to use ToDo (tomesd.remove_patch in programs)",
     Reason.OTHER_PROCESSOR: (
         "Use diffusers' own processor, or set accepts_downsampled_keys = True on yours if it "
         "computes keys from encoder_hidden_states"
     ),
-    Reason.HOOKED: "Remove the hook to use ToDo",
-    Reason.FUSED_PROJECTIONS: "Unfuse the projections to use ToDo",
 }
 PASSES = {"first": "first pass", "hires": "hires pass"}
 NO_LAYER = "no self-attention layer that ToDo knows was called"
@@ -86,12 +83,13 @@ def steps_in_words(steps: Iterable[int], total: int) -> str:
         return f"all {total} steps" if total > 1 else "the only step"
     if first + last != len(found):
         return f"{len(found)} of {total} steps"
+    words = [
+        f"the {which} {number} steps" if number > 1 else f"the {which} step"
+        for which, number in (("first", first), ("last", last))
+        if number
+    ]
     if first == -(-total // 4):
-        words = ["the first quarter"]
-    else:
-        words = [f"the first {first} steps" if first > 1 else "the first step"] if first else []
-    if last:
-        words.append(f"the last {last} steps" if last > 1 else "the last step")
+        words[0] = "the first quarter"
     return " and ".join(words)
 
 

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
-
-
-class Level(NamedTuple):
-    """The self-attention layers of a U-Net's level, at 1/`downscale` of the latent."""
-
-    downscale: int
-    layers: int
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,11 +25,11 @@ class UNetShape:
     vector_width: int = 0
 
     @property
-    def levels(self) -> tuple[Level, ...]:
-        """The levels with self-attention, the largest grid first."""
+    def levels(self) -> dict[int, int]:
+        """How many self-attention layers there are at 1/2ⁿ of the latent, by 2ⁿ, from 1 on."""
         layers = [5 * depth for depth in self.depths]
         layers[-1] += self.middle_depth
-        return tuple(Level(2**index, count) for index, count in enumerate(layers) if count)
+        return {2**level: count for level, count in enumerate(layers) if count}
 
 
 SHAPES: dict[str, UNetShape] = {
@@ -44,8 +37,6 @@ SHAPES: dict[str, UNetShape] = {
     "SD 2.x": UNetShape((320, 640, 1280, 1280), (1, 1, 1, 0), 1, context_width=1024),
     "SDXL": UNetShape((320, 640, 1280), (0, 2, 10), 10, context_width=2048, vector_width=2816),
 }
-
-_TRANSFORMER = re.compile(r"(input_blocks\.\d+|middle_block)\.1\.transformer_blocks\.(\d+)\.")
 
 
 def shape_of_unet(unet: Any) -> UNetShape | None:
@@ -71,25 +62,19 @@ def shape_of_unet(unet: Any) -> UNetShape | None:
 
 def shape_of_weights(sizes: Mapping[str, Sequence[int]]) -> UNetShape | None:
     """The same from the sizes of the U-Net's weights, by their ldm names."""
-    depths: dict[str, int] = {}
-    for match in filter(None, map(_TRANSFORMER.match, sizes)):
-        depths[match[1]] = max(depths.get(match[1], 0), int(match[2]) + 1)
+    layers = (name for name in sizes if name.endswith(".attn1.to_k.weight"))
+    depths = Counter(name.partition(".1.transformer_blocks.")[0] for name in layers)
     contexts = [size for name, size in sizes.items() if name.endswith("attn2.to_k.weight")]
-    if not depths or not contexts:
+    # a level begins behind the image's own convolution, or what halved the grid
+    halving = sorted(int(name.split(".")[1]) for name in sizes if name.endswith(".0.op.weight"))
+    firsts = [f"input_blocks.{number + 1}" for number in (0, *halving)]
+    channels = [sizes.get(f"{name}.0.out_layers.3.weight", (0,))[0] for name in firsts]
+    if not contexts or not all(channels):
         return None
-    channels, depth = [sizes["input_blocks.0.0.weight"][0]], [0]
-    last = max(int(name.split(".")[1]) for name in sizes if name.startswith("input_blocks."))
-    for block in (f"input_blocks.{number}" for number in range(1, last + 1)):
-        if f"{block}.0.op.weight" in sizes:
-            channels.append(channels[-1])
-            depth.append(0)
-            continue
-        channels[-1] = sizes.get(f"{block}.0.out_layers.3.weight", channels[-1:])[0]
-        depth[-1] = depths.get(block, depth[-1])
     return UNetShape(
         channels=tuple(channels),
-        depths=tuple(depth),
-        middle_depth=depths.get("middle_block", 0),
+        depths=tuple(depths[name] for name in firsts),
+        middle_depth=depths["middle_block"],
         context_width=contexts[0][1],
         vector_width=sizes.get("label_emb.0.0.weight", (0, 0))[1],
     )

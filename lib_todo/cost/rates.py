@@ -83,12 +83,7 @@ def measure(device: torch.device, dtype: torch.dtype, attend: Attend = fused_att
     # of the largest grid, in tokens
     side = SIDES["cpu" if device.type == "cpu" else "gpu"]
     rows = side**2
-    linear = (
-        (rows, 320, 2560),
-        (rows, 1280, 320),
-        (rows // 4, 640, 640),
-        (rows // 16, 1280, 10240),
-    )
+    linear = (rows, 320, 2560), (rows, 1280, 320), (rows // 4, 640, 640), (rows // 16, 1280, 10240)
     convolved = ((side, 320), (side // 2, 640), (side // 4, 1280))
     with torch.inference_mode():
         products = [_product(nn.Linear(i, o, **like), tokens, i) for tokens, i, o in linear]

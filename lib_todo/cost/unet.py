@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import math
 from collections import Counter
-from collections.abc import Sequence
 
 from ..plan import Grid, layer_factor, level_grid, pooled_grid
 from ..settings import Settings
@@ -46,12 +45,10 @@ class Work:
         grids, factors = _grids(shape, latent), pooled_levels(shape, latent, settings)
         self._sizes = [math.prod(grid) for grid in grids]
         self._keys = [math.prod(pooled_grid(*level)) for level in zip(grids, factors)]
-        self._count(shape.channels, shape.depths, self._sizes)
-
-    def _count(self, channels: Sequence[int], depths: Sequence[int], sizes: Sequence[int]) -> None:
+        channels, depths, sizes = shape.channels, shape.depths, self._sizes
         width, deepest = channels[0], len(channels) - 1
         # of the time, and with SDXL of the size and the pooled prompt
-        for inputs in filter(None, (width, self._shape.vector_width)):
+        for inputs in filter(None, (width, shape.vector_width)):
             self._product(1, inputs, 4 * width)
             self._product(1, 4 * width, 4 * width)
         self._product(sizes[0], CONVOLVED * LATENT_CHANNELS, width)
@@ -64,7 +61,7 @@ class Work:
             if level < deepest:
                 self._product(sizes[level + 1], CONVOLVED * width, width)
                 skips.append(width)
-        self._block(deepest, width, self._shape.middle_depth)
+        self._block(deepest, width, shape.middle_depth)
         self._block(deepest, width, 0)
         for level in range(deepest, -1, -1):
             for _ in range(3):
@@ -127,7 +124,7 @@ def pooled_levels(shape: UNetShape, latent: Grid, settings: Settings | None) -> 
     grids = _grids(shape, latent)
     factors: list[float] = [1] * len(grids)
     if settings is not None and settings.enabled:
-        used = [level.downscale.bit_length() - 1 for level in shape.levels]
+        used = [downscale.bit_length() - 1 for downscale in shape.levels]
         for index in used:
             factors[index] = layer_factor(grids[index], grids[used[0]], settings)
     return tuple(factors)

@@ -7,12 +7,11 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
-from ..callers import caller
 from ..interception import graphs
 from ..interception.cut import Layers
 from ..interception.families import transformers_of
 from ..phase import PhaseCounter
-from ..report import Report
+from ..report import Report, caller
 from ..rule import Rule
 from ..schedulers import Schedule
 from ..settings import Settings

@@ -10,9 +10,8 @@ import torch
 from ...cost.architectures import UNetShape
 from ...cost.machine import Machine
 from ...cost.rates import Rates
-from ...cost.speedup import in_words, of_pass
-from ...plan import LEAD_IN, PIXELS_PER_LATENT, with_papers_factors
-from ...samplers import rule_for
+from ...cost.speedup import in_words, of_pass, stages
+from ...plan import LEAD_IN, PIXELS_PER_LATENT, Grid
 from ...wording import layers_and_steps
 from .sampling import Sampling
 
@@ -25,34 +24,32 @@ def texts(sampling: Sampling, shape: UNetShape | None) -> tuple[str, str]:
     The line has the keys and layers that were pooled, or why none was. The text has short lines,
     since a node is narrow and breaks words anywhere.
     """
-    report, (height, width) = sampling.report, sampling.latent or (0, 0)
-    size = f"{width * PIXELS_PER_LATENT}×{height * PIXELS_PER_LATENT}"
+    report, latent = sampling.report, sampling.latent or (0, 0)
+    size = f"{latent[1] * PIXELS_PER_LATENT}×{latent[0] * PIXELS_PER_LATENT}"
     line = report.line(heads=dict.fromkeys(report.passes, size))
     if not report.pooled:
         return line, f"{size}: {report.line().removeprefix('ToDo: ')}"
-    faster = expected(sampling, shape)
+    faster = [expected(sampling, shape, latent)] if shape else []
     (counts,) = report.passes.values()
     short = ";\n".join([f"{size}: {layers_and_steps(counts)}", *faster])
     return "; ".join([line, *faster]), short.replace(", ", ",\n")
 
 
-def expected(sampling: Sampling, shape: UNetShape | None) -> list[str]:
+def expected(sampling: Sampling, shape: UNetShape, latent: Grid) -> str:
     """How much faster a pooled step is by the cost model: a range where that was not measured.
 
     The first quarter of the steps is named where it differs.
     """
-    latent, position = sampling.latent, sampling.report.position
-    if shape is None or latent is None:
-        return []
-    settings, rule = sampling.settings, rule_for(position.sampler, True, position.sigmas)
-    own, papers = (
+    settings, position = sampling.settings, sampling.report.position
+    asked = position.sampler, len(position.sigmas) - 1, position.sigmas
+    times = [
         in_words(of_pass(shape, latent, {stage: 1.0}, candidates()))
-        for stage in (settings, with_papers_factors(settings))
-    )
-    if rule.is_careful() or settings.end <= LEAD_IN or own == papers:
-        return [f"expected: {papers} times as fast"]
-    text = f"expected: {own} times as fast"
-    return [text if settings.start >= LEAD_IN else f"{text}, in the first quarter {papers}"]
+        for stage in stages(shape, latent, settings, *asked)
+    ]
+    told = f"expected: {times[-1]} times as fast"
+    if times[0] == times[-1] or settings.start >= LEAD_IN:
+        return told
+    return f"{told}, in the first quarter {times[0]}"
 
 
 def candidates() -> Sequence[Rates]:

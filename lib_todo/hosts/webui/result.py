@@ -191,12 +191,12 @@ def left_alone(p: Any, settings: Settings) -> dict[str, list[tuple[Grid, int, Re
             closed = Reason.OTHER_PASS
         elif settings.start == settings.end:
             closed = Reason.OUTSIDE_WINDOW
-        grids = [level_grid(latent_grid(*size), level.downscale) for level in shape.levels]
-        for level, grid in zip(shape.levels, grids):
+        grids = [level_grid(latent_grid(*size), downscale) for downscale in shape.levels]
+        for grid, layers in zip(grids, shape.levels.values()):
             reason = decide(grid, grids[0], settings)[1] or closed
             if reason is None:
                 return {}
-            found[name].append((grid, level.layers, reason))
+            found[name].append((grid, layers, reason))
     return found
 
 

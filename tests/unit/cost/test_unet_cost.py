@@ -82,14 +82,14 @@ def test_the_whole_unet(unet, size: tuple[int, int], settings: Settings | None) 
 
     # as many layers, with the keys that the rule leaves
     expected: Counter[tuple[int, int]] = Counter()
-    grids = [level_grid(latent, level.downscale) for level in shape.levels]
-    for level, grid in zip(shape.levels, grids):
+    grids = [level_grid(latent, downscale) for downscale in shape.levels]
+    for (downscale, layers), grid in zip(shape.levels.items(), grids):
         factor = layer_factor(grid, grids[0], settings) if settings else 1
         left = math.prod(pooled_grid(grid, factor))
-        channels = shape.channels[level.downscale.bit_length() - 1]
-        expected[left, channels] += level.layers
+        channels = shape.channels[downscale.bit_length() - 1]
+        expected[left, channels] += layers
         # and as many attentions to the 77 tokens of the prompt
-        attention -= 4 * level.layers * math.prod(grid) * (left + 77) * channels
+        attention -= 4 * layers * math.prod(grid) * (left + 77) * channels
     assert keys == expected
     assert attention == 0
 

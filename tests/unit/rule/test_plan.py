@@ -40,7 +40,7 @@ def test_shared_table(case: dict[str, Any]) -> None:
     if "architecture" in case:
         latent = latent_grid(case["width"], case["height"])
         levels = SHAPES[case["architecture"]].levels
-        grids_seen = [level_grid(latent, level.downscale) for level in levels]
+        grids_seen = [level_grid(latent, downscale) for downscale in levels]
     else:
         grids_seen = [tuple(grid) for grid in case["grids"]]
     largest = max(grids_seen, key=math.prod)

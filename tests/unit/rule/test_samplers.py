@@ -173,36 +173,40 @@ def test_steps_by_their_rule(sampler: str, moving: int, own_factors: range) -> N
     ("sigmas", "times", "step"),
     [
         (NORMAL, 2, 8),
-        (NORMAL, 5, None),
-        (KARRAS, 1.65, None),
+        (NORMAL, 5, math.inf),
+        (KARRAS, 1.65, math.inf),
         (ALIGN_YOUR_STEPS, 1.65, 6),
-        (ALIGN_YOUR_STEPS, 2, None),
+        (ALIGN_YOUR_STEPS, 2, math.inf),
         # only the second half counts
-        ((14.6, 14.5, 10.0, 7.0, 4.9, 3.43, 0.0), 2, None),
+        ((14.6, 14.5, 10.0, 7.0, 4.9, 3.43, 0.0), 2, math.inf),
         # without a step before; the last one rises, by which an image is turned back into noise
-        *[(sigmas, 2, None) for sigmas in ((), (0.0,), (1.0, 0.0), (14.6, 3.0, 0.0))],
-        ((0.0, 1.0, 14.6), 2, None),
+        *[(sigmas, 2, math.inf) for sigmas in ((), (0.0,), (1.0, 0.0), (14.6, 3.0, 0.0))],
+        ((0.0, 1.0, 14.6), 2, math.inf),
     ],
 )
-def test_the_last_step_that_leaps(
-    sigmas: tuple[float, ...], times: float, step: int | None
-) -> None:
+def test_the_last_step_that_leaps(sigmas: tuple[float, ...], times: float, step: float) -> None:
     assert leap_of(sigmas, times) == step
 
 
 @given(st.integers(2, 60), st.floats(0.01, 0.9))
 def test_equal_steps_never_leap_and_the_last_one_closes(count: int, step: float) -> None:
     sigmas = [*(math.exp(-step * n) for n in range(count)), 0.0]
-    assert leap_of(sigmas, 1.1) is None
+    assert leap_of(sigmas, 1.1) is math.inf
     assert closing_step(sigmas) == count - 1
 
 
 @pytest.mark.parametrize(
     ("sigmas", "step"),
     # the last one: a part of a schedule does not close
-    [(NORMAL, 8), (KARRAS, 9), ((14.3, 9.5, 3.7, 0.0), 1), ((14.6, 0.0), 0), (NORMAL[:6], None)],
+    [
+        (NORMAL, 8),
+        (KARRAS, 9),
+        ((14.3, 9.5, 3.7, 0.0), 1),
+        ((14.6, 0.0), 0),
+        (NORMAL[:6], math.inf),
+    ],
 )
-def test_the_step_that_closes(sigmas: tuple[float, ...], step: int | None) -> None:
+def test_the_step_that_closes(sigmas: tuple[float, ...], step: float) -> None:
     assert closing_step(sigmas) == step
 
 

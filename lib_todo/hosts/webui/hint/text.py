@@ -172,7 +172,7 @@ def _presets(part: Part, threshold: int, costs: Costs) -> str:
     # where the phase rests, all of them change it as the paper does
     if part.is_careful:
         return told
-    trained = threshold * part.shape.levels[0].downscale * PIXELS_PER_LATENT
+    trained = threshold * min(part.shape.levels) * PIXELS_PER_LATENT
     ratio = math.sqrt(math.prod(part.size)) / trained
     change = CHANGES[min(CHANGES, key=lambda times: abs(times - ratio))]
     compared = " · ".join(f"{name} {change[name]:g}" for name in names)
