@@ -65,23 +65,24 @@ BY_NAME: dict[str, SamplerRule] = {
 # are single-step solvers: both timesteps of their steps count.
 ORDERS: dict[int, list[str]] = {
     4: "lms ipndm deis".split(),
-    3: "3m uni_pc sa_solver sa-solver".split(),
+    3: "3m uni_pc sa_solver sa-solver resmultistep".split(),
     2: "2m multistep singlestep unipc sasolver er_sde gradient_estimation".split(),
     1: "euler heun dpm_2 dpm2 2s 1s dpmpp_sde dpm++_sde dpmsolversde seeds ddpm ddim tcd".split(),
 }
 HIGHEST = max(ORDERS)
 # parts and the end of the names of samplers that add noise in each step: so later steps, too,
 # decide what the picture shows, and with few of them larger factors are seen
-ADD_NOISE = ("ancestral", "sde", "seeds", "ddpm")
+ADD_NOISE = ("ancestral", "sde", "seeds", "ddpm", "sa_solver", "sa-solver", "sasolver")
 ADD_NOISE_END = "_a"
 # parts of the names of samplers that go on from the guided picture with the unguided noise: the
-# difference between the two enters each step undamped, and with few steps larger factors are seen
+# difference between the two enters each step undamped, and larger factors are seen
 CFG_PP = ("cfg_pp", "cfg++")
 # that many steps for each order are too few to average over
 FEW = 3
 FEW_WITH_NOISE = 12
 # with fewer steps than that before so many that each take most of the noise away, too few average:
-# with A1111's Beta in eight steps, Euler with `fast` erred 3 times as much as with the paper's
+# with A1111's Beta in eight steps, Euler with `fast` erred 3 times as much as with the paper's.
+# Where noise is added, those last steps decide anew, however many come before them
 BEFORE_CLOSING, CLOSING = 6, 3
 # how many times the one before it a step is that leaps; for a method of the second order, for which
 # some steps before it rest as well, and for one of a higher order
@@ -123,9 +124,10 @@ def rule_for(
         return _PAPERS if order == HIGHEST else SamplerRule(hold)
     noisy = name.endswith(ADD_NOISE_END) or any(part in name for part in ADD_NOISE)
     rule = _by_schedule(order or HIGHEST, sigmas, noisy)
-    decides_late = noisy or any(part in name for part in CFG_PP)
-    few = decides_late and len(sigmas) - 1 <= FEW_WITH_NOISE
-    return SamplerRule(hold, 0 if few else rule.careful_from * hold, rule.rest_from * hold)
+    few = noisy and len(sigmas) - 1 <= FEW_WITH_NOISE
+    if few or any(part in name for part in CFG_PP):
+        rule = dataclasses.replace(rule, careful_from=0)
+    return SamplerRule(hold, rule.careful_from * hold, rule.rest_from * hold)
 
 
 def _by_schedule(order: int, sigmas: Sequence[float], noisy: bool) -> SamplerRule:
@@ -133,7 +135,7 @@ def _by_schedule(order: int, sigmas: Sequence[float], noisy: bool) -> SamplerRul
     if steps < 1 or sigmas[-1] >= sigmas[0]:
         # it makes noise of a picture
         return _CAREFUL
-    few = steps <= FEW * order
+    few = steps <= (FEW_WITH_NOISE if noisy and order > 2 else FEW * order)
     leaps_much = order > 1 and leap_of(sigmas, LEAP_OF_HIGHER) < math.inf
     ends_high = sigmas[-1] < NOTHING and sigmas[-2] >= HIGH
     if ends_high or ((few or order > 2) and leaps_much):
@@ -143,7 +145,7 @@ def _by_schedule(order: int, sigmas: Sequence[float], noisy: bool) -> SamplerRul
     leap = leap_of(sigmas, LEAP) if order == 2 else math.inf
     closing = closing_step(sigmas)
     careful_from = max(0, closing + 1 - order)
-    if closing < BEFORE_CLOSING and steps - closing >= CLOSING:
+    if steps - closing >= CLOSING and (noisy or closing < BEFORE_CLOSING):
         careful_from = 0
     return SamplerRule(careful_from=careful_from, rest_from=max(0, leap - BEFORE_LEAP))
 

@@ -8,30 +8,30 @@ from typing import Any
 
 import torch
 
-_MODULES = "diffusers.schedulers.scheduling_"
 # whose tensors tell where they lie in memory; DirectML's and XLA's do not
 _WITH_ADDRESSES = {"cpu", "cuda", "xpu", "mps"}
 
 
 def scheduler_classes() -> Iterator[type]:
-    """diffusers' schedulers that are imported and have a `set_timesteps` of their own.
+    """Those that are imported, diffusers' and others', and have a `set_timesteps` of their own.
 
     Every pipeline calls that once, before its first step.
     """
-    for name, module in list(sys.modules.items()):
-        if name.startswith(_MODULES):
-            for cls in list(vars(module).values()):
-                is_own = isinstance(cls, type) and cls.__module__ == name
-                if is_own and "set_timesteps" in vars(cls):
-                    yield cls
+    utils = sys.modules.get("diffusers.schedulers.scheduling_utils")
+    waiting = [utils.SchedulerMixin] if utils else []
+    while waiting:
+        cls = waiting.pop()
+        waiting += cls.__subclasses__()
+        if "set_timesteps" in vars(cls):
+            yield cls
 
 
 class Schedule:
     """The timesteps that a scheduler was set to.
 
     Attributes:
-        sampler: the scheduler's class; its algorithm if that makes it one that adds noise, and then
-            the third order, which amplifies what changes.
+        sampler: the scheduler's class; its algorithm if that makes it one that adds noise; and the
+            third order of a multistep one, which amplifies what changes.
         places: its timesteps in their order, each run of equal ones (Heun, PNDM) once; empty where
             they are not known.
         a_step: how many places, at most, are one step of the user's (2 for KDPM2, which looks at a
@@ -43,9 +43,9 @@ class Schedule:
         self.sampler = type(scheduler).__name__
         config = getattr(scheduler, "config", None)
         algorithm = getattr(config, "algorithm_type", None) or ""
-        if algorithm.startswith("sde"):
-            third = ", 3M" if getattr(config, "solver_order", None) == 3 else ""
-            self.sampler += f" ({algorithm}{third})"
+        is_third = getattr(config, "solver_order", None) == 3 and "Multistep" in self.sampler
+        more = [algorithm] * algorithm.startswith("sde") + ["3M"] * is_third
+        self.sampler += f" ({', '.join(more)})" if more else ""
         timesteps = getattr(scheduler, "timesteps", None)
         self._timesteps = timesteps if isinstance(timesteps, torch.Tensor) else torch.tensor(())
         numbers: list[float] = []

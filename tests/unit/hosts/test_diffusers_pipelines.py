@@ -22,6 +22,7 @@ from diffusers import (
     PNDMScheduler,
 )
 from diffusers.callbacks import PipelineCallback
+from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from self_attention import by_loops, keys_computed, pooled_by_hand, self_attentions
 from settings_of import paper
 
@@ -139,25 +140,21 @@ def test_rounds_of_free_init(unet: Any) -> None:
     assert report.steps == (6, 12)
 
 
-class LaterScheduler:
-    """One whose module is imported only inside of the `with`."""
-
-    def set_timesteps(self, steps: int) -> None:
-        self.num_inference_steps = steps
-        self.timesteps = torch.linspace(900, 0, steps)
-
-
-def test_a_scheduler_that_is_imported_inside_the_with(
+def test_another_packages_scheduler_that_is_imported_inside_the_with(
     unet: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = LaterScheduler.set_timesteps
-    module = types.ModuleType("diffusers.schedulers.scheduling_later")
-    monkeypatch.setattr(LaterScheduler, "__module__", module.__name__)
-    monkeypatch.setattr(module, "LaterScheduler", LaterScheduler, raising=False)
+    """SD.Next has many of its own."""
     loop = Loop(unet, DDIMScheduler())
     with token_downsampling(HALF) as report:
         loop()
-        monkeypatch.setitem(sys.modules, module.__name__, module)
+
+        class LaterScheduler(SchedulerMixin):
+            def set_timesteps(self, steps: int) -> None:
+                self.num_inference_steps = steps
+                self.timesteps = torch.linspace(900, 0, steps)
+
+        own = LaterScheduler.set_timesteps
+        monkeypatch.setitem(sys.modules, "a_package", types.ModuleType("a_package"))
         loop()
         loop.scheduler = LaterScheduler()
         assert loop() == [POOLED, POOLED, WHOLE, WHOLE]
