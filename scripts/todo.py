@@ -122,8 +122,8 @@ else:
             generations.before_sampling(p)
 
         def postprocess_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:
-            if generations is sdnext:
-                sdnext.after_sampling(p)
+            # only in SD.Next is there anything left to do then
+            sdnext.after_sampling(p)
 
         def postprocess(self, p: Any, processed: Any, *args: Any) -> None:
             generations.finish(p, processed)

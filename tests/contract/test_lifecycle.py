@@ -271,8 +271,9 @@ def test_the_schedule_is_the_samplers(
     monkeypatch.setitem(sys.modules, "modules.sd_samplers_common", common)
     monkeypatch.setattr(sys.modules["modules"], "sd_samplers_common", common, raising=False)
     sampler = types.SimpleNamespace(get_sigmas=lambda p, steps: torch.arange(steps, -1, -1.0))
-    p = types.SimpleNamespace(steps=4, hr_second_pass_steps=2, is_hr_pass=is_hires)
+    p = types.SimpleNamespace(sampler=sampler, steps=4, hr_second_pass_steps=2, is_hr_pass=is_hires)
     whole, run = known.steps_of(p, from_noise=not begins)
     assert run == steps
-    assert known.levels_of(p, sampler, whole, run) == tuple(levels)
-    assert known.levels_of(p, object(), whole, run) == ()
+    assert known.levels_of(p, whole, run) == tuple(levels)
+    p.sampler = object()
+    assert known.levels_of(p, whole, run) == ()

@@ -147,11 +147,11 @@ def test_passes_by_the_hosts_flag(sdnext: Host, unet: Any, passes: str) -> None:
 
 
 def test_a_refiner_belongs_to_the_pass_that_it_goes_over(sdnext: Host, unet: Any) -> None:
-    from lib_todo.hosts.webui.result import Downsampling
+    from lib_todo.hosts.webui.result import Summary
 
     for enable_hr, name in ((False, "first"), (True, "hires")):
         sdnext.callbacks.p = Processing(unet, is_refiner_pass=True, enable_hr=enable_hr)
-        assert Downsampling(Settings()).pass_now() == name
+        assert Summary(Settings(), "").pass_now() == name
 
 
 def test_off_and_bad_values_touch_nothing(sdnext: Host, unet: Any) -> None:

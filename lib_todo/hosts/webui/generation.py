@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
@@ -12,9 +13,8 @@ from ...interception import active
 from ...plan import PIXELS_PER_LATENT
 from ...samplers import rule_for
 from ...settings import Settings, SettingsError
-from . import host, result
+from . import host, infotext, result
 from .hint import machine, step_times
-from .infotext import USED_KEY, to_infotext, used
 from .request import read_settings
 
 # the attribute of the host's processing object that holds its Generation
@@ -47,9 +47,8 @@ class Generation:
         self.entered = contextlib.ExitStack()
         # by pass: the size in pixels, as seen from the latent
         self.seen: dict[str, host.Size] = {}
-        # in the present pass: whether calls at the level of the one before are no steps of their
-        # own, that level, and how many such calls there were
-        self._compares_levels = False
+        # in the present pass: the noise level of the last call, and how many calls were at the
+        # level of the one before; None where such calls are steps of their own
         self._level: float | None = None
         self._repeated = 0
 
@@ -57,22 +56,15 @@ class Generation:
         """Another extension may copy the processing object deeply: this stays its original's."""
         return self
 
-    def write_infotext(self, p: Any, is_done: bool = False) -> None:
-        """Write the settings to the infotext, and what was pooled where that is known."""
-        texts = to_infotext(self.settings)
-        if is_done:
-            texts[USED_KEY] = used(self.report, self.since)
-        result.write_infotext(p, texts)
-
     def evaluation(self, params: Any, denoiser: Any, pass_name: str) -> None:
         """Report the sampler's step, before the model is called.
 
         The SMEA samplers and others that extensions add look at one noise level two or three times.
         The host takes each such call for a step, so its count would end a window too early.
         """
-        if denoiser.step == 0 or pass_name not in self.seen:
+        if denoiser.step == 0:
             self._begin_pass(params, denoiser, pass_name)
-        if self._compares_levels:
+        if self._level is not None:
             level = float(params.sigma.max())
             self._repeated += level == self._level
             self._level = level
@@ -80,18 +72,16 @@ class Generation:
         self.report.progress(done, denoiser.total_steps, pass_name, denoiser.steps)
 
     def _begin_pass(self, params: Any, denoiser: Any, pass_name: str) -> None:
-        position = self.report.position
-        p, sampler = denoiser.p, getattr(denoiser.p, "sampler", None)
+        p, position = denoiser.p, self.report.position
+        position.sampler = host.chosen(p, pass_name, "sampler_name")
         whole, steps = host.steps_of(p, from_noise=denoiser.init_latent is None)
-        position.sampler = host.sampler_of(p, pass_name)
-        position.sigmas = host.levels_of(p, sampler, whole, steps)
+        position.sigmas = host.levels_of(p, whole, steps)
         height, width = params.x.shape[-2:]
         self.seen[pass_name] = width * PIXELS_PER_LATENT, height * PIXELS_PER_LATENT
         rule = rule_for(position.sampler, reported=True)
         # not where a step takes several calls, or a sampler has a rule of its own (PLMS)
-        has_own_rule = rule.hold != 1 or rule.rests()
-        self._compares_levels = denoiser.total_steps == denoiser.steps and not has_own_rule
-        self._level, self._repeated = None, 0
+        compares = denoiser.total_steps == denoiser.steps and rule.hold == 1 and not rule.rests()
+        self._level, self._repeated = math.nan if compares else None, 0
 
 
 def begin(p: Any, args: Sequence[Any]) -> None:
@@ -105,7 +95,7 @@ def begin(p: Any, args: Sequence[Any]) -> None:
         # a copy in the middle of a generation (ADetailer), whose infotext it shares
         return
     # an earlier generation's, such as a plot's cell, which shares the infotext
-    result.write_infotext(p, {})
+    infotext.write(p, {})
     vars(p).pop(GENERATION, None)
     try:
         settings = read_settings(p, args)
@@ -131,8 +121,8 @@ def before_sampling(p: Any) -> None:
     generation = generation_of(p)
     if generation is None:
         return
-    generation.write_infotext(p)
     settings, report = generation.settings, generation.report
+    infotext.write(p, infotext.to_infotext(settings))
     # what another extension put there, which comes back
     original, others = p.sample, {"sample": p.sample} if "sample" in vars(p) else {}
 
@@ -144,7 +134,7 @@ def before_sampling(p: Any) -> None:
         for name, levels in nothing.items():
             report.leave_alone(name, levels)
         with sampling(p, generation, intercepts=not nothing):
-            report.position.sampler = host.sampler_of(p, host.pass_of(p))
+            report.position.sampler = host.chosen(p, host.pass_of(p), "sampler_name")
             if (settings.start, settings.end) != (0, 1):
                 # a script may call the model before sampling (img2img alternative test), in no
                 # step; without a window such calls are pooled, by the sampler's rule
@@ -163,7 +153,7 @@ def sampling(p: Any, generation: Generation, intercepts: bool = True) -> Iterato
     generation.since = next(generation.report.samplings)
     here.running.append(generation)
     try:
-        with generation.summary.downsampling if intercepts else contextlib.nullcontext():
+        with generation.summary if intercepts else contextlib.nullcontext():
             yield
             if host.stopped():
                 generation.report.pass_now.stopped = True
@@ -197,21 +187,21 @@ def on_denoiser_call(params: Any) -> None:
 
 def report_on(p: Any, generation: Generation) -> None:
     """Write what happened to the infotext, the line under the image and the API's info."""
-    summary, series = generation.summary, generation.series
-    generation.write_infotext(p, is_done=True)
+    summary, series, settings = generation.summary, generation.series, generation.settings
+    used = {infotext.USED_KEY: infotext.used(generation.report, generation.since)}
+    infotext.write(p, infotext.to_infotext(settings) | used)
     for name, size in generation.seen.items():
-        seconds = step_times.seconds_a_step(p, name, generation.settings)
-        summary.sizes.setdefault(name, {})[size] = seconds
-    summary.update(p)
+        sizes = summary.sizes.setdefault(name, {})
+        sizes[size] = step_times.seconds_a_step(p, name, settings)
     # a later tile of the same image replaces the lines of the earlier ones
-    for line in series.shown:
+    for line in series.lines:
         p.comments.pop(line, None)
-    series.shown = series.lines
+    series.update(summary, p)
     if host.show_line():
-        for line in series.shown:
+        for line in series.lines:
             p.comment(line)
         if host.asks_values():
-            series.write_info(p.extra_generation_params)
+            p.extra_generation_params.update(series.info)
 
 
 def finish(p: Any, processed: Any) -> None:
@@ -219,5 +209,5 @@ def finish(p: Any, processed: Any) -> None:
     generation = generation_of(p)
     if generation is not None:
         delattr(p, GENERATION)
-        if generation.series.reported and host.show_line():
+        if generation.series.lines and host.show_line():
             generation.series.write_result(processed)

@@ -107,19 +107,19 @@ def steps_of(p: Any, from_noise: bool) -> tuple[int, int]:
     return whole, last + 1
 
 
-def levels_of(p: Any, sampler: Any, whole: int, steps: int) -> tuple[float, ...]:
-    """The noise levels of the last `steps` of the `whole` schedule; empty where there are none.
+def levels_of(p: Any, whole: int, steps: int) -> tuple[float, ...]:
+    """The noise levels of the last `steps` of the `whole` schedule of `p`; empty where it has none.
 
     The host computes them by the same method, but keeps them nowhere.
     """
-    levels = getattr(sampler, "get_sigmas", None)
+    levels = getattr(getattr(p, "sampler", None), "get_sigmas", None)
     return tuple(levels(p, whole)[-(steps + 1) :].tolist()) if levels else ()
 
 
-def sampler_of(p: Any, pass_name: str) -> str | None:
-    """The name of the sampler of that pass."""
-    hires = getattr(p, "hr_sampler_name", None) if pass_name == "hires" else None
-    return hires or getattr(p, "sampler_name", None)
+def chosen(p: Any, pass_name: str, what: str) -> str | None:
+    """The `sampler_name` or `scheduler` of that pass."""
+    hires = getattr(p, f"hr_{what}", None) if pass_name == "hires" else None
+    return hires or getattr(p, what, None)
 
 
 def unet_of(model: Any) -> Any:

@@ -31,24 +31,30 @@ class Written(str):
     """Marks a value that we wrote; the older extension writes a `ToDo factor` of its own."""
 
 
-class _InfoOnly:
-    """A value that is in the API's info only.
+class InfoText(Written):
+    """The report for people, in the API's info only, as the one for programs is.
 
-    The host calls a value when it writes an image's text, and leaves out a key whose call returns
-    None. Both have to be in the processing object's parameters, since scripts that combine results
-    (SD upscale, Loopback) build the info from these.
+    Both have to be in the processing object's parameters, since scripts that combine results (SD
+    upscale, Loopback) build the info from these.
     """
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
-        """None, so that the host leaves it out of the image's text."""
+        """None, so that the host, which calls it for an image's text, leaves it out there."""
 
 
-class InfoText(_InfoOnly, Written):
-    """The report for people."""
-
-
-class InfoData(_InfoOnly, dict):
+class InfoData(dict):
     """The report for programs. A dict, since the host would take one item of a list."""
+
+    __call__ = InfoText.__call__
+
+
+def write(p: Any, texts: Mapping[str, str]) -> None:
+    """Replace what we wrote to the infotext of `p`; what others wrote under the same keys stays."""
+    params = p.extra_generation_params
+    for key in [key for key, value in params.items() if isinstance(value, (Written, InfoData))]:
+        del params[key]
+    for key, text in texts.items():
+        params.setdefault(key, Written(text))
 
 
 def to_infotext(settings: Settings) -> dict[str, str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import collections
 import sys
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from ...downsampling import token_downsampling
@@ -21,26 +21,18 @@ from ...settings import FIELDS, Settings
 from ...wording import BYPASSED, COMPILED, nothing_pooled
 from . import host
 from .hint.step_times import in_words
-from .infotext import JSON_KEY, REPORT_KEY, InfoData, InfoText, Written
+from .infotext import JSON_KEY, REPORT_KEY, InfoData, InfoText
 from .request import on_page
 
 NO_LAYERS = "this model has no self-attention layers that ToDo can pool"
 
 
-class Downsampling(token_downsampling):
-    """Knows the pass that a model is called in also in SD.Next, where no callback reports steps."""
-
-    def pass_now(self) -> str:
-        return host.pass_of_pipeline()
-
-
-class Summary:
+class Summary(token_downsampling):
     """One line under the image: all generations of a series with one settings and checkpoint."""
 
     def __init__(self, settings: Settings, checkpoint: str) -> None:
-        self.settings, self.checkpoint = settings, checkpoint
-        self.downsampling = Downsampling(settings)
-        self.report = self.downsampling.report
+        super().__init__(settings)
+        self.checkpoint = checkpoint
         # by pass, the sizes in pixels that were sampled (several where a script mixes them), with
         # the seconds per step with ToDo and without it, where these were measured
         self.sizes: dict[str, dict[host.Size, tuple[float | None, float | None]]] = {}
@@ -48,6 +40,10 @@ class Summary:
         self.line = ""
         self.data: dict[str, Any] = {}
         self._model: weakref.ref[Any] | None = None
+
+    def pass_now(self) -> str:
+        """By SD.Next's own state, since no callback reports steps there."""
+        return host.pass_of_pipeline()
 
     @property
     def values(self) -> list[str]:
@@ -102,10 +98,11 @@ class Series:
     def __init__(self, shared: dict[str, Any]) -> None:
         # the parameters of the object that the series began with, and of its copies
         self.shared = shared
-        # the lines under the image
-        self.shown: list[str] = []
+        # the lines under the image, and what the API's info has beside an image's parameters
+        self.lines: list[str] = []
+        self.info: dict[str, Any] = {}
         # the parameters of all its results
-        self._info: dict[str, Any] = {}
+        self._params: dict[str, Any] = {}
         self._first: Callable[[], Any] | None = None
         self._summaries: dict[tuple[Settings, str], Summary] = {}
 
@@ -117,34 +114,28 @@ class Series:
             self._summaries[key] = Summary(*key)
         return self._summaries[key]
 
-    @property
-    def reported(self) -> list[Summary]:
-        """Those with a report."""
-        return [summary for summary in self._summaries.values() if summary.line]
+    def update(self, summary: Summary, p: Any) -> None:
+        """Report on what was done up to now, last by `p`, whose summary it is.
 
-    @property
-    def lines(self) -> list[str]:
-        """A line for each summary. If there are several, each names the values that differ."""
-        lines = []
-        common = set.intersection(*(set(summary.values) for summary in self.reported))
-        for summary in self.reported:
+        Each summary has a line. If there are several, each names the values that differ.
+        """
+        summary.update(p)
+        reported = [summary for summary in self._summaries.values() if summary.line]
+        common = set.intersection(*(set(summary.values) for summary in reported))
+        self.lines = []
+        for summary in reported:
             own = ", ".join(value for value in summary.values if value not in common)
-            lines.append(f"[{own}] {summary.line}" if own else summary.line)
-        return lines
-
-    def write_info(self, params: dict[str, Any]) -> None:
-        """Add the report, for people and for programs, to the parameters in the API's info."""
-        params[REPORT_KEY] = InfoText("\n".join(self.lines))
-        params[JSON_KEY] = InfoData(generations=[summary.data for summary in self.reported])
+            self.lines.append(f"[{own}] {summary.line}" if own else summary.line)
+        data = InfoData(generations=[summary.data for summary in reported])
+        self.info = {REPORT_KEY: InfoText("\n".join(self.lines)), JSON_KEY: data}
 
     def write_result(self, processed: Any) -> None:
         """Add the report to a result, and to the earlier ones, of which scripts keep the first."""
         # a plot keeps its first cell's parameters: all results have these, which show later cells
-        params = dict(processed.extra_generation_params)
-        self._info.clear()
-        self._info.update(params)
-        self.write_info(self._info)
-        processed.extra_generation_params = self._info
+        params = {**processed.extra_generation_params, **self.info}
+        self._params.clear()
+        self._params.update(params)
+        processed.extra_generation_params = self._params
         # img2img's Batch tab shows the comments of its first result
         self._first = self._first or weakref.ref(processed)
         if (first := self._first()) is not None:
@@ -162,15 +153,6 @@ def series_of(p: Any) -> Series:
             return series
     _latest.append(Series(p.extra_generation_params))
     return _latest[-1]
-
-
-def write_infotext(p: Any, texts: Mapping[str, str]) -> None:
-    """Replace what we wrote to the infotext of `p`; what others wrote under the same keys stays."""
-    params = p.extra_generation_params
-    for key in [key for key, value in params.items() if isinstance(value, (Written, InfoData))]:
-        del params[key]
-    for key, text in texts.items():
-        params.setdefault(key, Written(text))
 
 
 def left_alone(p: Any, settings: Settings) -> dict[str, list[tuple[Grid, int, Reason]]]:

@@ -10,8 +10,7 @@ import sys
 from typing import Any
 
 from . import generation as generations
-from . import host
-from .infotext import REPORT_KEY, Written
+from . import host, infotext
 
 # what the host calls its scripts of the Control tab
 CONTROL = "control"
@@ -32,7 +31,7 @@ def before_sampling(p: Any) -> None:
     """Switch pooling on for a batch (the host's `process_batch` callback)."""
     generation = generations.generation_of(p)
     if generation is not None:
-        generation.write_infotext(p)
+        infotext.write(p, infotext.to_infotext(generation.settings))
         generation.entered.enter_context(generations.sampling(p, generation))
 
 
@@ -79,8 +78,10 @@ def finish(p: Any, processed: Any) -> None:
     comments either, but the image's text, which it makes anew after this.
     """
     generation = generations.generation_of(p)
-    if generation is not None and generation.series.shown and host.show_line():
-        processed.comments += "".join(f"{line}\n" for line in generation.series.shown)
+    if generation is not None and generation.series.lines and host.show_line():
+        lines = generation.series.lines
+        processed.comments += "".join(f"{line}\n" for line in lines)
         if getattr(p.scripts, "name", None) == CONTROL:
-            p.extra_generation_params[REPORT_KEY] = Written("; ".join(generation.series.shown))
+            told = infotext.Written("; ".join(lines))
+            p.extra_generation_params[infotext.REPORT_KEY] = told
     generations.finish(p, processed)

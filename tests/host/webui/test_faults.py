@@ -68,7 +68,7 @@ IN_HIRES = {
 # those of our functions that are run in a callback, whose errors the host catches, and others
 CAUGHT = {
     *(f"{GENERATION}:{name}" for name in ("begin", "before_sampling", "finish")),
-    f"{LIBRARY}.hosts.webui.result:write_infotext",
+    f"{LIBRARY}.hosts.webui.infotext:write",
     f"{LIBRARY}.report:Report.progress",
 }
 OWN = [

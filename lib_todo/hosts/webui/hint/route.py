@@ -137,8 +137,8 @@ def _schedule(
     from modules import sd_samplers
 
     try:
-        made = sd_samplers.create_sampler(sampler, model)
-        return steps, host.levels_of(p, made, whole, steps)
+        p.sampler = sd_samplers.create_sampler(sampler, model)
+        return steps, host.levels_of(p, whole, steps)
     except Exception:
         # a sampler or schedule of another extension may want a real generation
         return steps, ()

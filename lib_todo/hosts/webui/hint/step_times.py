@@ -145,11 +145,8 @@ def kind_of(p: Any, params: Any, pass_name: str) -> Kind:
     written = p.extra_generation_params.items()
     others = sorted((key, str(value)) for key, value in written if not key.startswith("ToDo "))
     file = getattr(host.checkpoint_info(p), "filename", None)
-    latent, sampler = tuple(params.x.shape[-2:]), host.sampler_of(p, pass_name)
-    scheduler = getattr(p, "scheduler", None)
-    if pass_name == "hires":
-        scheduler = getattr(p, "hr_scheduler", None) or scheduler
-    lengths = _lengths(params)
+    latent, lengths = tuple(params.x.shape[-2:]), _lengths(params)
+    sampler, scheduler = (host.chosen(p, pass_name, of) for of in ("sampler_name", "scheduler"))
     return {
         **known_before(file, latent, p.batch_size, sampler, scheduler),
         "guidance": p.cfg_scale != 1,
