@@ -72,14 +72,7 @@ try:
     )
 
     load_library()
-    from sd_webui_todo.hosts.webui import (
-        generation,
-        host,
-        other_extensions,
-        page,
-        plots,
-        sdnext,
-    )
+    from sd_webui_todo.hosts.webui import generation, host, other_extensions, page, plots, sdnext
     from sd_webui_todo.hosts.webui.hint import route
     from sd_webui_todo.interception.calls import undo_all
 except Exception as error:

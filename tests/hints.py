@@ -8,24 +8,26 @@ import pytest
 
 from lib_todo.cost.architectures import SHAPES, UNetShape
 from lib_todo.cost.rates import typical
-from lib_todo.hosts.webui.hint.text import Part, lines
 
 pytest.importorskip("fastapi")
 from lib_todo.hosts.webui.hint.route import Asked, Hires
+from lib_todo.hosts.webui.hint.text import Part, lines
 
 SD15, SDXL = SHAPES["SD 1.x"], SHAPES["SDXL"]
 CPU = typical("cpu")
 
 
-def parts(shapes: dict[str, UNetShape | None], width: int, height: int, **asked: Any) -> list[Part]:
-    return Asked(width=width, height=height, **{"sampler": "Euler", **asked}).parts(shapes)
+def parts(shapes: dict[str, UNetShape], width: int, height: int, **asked: Any) -> list[Part]:
+    """The passes, with these shapes by pass; that of one without is not known."""
+    found = Asked(width=width, height=height, **{"sampler": "Euler", **asked}).parts()
+    return [part._replace(shape=shapes.get(part.pass_name)) for part in found]
 
 
 def hint(
     width: int,
     height: int,
     hires: Hires | None = None,
-    shape: UNetShape | None = SD15,
+    shape: UNetShape = SD15,
     steps: int = 0,
     **values: Any,
 ) -> list[str]:

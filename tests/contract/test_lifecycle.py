@@ -57,7 +57,7 @@ def test_exception_in_sampling_leaves_nothing(
         process_images_inner(p, *ON)
     assert clean()
     assert "sample" not in vars(p)
-    assert lifecycle.here.running == []
+    assert lifecycle.running.get() == ()
 
 
 def test_nothing_keeps_the_processing_object_alive(lifecycle: Any, model: Any) -> None:

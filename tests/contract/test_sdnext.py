@@ -119,7 +119,8 @@ def sdnext(host: Any, monkeypatch: pytest.MonkeyPatch) -> Host:
 
 
 def clean(sdnext: Host) -> bool:
-    nothing_entered = active.entered_run() is None and not sdnext.script.generations.here.running
+    running = sdnext.script.generations.running.get()
+    nothing_entered = active.entered_run() is None and not running
     return nothing_entered and "__call__" not in vars(UNet2DConditionModel)
 
 

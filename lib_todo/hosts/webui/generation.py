@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import math
-import threading
 import weakref
 from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from ...interception import active
@@ -19,17 +19,8 @@ from .request import read_settings
 
 # the attribute of the host's processing object that holds its Generation
 GENERATION = "todo_generation"
-
-
-class _Here(threading.local):
-    """By thread, since another thread's denoiser calls do not concern it."""
-
-    def __init__(self) -> None:
-        # the generations that are sampling, the innermost last
-        self.running: list[Generation] = []
-
-
-here = _Here()
+# the generations that are sampling in this thread, the innermost last
+running: ContextVar[tuple[Generation, ...]] = ContextVar("running", default=())
 
 
 class Generation:
@@ -151,14 +142,14 @@ def sampling(p: Any, generation: Generation, intercepts: bool = True) -> Iterato
     """Have pooling on until the sampling ends in whatever way; without `intercepts`, count only."""
     generation.summary.expect_model(p.sd_model)
     generation.since = next(generation.report.samplings)
-    here.running.append(generation)
+    running.set((*running.get(), generation))
     try:
         with generation.summary if intercepts else contextlib.nullcontext():
             yield
             if host.stopped():
                 generation.report.pass_now.stopped = True
     finally:
-        here.running.remove(generation)
+        running.set(tuple(other for other in running.get() if other is not generation))
 
 
 def on_denoiser_call(params: Any) -> None:
@@ -166,7 +157,7 @@ def on_denoiser_call(params: Any) -> None:
 
     `params.sampling_step` lags by one from the second step on; the denoiser's own count is exact.
     """
-    generation = here.running[-1] if here.running else None
+    generation = running.get()[-1] if running.get() else None
     p = generation.owner() if generation is not None else None
     denoiser = getattr(params, "denoiser", None)
     if denoiser is None and p is not None:
@@ -191,8 +182,8 @@ def report_on(p: Any, generation: Generation) -> None:
     used = {infotext.USED_KEY: infotext.used(generation.report, generation.since)}
     infotext.write(p, infotext.to_infotext(settings) | used)
     for name, size in generation.seen.items():
-        sizes = summary.sizes.setdefault(name, {})
-        sizes[size] = step_times.seconds_a_step(p, name, settings)
+        seconds = step_times.seconds_a_step(p, name, settings)
+        summary.sizes.setdefault(name, {})[size] = seconds
     # a later tile of the same image replaces the lines of the earlier ones
     for line in series.lines:
         p.comments.pop(line, None)

@@ -8,8 +8,9 @@ from typing import Any, NoReturn
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
+from safetensors import SafetensorError, safe_open
 
-from ...cost.architectures import UNetShape, shape_of_unet
+from ...cost.architectures import UNetShape, shape_of_unet, shape_of_weights
 from ...plan import PIXELS_PER_LATENT
 from ...settings import SettingsError
 from .request import in_words
@@ -18,6 +19,10 @@ from .request import in_words
 Size = tuple[int, int]
 
 SHOW_LINE = "todo_show_line"
+# how a U-Net's weights are named in a checkpoint
+UNET = "model.diffusion_model."
+# the shape of a model that has nothing to pool
+NOTHING_TO_POOL = UNetShape((), (0,), 0, context_width=0)
 
 
 def _shared() -> Any:
@@ -135,6 +140,46 @@ def unet_of(model: Any) -> Any:
 def shape_of(model: Any) -> UNetShape | None:
     """The shape of that U-Net; None where it is of another kind (SD3, Flux) or unknown."""
     return shape_of_unet(unet_of(model))
+
+
+def loaded() -> Any:
+    """The host's model, or None while there is none; asking never loads one."""
+    sd_models = sys.modules.get("modules.sd_models")
+    return getattr(getattr(sd_models, "model_data", None), "sd_model", None)
+
+
+def path_named(name: str) -> str | None:
+    """The file of the checkpoint that a control names; "" is the one chosen for all generations."""
+    name = name or options().get("sd_model_checkpoint") or ""
+    find = getattr(sys.modules.get("modules.sd_models"), "get_closet_checkpoint_match", None)
+    return getattr(find(name), "filename", None) if name and find else None
+
+
+def loaded_as(name: str) -> Any:
+    """The host's model if it is that checkpoint: after a hires pass another one is still loaded."""
+    path, model = path_named(name), loaded()
+    loaded_path = getattr(getattr(model, "sd_checkpoint_info", None), "filename", None)
+    return model if loaded_path and path in (None, loaded_path) else None
+
+
+def shape_named(name: str) -> UNetShape | None:
+    """The shape of that checkpoint, loaded or by its file; None where neither tells."""
+    if (model := loaded_as(name)) is not None:
+        return shape_of(model) or NOTHING_TO_POOL
+    path = path_named(name)
+    return shape_of_file(path) if path else None
+
+
+def shape_of_file(path: str) -> UNetShape | None:
+    """The shape by a file's header; None where it is no whole checkpoint in safetensors."""
+    try:
+        with safe_open(path, "pt") as file:
+            # no dict: it is not gone through by itself
+            names = [name for name in file.keys() if name.startswith(UNET)]  # noqa: SIM118
+            sizes = {name[len(UNET) :]: file.get_slice(name).get_shape() for name in names}
+    except (OSError, SafetensorError):
+        return None
+    return (shape_of_weights(sizes) or NOTHING_TO_POOL) if sizes else None
 
 
 def sizes(p: Any) -> dict[str, Size]:

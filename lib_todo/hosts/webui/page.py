@@ -31,10 +31,9 @@ def build(script: Any) -> list[Any]:
     label = "ToDo: faster high resolution"
     with InputAccordion(False, label=label, elem_id=script.elem_id("enabled")) as enabled:
         controls = {"enabled": enabled}
+        version = f"<small>{__version__}</small>"
         with enabled.extra():
-            FormHTML(
-                f"<small>{__version__}</small>", elem_id=script.elem_id("version"), min_width=0
-            )
+            FormHTML(version, elem_id=script.elem_id("version"), min_width=0)
         preset = gr.Radio(
             [*PRESET.choices, request.CUSTOM],
             value=lambda: _preset_at_first(controls),
@@ -97,10 +96,7 @@ def _preset_shown(*shown: Any) -> str:
 
 
 def _measure() -> Any:
-    """Measure, unless a generation is under way or waits its turn.
-
-    It runs in gradio's queue, since only then the page shows the warning.
-    """
+    """Measure, if no image is being made; in gradio's queue, or else it would show no warning."""
     from modules.call_queue import queue_lock
 
     if queue_lock.acquire(blocking=False):
@@ -126,18 +122,14 @@ def _control(field: Field, elem_id: str) -> Any:
     are sliders.
     """
     about = {"label": field.label, "info": field.help, "elem_id": elem_id}
+    about["value"] = on_page(field, field.default)
     if field.choices:
-        return gr.Dropdown(list(field.choices), value=field.default, **about)
+        return gr.Dropdown(list(field.choices), **about)
     if field.zero_means:
-        return gr.Dropdown(
-            field.numbers,
-            value=on_page(field, field.default),
-            allow_custom_value=True,
-            **about,
-        )
+        return gr.Dropdown(field.numbers, allow_custom_value=True, **about)
     if (field.minimum, field.maximum) == (0, 1):
-        return gr.Slider(minimum=0, maximum=1, step=field.step, value=field.default, **about)
-    return gr.Number(value=field.default, **about)
+        return gr.Slider(minimum=0, maximum=1, step=field.step, **about)
+    return gr.Number(**about)
 
 
 class PasteKey(str):

@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from ...cost.architectures import UNetShape
 from ...downsampling import token_downsampling
 from ...plan import Grid, decide, latent_grid, level_grid, pass_wanted
 from ...reasons import Reason
@@ -67,9 +68,8 @@ class Summary(token_downsampling):
             self.line = self.report.line(heads={name: self._head(name) for name in self.sizes})
         else:
             steps_run = self.report.steps[1]
-            self.line = nothing_pooled(
-                why_no_layer(p, self.report) if steps_run else "no step was run"
-            )
+            why = why_no_layer(p, self.report) if steps_run else "no step was run"
+            self.line = nothing_pooled(why)
         names = ("with_todo", "without_todo")
         sizes = {
             name: [
@@ -109,10 +109,7 @@ class Series:
     def summary(self, p: Any, settings: Settings) -> Summary:
         """The summary of `p` and of earlier generations like it."""
         checkpoint = str(getattr(host.checkpoint_info(p), "name_for_extra", ""))
-        key = settings, checkpoint
-        if key not in self._summaries:
-            self._summaries[key] = Summary(*key)
-        return self._summaries[key]
+        return self._summaries.setdefault((settings, checkpoint), Summary(settings, checkpoint))
 
     def update(self, summary: Summary, p: Any) -> None:
         """Report on what was done up to now, last by `p`, whose summary it is.
@@ -155,7 +152,7 @@ def series_of(p: Any) -> Series:
     return _latest[-1]
 
 
-def left_alone(p: Any, settings: Settings) -> dict[str, list[tuple[Grid, int, Reason]]]:
+def left_alone(p: Any, settings: Settings) -> dict[str, list[tuple[Grid, int, Any]]]:
     """By pass, the grids, their layers and why none is pooled; empty if one may be, or who knows.
 
     The sampler and the first quarter only ever pool less.
@@ -165,21 +162,31 @@ def left_alone(p: Any, settings: Settings) -> dict[str, list[tuple[Grid, int, Re
     others = (getattr(p, name, None) for name in ("refiner_checkpoint", "hr_checkpoint_name"))
     if shape is None or any(others):
         return {}
-    found: dict[str, list[tuple[Grid, int, Reason]]] = {}
-    for name, size in host.sizes(p).items():
-        found[name] = []
-        closed = None
-        if not pass_wanted(name, settings.passes):
-            closed = Reason.OTHER_PASS
-        elif settings.start == settings.end:
-            closed = Reason.OUTSIDE_WINDOW
-        grids = [level_grid(latent_grid(*size), downscale) for downscale in shape.levels]
-        for grid, layers in zip(grids, shape.levels.values()):
-            reason = decide(grid, grids[0], settings)[1] or closed
-            if reason is None:
-                return {}
-            found[name].append((grid, layers, reason))
-    return found
+    found = {name: decided(shape, size, name, settings) for name, size in host.sizes(p).items()}
+    is_pooled = any(reason is None for rows in found.values() for *_, reason in rows)
+    return {} if is_pooled else found
+
+
+def decided(
+    shape: UNetShape,
+    size: host.Size,
+    pass_name: str,
+    settings: Settings,
+    careful: Reason | None = None,
+) -> list[tuple[Grid, int, Any]]:
+    """By level of a pass: the grid, its layers, and why none is pooled; None: one may be.
+
+    Args:
+        careful: why automatic factors are no greater than the paper's; None: they may be.
+    """
+    closed = None
+    if not pass_wanted(pass_name, settings.passes):
+        closed = Reason.OTHER_PASS
+    elif settings.start == settings.end:
+        closed = Reason.OUTSIDE_WINDOW
+    grids = [level_grid(latent_grid(*size), downscale) for downscale in shape.levels]
+    reasons = [decide(grid, grids[0], settings, careful)[1] or closed for grid in grids]
+    return list(zip(grids, shape.levels.values(), reasons))
 
 
 def why_no_layer(p: Any, done: Report) -> str:

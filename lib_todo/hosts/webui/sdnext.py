@@ -61,14 +61,11 @@ def leave(p: Any) -> bool:
     After an exception or an interrupt the host leaves `postprocess_batch` out, but calls
     `on_after_process` in any case. Returns whether there was one.
     """
-    running = generations.here.running
-    if not any(generation.owner() is p for generation in running):
-        return False
-    left = None
-    while left is not p:
-        left = running[-1].owner()
-        running[-1].entered.close()
-    return True
+    running = generations.running.get()
+    of_p = [place for place, generation in enumerate(running) if generation.owner() is p]
+    for generation in reversed(running[of_p[0] :] if of_p else ()):
+        generation.entered.close()
+    return bool(of_p)
 
 
 def finish(p: Any, processed: Any) -> None:

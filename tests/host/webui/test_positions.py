@@ -16,7 +16,7 @@ from told import report_of, used
 from lib_todo import Settings
 from lib_todo.cost.rates import Rates, typical
 from lib_todo.cost.speedup import in_words, of_pass
-from lib_todo.hosts.webui.hint.checkpoint import shape_of_file
+from lib_todo.hosts.webui.host import shape_of_file
 from lib_todo.plan import with_papers_factors
 
 # 16×16 tokens at 128×128, of which the largest layers alone are pooled

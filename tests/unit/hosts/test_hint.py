@@ -13,12 +13,15 @@ from hints import CPU, SD15, SDXL, hint, parts
 
 from lib_todo.cost.rates import Rates
 from lib_todo.cost.speedup import in_words, of_pass, stages
-from lib_todo.hosts.webui.hint import checkpoint
+from lib_todo.hosts.webui import host
 from lib_todo.hosts.webui.hint.text import WAITS, lines
+from lib_todo.reasons import Reason
 from lib_todo.settings import PRESETS, Settings
+from lib_todo.wording import REMEDIES
 
 pytest.importorskip("fastapi")
 from lib_todo.hosts.webui.hint.route import Hires
+from lib_todo.hosts.webui.host import NOTHING_TO_POOL
 
 
 def test_a_pass_alone_and_two_by_name() -> None:
@@ -53,13 +56,13 @@ def test_a_measured_machine_has_one_figure_and_what_was_seen_goes_before_it() ->
     rates = Rates(3e11, {64: 1e11}, 1e10, 0, 4)
     assert " to " not in "".join(lines(found, {"factor": 2}, [rates]))
     seen = Mock(return_value=(1.338, 3))
-    told = lines(found, {"factor": 2}, [rates], 1, seen)
+    told = lines(found, {"factor": 2}, [rates], seen)
     assert told[0].endswith("1.34 times as fast here, from 3 pictures")
     seen.assert_called_once_with(found[0].kind, Settings(factor=2))
     assert found[0].kind.items() >= {"latent": [128, 128], "images": 1, "sampler": "Euler"}.items()
     slow = Rates(3e14, {64: 3e14}, 3e12, 2e-4, 2)
     assert lines(found, {}, [slow])[0].endswith(f"1.00 times as fast. {WAITS}")
-    assert WAITS not in lines(found, {}, [slow], images=8)[0]
+    assert WAITS not in lines(parts({"first": SD15}, 1024, 1024, images=8), {}, [slow])[0]
 
 
 def test_a_part_of_the_steps_is_named_as_what_it_is() -> None:
@@ -117,9 +120,10 @@ def test_with_few_steps_no_more_is_promised_than_they_give() -> None:
     assert told(1024, 3)[-1].endswith("times as fast")
     assert told(640, 20)[0] != told(640, 0)[0]
     (nothing,) = told(640, 3)
-    assert nothing.endswith("These settings take effect from about 768×768 up")
-    (nothing,) = told(1024, 8, start=0.9)
-    assert nothing == "Nothing to gain: no step lies between Start and End"
+    assert nothing.endswith(REMEDIES[Reason.SAMPLER])
+    for window in ({"start": 0.9}, {"start": 0.5, "end": 0.5}):
+        (nothing,) = told(1024, 8, **window)
+        assert nothing.endswith(f"nothing is lost. {REMEDIES[Reason.OUTSIDE_WINDOW]}")
 
 
 def test_a_leap_at_the_end_of_the_schedule_is_promised_as_it_will_be_run(
@@ -142,7 +146,7 @@ def test_a_leap_at_the_end_of_the_schedule_is_promised_as_it_will_be_run(
     monkeypatch.setitem(sys.modules, "modules", types.SimpleNamespace(**modules))
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, f"modules.{name}", module)
-    monkeypatch.setattr(checkpoint, "loaded_as", lambda name: None if name else "the model")
+    monkeypatch.setattr(host, "loaded_as", lambda name: None if name else "the model")
 
     def careful(**asked: Any) -> list[int]:
         found = parts({"first": SD15, "hires": SD15}, 1024, 1024, sampler="DPM++ 2M", **asked)
@@ -173,7 +177,7 @@ def test_a_leap_at_the_end_of_the_schedule_is_promised_as_it_will_be_run(
 
 def test_a_checkpoint_that_is_not_known_is_no_promise() -> None:
     first, hires = lines(
-        parts({"first": None}, 512, 512, hires=Hires(enabled=True, scale=2)), {}, CPU
+        parts({"first": NOTHING_TO_POOL}, 512, 512, hires=Hires(enabled=True, scale=2)), {}, CPU
     )
     assert "no self-attention layers" in first
     assert "before the checkpoint is loaded" in hires
@@ -187,19 +191,18 @@ def test_the_size_of_the_hires_pass_is_the_hosts() -> None:
     assert sizes == [(793, 508), (1000, 640), (1560, 1000), (1000, 800)]
 
 
-def test_nothing_to_gain_is_one_line_with_what_would_help() -> None:
+def test_nothing_to_gain_is_told_with_what_would_help_as_the_line_does() -> None:
+    nothing = "nothing changes, and nothing is lost"
     (told,) = hint(512, 512)
-    assert told == (
-        "512×512: nothing changes, and nothing is lost. These settings take effect from about "
-        "576×576 up"
-    )
-    (told,) = hint(512, 512, factor=1, deep_factor=1)
-    assert told.endswith("Automatic factors, or larger ones, would pool")
-    (told,) = hint(1024, 1024, passes="hires")
-    assert told == "Nothing to gain: Passes is hires, but hires fix is off"
-    (told,) = hint(1024, 1024, Hires(enabled=True), shape=SD15, passes="first", threshold=512)
-    assert "4160×4160" in told
-    (told,) = hint(1024, 1024, start=0.5, end=0.5)
-    assert told == "Nothing to gain: no step lies between Start and End"
-    (told,) = hint(1024, 1024, shape=None)
-    assert told.startswith("Nothing to gain: this model has no")
+    assert told == f"512×512: {nothing}. {REMEDIES[Reason.BELOW_THRESHOLD]}"
+    for values, reason in (
+        ({"factor": 1, "deep_factor": 1}, Reason.FACTOR_ONE),
+        ({"passes": "hires"}, Reason.OTHER_PASS),
+        ({"threshold": 512}, Reason.BELOW_THRESHOLD),
+    ):
+        assert hint(1024, 1024, **values) == [f"1024×1024: {nothing}. {REMEDIES[reason]}"]
+    first, hires = hint(512, 512, Hires(enabled=True, scale=2), passes="first")
+    assert first == f"First pass, 512×512: {nothing}"
+    assert hires == f"Hires pass, 1024×1024: {nothing}. {REMEDIES[Reason.OTHER_PASS]}"
+    (told,) = hint(1024, 1024, shape=NOTHING_TO_POOL)
+    assert told.startswith("1024×1024: nothing changes, this model has no")

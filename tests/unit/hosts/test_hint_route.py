@@ -11,40 +11,10 @@ from hints import CPU, SD15, SDXL, hint, parts
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_todo.cost.architectures import UNetShape
 from lib_todo.hosts.webui.hint.route import Hires
 from lib_todo.hosts.webui.hint.text import Part, lines
+from lib_todo.hosts.webui.host import NOTHING_TO_POOL
 from lib_todo.settings import FIELDS
-
-
-@given(
-    shape=st.sampled_from([SD15, SDXL]),
-    sides=st.tuples(st.integers(8, 250), st.integers(8, 250)),
-    values=st.fixed_dictionaries(
-        {
-            "factor": st.sampled_from([0, 1, 1.5, 3]),
-            "deep_factor": st.sampled_from([0, 1, 2]),
-            "threshold": st.sampled_from([20, 64]),
-            "scale": st.sampled_from([0.25, 1, 1.5, 4]),
-            "deep_scale": st.sampled_from([0, 0.5, 1, 2]),
-            "above": st.sampled_from([0.5, 1, 1.25]),
-        }
-    ),
-)
-def test_the_size_that_is_named_is_the_first_that_is_pooled(
-    shape: UNetShape, sides: tuple[int, int], values: dict[str, Any]
-) -> None:
-    width, height = (8 * side for side in sides)
-    told = hint(width, height, shape=shape, **values)
-    if "about " in told[0]:
-        named = tuple(map(int, told[0].split("about ")[1].split(" ")[0].split("×")))
-        # a grid is rounded up, and sizes are named in steps of 64
-        more, less = (tuple(side * (1 + by / min(named)) for side in named) for by in (8, -150))
-        assert "nothing changes" not in hint(*map(round, more), shape=shape, **values)[0]
-        if min(less) >= 16:
-            assert "nothing changes" in hint(*map(round, less), shape=shape, **values)[0]
-    elif "Automatic factors" in told[0]:
-        assert "nothing changes" in hint(8 * width, 8 * height, shape=shape, **values)[0]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +37,9 @@ pixels = st.integers(0, 65536)
 anything = st.none() | st.booleans() | st.floats() | st.text(max_size=8) | st.lists(st.integers())
 asked = st.builds(
     parts,
-    st.dictionaries(st.sampled_from(["first", "hires"]), st.sampled_from([SD15, SDXL, None])),
+    st.dictionaries(
+        st.sampled_from(["first", "hires"]), st.sampled_from([SD15, SDXL, NOTHING_TO_POOL])
+    ),
     st.integers(1, 65536),
     st.integers(1, 65536),
     hires=st.builds(Hires, enabled=st.booleans(), scale=st.floats(0, 64), x=pixels, y=pixels),
@@ -84,7 +56,8 @@ def test_the_route_answers_and_checks(
 ) -> None:
     fastapi, testing = pytest.importorskip("fastapi"), pytest.importorskip("fastapi.testclient")
     # anew: tests of stand-in hosts drop what was imported
-    from lib_todo.hosts.webui.hint import checkpoint, machine, route, step_times
+    from lib_todo.hosts.webui import host
+    from lib_todo.hosts.webui.hint import machine, route, step_times
 
     here = types.SimpleNamespace(candidates=lambda: CPU)
     monkeypatch.setattr(machine, "here", lambda: here)
@@ -96,7 +69,7 @@ def test_the_route_answers_and_checks(
     monkeypatch.setitem(sys.modules, "modules.sd_models", None)
     (line,) = client.post(route.HINT, json=asked).json()["lines"]
     assert "not known before the checkpoint is loaded" in line
-    monkeypatch.setattr(checkpoint, "shape_named", lambda name: SDXL if name == "other" else SD15)
+    monkeypatch.setattr(host, "shape_named", lambda name: SDXL if name == "other" else SD15)
     assert client.post(route.HINT, json=asked).json() == {"lines": hint(1024, 1024, factor=2)}
     few = client.post(route.HINT, json=asked | {"steps": 3, "hires": {"steps": 50}}).json()
     assert few == {"lines": hint(1024, 1024, steps=3, factor=2)}

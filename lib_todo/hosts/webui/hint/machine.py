@@ -14,11 +14,7 @@ from ....cost.rates import fused_attention
 from .. import host
 
 # where hosts keep the class whose `forward` their attention optimisation replaces
-ATTENTIONS = (
-    "backend.nn.unet",
-    "ldm_patched.ldm.modules.attention",
-    "ldm.modules.attention",
-)
+ATTENTIONS = ("backend.nn.unet", "ldm_patched.ldm.modules.attention", "ldm.modules.attention")
 
 
 def here() -> Machine:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import types
-from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
-from ....cost.architectures import UNetShape
 from ....plan import latent_grid
 from .. import host
-from . import checkpoint, machine, step_times, text
+from . import machine, step_times, text
 from .text import Part
 
 HINT = "/todo/hint"
@@ -35,6 +33,8 @@ class Sampling(BaseModel):
     scheduler: str = ""
     steps: int = Field(0, ge=0, le=MOST_STEPS)
     strength: float | None = Field(None, ge=0, le=1)
+    # the first pass's is the one for all generations
+    checkpoint: str = ""
 
 
 class Hires(Sampling):
@@ -44,7 +44,6 @@ class Hires(Sampling):
     scale: float = Field(1, ge=0, le=64)
     x: int = Field(0, ge=0, le=LONGEST_SIDE)
     y: int = Field(0, ge=0, le=LONGEST_SIDE)
-    checkpoint: str = ""
 
     def size(self, width: int, height: int) -> host.Size:
         """The size of the hires pass, computed as the host does."""
@@ -63,8 +62,8 @@ class Asked(Sampling):
     # any values; the settings' own check says what is wrong with one
     values: dict[str, Any] = Field(default_factory=dict)
 
-    def parts(self, shapes: Mapping[str, UNetShape | None]) -> list[Part]:
-        """The passes; the `shapes` are those of their checkpoints, as far as they are known."""
+    def parts(self) -> list[Part]:
+        """The passes."""
         size = self.width, self.height
         passes: dict[str, tuple[host.Size, Sampling]] = {"first": (size, self)}
         if self.hires.enabled:
@@ -73,23 +72,13 @@ class Asked(Sampling):
         for name, (size, asked) in passes.items():
             sampler = _sampler(_chosen(asked.sampler) or self.sampler)
             scheduler = _chosen(asked.scheduler) or self.scheduler
-            chosen = self.checkpoint_of(name)
-            kind = step_times.known_before(
-                checkpoint.path_named(chosen),
-                latent_grid(*size),
-                self.images,
-                sampler,
-                scheduler or None,
-            )
-            model = checkpoint.loaded_as(chosen)
+            checkpoint, latent = _chosen(asked.checkpoint), latent_grid(*size)
+            path, shape = host.path_named(checkpoint), host.shape_named(checkpoint)
+            kind = step_times.known_before(path, latent, self.images, sampler, scheduler or None)
+            model = host.loaded_as(checkpoint)
             steps, sigmas = _schedule(asked, model, sampler, scheduler, name == "hires")
-            known = name in shapes
-            found.append(Part(name, size, shapes.get(name), known, sampler, steps, sigmas, kind))
+            found.append(Part(name, size, self.images, shape, sampler, steps, sigmas, kind))
         return found
-
-    def checkpoint_of(self, pass_name: str) -> str:
-        """The checkpoint that is chosen for a pass; "" is the one for all generations."""
-        return _chosen(self.hires.checkpoint) if pass_name == "hires" else ""
 
 
 def add(app: FastAPI) -> None:
@@ -103,12 +92,8 @@ def answer_hint(asked: Asked) -> dict[str, list[str]]:
     It takes some milliseconds and does not wait for a generation. It runs in a thread of its own,
     since the noise levels may be on a GPU that is at work.
     """
-    shapes = {}
-    for name in ("first", "hires"):
-        with contextlib.suppress(LookupError):
-            shapes[name] = checkpoint.shape_named(asked.checkpoint_of(name))
-    parts, candidates = asked.parts(shapes), machine.here().candidates()
-    return {"lines": text.lines(parts, asked.values, candidates, asked.images, step_times.seen)}
+    candidates = machine.here().candidates()
+    return {"lines": text.lines(asked.parts(), asked.values, candidates, step_times.seen)}
 
 
 def _schedule(
@@ -131,17 +116,16 @@ def _schedule(
         extra_generation_params={},
         sd_model=model,
     )
+    sigmas: tuple[float, ...] = ()
     whole, steps = host.steps_of(p, from_noise=asked.strength is None or not asked.steps)
-    if model is None or not scheduler or not 0 < steps <= whole <= MOST_STEPS:
-        return steps, ()
-    from modules import sd_samplers
+    if model is not None and scheduler and 0 < steps <= whole <= MOST_STEPS:
+        from modules import sd_samplers
 
-    try:
-        p.sampler = sd_samplers.create_sampler(sampler, model)
-        return steps, host.levels_of(p, whole, steps)
-    except Exception:
         # a sampler or schedule of another extension may want a real generation
-        return steps, ()
+        with contextlib.suppress(Exception):
+            p.sampler = sd_samplers.create_sampler(sampler, model)
+            sigmas = host.levels_of(p, whole, steps)
+    return steps, sigmas
 
 
 def _chosen(name: str) -> str:
@@ -150,5 +134,5 @@ def _chosen(name: str) -> str:
 
 def _sampler(name: str) -> str:
     """The sampler that a control names; SD.Next's default is the checkpoint's own scheduler."""
-    own = getattr(checkpoint.loaded(), "default_scheduler", None)
+    own = getattr(host.loaded(), "default_scheduler", None)
     return type(own).__name__ if name == DEFAULT_SAMPLER and own is not None else name

@@ -11,21 +11,14 @@ from ....cost.architectures import UNetShape
 from ....cost.rates import Rates
 from ....cost.speedup import Stages
 from ....cost.unet import pooled_levels
-from ....plan import (
-    PIXELS_PER_LATENT,
-    Grid,
-    in_window,
-    latent_grid,
-    level_grid,
-    pass_wanted,
-    pooled_grid,
-    with_papers_factors,
-)
+from ....plan import PIXELS_PER_LATENT, Grid, latent_grid, level_grid, pass_wanted, pooled_grid
+from ....reasons import Reason
 from ....samplers import rule_for
 from ....settings import Settings, SettingsError
+from ....wording import REMEDIES
 from .. import request
 from ..host import Size
-from ..result import NO_LAYERS
+from ..result import NO_LAYERS, decided
 from .step_times import Kind
 
 NAMES = {"first": "First pass", "hires": "Hires pass"}
@@ -42,24 +35,20 @@ CHANGES = {
     3: {"close": 0.10, "balanced": 0.42, "fast": 0.49, "paper": 1},
     4: {"close": 0.20, "balanced": 0.41, "fast": 0.56, "paper": 1},
 }
-# the machine's rates, or two between which they lie, and the batch
-Costs = tuple[Sequence[Rates], int]
-# pixels between the sizes that are named, and the largest
-STEP, LARGEST = 64, 65536
 
 
 class Part(NamedTuple):
     """A pass, as far as the page tells.
 
-    `shape` is its U-Net's, None where there is nothing to pool; it means nothing unless it is
-    `known`. `sampler` and `sigmas`, the noise levels, are empty and `steps` is 0 where that is not
-    known. `kind` is that of its step times, as far as it is known.
+    `shape` is its U-Net's, None where it is not known. `sampler` and `sigmas`, the noise levels,
+    are empty and `steps` is 0 where that is not known. `kind` is that of its step times, as far as
+    it is known, and `images` the batch.
     """
 
     pass_name: str
     size: Size
+    images: int
     shape: UNetShape | None
-    known: bool
     sampler: str
     steps: int
     sigmas: tuple[float, ...]
@@ -77,60 +66,62 @@ class Part(NamedTuple):
 
     def stages(self, settings: Settings) -> Stages:
         """What is pooled in it; nothing where its layers are not known."""
-        if self.shape is None or not pass_wanted(self.pass_name, settings.passes):
+        wanted = pass_wanted(self.pass_name, settings.passes)
+        if self.shape is None or not self.shape.levels or not wanted:
             return {}
         asked = self.sampler, self.steps, self.sigmas
         return speedup.stages(self.shape, self.latent, settings, *asked)
 
 
+# the machine's rates, or those of two machines between which it lies
+Machines = Sequence[Rates]
 # how many times as fast pictures of a kind were with these settings, and how many there were
-SeenBefore = Callable[[Kind, Settings], "tuple[float, int] | None"]
+Seen = Callable[[Kind, Settings], "tuple[float, int] | None"]
 
 
 def lines(
     parts: list[Part],
     values: Mapping[str, Any],
-    machines: Sequence[Rates],
-    images: int = 1,
-    seen: SeenBefore = lambda kind, settings: None,
+    machines: Machines,
+    seen: Seen = lambda kind, settings: None,
 ) -> list[str]:
     """The hint: a line for each part, and one that compares the presets.
 
     Args:
         parts: the passes of the generation.
         values: what the controls show, by the names of the settings.
-        machines: the machine's rates, or two between which they lie.
-        images: the batch.
         seen: what was measured on pictures like these, which goes before what is computed.
     """
     try:
         settings = Settings.from_mapping(request.from_page(values))
     except SettingsError as error:
         return [f"This will be refused. {request.in_words(error)}"]
-    costs = machines, images
-    pooled = [part.stages(settings) for part in parts]
-    if not any(pooled) and all(part.known for part in parts):
-        return [_why_nothing(parts, settings)]
-    found, compared = [], []
-    for part, stages in zip(parts, pooled):
-        told = _gain(part, stages, settings, costs, seen)
+    found, compared = [], ""
+    for part in parts:
+        stages = part.stages(settings)
         head = f"{NAMES[part.pass_name]}, " if len(parts) > 1 else ""
+        told = _gain(part, stages, settings, machines, seen)
         found.append(f"{head}{part.size[0]}×{part.size[1]}: {told}")
         if stages:
-            compared = [_presets(part, settings.threshold, costs)]
-    return found + compared
+            compared = _presets(part, settings.threshold, machines)
+    if compared:
+        found.append(compared)
+    elif part.shape is not None and part.shape.levels:
+        found[-1] += f". {_remedy(part, settings)}"
+    return found
 
 
-def _times(part: Part, stages: Stages, costs: Costs) -> str:
+def _times(part: Part, stages: Stages, machines: Machines) -> str:
     assert part.shape is not None
-    return speedup.in_words(speedup.of_pass(part.shape, part.latent, stages, *costs))
+    found = speedup.of_pass(part.shape, part.latent, stages, machines, part.images)
+    return speedup.in_words(found)
 
 
-def _gain(part: Part, stages: Stages, settings: Settings, costs: Costs, seen: SeenBefore) -> str:
+def _gain(part: Part, stages: Stages, settings: Settings, machines: Machines, seen: Seen) -> str:
     """What is pooled in the part, and how much faster it gets."""
-    if not part.known:
-        return NOT_KNOWN
     if part.shape is None:
+        return NOT_KNOWN
+    if not part.shape.levels:
         return f"nothing changes, {NO_LAYERS}"
     if not stages:
         return NOTHING
@@ -144,21 +135,21 @@ def _gain(part: Part, stages: Stages, settings: Settings, costs: Costs, seen: Se
     told = f"{', '.join(grids)}. "
     if before := seen(part.kind, settings):
         return f"{told}{before[0]:.2f} times as fast here, from {before[1]} pictures"
-    whole, step = _times(part, stages, costs), _times(part, {own: 1.0}, costs)
+    whole, step = _times(part, stages, machines), _times(part, {own: 1.0}, machines)
     told += f"{whole} times as fast"
     if step != whole:
         is_whole = (settings.start, settings.end) == (0, 1)
         when = "after the first quarter" if is_whole else "from Start to End"
         told += f", a step {when} {step} times"
-    machines, images = costs
     if len(machines) == 1:
-        working, launching = speedup.seconds(part.shape, part.latent, own, machines[0], images)
+        costs = part.shape, part.latent, own, machines[0], part.images
+        working, launching = speedup.seconds(*costs)
         if launching > working:
             told += f". {WAITS}"
     return told
 
 
-def _presets(part: Part, threshold: int, costs: Costs) -> str:
+def _presets(part: Part, threshold: int, machines: Machines) -> str:
     """How fast each preset would make the part, and how much it would change the picture.
 
     With the `threshold` that is set, which is the checkpoint's.
@@ -167,7 +158,7 @@ def _presets(part: Part, threshold: int, costs: Costs) -> str:
     names, gains = request.PRESET.choices, []
     for name in names:
         stages = part.stages(Settings.from_preset(name, threshold=threshold))
-        gains.append(f"{name} {_times(part, stages, costs)}")
+        gains.append(f"{name} {_times(part, stages, machines)}")
     told = f"{' · '.join(gains)} times as fast"
     # where the phase rests, all of them change it as the paper does
     if part.is_careful:
@@ -179,30 +170,11 @@ def _presets(part: Part, threshold: int, costs: Costs) -> str:
     return f"{told}; change of the picture, where the paper's is 1: {compared}"
 
 
-def _why_nothing(parts: list[Part], settings: Settings) -> str:
-    wanted = [part for part in parts if pass_wanted(part.pass_name, settings.passes)]
-    if not wanted:
-        return "Nothing to gain: Passes is hires, but hires fix is off"
-    poolable = [part for part in wanted if part.shape]
-    if not poolable:
-        return f"Nothing to gain: {NO_LAYERS}"
-    part = poolable[-1]
-    steps = part.steps or speedup.MANY
-    if not any(in_window(step / steps, settings.start, settings.end) for step in range(steps)):
-        return "Nothing to gain: no step lies between Start and End"
-    told = f"{part.size[0]}×{part.size[1]}: {NOTHING}"
-    size = _takes_effect_from(part, with_papers_factors(settings) if part.is_careful else settings)
-    if size is None:
-        return f"{told}. Automatic factors, or larger ones, would pool"
-    return f"{told}. These settings take effect from about {size[0]}×{size[1]} up"
-
-
-def _takes_effect_from(part: Part, settings: Settings) -> Size | None:
-    """The least size of the part's shape that these settings pool; None where there is none."""
+def _remedy(part: Part, settings: Settings) -> str:
+    """What to change so that something is pooled, in the words of the line."""
     assert part.shape is not None
-    shorter = min(part.size)
-    for side in range(shorter // STEP * STEP + STEP, LARGEST, STEP):
-        width, height = (round(length * side / shorter / 8) * 8 for length in part.size)
-        if max(pooled_levels(part.shape, latent_grid(width, height), settings)) > 1:
-            return width, height
-    return None
+    careful = Reason.SAMPLER if part.is_careful else None
+    rows = decided(part.shape, part.size, part.pass_name, settings, careful)
+    # the rule pools it, but in none of the steps
+    reasons = {reason or Reason.OUTSIDE_WINDOW for *_, reason in rows}
+    return next(REMEDIES[reason] for reason in Reason if reason in reasons)

@@ -61,7 +61,7 @@ def test_both_passes_of_hires_fix_and_its_hint(hires: Tab, host: Host) -> None:
     hires.set(passes="hires")
     hires.hint_with("768×1024: 96×128 → 48×64", lines=3)
     hires.switch("hr", False)
-    assert "→" not in hires.hint_with("Nothing to gain", lines=1)
+    assert "→" not in hires.hint_with("Set Passes to both", lines=1)
 
 
 def test_only_the_hires_pass_by_the_button_below_the_gallery(hires: Tab, host: Host) -> None:
@@ -82,7 +82,7 @@ def test_the_hint_follows_every_setting_and_the_checkpoint(paper: Tab, host: Hos
         ({"factor": "4"}, "128×128 → 32×32 tokens (by 4)"),
         ({"threshold": 32, "deep_factor": "8"}, "64×64 → 8×8 tokens (by 8)"),
         # neither of the two steps begins there
-        ({"start": 0.9}, "no step lies between Start and End"),
+        ({"start": 0.9}, "Set Start lower or End higher"),
         ({"steps": 20}, "64×64 → 8×8 tokens (by 8)"),
         ({"threshold": 64, "factor": "automatic", "start": 0}, "128×128 → 64×64"),
     ):
