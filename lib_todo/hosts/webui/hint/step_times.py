@@ -62,7 +62,8 @@ def evaluation(denoiser: Any, params: Any, pass_name: str, settings: Settings | 
     refiner, other prompts or another size go on in it.
     """
     now, p, step, steps = time.perf_counter(), denoiser.p, denoiser.step, denoiser.total_steps
-    alike = params.x.shape, host.checkpoint_info(p), _lengths(params)
+    lengths = _length(params.text_cond), _length(params.text_uncond)
+    alike = params.x.shape, host.checkpoint_info(p), lengths
     known = latest.get(pass_name)
     if step == 0 or known is None or known.alike != alike or known.p() is not p:
         kind = json.dumps(kind_of(p, params, pass_name), sort_keys=True)
@@ -145,14 +146,14 @@ def kind_of(p: Any, params: Any, pass_name: str) -> Kind:
     written = p.extra_generation_params.items()
     others = sorted((key, str(value)) for key, value in written if not key.startswith("ToDo "))
     file = getattr(host.checkpoint_info(p), "filename", None)
-    latent, lengths = tuple(params.x.shape[-2:]), _lengths(params)
+    latent = tuple(params.x.shape[-2:])
     sampler, scheduler = (host.chosen(p, pass_name, of) for of in ("sampler_name", "scheduler"))
     return {
         **known_before(file, latent, p.batch_size, sampler, scheduler),
         "guidance": p.cfg_scale != 1,
         # more of them with AND in the prompt; in calls of their own where the lengths differ
         "conditions": params.x.shape[0],
-        "one length": lengths[0] == lengths[1],
+        "one length": _length(params.text_cond) == _length(params.text_uncond),
         "early": str(getattr(p, "s_min_uncond", None)),
         "others": hashlib.sha256(repr(others).encode()).hexdigest()[:16],
     }
@@ -177,12 +178,11 @@ def known_before(
     }
 
 
-def _lengths(params: Any) -> list[int | None]:
-    """Tokens of the prompt and of the negative one; None where there is none."""
-    conditions = (params.text_cond, params.text_uncond)
-    # SDXL's have several parts
-    tokens = (c.get("crossattn") if isinstance(c, dict) else c for c in conditions)
-    return [None if found is None else found.shape[1] for found in tokens]
+def _length(condition: Any) -> int | None:
+    """Tokens of a prompt; None where there is none."""
+    # SDXL's has several parts
+    tokens = condition.get("crossattn") if isinstance(condition, dict) else condition
+    return None if tokens is None else tokens.shape[1]
 
 
 def in_words(seconds: float | None, without: float | None) -> str:
