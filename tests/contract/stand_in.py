@@ -23,18 +23,17 @@ UNET = ldm_models.unet(channel_mult=(1, 1), attention_resolutions=[1, 2])
 @contextmanager
 def host_modules(folder: Path) -> Iterator[types.SimpleNamespace]:
     """Put the stand-in, with its settings in `folder`, into sys.modules; yields its parts."""
-    names = ("modules", "modules.shared", "modules.sd_unet", "modules.devices")
+    names = ("modules", "modules.shared", "modules.devices")
     modules = {name: types.ModuleType(name) for name in names}
     before = {name: sys.modules.get(name) for name in names}
-    shared, sd_unet = modules["modules.shared"], modules["modules.sd_unet"]
+    shared = modules["modules.shared"]
     modules["modules.devices"].device = torch.device("cpu")
     shared.opts, shared.config_filename = types.SimpleNamespace(data={}), folder / "config.json"
-    sd_unet.current_unet = None
     for name in names[1:]:
         setattr(modules["modules"], name.removeprefix("modules."), modules[name])
     sys.modules.update(modules)
     try:
-        yield types.SimpleNamespace(shared=shared, sd_unet=sd_unet)
+        yield types.SimpleNamespace(shared=shared)
     finally:
         for name, module in before.items():
             if module is None:

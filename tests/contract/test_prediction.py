@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import types
 from typing import Any
 
@@ -11,10 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from lib_todo import wording
+from lib_todo import Settings, wording
 from lib_todo.cost.architectures import shape_of_weights
 from lib_todo.hosts.webui import host, result
-from lib_todo.report import Report
 
 
 def unet(shape: dict[str, Any]) -> Any:
@@ -54,34 +52,22 @@ def test_knows_the_size_of_each_pass() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sd_unet", "model", "expected"),
+    ("has_layers", "compiled", "expected"),
     [
-        (None, {"is_sd3": True}, "SD3 has no layers that ToDo can pool"),
-        (None, {}, "this model has no self-attention layers"),
-        ({}, {"is_sd3": False}, "this model has no self-attention layers"),
-        ({"current_unet": None}, {}, "this model has no self-attention layers"),
-        ({"current_unet": object()}, {"is_sd3": True}, "an alternative U-Net (such as TensorRT)"),
+        (False, False, result.NO_LAYERS),
+        (True, False, wording.BYPASSED),
+        (True, True, wording.COMPILED),
     ],
 )
-def test_says_why_no_layer_was_called(
-    monkeypatch: pytest.MonkeyPatch,
-    sd_unet: dict[str, Any] | None,
-    model: dict[str, Any],
-    expected: str,
-) -> None:
-    """Also in a host without that module or those attributes."""
-    stand_in = None if sd_unet is None else types.SimpleNamespace(**sd_unet)
-    monkeypatch.setitem(sys.modules, "modules.sd_unet", stand_in)
-    p = types.SimpleNamespace(sd_model=types.SimpleNamespace(**model))
-    assert result.why_no_layer(p, Report()).startswith(expected)
-
-
-def test_a_graph_is_the_reason_where_the_model_has_layers() -> None:
-    p = processing(unet(SD15), 512, 512)
-    done = Report()
-    assert result.why_no_layer(p, done) == wording.BYPASSED
-    done.compiled = True
-    assert result.why_no_layer(p, done) == wording.COMPILED
+def test_says_why_no_layer_was_called(has_layers: bool, compiled: bool, expected: str) -> None:
+    p = processing(unet(SD15) if has_layers else object(), 512, 512)
+    summary = result.Summary(Settings(), "")
+    summary.update(p)
+    assert summary.line == wording.nothing_pooled("no step was run")
+    summary.report.progress(0, 4)
+    summary.report.compiled = compiled
+    summary.update(p)
+    assert summary.line == wording.nothing_pooled(expected)
 
 
 @pytest.mark.parametrize(("shape", "depths"), [(SD15, (1, 1, 1, 0)), (SDXL, (0, 1, 1))])

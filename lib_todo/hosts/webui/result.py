@@ -8,7 +8,6 @@ which share its dict of generation parameters, and combine the results themselve
 from __future__ import annotations
 
 import collections
-import sys
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -17,9 +16,8 @@ from ...cost.architectures import UNetShape
 from ...downsampling import token_downsampling
 from ...plan import Grid, decide, latent_grid, level_grid, pass_wanted
 from ...reasons import Reason
-from ...report import Report
 from ...settings import FIELDS, Settings
-from ...wording import BYPASSED, COMPILED, nothing_pooled
+from ...wording import BYPASSED, nothing_pooled
 from . import host
 from .hint.step_times import in_words
 from .infotext import JSON_KEY, REPORT_KEY, InfoData, InfoText
@@ -64,12 +62,12 @@ class Summary(token_downsampling):
 
     def update(self, p: Any) -> None:
         """Report on what was done up to now, last by `p`."""
-        if self.report.tallies:
+        if self.report.tallies or self.report.compiled:
             self.line = self.report.line(heads={name: self._head(name) for name in self.sizes})
+        elif not self.report.steps[1]:
+            self.line = nothing_pooled("no step was run")
         else:
-            steps_run = self.report.steps[1]
-            why = why_no_layer(p, self.report) if steps_run else "no step was run"
-            self.line = nothing_pooled(why)
+            self.line = nothing_pooled(BYPASSED if host.shape_of(p.sd_model) else NO_LAYERS)
         names = ("with_todo", "without_todo")
         sizes = {
             name: [
@@ -187,15 +185,3 @@ def decided(
     grids = [level_grid(latent_grid(*size), downscale) for downscale in shape.levels]
     reasons = [decide(grid, grids[0], settings, careful)[1] or closed for grid in grids]
     return list(zip(grids, shape.levels.values(), reasons))
-
-
-def why_no_layer(p: Any, done: Report) -> str:
-    """Why no layer was called in a generation that `done` reports on."""
-    if done.compiled:
-        return COMPILED
-    # not imported, since not every host has it
-    if getattr(sys.modules.get("modules.sd_unet"), "current_unet", None) is not None:
-        return "an alternative U-Net (such as TensorRT) is in use, whose layers ToDo cannot reach"
-    if getattr(p.sd_model, "is_sd3", False):
-        return "SD3 has no layers that ToDo can pool"
-    return BYPASSED if host.shape_of(p.sd_model) else NO_LAYERS
