@@ -1,7 +1,7 @@
 """ToDo: token downsampling for efficient high-resolution images (arXiv 2402.13573)."""
 
 from .cost.speedup import predict
-from .downsampling import Binding, bind, token_downsampling
+from .downsampling import bind, token_downsampling
 from .hosts import diffusers_layers
 from .pooling import pool_tokens
 from .report import Report
@@ -9,7 +9,6 @@ from .settings import Settings, SettingsError
 
 __version__ = "1.0.0"
 __all__ = [
-    "Binding",
     "Report",
     "Settings",
     "SettingsError",

@@ -59,7 +59,7 @@ class token_downsampling(Run):  # noqa: N801  a context manager, named as one is
             calls.uninstall(self)
 
 
-def bind(target: Any, settings: Settings) -> Binding:
+class bind(Run):  # noqa: N801  named as it is used
     """Pool every call of one pipeline's or U-Net's models from now on, in any thread.
 
         binding = bind(pipe, Settings())
@@ -69,7 +69,9 @@ def bind(target: Any, settings: Settings) -> Binding:
 
     No other model's calls are pooled. Binding a model again replaces its settings. Inside a
     `token_downsampling` its settings apply instead, even if they are disabled. The model itself is
-    not changed, and a copy of it is not bound.
+    not changed, and a copy of it is not bound. The report is on all threads. Used as a context
+    manager, it ends with the `with`. It also ends when none of its models is left: each was deleted
+    or bound again.
 
     Args:
         target: a diffusers pipeline, whose present U-Net and ControlNets are bound; or a module
@@ -78,18 +80,10 @@ def bind(target: Any, settings: Settings) -> Binding:
     Raises:
         TypeError: settings of another type, or a target without any such model.
     """
-    return Binding(_models_of(target), settings)
 
-
-class Binding(Run):
-    """What `bind` returns: `report` has what happened so far in all threads, `remove` ends it.
-
-    Used as a context manager, it ends with the `with`. It also ends when none of its models is
-    left: each was deleted or bound again.
-    """
-
-    def __init__(self, models: list[nn.Module], settings: Settings) -> None:
+    def __init__(self, target: Any, settings: Settings) -> None:
         super().__init__(settings, shared=True)
+        models = _models_of(target)
         if self.enabled:
             calls.install(self)
         active.bind(models, self, on_deleted=_end_unbound)
@@ -100,7 +94,7 @@ class Binding(Run):
         active.unbind(self)
         calls.uninstall(self)
 
-    def __enter__(self) -> Binding:
+    def __enter__(self) -> bind:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -110,7 +104,7 @@ class Binding(Run):
 def _end_unbound() -> None:
     """End the bindings that have no model left."""
     for user in list(calls.users):
-        if isinstance(user, Binding) and user not in active.bound_runs():
+        if isinstance(user, bind) and user not in active.bound_runs():
             calls.uninstall(user)
 
 

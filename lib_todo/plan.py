@@ -123,7 +123,4 @@ def level_grid(latent: Grid, downscale: int) -> Grid:
 
     Each level halves with a stride-2 convolution padded by one, which rounds up.
     """
-    height, width = latent
-    while downscale > 1:
-        height, width, downscale = -(-height // 2), -(-width // 2), downscale // 2
-    return height, width
+    return -(-latent[0] // downscale), -(-latent[1] // downscale)

@@ -68,11 +68,7 @@ def pooling(grid: Grid, factor: float, method: str, phase: Phase, device: torch.
 
 
 def pool_tokens(
-    tokens: torch.Tensor,
-    grid: Grid,
-    factor: float,
-    method: str = "nearest",
-    phase: Phase = FIXED,
+    tokens: torch.Tensor, grid: Grid, factor: float, method: str = "nearest", phase: Phase = FIXED
 ) -> torch.Tensor:
     """Downsample the tokens of an image (arXiv 2402.13573, section 3).
 

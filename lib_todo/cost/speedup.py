@@ -83,16 +83,12 @@ def stages(
     return {
         stage: number / count
         for stage, number in found.items()
-        if number and max(pooled_levels(shape, latent, stage)) > 1
+        if number and any(factor > 1 for _, factor in pooled_levels(shape, latent, stage))
     }
 
 
 def of_pass(
-    shape: UNetShape,
-    latent: Grid,
-    pooled: Stages,
-    machines: Sequence[Rates],
-    images: int = 1,
+    shape: UNetShape, latent: Grid, pooled: Stages, machines: Sequence[Rates], images: int = 1
 ) -> Range:
     """How many times as fast a pass with these stages is, on these machines."""
     found = []

@@ -42,9 +42,9 @@ class Work:
         self.products = self.moved = self.operations = 0
         self.attention: Counter[int] = Counter()
         self._shape = shape
-        grids, factors = _grids(shape, latent), pooled_levels(shape, latent, settings)
-        self._sizes = [math.prod(grid) for grid in grids]
-        self._keys = [math.prod(pooled_grid(*level)) for level in zip(grids, factors)]
+        levels = pooled_levels(shape, latent, settings)
+        self._sizes = [math.prod(grid) for grid, _ in levels]
+        self._keys = [math.prod(pooled_grid(*level)) for level in levels]
         channels, depths, sizes = shape.channels, shape.depths, self._sizes
         width, deepest = channels[0], len(channels) - 1
         # of the time, and with SDXL of the size and the pooled prompt
@@ -119,16 +119,15 @@ class Work:
 work = functools.lru_cache(maxsize=256)(Work)
 
 
-def pooled_levels(shape: UNetShape, latent: Grid, settings: Settings | None) -> tuple[float, ...]:
-    """The factor of each level, the largest first; 1 where nothing is pooled."""
-    grids = _grids(shape, latent)
-    factors: list[float] = [1] * len(grids)
-    if settings is not None and settings.enabled:
-        used = [downscale.bit_length() - 1 for downscale in shape.levels]
-        for index in used:
-            factors[index] = layer_factor(grids[index], grids[used[0]], settings)
-    return tuple(factors)
-
-
-def _grids(shape: UNetShape, latent: Grid) -> tuple[Grid, ...]:
-    return tuple(level_grid(latent, 2**index) for index in range(len(shape.channels)))
+def pooled_levels(
+    shape: UNetShape, latent: Grid, settings: Settings | None
+) -> list[tuple[Grid, float]]:
+    """The grid of each level, the largest first, and its factor; 1 where nothing is pooled."""
+    grids = [level_grid(latent, 2**level) for level in range(len(shape.channels))]
+    if settings is None or not settings.enabled:
+        return [(grid, 1) for grid in grids]
+    largest = level_grid(latent, min(shape.levels, default=1))
+    return [
+        (grid, layer_factor(grid, largest, settings) if 2**level in shape.levels else 1)
+        for level, grid in enumerate(grids)
+    ]

@@ -43,7 +43,8 @@ def other_code(layer: Any) -> Reason | None:
     own = processor.__dict__
     # by their names: in a graph, PyTorch 2.11 cannot tell whether a __dict__ is empty
     marked = "__call__" in own or "_tome_info" in own or "accepts_downsampled_keys" in own
-    computes_keys = not marked and _is_stock(cls, cls.__call__)
+    is_stock = cls.__module__ == _ATTENTION and cls.__qualname__ in _PROCESSORS
+    computes_keys = is_stock and not marked and _is_own_code(cls.__call__)
     # or its author says that it computes keys from the context that it is given
     if not computes_keys and getattr(processor, "accepts_downsampled_keys", None) is not True:
         if "_tome_info" in own:
@@ -56,13 +57,6 @@ def other_code(layer: Any) -> Reason | None:
     # a forward hook on the values may count on as many as ever
     values = parts.get("to_v")
     return Reason.HOOKED if values is not None and values._forward_hooks else None
-
-
-@functools.lru_cache(maxsize=256)
-def _is_stock(cls: type, call: Any) -> bool:
-    """Whether the processor's class is diffusers' own, and its `call` too."""
-    is_known = cls.__module__ == _ATTENTION and cls.__qualname__ in _PROCESSORS
-    return is_known and _is_own_code(call)
 
 
 @functools.lru_cache(maxsize=256)

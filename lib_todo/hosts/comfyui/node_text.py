@@ -29,13 +29,13 @@ def texts(sampling: Sampling, shape: UNetShape | None) -> tuple[str, str]:
     line = report.line(heads=dict.fromkeys(report.passes, size))
     if not report.pooled:
         return line, f"{size}: {report.line().removeprefix('ToDo: ')}"
-    faster = [expected(sampling, shape, latent)] if shape else []
+    faster = expected(sampling, shape, latent) if shape else []
     (counts,) = report.passes.values()
     short = ";\n".join([f"{size}: {layers_and_steps(counts)}", *faster])
     return "; ".join([line, *faster]), short.replace(", ", ",\n")
 
 
-def expected(sampling: Sampling, shape: UNetShape, latent: Grid) -> str:
+def expected(sampling: Sampling, shape: UNetShape, latent: Grid) -> list[str]:
     """How much faster a pooled step is by the cost model: a range where that was not measured.
 
     The first quarter of the steps is named where it differs.
@@ -46,10 +46,12 @@ def expected(sampling: Sampling, shape: UNetShape, latent: Grid) -> str:
         in_words(of_pass(shape, latent, {stage: 1.0}, candidates()))
         for stage in stages(shape, latent, settings, *asked)
     ]
+    if not times:
+        return []
     told = f"expected: {times[-1]} times as fast"
-    if times[0] == times[-1] or settings.start >= LEAD_IN:
-        return told
-    return f"{told}, in the first quarter {times[0]}"
+    if times[0] != times[-1] and settings.start < LEAD_IN:
+        told += f", in the first quarter {times[0]}"
+    return [told]
 
 
 def candidates() -> Sequence[Rates]:

@@ -11,7 +11,7 @@ from ....cost.architectures import UNetShape
 from ....cost.rates import Rates
 from ....cost.speedup import Stages
 from ....cost.unet import pooled_levels
-from ....plan import PIXELS_PER_LATENT, Grid, latent_grid, level_grid, pass_wanted, pooled_grid
+from ....plan import PIXELS_PER_LATENT, Grid, latent_grid, pass_wanted, pooled_grid
 from ....reasons import Reason
 from ....samplers import rule_for
 from ....settings import Settings, SettingsError
@@ -127,9 +127,8 @@ def _gain(part: Part, stages: Stages, settings: Settings, machines: Machines, se
         return NOTHING
     *_, own = stages
     grids = []
-    for index, factor in enumerate(pooled_levels(part.shape, part.latent, own)):
+    for (height, width), factor in pooled_levels(part.shape, part.latent, own):
         if factor > 1:
-            height, width = level_grid(part.latent, 2**index)
             left = pooled_grid((height, width), factor)
             grids.append(f"{width}×{height} → {left[1]}×{left[0]} tokens (by {factor:g})")
     told = f"{', '.join(grids)}. "
