@@ -39,12 +39,22 @@ def summed(tallies: Iterable[tuple[T, Tally]]) -> dict[T, Tally]:
 
 
 class Counts:
-    """What follows from `tallies`: the calls by what happened to them."""
+    """The calls of one pass or of several, its `_parts`, by what happened to them."""
+
+    _lock: threading.RLock
+    _parts: Iterable[PassCounts]
 
     @property
     def tallies(self) -> dict[Key, Tally]:
         """A copy of the tallies, since other threads may be counting."""
-        raise NotImplementedError
+        with self._lock:
+            return summed(row for part in self._parts for row in part.counted.items())
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """Steps in which something was pooled, and all steps; (0, 0) without any progress."""
+        pooled = set().union(*(tally.steps for tally in self.pooled.values()))
+        return len(pooled), len(set().union(*(part.seen for part in self._parts)))
 
     @property
     def pooled(self) -> dict[tuple[int, int], Tally]:
@@ -97,24 +107,13 @@ class PassCounts(Counts):
     """
 
     def __init__(self, lock: threading.RLock) -> None:
-        self._lock = lock
+        self._lock, self._parts = lock, (self,)
         self.counted: defaultdict[Key, Tally] = defaultdict(Tally)
         self.seen: set[Step] = set()
         self.asked: dict[int, int] = {}
         self.held: dict[str | None, int] = {}
         self.rested: dict[str | None, None] = {}
         self.stopped = False
-
-    @property
-    def tallies(self) -> dict[Key, Tally]:
-        with self._lock:
-            return summed(self.counted.items())
-
-    @property
-    def steps(self) -> tuple[int, int]:
-        """Steps in which something was pooled, and all steps; (0, 0) without any progress."""
-        pooled = set().union(*(tally.steps for tally in self.pooled.values()))
-        return len(pooled), len(self.seen)
 
     def to_dict(self) -> dict[str, Any]:
         """The whole pass in types that JSON knows."""

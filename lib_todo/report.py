@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from . import wording
-from .counts import Counts, Key, PassCounts, Tally, summed
+from .counts import Counts, PassCounts
 from .plan import Grid
 from .position import Moment, Position, Step
 from .reasons import Reason
@@ -43,6 +43,7 @@ class Report(Counts):
         self._lock = threading.RLock()
         # the same counts by pass, "first" or "hires", in the order in which they began
         self.passes: dict[str, PassCounts] = {}
+        self._parts = self.passes.values()
         # whether a model or block ran as a graph of torch.compile
         self.compiled = False
         # whether a model was called in a thread or task that has no settings, instead of in ours
@@ -57,11 +58,6 @@ class Report(Counts):
         self._positions: weakref.WeakKeyDictionary[Any, Position] = weakref.WeakKeyDictionary()
         self._numbers: weakref.WeakKeyDictionary[Any, range] = weakref.WeakKeyDictionary()
         self._home: weakref.ref[Any] | None = None
-
-    @property
-    def tallies(self) -> dict[Key, Tally]:
-        with self._lock:
-            return summed(row for counts in self.passes.values() for row in counts.counted.items())
 
     def enter(self) -> None:
         """Begin to report on this thread or task; its next evaluation begins a new sampling."""
@@ -174,12 +170,6 @@ class Report(Counts):
                 keys = grid[0] * grid[1]
                 numbers = range(drawn, drawn := drawn + layers)
                 self._pass(pass_name).counted[grid, keys, keys, reason].layers.update(numbers)
-
-    @property
-    def steps(self) -> tuple[int, int]:
-        """Steps in which something was pooled, and all steps; (0, 0) without any progress."""
-        of_passes = [counts.steps for counts in self.passes.values()]
-        return sum(pooled for pooled, _ in of_passes), sum(seen for _, seen in of_passes)
 
     def line(self, heads: Mapping[str, str] = MappingProxyType({})) -> str:
         """One line for people. `heads`: by pass, what stands behind its name, such as a size."""

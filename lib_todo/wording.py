@@ -20,7 +20,6 @@ REMEDIES = dict.fromkeys(UNEXPECTED, "Switch that off to use ToDo") | {
         "computes keys from encoder_hidden_states"
     ),
 }
-PASSES = {"first": "first pass", "hires": "hires pass"}
 NO_LAYER = "no self-attention layer that ToDo knows was called"
 COMPILED = (
     "the model runs as a graph that was compiled without ToDo: switch torch.compile off, or wrap "
@@ -57,10 +56,10 @@ def line(passes: Mapping[str, PassCounts], window: str, heads: Mapping[str, str]
         else:
             text = f"nothing was pooled: {_with_notes(_why_nothing(counts), notes)}"
         head = f" ({heads[name]})" if heads.get(name) else ""
-        told.append(f"{PASSES[name]}{head}: {text}")
+        told.append(f"{name} pass{head}: {text}")
     whole = f"ToDo: {'; '.join(told)}"
     if len(passes) == 1:
-        whole = whole.replace(f": {PASSES[name]}", "", 1)
+        whole = whole.replace(f": {name} pass", "", 1)
     if any(counts.pooled for counts in passes.values()):
         return whole
     # what to change about the reason that is told first, where somebody can

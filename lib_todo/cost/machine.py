@@ -54,11 +54,10 @@ class Machine:
             return Rates.from_dict(read(self.file)[self.key])
         return None
 
-    def measure(self) -> Rates:
+    def measure(self) -> None:
         """Measure now, and write it to the file."""
-        found = rates.measure(self.device, self.dtype, self.attend)
-        write(self.file, {**read(self.file), self.key: dataclasses.asdict(found)})
-        return found
+        found = dataclasses.asdict(rates.measure(self.device, self.dtype, self.attend))
+        write(self.file, {**read(self.file), self.key: found})
 
     def measure_once(self) -> None:
         """Measure where that is quick, and was not done before."""

@@ -40,7 +40,7 @@ _take_outside_of_graphs = torch.compiler.disable(ModelCall.take)
 def apply(model: Any, settings: Settings, tell: Tell) -> Any:
     """A clone of ComfyUI's ModelPatcher that pools by these settings, instead of an earlier ToDo.
 
-    `tell` is called after each sampling. Disabled settings only remove an earlier ToDo.
+    `tell` is called after each sampling.
     """
     patched = model.clone()
     patches = patched.model_options[TRANSFORMER_OPTIONS].get("patches", {})
@@ -48,10 +48,9 @@ def apply(model: Any, settings: Settings, tell: Tell) -> Any:
         patches[ATTN1_PATCH] = [p for p in patches[ATTN1_PATCH] if p is not keys_patch]
     for kind in (OUTER_SAMPLE, APPLY_MODEL):
         patched.remove_wrappers_with_key(kind, WRAPPERS_KEY)
-    if settings.enabled:
-        patched.set_model_attn1_patch(keys_patch)
-        patched.add_wrapper_with_key(OUTER_SAMPLE, WRAPPERS_KEY, SampleWrapper(settings, tell))
-        patched.add_wrapper_with_key(APPLY_MODEL, WRAPPERS_KEY, prepare_evaluation)
+    patched.set_model_attn1_patch(keys_patch)
+    patched.add_wrapper_with_key(OUTER_SAMPLE, WRAPPERS_KEY, SampleWrapper(settings, tell))
+    patched.add_wrapper_with_key(APPLY_MODEL, WRAPPERS_KEY, prepare_evaluation)
     return patched
 
 

@@ -72,9 +72,9 @@ def whole_schedule(part: Levels, last: Levels, whole: Levels) -> Levels:
 def _of_the_ksampler(part: Levels) -> Levels | None:
     """The schedule of the KSampler on the call stack that samples a part of it."""
     for frame in _callers():
-        if frame.f_code.co_name != KSAMPLERS:
-            continue
-        levels: Any = getattr(_local(frame, "self"), "sigmas", None)
+        levels: Any = None
+        if frame.f_code.co_name == KSAMPLERS:
+            levels = getattr(_local(frame, "self"), "sigmas", None)
         if _is_schedule(levels):
             whole = tuple(levels.tolist())
             if 0 in whole:
