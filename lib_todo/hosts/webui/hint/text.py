@@ -171,6 +171,8 @@ def _presets(part: Part, threshold: int, machines: Machines) -> str:
 
 def _remedy(part: Part, settings: Settings) -> str:
     """What to change so that something is pooled, in the words of the line."""
+    if not pass_wanted(part.pass_name, settings.passes):
+        return REMEDIES[Reason.OTHER_PASS]
     assert part.shape is not None
     careful = Reason.SAMPLER if part.is_careful else None
     rows = decided(part.shape, part.size, part.pass_name, settings, careful)
