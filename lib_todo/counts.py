@@ -54,7 +54,8 @@ class Counts:
     def steps(self) -> tuple[int, int]:
         """Steps in which something was pooled, and all steps; (0, 0) without any progress."""
         pooled = set().union(*(tally.steps for tally in self.pooled.values()))
-        return len(pooled), len(set().union(*(part.seen for part in self._parts)))
+        with self._lock:
+            return len(pooled), len(set().union(*(part.seen for part in self._parts)))
 
     @property
     def pooled(self) -> dict[tuple[int, int], Tally]:

@@ -66,7 +66,7 @@ class SampleWrapper:
         self,
         executor: Any,
         noise: Any,
-        image: Any,
+        latent: Any,
         sampler: Any,
         sigmas: Any,
         *args: Any,
@@ -81,7 +81,7 @@ class SampleWrapper:
         sampling = Sampling(self.settings, whole, name or None, step_of(part[0], whole))
         # these options are the sampling's own copy, and reach all of its threads
         executor.class_obj.model_options[TRANSFORMER_OPTIONS][SAMPLING] = sampling
-        result = executor(noise, image, sampler, sigmas, *args, **kw)
+        result = executor(noise, latent, sampler, sigmas, *args, **kw)
         self.tell(sampling)
         return result
 
