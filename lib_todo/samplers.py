@@ -80,6 +80,10 @@ CFG_PP = ("cfg_pp", "cfg++")
 # that many steps for each order are too few to average over
 FEW = 3
 FEW_WITH_NOISE = 12
+# from this level on (a denoising strength of about 0.8), the first steps make up the picture. Of
+# few steps these are more than the first quarter: in eight, Euler with `balanced` erred 1.8 times
+# as much as the paper's
+FROM_NOISE = 5.0
 # with fewer steps than that before so many that each take most of the noise away, too few average:
 # with A1111's Beta in eight steps, Euler with `fast` erred 3 times as much as with the paper's.
 # Where noise is added, those last steps decide anew, however many come before them
@@ -124,8 +128,8 @@ def rule_for(
         return _PAPERS if order == HIGHEST else SamplerRule(hold)
     noisy = name.endswith(ADD_NOISE_END) or any(part in name for part in ADD_NOISE)
     rule = _by_schedule(order or HIGHEST, sigmas, noisy)
-    few = noisy and len(sigmas) - 1 <= FEW_WITH_NOISE
-    if few or any(part in name for part in CFG_PP):
+    decides_late = noisy or sigmas[0] >= FROM_NOISE
+    if (decides_late and len(sigmas) - 1 <= FEW_WITH_NOISE) or any(part in name for part in CFG_PP):
         rule = dataclasses.replace(rule, careful_from=0)
     return SamplerRule(hold, rule.careful_from * hold, rule.rest_from * hold)
 

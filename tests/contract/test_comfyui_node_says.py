@@ -30,9 +30,9 @@ def test_the_texts_expect_what_the_cost_model_says(
     rates, shape = typical("cpu"), SHAPES["SD 1.x"]
     monkeypatch.setattr(node_text, "candidates", lambda: rates)
     # the second step is neither in the lead-in nor takes most of the noise away
-    sigmas = (14.6, 6.2, 2.6, 0.98, 0.0)
+    sigmas = (2.9, 1.24, 0.52, 0.2, 0.0)
     sampling = Sampling(Settings(threshold=4, start=start, end=end), sigmas, sampler)
-    call(sampling, 6.2 if start else 14.6, side=16)
+    call(sampling, sigmas[1 if start else 0], side=16)
     own, papers = (
         in_words(of_pass(shape, (16, 16), {Settings(threshold=4, **scales): 1.0}, rates))
         for scales in ({}, {"scale": 1, "deep_scale": 0})
