@@ -47,8 +47,8 @@ def test_after_a_generation_that_was_broken_off(
         *((name, 4, (4, 4)) for name in ("Euler a", "DPM++ 2M", "UniPC", "DDIM", "LMSD")),
         # the model's own: PNDM goes through the second timestep twice
         ("Default", 5, (4, 4)),
-        # of the host's own: it announces no timesteps, so no number of steps is claimed
-        ("RES-Multistep 2M", 4, (0, 0)),
+        # of the host's own
+        ("RES-Multistep 2M", 4, (4, 4)),
     ],
 )
 def test_sampler(host: Host, sampler: str, evaluations: int, counted: tuple[int, int]) -> None:
