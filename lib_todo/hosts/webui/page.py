@@ -8,7 +8,7 @@ import gradio as gr
 from modules.ui_components import FormHTML, InputAccordion
 
 from ... import __version__
-from ...settings import BY_NAME, FIELDS, Field, Settings, SettingsError
+from ...settings import BY_NAME, FIELDS, PRESETS, Field, SettingsError
 from . import host, request
 from .hint import machine
 from .hint.route import HINT
@@ -80,15 +80,12 @@ def _preset_at_first(controls: dict[str, Any]) -> str:
 
 
 def _fill(preset: str) -> list[Any]:
-    """Every control's value; `custom` changes none.
-
-    What the preset does not name (the window, the passes) returns to its default, since any other
-    value would make the settings `custom`.
-    """
-    if preset == request.CUSTOM:
-        return [gr.update() for _ in NAMES]
-    values = vars(Settings.from_preset(preset))
-    return [gr.update(value=on_page(BY_NAME[name], values[name])) for name in NAMES]
+    """Every control's value: the preset's where it names one, else as it was."""
+    own = PRESETS.get(preset, {})
+    return [
+        gr.update(value=on_page(BY_NAME[name], own[name])) if name in own else gr.update()
+        for name in NAMES
+    ]
 
 
 def _preset_shown(*shown: Any) -> str:

@@ -20,7 +20,7 @@ close: nearest to the picture without ToDo, at the paper's speed
 balanced: changes the picture less than paper, and is faster
 fast: pools most; changes it about as much as paper, and some at the trained size
 paper: the published method
-custom: a value in Advanced differs from all of these""",
+custom: a factor, a scale or another of their values in Advanced differs""",
     # the measure of the others last
     choices=tuple(sorted(PRESETS, key=lambda name: name == "paper")),
 )
@@ -80,7 +80,6 @@ def nearest_preset(values: Mapping[str, Any]) -> str:
 
 
 def preset_of(values: Mapping[str, Any]) -> str:
-    """The preset that these settings equal, or `custom`. Settings left out have their defaults."""
-    wanted = {**vars(Settings()), **values}
-    equal = (name for name in PRESETS if vars(Settings.from_preset(name)) == wanted)
-    return next(equal, CUSTOM)
+    """The preset whose values these settings have, or `custom`."""
+    own = (name for name, bundle in PRESETS.items() if bundle.items() <= values.items())
+    return next(own, CUSTOM)

@@ -49,8 +49,10 @@ def test_a_preset_fills_advanced_and_a_change_there_is_custom(tab: Tab) -> None:
     tab.set(end=0.5, preset="paper")
     by_threshold = "by the threshold, as in the paper"
     paper = {"scale": 1, "deep_scale": by_threshold, "phase": "fixed"}
-    assert tab.values() == DEFAULTS | paper
-    tab.set(preset="fast")
+    # the window, the passes and the threshold are no part of one
+    assert tab.values() == DEFAULTS | paper | {"end": 0.5}
+    assert tab.preset == "paper"
+    tab.set(preset="fast", end=1)
     for changed, marked in (({"factor": "2"}, "custom"), ({"factor": "automatic"}, "fast")):
         with tab.ui.settled():
             tab.set(**changed)
@@ -118,7 +120,7 @@ def test_a_bad_value_is_told_where_the_image_would_be(ticked: Tab, host: Host) -
         assert named in (refused.error if host.kind.shows_errors else refused.line)
         assert (refused.images, host.probe_counts()["unet_calls"]) == (0, 0)
         tick(ticked)
-        ticked.set(preset="balanced")
+        ticked.set(**{name: DEFAULTS[name] for name in values})
         tick(ticked)
     again = ticked.generate()
     assert (numbers(again.line), again.error, again.images) == (POOLED, "", 1)
