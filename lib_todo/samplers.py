@@ -85,8 +85,7 @@ FEW_WITH_NOISE = 12
 # as much as the paper's
 FROM_NOISE = 5.0
 # with fewer steps than that before so many that each take most of the noise away, too few average:
-# with A1111's Beta in eight steps, Euler with `fast` erred 3 times as much as with the paper's.
-# Where noise is added, those last steps decide anew, however many come before them
+# with A1111's Beta in eight steps, Euler with `fast` erred 3 times as much as with the paper's
 BEFORE_CLOSING, CLOSING = 6, 3
 # how many times the one before it a step is that leaps; for a method of the second order, for which
 # some steps before it rest as well, and for one of a higher order
@@ -149,7 +148,7 @@ def _by_schedule(order: int, sigmas: Sequence[float], noisy: bool) -> SamplerRul
     leap = leap_of(sigmas, LEAP) if order == 2 else math.inf
     closing = closing_step(sigmas)
     careful_from = max(0, closing + 1 - order)
-    if steps - closing >= CLOSING and (noisy or closing < BEFORE_CLOSING):
+    if closing < BEFORE_CLOSING and steps - closing >= CLOSING:
         careful_from = 0
     return SamplerRule(careful_from=careful_from, rest_from=max(0, leap - BEFORE_LEAP))
 

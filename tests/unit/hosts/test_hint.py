@@ -153,7 +153,7 @@ def test_a_leap_at_the_end_of_the_schedule_is_promised_as_it_will_be_run(
         steps = []
         for part in found:
             told = part.sampler, part.steps, part.sigmas
-            share, _ = stages(SD15, part.latent, Settings(), *told).values()
+            share, *_ = stages(SD15, part.latent, Settings(), *told).values()
             steps.append(round(20 * share))
         return steps
 
@@ -171,6 +171,9 @@ def test_a_leap_at_the_end_of_the_schedule_is_promised_as_it_will_be_run(
     ):
         asked = {"steps": 20, "scheduler": "Uniform", "hires": Hires(**second, **hires)}
         assert careful(**asked) == [10, number]
+    # few steps from noise, also where no schedule is named; img2img tells where they begin
+    assert careful(steps=12) == [20]
+    assert careful(steps=12, strength=0.6) == [8]
     # another extension's schedule, which wants more of a generation
     assert careful(steps=20, scheduler="Unheard of") == [7]
 

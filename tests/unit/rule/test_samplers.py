@@ -101,8 +101,6 @@ def test_by_the_name_alone(sampler: str | None, reported: bool, rule: SamplerRul
         # few steps from noise, and more
         ("euler", tuple(14.6 * 0.7**step for step in range(13)), CAREFUL),
         ("euler", tuple(14.6 * 0.7**step for step in range(14)), SamplerRule()),
-        # with noise, after any number of others
-        ("euler_ancestral", (*(9.5 + step for step in range(20, 0, -1)), *BETA), CAREFUL),
         # a part of a schedule has no closing step, and one that rises makes noise
         ("euler", NORMAL[:6], SamplerRule()),
         ("euler", NORMAL[::-1], CAREFUL),

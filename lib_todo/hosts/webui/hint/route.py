@@ -9,7 +9,9 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
+from ....cost.speedup import mildest_schedule
 from ....plan import latent_grid
+from ....samplers import FROM_NOISE
 from .. import host
 from . import machine, step_times, text
 from .text import Part
@@ -101,8 +103,9 @@ def _schedule(
 ) -> tuple[int, tuple[float, ...]]:
     """How many steps will be run, and their noise levels, by the host's own code.
 
-    The levels are empty before the checkpoint is loaded (`model` is None), where the page names no
-    schedule (before 1.9, SD.Next), and with samplers that go by timesteps of their own.
+    The levels are empty before the checkpoint is loaded (`model` is None), and with samplers that
+    go by timesteps of their own. Where the page names no schedule (before 1.9, SD.Next), it is
+    known at least whether they begin in noise.
     """
     # all that the host's methods read of a generation and write to it
     p = types.SimpleNamespace(
@@ -125,6 +128,8 @@ def _schedule(
         with contextlib.suppress(Exception):
             p.sampler = sd_samplers.create_sampler(sampler, model)
             sigmas = host.levels_of(p, whole, steps)
+    if not scheduler and asked.strength is None:
+        sigmas = mildest_schedule(sampler, steps, FROM_NOISE)
     return steps, sigmas
 
 
