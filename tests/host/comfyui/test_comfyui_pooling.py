@@ -145,7 +145,8 @@ def sdxl(*chain: tuple, **more: object) -> Graph:
     ids=["first level", "balanced", "at the trained size"],
 )
 def test_sdxls_levels(comfyui: ComfyHost, inputs: dict, expected: set) -> None:
-    comfyui.run(sdxl(("ToDo", {**XL, **inputs}), steps=12, scheduler="karras"))
+    # up to twelve from noise have the paper's factors
+    comfyui.run(sdxl(("ToDo", {**XL, **inputs}), steps=13, scheduler="karras"))
     assert counts(comfyui.record()) == expected
 
 
