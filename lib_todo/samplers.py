@@ -65,14 +65,14 @@ BY_NAME: dict[str, SamplerRule] = {
 # are single-step solvers: both timesteps of their steps count.
 ORDERS: dict[int, list[str]] = {
     4: "lms ipndm deis".split(),
-    3: "3m uni_pc sa_solver sa-solver resmultistep".split(),
+    3: "3m uni_pc sa_solver resmultistep".split(),
     2: "2m multistep singlestep unipc sasolver er_sde gradient_estimation".split(),
     1: "euler heun dpm_2 dpm2 2s 1s dpmpp_sde dpm++_sde dpmsolversde seeds ddpm ddim tcd".split(),
 }
 HIGHEST = max(ORDERS)
 # parts and the end of the names of samplers that add noise in each step: so later steps, too,
 # decide what the picture shows, and with few of them larger factors are seen
-ADD_NOISE = ("ancestral", "sde", "seeds", "ddpm", "sa_solver", "sa-solver", "sasolver")
+ADD_NOISE = ("ancestral", "sde", "seeds", "ddpm", "sa_solver", "sasolver")
 ADD_NOISE_END = "_a"
 # parts of the names of samplers that go on from the guided picture with the unguided noise: the
 # difference between the two enters each step undamped, and larger factors are seen
@@ -189,5 +189,5 @@ def order_of(sampler: str) -> int | None:
 
 
 def _spelled(sampler: str) -> str:
-    """The name "DPM fast", as on A1111's page, is "dpm_fast" on ComfyUI's."""
-    return sampler.lower().replace(" ", "_")
+    """The names "DPM fast" and "SA-Solver" of pages are "dpm_fast" and "sa_solver" in ComfyUI."""
+    return sampler.lower().replace(" ", "_").replace("-", "_")

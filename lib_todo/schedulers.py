@@ -43,9 +43,11 @@ class Schedule:
         self.sampler = type(scheduler).__name__
         config = getattr(scheduler, "config", None)
         algorithm = getattr(config, "algorithm_type", None) or ""
-        is_third = getattr(config, "solver_order", None) == 3 and "Multistep" in self.sampler
-        more = [algorithm] * algorithm.startswith("sde") + ["3M"] * is_third
-        self.sampler += f" ({', '.join(more)})" if more else ""
+        more = [algorithm] if algorithm.startswith("sde") else []
+        if getattr(config, "solver_order", None) == 3 and "Multistep" in self.sampler:
+            more.append("3M")
+        if more:
+            self.sampler += f" ({', '.join(more)})"
         timesteps = getattr(scheduler, "timesteps", None)
         self._timesteps = timesteps if isinstance(timesteps, torch.Tensor) else torch.tensor(())
         numbers: list[float] = []
@@ -54,8 +56,9 @@ class Schedule:
         # of each run of equal timesteps
         first = [at for at, number in enumerate(numbers) if not at or number != numbers[at - 1]]
         self.places = tuple(numbers[at] for at in first)
-        steps = getattr(scheduler, "num_inference_steps", None) or len(first)
-        self.a_step = max(1, round(len(first) / max(1, steps)))
+        steps: Any = getattr(scheduler, "num_inference_steps", None)
+        is_known = isinstance(steps, int) and steps > 0
+        self.a_step = max(1, round(len(first) / steps)) if is_known else 1
         levels = _levels(scheduler, numbers) if numbers else ()
         self.sigmas: tuple[float, ...] = ()
         if levels:

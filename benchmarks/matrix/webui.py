@@ -17,6 +17,7 @@ from benchmarks.matrix.picture import SIDE, enlarged
 from benchmarks.models.checkpoint import GUIDANCE, prompt_of
 from demo.convert import NAME
 from lib_todo import Settings
+from lib_todo.cost.speedup import even_levels
 from lib_todo.samplers import SamplerRule, rule_for
 
 AUTOMATIC = "Automatic"
@@ -56,8 +57,7 @@ class WebUI:
         The host does not tell its noise levels. By even ones the paper's factors and phase hold in
         fewer steps than by any others.
         """
-        has_none = cell.sampler in NO_SCHEDULE
-        sigmas = () if has_none else (*(2.0**-step for step in range(cell.steps)), 0.0)
+        sigmas = () if cell.sampler in NO_SCHEDULE else even_levels(cell.steps)
         return rule_for(cell.sampler, reported=True, sigmas=sigmas), cell.steps
 
     def sample(self, cell: Cell, seed: int, settings: Settings | None) -> torch.Tensor:

@@ -44,14 +44,22 @@ def seconds(
 
 
 def mildest_schedule(sampler: str | None, steps: int, first: float = 1.0) -> tuple[float, ...]:
+    """`even_levels`, where the number of steps is known, but not the levels.
+
+    Empty where the number is not known (0), and where the sampler may take the paper's factors
+    whatever its schedule is.
+    """
+    careful = rule_for(sampler, reported=True).is_careful()
+    return even_levels(steps, first) if steps and not careful else ()
+
+
+def even_levels(steps: int, first: float = 1.0) -> tuple[float, ...]:
     """Noise levels of so many steps for which the rule has the least reason to be careful.
 
     They fall evenly from the first one and end at 0, so that no step leaps and only the last one
-    closes; a real schedule may close one or two earlier. Empty where the number of steps is not
-    known (0), and where the sampler may take the paper's factors whatever its schedule is.
+    closes; a real schedule may close one or two earlier.
     """
-    careful = rule_for(sampler, reported=True).is_careful()
-    return (*(first / 2**step for step in range(steps)), 0.0) if steps and not careful else ()
+    return (*(first / 2**step for step in range(steps)), 0.0)
 
 
 def stages(

@@ -53,7 +53,7 @@ class Generation:
         The SMEA samplers and others that extensions add look at one noise level two or three times.
         The host takes each such call for a step, so its count would end a window too early.
         """
-        if denoiser.step == 0:
+        if denoiser.step == 0 or pass_name not in self.seen:
             self._begin_pass(params, denoiser, pass_name)
         if self._level is not None:
             level = float(params.sigma.max())
