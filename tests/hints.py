@@ -11,7 +11,7 @@ from lib_todo.cost.rates import typical
 
 pytest.importorskip("fastapi")
 from lib_todo.hosts.webui.hint.route import Asked, Hires
-from lib_todo.hosts.webui.hint.text import Part, lines
+from lib_todo.hosts.webui.hint.text import UNKNOWN, Part, lines
 
 SD15, SDXL = SHAPES["SD 1.x"], SHAPES["SDXL"]
 CPU = typical("cpu")
@@ -20,7 +20,10 @@ CPU = typical("cpu")
 def parts(shapes: dict[str, UNetShape], width: int, height: int, **asked: Any) -> list[Part]:
     """The passes, with these shapes by pass; that of one without is not known."""
     found = Asked(width=width, height=height, **{"sampler": "Euler", **asked}).parts()
-    return [part._replace(shape=shapes.get(part.pass_name)) for part in found]
+    return [
+        part._replace(shape=shapes.get(part.pass_name, UNKNOWN), seen=lambda settings: None)
+        for part in found
+    ]
 
 
 def hint(

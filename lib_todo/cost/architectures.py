@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from torch import nn
+
 
 @dataclasses.dataclass(frozen=True)
 class UNetShape:
@@ -38,6 +40,14 @@ SHAPES: dict[str, UNetShape] = {
     "SDXL": UNetShape((320, 640, 1280), (0, 2, 10), 10, context_width=2048, vector_width=2816),
 }
 
+# how names of weights begin in a level and in the middle, and what follows: the last convolution of
+# a first residual block, and the transformer behind it
+LDM = "input_blocks.", "middle_block", ".0.out_layers.3.weight", ".1"
+DIFFUSERS = "down_blocks.", "mid_block", ".resnets.0.conv2.weight", ".attentions.0"
+# what halves the grid, and what takes in SDXL's vector
+HALVING = ".0.op.weight", ".downsamplers.0.conv.weight"
+VECTOR = "label_emb.0.0.weight", "add_embedding.linear_1.weight"
+
 
 def shape_of_unet(unet: Any) -> UNetShape | None:
     """The shape of a U-Net built like ldm's, as in the WebUIs and ComfyUI, or of diffusers'.
@@ -46,52 +56,34 @@ def shape_of_unet(unet: Any) -> UNetShape | None:
     """
     # torch.compile wraps a whole model under other names
     unet = getattr(unet, "_orig_mod", unet)
-    if hasattr(getattr(unet, "config", None), "down_block_types"):
-        return _shape_of_config(unet.config)
-    if not hasattr(unet, "input_blocks"):
-        return None
     sizes = {}
-    for name, layer in unet.named_modules():
+    for name, layer in unet.named_modules() if isinstance(unet, nn.Module) else ():
+        own = vars(layer)
         for kind in ("features", "channels"):
-            if hasattr(layer, f"in_{kind}") and hasattr(layer, f"out_{kind}"):
+            if {f"out_{kind}", f"in_{kind}"} <= own.keys():
                 # a quantized weight's own size would say something else
-                size = getattr(layer, f"out_{kind}"), getattr(layer, f"in_{kind}")
-                sizes[f"{name}.weight"] = size
+                sizes[f"{name}.weight"] = own[f"out_{kind}"], own[f"in_{kind}"]
     return shape_of_weights(sizes)
 
 
 def shape_of_weights(sizes: Mapping[str, Sequence[int]]) -> UNetShape | None:
-    """The same from the sizes of the U-Net's weights, by their ldm names."""
+    """The same from the sizes of the U-Net's weights, by their names."""
     layers = (name for name in sizes if name.endswith(".attn1.to_k.weight"))
-    depths = Counter(name.partition(".1.transformer_blocks.")[0] for name in layers)
-    contexts = [size for name, size in sizes.items() if name.endswith("attn2.to_k.weight")]
-    # a level begins behind the image's own convolution, or what halved the grid
-    halving = sorted(int(name.split(".")[1]) for name in sizes if name.endswith(".0.op.weight"))
-    firsts = [f"input_blocks.{number + 1}" for number in (0, *halving)]
-    channels = [sizes.get(f"{name}.0.out_layers.3.weight", (0,))[0] for name in firsts]
+    depths = Counter(name.partition(".transformer_blocks.")[0] for name in layers)
+    contexts = [size[1] for name, size in sizes.items() if name.endswith("attn2.to_k.weight")]
+    vectors = [sizes[name][1] for name in VECTOR if name in sizes]
+    halving = sorted(int(name.split(".")[1]) for name in sizes if name.endswith(HALVING))
+    is_ldm = any(name.startswith(LDM[0]) for name in sizes)
+    level, middle, convolution, transformer = LDM if is_ldm else DIFFUSERS
+    # a level begins behind what halved the grid, and ldm's first one behind a convolution
+    firsts = [f"{level}{number + 1}" for number in (0 if is_ldm else -1, *halving)]
+    channels = [sizes.get(first + convolution, (0,))[0] for first in firsts]
     if not contexts or not all(channels):
         return None
     return UNetShape(
         channels=tuple(channels),
-        depths=tuple(depths[name] for name in firsts),
-        middle_depth=depths["middle_block"],
-        context_width=contexts[0][1],
-        vector_width=sizes.get("label_emb.0.0.weight", (0, 0))[1],
-    )
-
-
-def _shape_of_config(config: Any) -> UNetShape | None:
-    channels = tuple(config.block_out_channels)
-    depths = config.transformer_layers_per_block
-    depths = [depths] * len(channels) if isinstance(depths, int) else list(depths)
-    crossed = ["CrossAttn" in block for block in config.down_block_types]
-    in_middle = "CrossAttn" in (config.mid_block_type or "")
-    if not any(crossed) or not all(isinstance(depth, int) for depth in depths):
-        return None
-    return UNetShape(
-        channels=channels,
-        depths=tuple(depth if has else 0 for depth, has in zip(depths, crossed)),
-        middle_depth=depths[-1] if in_middle else 0,
-        context_width=config.cross_attention_dim,
-        vector_width=config.projection_class_embeddings_input_dim or 0,
+        depths=tuple(depths[first + transformer] for first in firsts),
+        middle_depth=depths[middle + transformer],
+        context_width=contexts[0],
+        vector_width=max(vectors, default=0),
     )

@@ -76,12 +76,13 @@ class Machine:
         return [found] if found else rates.typical(self.device.type)
 
 
-def read(file: Path) -> dict[str, Any]:
-    """What the file contains; nothing where it cannot be read."""
+def read(file: Path) -> dict[str, dict[str, Any]]:
+    """The entries of the file; none where it cannot be read, and without what somebody changed."""
     try:
-        return dict(json.loads(file.read_text("utf-8")))
+        found = dict(json.loads(file.read_text("utf-8")))
     except (OSError, ValueError, TypeError):
         return {}
+    return {key: entry for key, entry in found.items() if isinstance(entry, dict)}
 
 
 def write(file: Path, content: dict[str, Any]) -> None:

@@ -133,7 +133,7 @@ def _moves(side: int, channels: int, **like: Any) -> Workload:
 
 def _rate(work: Iterable[Workload], device: torch.device) -> float:
     calls, amounts = zip(*work)
-    return sum(amounts) / _seconds(lambda: [call() for call in calls], device, ROUNDS)
+    return sum(amounts) / _seconds(lambda: [call() for call in calls], device)
 
 
 def _launch(**like: Any) -> float:
@@ -144,24 +144,22 @@ def _launch(**like: Any) -> float:
     """
     layer = nn.TransformerEncoderLayer(32, 4, 128, dropout=0, batch_first=True, **like)
     tokens = torch.randn(2, 16, 32, **like)
-    return _seconds(lambda: layer(tokens), like["device"], 10 * ROUNDS, waits=False) / 3
+    # so many that waiting for the GPU's last one is nothing beside them
+    return _seconds(lambda: [layer(tokens) for _ in range(30)], like["device"]) / 30 / 3
 
 
-def _seconds(
-    call: Callable[[], Any], device: torch.device, rounds: int, waits: bool = True
-) -> float:
-    """The median after a first call; `waits`: until a GPU is done, not only told what to do."""
+def _seconds(call: Callable[[], Any], device: torch.device) -> float:
+    """The median after a first call."""
     on_cpu = device.type == "cpu"
     wait = (lambda: None) if on_cpu else getattr(torch, device.type).synchronize
     # on a CPU only this process's time: other processes slow all kinds of work alike
     clock = time.process_time if on_cpu else time.perf_counter
     times = []
     call()
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         wait()
         start = clock()
         call()
-        if waits:
-            wait()
+        wait()
         times.append(clock() - start)
     return statistics.median(times)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..plan import Grid, in_window, latent_grid, with_papers_factors
+from ..plan import Grid, latent_grid, with_papers_factors
 from ..position import Moment
 from ..rule import Rule
 from ..samplers import rule_for
@@ -43,23 +43,32 @@ def seconds(
     )
 
 
-def mildest_schedule(sampler: str | None, steps: int, first: float = 1.0) -> tuple[float, ...]:
-    """`even_levels`, where the number of steps is known, but not the levels.
-
-    Empty where the number is not known (0), and where the sampler may take the paper's factors
-    whatever its schedule is.
-    """
-    careful = rule_for(sampler, reported=True).is_careful()
-    return even_levels(steps, first) if steps and not careful else ()
-
-
-def even_levels(steps: int, first: float = 1.0) -> tuple[float, ...]:
+def mildest_schedule(sampler: str, steps: int, first: float = 1.0) -> tuple[float, ...]:
     """Noise levels of so many steps for which the rule has the least reason to be careful.
 
     They fall evenly from the first one and end at 0, so that no step leaps and only the last one
-    closes; a real schedule may close one or two earlier.
+    closes; a real schedule may close one or two earlier. Empty where the number is not known (0),
+    and where the sampler may take the paper's factors whatever its schedule is.
     """
+    if not steps or rule_for(sampler, reported=True).is_careful():
+        return ()
     return (*(first / 2**step for step in range(steps)), 0.0)
+
+
+def rules(
+    settings: Settings, sampler: str | None, sigmas: tuple[float, ...], pass_name: str
+) -> list[Rule]:
+    """The rule of a generation in each step of a pass; of MANY steps where they are not known.
+
+    Args:
+        settings: what was asked for.
+        sampler: its name, where it is known; some take the paper's factors.
+        sigmas: the noise levels of the steps; empty where they are not known.
+    """
+    count = len(sigmas) - 1 if sigmas else MANY
+    like = Moment(pass_name, sampler=sampler, reported=True, sigmas=sigmas)
+    moments = [like._replace(step=step, fraction=step / count) for step in range(count)]
+    return [Rule(settings, moment) for moment in moments]
 
 
 def stages(
@@ -67,29 +76,17 @@ def stages(
     latent: Grid,
     settings: Settings,
     sampler: str | None = None,
-    steps: int = 0,
     sigmas: tuple[float, ...] = (),
+    pass_name: str = "first",
 ) -> Stages:
-    """The stages of a pass that pool anything: first the steps with the paper's factors.
-
-    The steps are counted by the rule that a generation goes by, so `settings` are what was asked
-    for.
-
-    Args:
-        sampler: its name, where it is known; some take the paper's factors.
-        steps: of the pass; 0 where it is not known.
-        sigmas: their noise levels; empty where they are not known.
-    """
-    count, sigmas = steps or MANY, sigmas or mildest_schedule(sampler, steps)
-    papers = with_papers_factors(settings)
+    """The stages of a pass that pool anything: first the steps with the paper's factors."""
+    papers, steps = with_papers_factors(settings), rules(settings, sampler, sigmas, pass_name)
     found = {papers: 0, settings: 0}
-    for step in range(count):
-        done = step / count
-        if in_window(done, settings.start, settings.end):
-            moment = Moment(step=step, fraction=done, sampler=sampler, reported=True, sigmas=sigmas)
-            found[papers if Rule(settings, moment).careful else settings] += 1
+    for rule in steps:
+        if rule.closed is None:
+            found[papers if rule.careful else settings] += 1
     return {
-        stage: number / count
+        stage: number / len(steps)
         for stage, number in found.items()
         if number and any(factor > 1 for _, factor in pooled_levels(shape, latent, stage))
     }

@@ -106,7 +106,7 @@ def test_seconds_a_step_and_the_gain_over_an_earlier_generation_without(
         return measured
 
     assert seconds_a_step(process_images_inner(Processing(taking(2), lifecycle), *ON)) == (2, None)
-    process_images_inner(Processing(taking(3), lifecycle), False)
+    process_images_inner(Processing(taking(3), lifecycle, calls_per_step=2), False)
     other = Processing(taking(2), lifecycle, cfg_scale=1)
     assert seconds_a_step(process_images_inner(other, *ON)) == (2, None)
     p = Processing(taking(1), lifecycle, calls_per_step=2)

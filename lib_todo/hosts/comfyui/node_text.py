@@ -41,10 +41,9 @@ def expected(sampling: Sampling, shape: UNetShape, latent: Grid) -> list[str]:
     The first quarter of the steps is named where it differs.
     """
     settings, position = sampling.settings, sampling.report.position
-    asked = position.sampler, len(position.sigmas) - 1, position.sigmas
     times = [
         in_words(of_pass(shape, latent, {stage: 1.0}, candidates()))
-        for stage in stages(shape, latent, settings, *asked)
+        for stage in stages(shape, latent, settings, position.sampler, position.sigmas)
     ]
     if not times:
         return []

@@ -182,7 +182,7 @@ def report_on(p: Any, generation: Generation) -> None:
     used = {infotext.USED_KEY: infotext.used(generation.report, generation.since)}
     infotext.write(p, infotext.to_infotext(settings) | used)
     for name, size in generation.seen.items():
-        seconds = step_times.seconds_a_step(p, name, settings)
+        seconds = step_times.seconds_a_step(p, name)
         summary.sizes.setdefault(name, {})[size] = seconds
     # a later tile of the same image replaces the lines of the earlier ones
     for line in series.lines:

@@ -12,7 +12,6 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from ...cost.architectures import UNetShape
 from ...downsampling import token_downsampling
 from ...plan import Grid, decide, latent_grid, level_grid, pass_wanted
 from ...reasons import Reason
@@ -160,28 +159,15 @@ def left_alone(p: Any, settings: Settings) -> dict[str, list[tuple[Grid, int, An
     others = (getattr(p, name, None) for name in ("refiner_checkpoint", "hr_checkpoint_name"))
     if shape is None or any(others):
         return {}
-    found = {name: decided(shape, size, name, settings) for name, size in host.sizes(p).items()}
+    found = {}
+    for name, size in host.sizes(p).items():
+        closed = None
+        if not pass_wanted(name, settings.passes):
+            closed = Reason.OTHER_PASS
+        elif settings.start == settings.end:
+            closed = Reason.OUTSIDE_WINDOW
+        grids = [level_grid(latent_grid(*size), downscale) for downscale in shape.levels]
+        reasons = [decide(grid, grids[0], settings)[1] or closed for grid in grids]
+        found[name] = list(zip(grids, shape.levels.values(), reasons))
     is_pooled = any(reason is None for rows in found.values() for *_, reason in rows)
     return {} if is_pooled else found
-
-
-def decided(
-    shape: UNetShape,
-    size: host.Size,
-    pass_name: str,
-    settings: Settings,
-    careful: Reason | None = None,
-) -> list[tuple[Grid, int, Any]]:
-    """By level of a pass: the grid, its layers, and why none is pooled; None: one may be.
-
-    Args:
-        careful: why automatic factors are no greater than the paper's; None: they may be.
-    """
-    closed = None
-    if not pass_wanted(pass_name, settings.passes):
-        closed = Reason.OTHER_PASS
-    elif settings.start == settings.end:
-        closed = Reason.OUTSIDE_WINDOW
-    grids = [level_grid(latent_grid(*size), downscale) for downscale in shape.levels]
-    reasons = [decide(grid, grids[0], settings, careful)[1] or closed for grid in grids]
-    return list(zip(grids, shape.levels.values(), reasons))

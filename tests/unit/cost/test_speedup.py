@@ -123,23 +123,22 @@ def test_a_measured_machine_gives_one_figure_by_the_nearest_head_width() -> None
 
 
 @pytest.mark.parametrize(
-    ("values", "asked", "shares"),
+    ("values", "steps", "shares"),
     [
-        ({}, {}, [LEAD_IN, 1 - LEAD_IN]),
-        ({"preset": "paper"}, {}, [1]),
-        ({"preset": "paper", "start": 0.5}, {}, [0.5]),
+        ({}, 0, [LEAD_IN, 1 - LEAD_IN]),
+        ({"preset": "paper"}, 0, [1]),
+        ({"preset": "paper", "start": 0.5}, 0, [0.5]),
         # whole steps, of which the last one ends the schedule
-        ({"start": 0.9}, {"steps": 20}, [1 / 20, 1 / 20]),
-        ({"start": 0.9}, {"steps": 8}, []),
+        ({"start": 0.9}, 20, [1 / 20, 1 / 20]),
+        ({"start": 0.9}, 8, []),
         # after the first quarter only
-        ({"threshold": 50}, {}, [1 - LEAD_IN]),
+        ({"threshold": 50}, 0, [1 - LEAD_IN]),
     ],
 )
-def test_the_share_of_a_stage(
-    values: dict[str, Any], asked: dict[str, Any], shares: list[float]
-) -> None:
+def test_the_share_of_a_stage(values: dict[str, Any], steps: int, shares: list[float]) -> None:
     side = 60 if "threshold" in values else 128
-    found = stages(SD15, (side, side), Settings.from_mapping(values), "Euler", **asked)
+    sigmas = mildest_schedule("Euler", steps)
+    found = stages(SD15, (side, side), Settings.from_mapping(values), "Euler", sigmas)
     assert list(found.values()) == [pytest.approx(share) for share in shares]
 
 
@@ -168,20 +167,20 @@ def test_a_pass_by_its_stages() -> None:
         ("Euler a", 12, 12),
         ("Euler a", 13, 5),
         ("LMS", 20, 20),
-        (None, 20, 20),
         ("Euler", 150, 39),
     ],
 )
 def test_steps_are_counted_by_the_rule_of_a_generation(
-    sampler: str | None, steps: int, careful: int
+    sampler: str, steps: int, careful: int
 ) -> None:
-    found = stages(SD15, (128, 128), Settings(), sampler, steps=steps)
+    sigmas = mildest_schedule(sampler, steps)
+    found = stages(SD15, (128, 128), Settings(), sampler, sigmas)
     assert list(found.values()) == [
         number / steps for number in (careful, steps - careful) if number
     ]
     # the same steps as a host reports them
     position, pooled = Position(), set()
-    position.sampler, position.sigmas = sampler, mildest_schedule(sampler, steps)
+    position.sampler, position.sigmas = sampler, sigmas
     for step in range(steps):
         position.advance(step, steps)
         if Rule(Settings(), position.moment).careful is None:

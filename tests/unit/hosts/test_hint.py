@@ -20,7 +20,7 @@ from lib_todo.settings import PRESETS, Settings
 from lib_todo.wording import REMEDIES
 
 pytest.importorskip("fastapi")
-from lib_todo.hosts.webui.hint.route import Hires
+from lib_todo.hosts.webui.hint.route import Asked, Hires
 from lib_todo.hosts.webui.host import NOTHING_TO_POOL
 
 
@@ -56,10 +56,11 @@ def test_a_measured_machine_has_one_figure_and_what_was_seen_goes_before_it() ->
     rates = Rates(3e11, {64: 1e11}, 1e10, 0, 4)
     assert " to " not in "".join(lines(found, {"factor": 2}, [rates]))
     seen = Mock(return_value=(1.338, 3))
-    told = lines(found, {"factor": 2}, [rates], seen)
+    told = lines([found[0]._replace(seen=seen)], {"factor": 2}, [rates])
     assert told[0].endswith("1.34 times as fast here, from 3 pictures")
-    seen.assert_called_once_with(found[0].kind, Settings(factor=2))
-    assert found[0].kind.items() >= {"latent": [128, 128], "images": 1, "sampler": "Euler"}.items()
+    seen.assert_called_once_with(Settings(factor=2))
+    (part,) = Asked(width=1024, height=1024, sampler="Euler").parts()
+    assert part.seen.args[0][1:4] == [[128, 128], 1, "Euler"]
     slow = Rates(3e14, {64: 3e14}, 3e12, 2e-4, 2)
     assert lines(found, {}, [slow])[0].endswith(f"1.00 times as fast. {WAITS}")
     assert WAITS not in lines(parts({"first": SD15}, 1024, 1024, images=8), {}, [slow])[0]
@@ -152,8 +153,7 @@ def test_a_leap_at_the_end_of_the_schedule_is_promised_as_it_will_be_run(
         found = parts({"first": SD15, "hires": SD15}, 1024, 1024, sampler="DPM++ 2M", **asked)
         steps = []
         for part in found:
-            told = part.sampler, part.steps, part.sigmas
-            share, *_ = stages(SD15, part.latent, Settings(), *told).values()
+            share, *_ = part.stages(Settings()).values()
             steps.append(round(20 * share))
         return steps
 

@@ -6,7 +6,6 @@ import sys
 import types
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 import torch
@@ -55,7 +54,7 @@ def kind() -> Any:
 
 
 def told(p: Picture) -> tuple[float | None, float | None]:
-    return step_times.seconds_a_step(p, "first", SETTINGS)
+    return step_times.seconds_a_step(p, "first")
 
 
 NOW = [0.0]
@@ -78,8 +77,9 @@ def test_the_gain_is_of_pictures_like_this_one(tmp_path: Path) -> None:
     Picture().run(SETTINGS, [9, *[1.0] * 9])
     Picture().run(SETTINGS, [1.0] * 10)
     assert seen(kind(), SETTINGS) == (2, 3)
-    assert seen({"latent": [128, 128], "sampler": "Euler"}, SETTINGS) == (2, 3)
-    assert seen({"latent": [64, 64]}, SETTINGS) is None
+    before = step_times.known_before
+    assert seen(before("a.safetensors", (128, 128), 1, "Euler", None), SETTINGS) == (2, 3)
+    assert seen(before("a.safetensors", (64, 64), 1, "Euler", None), SETTINGS) is None
     assert seen(kind(), Settings.from_preset("paper")) is None
     file = tmp_path / step_times.FILE
     for broken in ("[", '{"a": 1}'):
@@ -128,11 +128,7 @@ def test_options_and_the_attention_of_the_host_count(
 
 
 @pytest.mark.parametrize("what", ["refiner", "prompt", "size", "the same"])
-def test_the_kind_is_worked_out_anew_where_a_pass_goes_on_otherwise(
-    monkeypatch: pytest.MonkeyPatch, what: str
-) -> None:
-    counted = Mock(side_effect=kind_of)
-    monkeypatch.setattr(step_times, "kind_of", counted)
+def test_a_pass_that_goes_on_otherwise_is_not_told(what: str) -> None:
     p = Picture().run(SETTINGS, [1.0] * 20, stop=10)
     if what == "refiner":
         p.sd_model.sd_checkpoint_info = checkpoint("b")
@@ -143,21 +139,17 @@ def test_the_kind_is_worked_out_anew_where_a_pass_goes_on_otherwise(
         p.x = torch.empty(2, 4, 64, 64)
     for p.step in range(10, 20):
         step_times.evaluation(p, p, "first", SETTINGS)
-        NOW[0] += 1.5
-    # steps of two kinds are not told as one
-    seconds = told(p)[0] or 0
-    assert 1 < seconds < 1.5 if what == "the same" else seconds == 1.5
-    assert counted.call_count == (2 if what != "the same" else 1)
+        NOW[0] += 1.0
+    assert told(p) == (1 if what == "the same" else None, None)
 
 
 def test_what_another_generation_did_meanwhile_is_not_told() -> None:
     p = Picture().run(SETTINGS, [1.0] * 10)
     Picture().run(SETTINGS, [2.0] * 10)
     assert told(p) == (None, None)
-    assert step_times.seconds_a_step(p, "hires", SETTINGS) == (None, None)
-    # an interrupted picture is not kept
-    p = Picture().run(None, [1.0] * 10, stop=5)
-    assert told(p) == (1, None)
+    assert step_times.seconds_a_step(p, "hires") == (None, None)
+    # nor is an interrupted picture
+    assert told(Picture().run(SETTINGS, [1.0] * 10, stop=5)) == (None, None)
 
 
 def test_a_pass_is_counted_by_its_stages() -> None:

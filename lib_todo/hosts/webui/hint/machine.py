@@ -41,16 +41,9 @@ def _attention_class() -> Any:
 def _attend(tokens: torch.Tensor, heads: int) -> Any:
     width, same = tokens.shape[2] // heads, nn.Identity()
     # what the host's attention needs of a layer, without projections
-    layer = types.SimpleNamespace(
-        heads=heads,
-        dim_head=width,
-        scale=width**-0.5,
-        to_q=same,
-        to_k=same,
-        to_v=same,
-        to_out=nn.Sequential(same, same),
-        attn_precision=None,
-    )
+    layer = types.SimpleNamespace(heads=heads, dim_head=width, scale=width**-0.5)
+    layer.to_q = layer.to_k = layer.to_v = same
+    layer.to_out, layer.attn_precision = nn.Sequential(same, same), None
     try:
         return _attention_class().forward(layer, tokens)
     except (AttributeError, TypeError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import types
 from typing import Any
 
@@ -14,7 +15,7 @@ from ....plan import latent_grid
 from ....samplers import FROM_NOISE
 from .. import host
 from . import machine, step_times, text
-from .text import Part
+from .text import UNKNOWN, Part
 
 HINT = "/todo/hint"
 LONGEST_SIDE = 65536
@@ -67,19 +68,20 @@ class Asked(Sampling):
     def parts(self) -> list[Part]:
         """The passes."""
         size = self.width, self.height
-        passes: dict[str, tuple[host.Size, Sampling]] = {"first": (size, self)}
+        passes: list[tuple[str, Sampling, host.Size]] = [("first", self, size)]
         if self.hires.enabled:
-            passes["hires"] = self.hires.size(*size), self.hires
+            passes.append(("hires", self.hires, self.hires.size(*size)))
         found = []
-        for name, (size, asked) in passes.items():
+        for name, asked, size in passes:
             sampler = _sampler(_chosen(asked.sampler) or self.sampler)
             scheduler = _chosen(asked.scheduler) or self.scheduler
             checkpoint, latent = _chosen(asked.checkpoint), latent_grid(*size)
-            path, shape = host.path_named(checkpoint), host.shape_named(checkpoint)
+            path = host.path_named(checkpoint)
             kind = step_times.known_before(path, latent, self.images, sampler, scheduler or None)
-            model = host.loaded_as(checkpoint)
-            steps, sigmas = _schedule(asked, model, sampler, scheduler, name == "hires")
-            found.append(Part(name, size, self.images, shape, sampler, steps, sigmas, kind))
+            seen = functools.partial(step_times.seen, kind)
+            shape = host.shape_named(checkpoint) or UNKNOWN
+            sigmas = _levels(asked, host.loaded_as(checkpoint), sampler, scheduler, name == "hires")
+            found.append(Part(name, size, self.images, shape, sampler, sigmas, seen))
         return found
 
 
@@ -95,17 +97,17 @@ def answer_hint(asked: Asked) -> dict[str, list[str]]:
     since the noise levels may be on a GPU that is at work.
     """
     candidates = machine.here().candidates()
-    return {"lines": text.lines(asked.parts(), asked.values, candidates, step_times.seen)}
+    return {"lines": text.lines(asked.parts(), asked.values, candidates)}
 
 
-def _schedule(
+def _levels(
     asked: Sampling, model: Any, sampler: str, scheduler: str, is_hires: bool
-) -> tuple[int, tuple[float, ...]]:
-    """How many steps will be run, and their noise levels, by the host's own code.
+) -> tuple[float, ...]:
+    """The noise levels of the steps that will be run, by the host's own code; empty if unknown.
 
-    The levels are empty before the checkpoint is loaded (`model` is None), and with samplers that
-    go by timesteps of their own. Where the page names no schedule (before 1.9, SD.Next), it is
-    known at least whether they begin in noise.
+    Before the checkpoint is loaded (`model` is None), and with samplers that go by timesteps of
+    their own, they are the mildest of so many steps. Where the page names no schedule (before 1.9,
+    SD.Next), it is known at least whether they begin in noise.
     """
     # all that the host's methods read of a generation and write to it
     p = types.SimpleNamespace(
@@ -120,7 +122,8 @@ def _schedule(
         sd_model=model,
     )
     sigmas: tuple[float, ...] = ()
-    whole, steps = host.steps_of(p, from_noise=asked.strength is None or not asked.steps)
+    from_noise = asked.strength is None
+    whole, steps = host.steps_of(p, from_noise or not asked.steps)
     if model is not None and scheduler and 0 < steps <= whole <= MOST_STEPS:
         from modules import sd_samplers
 
@@ -128,9 +131,8 @@ def _schedule(
         with contextlib.suppress(Exception):
             p.sampler = sd_samplers.create_sampler(sampler, model)
             sigmas = host.levels_of(p, whole, steps)
-    if not scheduler and asked.strength is None:
-        sigmas = mildest_schedule(sampler, steps, FROM_NOISE)
-    return steps, sigmas
+    first = FROM_NOISE if from_noise and not scheduler else 1.0
+    return sigmas or mildest_schedule(sampler, steps, first)
 
 
 def _chosen(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -11,18 +12,19 @@ from ....cost.architectures import UNetShape
 from ....cost.rates import Rates
 from ....cost.speedup import Stages
 from ....cost.unet import pooled_levels
-from ....plan import PIXELS_PER_LATENT, Grid, latent_grid, pass_wanted, pooled_grid
+from ....plan import PIXELS_PER_LATENT, Grid, latent_grid, level_grid, pass_wanted, pooled_grid
 from ....reasons import Reason
 from ....samplers import rule_for
 from ....settings import Settings, SettingsError
 from ....wording import REMEDIES
 from .. import request
-from ..host import Size
-from ..result import NO_LAYERS, decided
-from .step_times import Kind
+from ..host import NOTHING_TO_POOL, Size
+from ..result import NO_LAYERS
 
 NAMES = {"first": "First pass", "hires": "Hires pass"}
 NOT_KNOWN = "not known before the checkpoint is loaded"
+# the shape of a checkpoint that neither is loaded nor has a file that tells
+UNKNOWN = copy.copy(NOTHING_TO_POOL)
 NOTHING = "nothing changes, and nothing is lost"
 WAITS = (
     "Python launches the work more slowly than this GPU does it; a larger picture, a batch or "
@@ -40,57 +42,39 @@ CHANGES = {
 class Part(NamedTuple):
     """A pass, as far as the page tells.
 
-    `shape` is its U-Net's, None where it is not known. `sampler` and `sigmas`, the noise levels,
-    are empty and `steps` is 0 where that is not known. `kind` is that of its step times, as far as
-    it is known, and `images` the batch.
+    `shape` is its U-Net's. `sampler` and `sigmas`, the noise levels, are empty where they are not
+    known. `seen` gives how many times as fast pictures like it were with some settings, and from
+    how many pictures that is known; None without.
     """
 
     pass_name: str
     size: Size
     images: int
-    shape: UNetShape | None
+    shape: UNetShape
     sampler: str
-    steps: int
     sigmas: tuple[float, ...]
-    kind: Kind
+    seen: Callable[[Settings], tuple[float, int] | None]
 
     @property
     def latent(self) -> Grid:
         return latent_grid(*self.size)
 
-    @property
-    def is_careful(self) -> bool:
-        """Whether the sampler takes the paper's factors in all steps."""
-        sigmas = self.sigmas or speedup.mildest_schedule(self.sampler, self.steps)
-        return rule_for(self.sampler, reported=True, sigmas=sigmas).is_careful()
-
     def stages(self, settings: Settings) -> Stages:
-        """What is pooled in it; nothing where its layers are not known."""
-        wanted = pass_wanted(self.pass_name, settings.passes)
-        if self.shape is None or not self.shape.levels or not wanted:
-            return {}
-        asked = self.sampler, self.steps, self.sigmas
-        return speedup.stages(self.shape, self.latent, settings, *asked)
+        asked = settings, self.sampler, self.sigmas, self.pass_name
+        return speedup.stages(self.shape, self.latent, *asked)
+
+    def times(self, stages: Stages, machines: Sequence[Rates]) -> str:
+        found = speedup.of_pass(self.shape, self.latent, stages, machines, self.images)
+        return speedup.in_words(found)
 
 
-# the machine's rates, or those of two machines between which it lies
-Machines = Sequence[Rates]
-# how many times as fast pictures of a kind were with these settings, and how many there were
-Seen = Callable[[Kind, Settings], "tuple[float, int] | None"]
-
-
-def lines(
-    parts: list[Part],
-    values: Mapping[str, Any],
-    machines: Machines,
-    seen: Seen = lambda kind, settings: None,
-) -> list[str]:
+def lines(parts: list[Part], values: Mapping[str, Any], machines: Sequence[Rates]) -> list[str]:
     """The hint: a line for each part, and one that compares the presets.
 
     Args:
         parts: the passes of the generation.
         values: what the controls show, by the names of the settings.
-        seen: what was measured on pictures like these, which goes before what is computed.
+        machines: the machine's rates, or those of two machines between which it lies.
     """
     try:
         settings = Settings.from_mapping(request.from_page(values))
@@ -98,33 +82,24 @@ def lines(
         return [f"This will be refused. {request.in_words(error)}"]
     found, compared = [], ""
     for part in parts:
-        stages = part.stages(settings)
-        head = f"{NAMES[part.pass_name]}, " if len(parts) > 1 else ""
-        told = _gain(part, stages, settings, machines, seen)
-        found.append(f"{head}{part.size[0]}×{part.size[1]}: {told}")
-        if stages:
+        if stages := part.stages(settings):
+            told = _gain(part, stages, settings, machines)
             compared = _presets(part, settings.threshold, machines)
+        elif part.shape.levels:
+            told = NOTHING
+        else:
+            told = NOT_KNOWN if part.shape is UNKNOWN else f"nothing changes, {NO_LAYERS}"
+        head = f"{NAMES[part.pass_name]}, " if len(parts) > 1 else ""
+        found.append(f"{head}{part.size[0]}×{part.size[1]}: {told}")
     if compared:
         found.append(compared)
-    elif part.shape is not None and part.shape.levels:
+    elif part.shape.levels:
         found[-1] += f". {_remedy(part, settings)}"
     return found
 
 
-def _times(part: Part, stages: Stages, machines: Machines) -> str:
-    assert part.shape is not None
-    found = speedup.of_pass(part.shape, part.latent, stages, machines, part.images)
-    return speedup.in_words(found)
-
-
-def _gain(part: Part, stages: Stages, settings: Settings, machines: Machines, seen: Seen) -> str:
+def _gain(part: Part, stages: Stages, settings: Settings, machines: Sequence[Rates]) -> str:
     """What is pooled in the part, and how much faster it gets."""
-    if part.shape is None:
-        return NOT_KNOWN
-    if not part.shape.levels:
-        return f"nothing changes, {NO_LAYERS}"
-    if not stages:
-        return NOTHING
     *_, own = stages
     grids = []
     for (height, width), factor in pooled_levels(part.shape, part.latent, own):
@@ -132,9 +107,10 @@ def _gain(part: Part, stages: Stages, settings: Settings, machines: Machines, se
             left = pooled_grid((height, width), factor)
             grids.append(f"{width}×{height} → {left[1]}×{left[0]} tokens (by {factor:g})")
     told = f"{', '.join(grids)}. "
-    if before := seen(part.kind, settings):
+    # what was seen goes before what is computed
+    if before := part.seen(settings):
         return f"{told}{before[0]:.2f} times as fast here, from {before[1]} pictures"
-    whole, step = _times(part, stages, machines), _times(part, {own: 1.0}, machines)
+    whole, step = part.times(stages, machines), part.times({own: 1.0}, machines)
     told += f"{whole} times as fast"
     if step != whole:
         is_whole = (settings.start, settings.end) == (0, 1)
@@ -148,19 +124,18 @@ def _gain(part: Part, stages: Stages, settings: Settings, machines: Machines, se
     return told
 
 
-def _presets(part: Part, threshold: int, machines: Machines) -> str:
+def _presets(part: Part, threshold: int, machines: Sequence[Rates]) -> str:
     """How fast each preset would make the part, and how much it would change the picture.
 
     With the `threshold` that is set, which is the checkpoint's.
     """
-    assert part.shape is not None
     names, gains = request.PRESET.choices, []
     for name in names:
         stages = part.stages(Settings.from_preset(name, threshold=threshold))
-        gains.append(f"{name} {_times(part, stages, machines)}")
+        gains.append(f"{name} {part.times(stages, machines)}")
     told = f"{' · '.join(gains)} times as fast"
     # where the phase rests, all of them change it as the paper does
-    if part.is_careful:
+    if rule_for(part.sampler, reported=True, sigmas=part.sigmas).is_careful():
         return told
     trained = threshold * min(part.shape.levels) * PIXELS_PER_LATENT
     ratio = math.sqrt(math.prod(part.size)) / trained
@@ -173,9 +148,7 @@ def _remedy(part: Part, settings: Settings) -> str:
     """What to change so that something is pooled, in the words of the line."""
     if not pass_wanted(part.pass_name, settings.passes):
         return REMEDIES[Reason.OTHER_PASS]
-    assert part.shape is not None
-    careful = Reason.SAMPLER if part.is_careful else None
-    rows = decided(part.shape, part.size, part.pass_name, settings, careful)
-    # the rule pools it, but in none of the steps
-    reasons = {reason or Reason.OUTSIDE_WINDOW for *_, reason in rows}
+    grids = [level_grid(part.latent, downscale) for downscale in part.shape.levels]
+    steps = speedup.rules(settings, part.sampler, part.sigmas, part.pass_name)
+    reasons = {rule.decide(grid, grids[0])[1] for rule in steps for grid in grids}
     return next(REMEDIES[reason] for reason in Reason if reason in reasons)
