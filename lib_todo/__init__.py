@@ -3,7 +3,6 @@
 from .cost.speedup import predict
 from .downsampling import bind, token_downsampling
 from .hosts import diffusers_layers
-from .pooling import pool_tokens
 from .report import Report
 from .settings import Settings, SettingsError
 
@@ -13,7 +12,6 @@ __all__ = [
     "Settings",
     "SettingsError",
     "bind",
-    "pool_tokens",
     "predict",
     "token_downsampling",
 ]

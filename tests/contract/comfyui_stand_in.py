@@ -24,19 +24,11 @@ class Patcher:
     def clone(self) -> Patcher:
         return copy.deepcopy(self)
 
-    def set_model_attn1_patch(self, function: object) -> None:
-        patches = self.model_options["transformer_options"].setdefault("patches", {})
-        patches.setdefault("attn1_patch", []).append(function)
-
     def add_wrapper_with_key(self, kind: str, key: str, wrapper: object) -> None:
         self.wrappers.setdefault((kind, key), []).append(wrapper)
 
     def remove_wrappers_with_key(self, kind: str, key: str) -> None:
         self.wrappers.pop((kind, key), None)
-
-    @property
-    def attn1(self) -> list:
-        return self.model_options["transformer_options"].get("patches", {}).get("attn1_patch", [])
 
 
 def call(
@@ -57,8 +49,8 @@ def call(
         patch.SAMPLING: sampling,
         "sigmas": torch.tensor([sigma]),
         "patches_replace": {"attn1": dict.fromkeys(replaced, print)},
-        "patches": {"attn1_patch": [patch.keys_patch, print]},
+        "patches": {"attn1_patch": [print]},
     }
-    patch.prepare_evaluation(model, torch.zeros(1, 4, side, side), None, None, None, None, options)
+    patch.call_with_patch(model, torch.zeros(1, 4, side, side), None, None, None, None, options)
     assert patch.EVALUATION not in options, "the caller's own options stay as they are"
     return seen[0]

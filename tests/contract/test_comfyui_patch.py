@@ -73,16 +73,17 @@ def test_a_smaller_grid_is_decided_anew_after_a_larger_one() -> None:
 def test_without_a_sampling_or_a_grid_nothing_changes() -> None:
     tokens = torch.zeros(1, 64, 3)
     evaluation = Sampling(SETTINGS, SIGMAS, "euler").begin_evaluation(1.0, (8, 8), frozenset())
-    for options in ({}, {patch.EVALUATION: evaluation}):
-        assert all(out is tokens for out in patch.keys_patch(tokens, tokens, tokens, options))
+    options = {patch.EVALUATION: evaluation}
+    assert all(out is tokens for out in patch.keys_patch(tokens, tokens, tokens, options))
+    called: list[tuple] = []
+    patch.call_with_patch(lambda *args: called.append(args), tokens, 1.0)
+    assert called == [(tokens, 1.0, None, None, None, {})]
 
 
-def test_the_last_node_counts_and_others_stay() -> None:
+def test_the_last_node_counts() -> None:
     model = Patcher()
-    model.set_model_attn1_patch(print)
     once = patch.apply(model, SETTINGS, print)
     twice = patch.apply(once, Settings(), print)
-    assert model.attn1 == [print] and not model.wrappers
-    assert once.attn1 == twice.attn1 == [print, patch.keys_patch]
-    (wrapper,) = twice.wrappers[patch.OUTER_SAMPLE, patch.WRAPPERS_KEY]
+    assert not model.wrappers
+    (wrapper,) = twice.wrappers["outer_sample", patch.WRAPPERS_KEY]
     assert wrapper.settings == Settings()

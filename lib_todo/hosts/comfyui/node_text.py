@@ -11,7 +11,7 @@ from ...cost.architectures import UNetShape
 from ...cost.machine import Machine
 from ...cost.rates import Rates
 from ...cost.speedup import in_words, of_pass, stages
-from ...plan import LEAD_IN, PIXELS_PER_LATENT, Grid
+from ...plan import LEAD_IN, PIXELS_PER_LATENT
 from ...wording import layers_and_steps
 from .sampling import Sampling
 
@@ -22,35 +22,26 @@ def texts(sampling: Sampling, shape: UNetShape | None) -> tuple[str, str]:
     """The line for the console, and the text under the node.
 
     The line has the keys and layers that were pooled, or why none was. The text has short lines,
-    since a node is narrow and breaks words anywhere.
+    since a node is narrow and breaks words anywhere. Both end with how much faster a pooled step is
+    by the cost model, and one of the first quarter where that differs.
     """
     report, latent = sampling.report, sampling.latent or (0, 0)
     size = f"{latent[1] * PIXELS_PER_LATENT}×{latent[0] * PIXELS_PER_LATENT}"
     line = report.line(heads=dict.fromkeys(report.passes, size))
     if not report.pooled:
         return line, f"{size}: {report.line().removeprefix('ToDo: ')}"
-    faster = expected(sampling, shape, latent) if shape else []
     (counts,) = report.passes.values()
-    short = ";\n".join([f"{size}: {layers_and_steps(counts)}", *faster])
-    return "; ".join([line, *faster]), short.replace(", ", ",\n")
-
-
-def expected(sampling: Sampling, shape: UNetShape, latent: Grid) -> list[str]:
-    """How much faster a pooled step is by the cost model: a range where that was not measured.
-
-    The first quarter of the steps is named where it differs.
-    """
-    settings, position = sampling.settings, sampling.report.position
-    times = [
-        in_words(of_pass(shape, latent, {stage: 1.0}, candidates()))
-        for stage in stages(shape, latent, settings, position.sampler, position.sigmas)
-    ]
-    if not times:
-        return []
-    told = f"expected: {times[-1]} times as fast"
-    if times[0] != times[-1] and settings.start < LEAD_IN:
-        told += f", in the first quarter {times[0]}"
-    return [told]
+    short, times = f"{size}: {layers_and_steps(counts)}", []
+    if shape is not None:
+        sampler = report.position.sampler
+        for stage in stages(shape, latent, sampling.settings, sampler, sampling.sigmas):
+            times.append(in_words(of_pass(shape, latent, {stage: 1.0}, candidates())))
+    if times:
+        told = f"expected: {times[-1]} times as fast"
+        if times[0] != times[-1] and sampling.settings.start < LEAD_IN:
+            told += f", in the first quarter {times[0]}"
+        line, short = f"{line}; {told}", f"{short};\n{told}"
+    return line, short.replace(", ", ",\n")
 
 
 def candidates() -> Sequence[Rates]:

@@ -1,4 +1,4 @@
-"""ToDo on a clone of a model: the patch on self-attention, and wrappers around the sampling."""
+"""ToDo on a clone of a model: wrappers around the sampling, and the patch on self-attention."""
 
 from __future__ import annotations
 
@@ -15,9 +15,6 @@ from .schedule import Levels, step_of, whole_schedule
 # our keys in ComfyUI's transformer_options, which every layer of a sampling gets
 SAMPLING, EVALUATION = "todo_sampling", "todo_evaluation"
 WRAPPERS_KEY = "todo"
-# ComfyUI's; the first two as in comfy.patcher_extension.WrappersMP
-OUTER_SAMPLE, APPLY_MODEL = "outer_sample", "apply_model"
-TRANSFORMER_OPTIONS, ATTN1_PATCH = "transformer_options", "attn1_patch"
 
 Tell = Callable[[Sampling], None]
 
@@ -25,12 +22,9 @@ Tell = Callable[[Sampling], None]
 def keys_patch(
     n: torch.Tensor, context: torch.Tensor, value: torch.Tensor, options: dict[str, Any]
 ) -> Taken:
-    """The attn1 patch, the same for all models: pooled tokens for keys and values."""
-    call: ModelCall | None = options.get(EVALUATION)
-    if call is None:
-        return n, context, value
+    """The attn1 patch, the same in every call: pooled tokens for keys and values."""
     take = _take_outside_of_graphs if is_tracing() else ModelCall.take
-    return take(call, n, context, value, options)
+    return take(options[EVALUATION], n, context, value, options)
 
 
 # a call reads what changes each time: compiled, each change would need a new graph
@@ -43,14 +37,11 @@ def apply(model: Any, settings: Settings, tell: Tell) -> Any:
     `tell` is called after each sampling.
     """
     patched = model.clone()
-    patches = patched.model_options[TRANSFORMER_OPTIONS].get("patches", {})
-    if ATTN1_PATCH in patches:
-        patches[ATTN1_PATCH] = [p for p in patches[ATTN1_PATCH] if p is not keys_patch]
-    for kind in (OUTER_SAMPLE, APPLY_MODEL):
+    # by the names of comfy.patcher_extension.WrappersMP
+    wrappers = {"outer_sample": SampleWrapper(settings, tell), "apply_model": call_with_patch}
+    for kind, wrapper in wrappers.items():
         patched.remove_wrappers_with_key(kind, WRAPPERS_KEY)
-    patched.set_model_attn1_patch(keys_patch)
-    patched.add_wrapper_with_key(OUTER_SAMPLE, WRAPPERS_KEY, SampleWrapper(settings, tell))
-    patched.add_wrapper_with_key(APPLY_MODEL, WRAPPERS_KEY, prepare_evaluation)
+        patched.add_wrapper_with_key(kind, WRAPPERS_KEY, wrapper)
     return patched
 
 
@@ -80,13 +71,13 @@ class SampleWrapper:
         name = name.removeprefix("sample_").removesuffix("_function")
         sampling = Sampling(self.settings, whole, name or None, step_of(part[0], whole))
         # these options are the sampling's own copy, and reach all of its threads
-        executor.class_obj.model_options[TRANSFORMER_OPTIONS][SAMPLING] = sampling
+        executor.class_obj.model_options["transformer_options"][SAMPLING] = sampling
         result = executor(noise, latent, sampler, sigmas, *args, **kw)
         self.tell(sampling)
         return result
 
 
-def prepare_evaluation(
+def call_with_patch(
     executor: Any,
     x: torch.Tensor,
     t: torch.Tensor,
@@ -96,7 +87,7 @@ def prepare_evaluation(
     transformer_options: dict[str, Any] | None = None,
     **kwargs: Any,
 ) -> Any:
-    """Around one call of the U-Net: finds the step, and puts our patch last.
+    """Around one call of the U-Net: finds the step, and adds our patch.
 
     It runs outside of a compiled model. Reading sigma synchronizes with a GPU, so that is done once
     here, and not in every layer.
@@ -109,10 +100,9 @@ def prepare_evaluation(
     sigma = float(options["sigmas"].max())
     call = sampling.begin_evaluation(sigma, tuple(x.shape[-2:]), replaced)
     options[EVALUATION] = call
-    # so that it gets what the others return
+    # last, so that it gets what the others return
     patches = options.get("patches", {})
-    ours_last = sorted(patches.get(ATTN1_PATCH, ()), key=lambda p: p is keys_patch)
-    options["patches"] = {**patches, ATTN1_PATCH: ours_last}
+    options["patches"] = {**patches, "attn1_patch": [*patches.get("attn1_patch", ()), keys_patch]}
     result = executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
     call.end()
     return result

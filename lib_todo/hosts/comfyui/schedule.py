@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import sys
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from traceback import walk_stack
 from typing import Any
 
 import torch
@@ -41,7 +42,7 @@ def step_begun() -> float | None:
     through their argument `sigmas` in a loop over `i`. None where there is no such loop (UniPC),
     and in other threads than the sampler's.
     """
-    for frame in _callers():
+    for frame, _ in walk_stack(sys._getframe()):
         code = frame.f_code
         if code.co_name == CALLS_SAMPLER:
             return None
@@ -62,27 +63,19 @@ def whole_schedule(part: Levels, last: Levels, whole: Levels) -> Levels:
     Args:
         last, whole: the part that was sampled last, and its schedule; empty before the first one.
     """
-    if known := _of_the_ksampler(part):
-        return known
+    for frame, _ in walk_stack(sys._getframe()):
+        is_sample = frame.f_code.co_name == KSAMPLERS
+        levels: Any = getattr(_local(frame, "self"), "sigmas", None) if is_sample else None
+        if _is_schedule(levels):
+            known = tuple(levels.tolist())
+            if 0 in known:
+                # it ends where a part has to leave no noise
+                known = known[: known.index(0) + 1]
+            if any(_is_near(part[0], level) for level in known) and len(known) >= len(part):
+                return known
     if last and last[-1] > 0 and _is_near(part[0], last[-1]):
         return (*whole, *part[1:])
     return whole if part == last else part
-
-
-def _of_the_ksampler(part: Levels) -> Levels | None:
-    """The schedule of the KSampler on the call stack that samples a part of it."""
-    for frame in _callers():
-        levels: Any = None
-        if frame.f_code.co_name == KSAMPLERS:
-            levels = getattr(_local(frame, "self"), "sigmas", None)
-        if _is_schedule(levels):
-            whole = tuple(levels.tolist())
-            if 0 in whole:
-                # it ends where a part has to leave no noise
-                whole = whole[: whole.index(0) + 1]
-            if any(_is_near(part[0], level) for level in whole) and len(whole) >= len(part):
-                return whole
-    return None
 
 
 def _is_schedule(sigmas: Any) -> bool:
@@ -91,14 +84,6 @@ def _is_schedule(sigmas: Any) -> bool:
 
 def _is_near(level: float, other: float) -> bool:
     return math.isclose(level, other, rel_tol=TOLERANCE)
-
-
-def _callers() -> Iterator[types.FrameType]:
-    """The functions on the call stack, the innermost first."""
-    frame: types.FrameType | None = sys._getframe(1)
-    while frame is not None:
-        yield frame
-        frame = frame.f_back
 
 
 def _local(frame: types.FrameType, name: str) -> Any:
