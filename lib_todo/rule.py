@@ -33,15 +33,15 @@ class Rule:
         else:
             self.sampler = rule_for(moment.sampler, moment.reported, moment.sigmas)
             self._decided = {}
-        done = moment.fraction
+        done, step = moment.fraction, moment.step or 0
         # why the automatic factors are no greater than the paper's; None where they may be
         self.careful = None
-        if self.sampler.is_careful(moment.step):
+        if step >= self.sampler.careful_from:
             self.careful = Reason.SAMPLER
         elif moment.counts_steps and done is not None and done < LEAD_IN:
             self.careful = Reason.LEAD_IN
         # whether this step may have another phase than the one before
-        self.moves = settings.moves and not self.sampler.rests(moment.step or 0)
+        self.moves = settings.moves and step < self.sampler.rest_from
         # why no layer of any grid is pooled; None where layers may be
         self.closed = None
         if moment.foreign:
@@ -73,9 +73,9 @@ class Rule:
             return
         if moment.step is None:
             report.pass_now.held[None] = 0
-        elif sampler.rests():
+        elif sampler.rest_from == 0:
             report.pass_now.held[moment.sampler] = 0
-        elif sampler.rests(moment.step):
+        elif moment.step >= sampler.rest_from:
             report.pass_now.rested[moment.sampler] = None
         elif sampler.hold != 1:
             report.pass_now.held[moment.sampler] = sampler.hold

@@ -26,27 +26,18 @@ class SamplerRule:
         hold: for how many steps in a row a phase is kept. Where steps are known by timesteps alone,
             each of them counts as a step, so a sampler that evaluates at two in a step holds for 2.
         careful_from: the step from which the automatic factors are no greater than the paper's.
-        rest_from: the step from which the phase is the paper's too; 0: the sampling is the paper's
-            own.
+        rest_from: the step from which the phase is the paper's too, which is no earlier; 0: the
+            sampling is the paper's own.
     """
 
     hold: int = 1
     careful_from: float = math.inf
     rest_from: float = math.inf
 
-    def is_careful(self, step: int | None = None) -> bool:
-        """Whether the factors are the paper's in that step (None: in all)."""
-        return (step or 0) >= min(self.careful_from, self.rest_from)
-
-    def rests(self, step: int | None = None) -> bool:
-        """Whether the phase is the paper's in that step (None: in all)."""
-        return (step or 0) >= self.rest_from
-
 
 _PAPERS = SamplerRule(careful_from=0, rest_from=0)
 _CAREFUL = SamplerRule(careful_from=0)
 _CAREFUL_BY_TWO = SamplerRule(hold=2, careful_from=0)
-_BY_TWO = SamplerRule(hold=2)
 
 # By the hosts' names and diffusers' classes, see `_spelled`. DPM adaptive mistakes the change for
 # its own integration error and chooses other steps. Restart adds noise again and repeats steps. DPM
@@ -58,7 +49,7 @@ BY_NAME: dict[str, SamplerRule] = {
     **dict.fromkeys(("dpm_fast", "dpm_adaptive", "restart"), _PAPERS),
     **dict.fromkeys(("lcm", "lcmscheduler", "kdpm2_a"), _CAREFUL),
     "kdpm2ancestraldiscretescheduler": _CAREFUL_BY_TWO,
-    **dict.fromkeys(("kdpm2discretescheduler", "dpmsolversdescheduler"), _BY_TWO),
+    **dict.fromkeys(("kdpm2discretescheduler", "dpmsolversdescheduler"), SamplerRule(hold=2)),
 }
 # parts of the names of samplers by their order: how many evaluations a step is computed from, each
 # of another step; the first that fits. In diffusers UniPC and SA-Solver are of the second order, as
@@ -112,13 +103,13 @@ def rule_for(
             not known.
     """
     name = _spelled(sampler or "")
-    named = BY_NAME.get(name)
-    if named is not None and named.is_careful():
+    named = BY_NAME.get(name, SamplerRule())
+    if named.careful_from == 0:
         few = named.hold > 1 and 0 < len(sigmas) - 1 <= FEW * named.hold
         return _PAPERS if few else named
     order = order_of(name)
     # each timestep of a step counts, and reported steps are whole ones
-    hold = named.hold if named is not None and not reported else 1
+    hold = 1 if reported else named.hold
     if not sigmas:
         if order is None:
             # two timesteps may be one step
@@ -126,31 +117,32 @@ def rule_for(
         # the known ones amplify what changes whatever the schedule is, but for Karras' and its like
         return _PAPERS if order == HIGHEST else SamplerRule(hold)
     noisy = name.endswith(ADD_NOISE_END) or any(part in name for part in ADD_NOISE)
-    rule = _by_schedule(order or HIGHEST, sigmas, noisy)
+    careful_from, rest_from = _by_schedule(order or HIGHEST, sigmas, noisy)
     decides_late = noisy or sigmas[0] >= FROM_NOISE
     if (decides_late and len(sigmas) - 1 <= FEW_WITH_NOISE) or any(part in name for part in CFG_PP):
-        rule = dataclasses.replace(rule, careful_from=0)
-    return SamplerRule(hold, rule.careful_from * hold, rule.rest_from * hold)
+        careful_from = 0
+    return SamplerRule(hold, careful_from * hold, rest_from * hold)
 
 
-def _by_schedule(order: int, sigmas: Sequence[float], noisy: bool) -> SamplerRule:
+def _by_schedule(order: int, sigmas: Sequence[float], noisy: bool) -> tuple[float, float]:
+    """`careful_from` and `rest_from` in steps of the schedule."""
+    papers, careful = (0, 0), (0, math.inf)
     steps = len(sigmas) - 1
     if steps < 1 or sigmas[-1] >= sigmas[0]:
         # it makes noise of a picture
-        return _CAREFUL
+        return careful
     few = steps <= (FEW_WITH_NOISE if noisy and order > 2 else FEW * order)
     leaps_much = order > 1 and leap_of(sigmas, LEAP_OF_HIGHER) < math.inf
     ends_high = sigmas[-1] < NOTHING and sigmas[-2] >= HIGH
     if ends_high or ((few or order > 2) and leaps_much):
-        return _PAPERS
+        return papers
     if few:
-        return _CAREFUL if order == 2 and not noisy else _PAPERS
+        return careful if order == 2 and not noisy else papers
     leap = leap_of(sigmas, LEAP) if order == 2 else math.inf
-    closing = closing_step(sigmas)
-    careful_from = max(0, closing + 1 - order)
+    rest_from, closing = max(0, leap - BEFORE_LEAP), closing_step(sigmas)
     if closing < BEFORE_CLOSING and steps - closing >= CLOSING:
-        careful_from = 0
-    return SamplerRule(careful_from=careful_from, rest_from=max(0, leap - BEFORE_LEAP))
+        return 0, rest_from
+    return min(max(0, closing + 1 - order), rest_from), rest_from
 
 
 def closing_step(sigmas: Sequence[float]) -> float:

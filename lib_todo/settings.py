@@ -11,21 +11,16 @@ from typing import Any
 METHODS = ("nearest", "nearest-exact", "average", "max", "bilinear")
 # methods that take one token of each cell, and so have a choice of which
 PHASED_METHODS = ("nearest", "nearest-exact")
-PHASES = ("moving", "fixed")
-PASSES = ("both", "first", "hires")
 # the side of the largest level's trained grid in SD 1.x and SDXL
 NATIVE_GRID = 64
-
-# values come from requests: a huge or deep one must not flood a log or a page
-_shorten = reprlib.Repr()
-_shorten.maxlevel, _shorten.maxstring, _shorten.maxother, _shorten.maxlong = 3, 60, 60, 60
 
 
 class SettingsError(ValueError):
     """A setting that is not allowed. The text names the field, the value and what is allowed."""
 
     def __init__(self, field: str, value: object, allowed: str) -> None:
-        shown = _shorten.repr(value)
+        # it may come from a request: a huge or deep one must not flood a log or a page
+        shown = reprlib.repr(value)[:100]
         super().__init__(f"ToDo: {field} = {shown} is not allowed; {field} must be {allowed}")
         self.field, self.value, self.allowed = field, value, allowed
 
@@ -78,16 +73,14 @@ class Field:
         since JSON and sliders do not distinguish them.
         """
         is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        if self.kind is bool:
-            ok = isinstance(value, bool)
-        elif self.kind is str:
-            ok = isinstance(value, str) and value in self.choices
+        if self.kind is bool or self.choices:
+            ok = isinstance(value, self.kind) and value in (self.choices or (False, True))
         elif not is_number:
             ok = False
         elif not self.minimum <= value <= self.maximum:
             ok = bool(self.zero_means) and value == 0
         else:
-            ok = self.kind is float or value == int(value)
+            ok = self.kind is float or value % 1 == 0
         if not ok:
             raise SettingsError(self.name, value, self.allowed)
         return self.kind(value)
@@ -173,7 +166,7 @@ class Settings:
         "moving takes another token of each cell in each step: no slower, a twentieth to a fifth "
         "of the error; fixed is the paper's. The methods average, max and bilinear use all tokens "
         "of a cell, so there is nothing to move.",
-        choices=PHASES,
+        choices=("moving", "fixed"),
     )
     # the steps from start, included, to end, not included
     start: float = _setting(
@@ -192,7 +185,7 @@ class Settings:
         "both",
         "Passes",
         "Which passes of hires fix are pooled; without hires fix there is only the first.",
-        choices=PASSES,
+        choices=("both", "first", "hires"),
     )
     above: float = _setting(
         1.0,

@@ -19,8 +19,8 @@ def treatment(preset: str, rule: SamplerRule, steps: int) -> Treatment:
     has_papers = with_papers_factors(settings) == settings
 
     def of_step(step: int) -> tuple[str, int]:
-        careful = has_papers or step < LEAD_IN * steps or rule.is_careful(step)
-        moves = preset != PAPER and not rule.rests(step)
+        careful = has_papers or step < LEAD_IN * steps or step >= rule.careful_from
+        moves = preset != PAPER and step < rule.rest_from
         return PAPER if careful else preset, step // rule.hold if moves else 0
 
     return tuple(of_step(step) for step in range(steps))

@@ -50,7 +50,7 @@ def mildest_schedule(sampler: str, steps: int, first: float = 1.0) -> tuple[floa
     closes; a real schedule may close one or two earlier. Empty where the number is not known (0),
     and where the sampler may take the paper's factors whatever its schedule is.
     """
-    if not steps or rule_for(sampler, reported=True).is_careful():
+    if not steps or rule_for(sampler, reported=True).careful_from == 0:
         return ()
     return (*(first / 2**step for step in range(steps)), 0.0)
 

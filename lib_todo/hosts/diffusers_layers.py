@@ -1,4 +1,4 @@
-"""Which attention layers of diffusers take pooled tokens: signs that look, and import nothing.
+"""Which attention layers of diffusers take pooled tokens: a sign that looks, and imports nothing.
 
 Pooled tokens are handed over as context, and the layer's processor decides what that means. So only
 layers whose code is diffusers' own are pooled: it computes the keys from what it is given.
@@ -28,17 +28,18 @@ _MOVING_HOOKS = {"GroupOffloadingHook", "LazyPrefetchGroupOffloadingHook", "Laye
 
 
 def register() -> None:
-    """Have these signs looked for; doing it again does nothing."""
-    signs.register("forward", forward_replaced)
-    signs.register("seg_enable", guided_by_its_hook)
+    """Have diffusers' layers looked at; doing it again does nothing."""
     # what every attention of diffusers has, and nobody else's
     signs.register("residual_connection", other_code)
 
 
 def other_code(layer: Any) -> Reason | None:
-    """Code in place of diffusers' own: the processor's, the class's, a hook on the values."""
-    parts = vars(layer)["_modules"]
-    processor: Any = vars(layer).get("processor") or parts.get("processor")
+    """Code in place of diffusers' own: the layer's, the processor's, the class's, a hook's."""
+    on_layer = vars(layer)
+    if "forward" in on_layer and (reason := _forward_replaced(layer, on_layer)):
+        return reason
+    parts = on_layer["_modules"]
+    processor: Any = on_layer.get("processor") or parts.get("processor")
     cls: Any = type(processor)
     own = processor.__dict__
     # by their names: in a graph, PyTorch 2.11 cannot tell whether a __dict__ is empty
@@ -67,20 +68,12 @@ def _is_own_code(function: Any) -> bool:
     return code is not None and code.co_filename == own
 
 
-def guided_by_its_hook(layer: Any) -> Reason | None:
-    """Smoothed energy guidance, in the calls in which its hook is on."""
-    return Reason.HOOKED if layer.seg_enable is True else None
-
-
-def forward_replaced(layer: Any) -> Reason | None:
-    """A `forward` set on this very layer of diffusers, unless it only moves or casts weights.
+def _forward_replaced(layer: Any, own: dict[str, Any]) -> Reason | None:
+    """A `forward` set on this very layer, unless it only moves or casts weights.
 
     SD.Next's HyperTile keeps the original beside it while it is on. When it ends, it sets the
     class's own on the layer, for good.
     """
-    cls, own = getattr(sys.modules.get(_ATTENTION), "Attention", None), vars(layer)
-    if cls is None or not isinstance(layer, cls):
-        return None
     if "_original_forward" in own:
         return Reason.HYPERTILE
     # accelerate's hooks keep the original

@@ -98,17 +98,14 @@ class ToDoSettings(io.ComfyNode):
 
         ComfyUI would show a text that is returned at every input, and shows what is raised once.
         """
-        _settings_of({name: value for name, value in values.items() if value is not None})
+        cls.execute(**{name: value for name, value in values.items() if value is not None})
         return True
 
     @classmethod
     def execute(cls, **values: Any) -> io.NodeOutput:
-        return io.NodeOutput(_settings_of(values))
-
-
-def _settings_of(values: dict[str, Any]) -> Settings:
-    """The settings with these values, of which numbers may be chosen as texts."""
-    return Settings(**{name: BY_NAME[name].read(value) for name, value in values.items()})
+        # numbers may be chosen as texts
+        read = {name: BY_NAME[name].read(value) for name, value in values.items()}
+        return io.NodeOutput(Settings(**read))
 
 
 def _input(field: Field) -> io.Input:

@@ -27,10 +27,8 @@ def step_of(sigma: float, sigmas: Sequence[float]) -> int:
     The schedule has one level more than steps; it falls, or rises where an image is turned back
     into noise. Before its first level is the first step.
     """
-    if sigmas[-1] > sigmas[0]:
-        begun = [start * (1 - TOLERANCE) <= sigma for start in sigmas[:-1]]
-    else:
-        begun = [start * (1 + TOLERANCE) >= sigma for start in sigmas[:-1]]
+    way = 1 if sigmas[-1] > sigmas[0] else -1
+    begun = [way * (sigma - start) >= -TOLERANCE * start for start in sigmas[:-1]]
     return max((step for step, has in enumerate(begun) if has), default=0)
 
 

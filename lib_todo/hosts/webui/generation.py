@@ -71,7 +71,7 @@ class Generation:
         self.seen[pass_name] = width * PIXELS_PER_LATENT, height * PIXELS_PER_LATENT
         rule = rule_for(position.sampler, reported=True)
         # not where a step takes several calls, or a sampler has a rule of its own (PLMS)
-        compares = denoiser.total_steps == denoiser.steps and rule.hold == 1 and not rule.rests()
+        compares = denoiser.total_steps == denoiser.steps and rule.hold == 1 and rule.rest_from > 0
         self._level, self._repeated = math.nan if compares else None, 0
 
 

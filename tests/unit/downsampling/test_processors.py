@@ -110,7 +110,6 @@ def test_unfused_projections_are_ordinary_ones(unet: Any) -> None:
     ("take", "reason"),
     [
         (lambda layer: layer.to_v.register_forward_hook(lambda *_: None), Reason.HOOKED),
-        (lambda layer: setattr(layer, "seg_enable", True), Reason.HOOKED),
         (
             lambda layer: setattr(layer, "forward", functools.partial(Attention.forward, layer)),
             Reason.FORWARD_REPLACED,

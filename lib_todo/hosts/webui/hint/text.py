@@ -135,7 +135,7 @@ def _presets(part: Part, threshold: int, machines: Sequence[Rates]) -> str:
         gains.append(f"{name} {part.times(stages, machines)}")
     told = f"{' · '.join(gains)} times as fast"
     # where the phase rests, all of them change it as the paper does
-    if rule_for(part.sampler, reported=True, sigmas=part.sigmas).is_careful():
+    if rule_for(part.sampler, reported=True, sigmas=part.sigmas).careful_from == 0:
         return told
     trained = threshold * min(part.shape.levels) * PIXELS_PER_LATENT
     ratio = math.sqrt(math.prod(part.size)) / trained
