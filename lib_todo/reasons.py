@@ -11,9 +11,7 @@ class Reason(enum.Enum):
     The value is what the line says of the layers; the JSON report has the name in lower case.
     """
 
-    OTHER_GRID = "whose tokens another extension merged or tiled first"
-    TOKENS_MERGED = "with tokens merged by token merging (ToMe)"
-    AGENT_ATTENTION = "left to agent attention, which merged their tokens"
+    OTHER_GRID = "whose tokens were merged or tiled before (token merging, another extension)"
     HYPERTILE = "left to HyperTile"
     OLDER_EXTENSION = "left to the older ToDo extension"
     ATTENTION_MAP_READ = "left to self-attention guidance, which reads their attention map"

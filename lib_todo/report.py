@@ -69,7 +69,8 @@ class Report(Counts):
     @property
     def position(self) -> Position:
         """The position reported in this thread or task, else by the one that entered."""
-        return self._positions.get(caller(), self._position)
+        own = self._positions.get(caller()) if self._positions else None
+        return own or self._position
 
     def own_position(self) -> Position:
         """The position that this thread or task may change."""

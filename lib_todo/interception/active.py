@@ -90,11 +90,10 @@ def bound_runs() -> list[Run]:
 
 
 def bind(models: Iterable[Any], run: Run, on_deleted: Callable[[], None]) -> None:
-    """Bind each model to `run`, instead of an earlier run. No model is kept alive.
+    """Bind each whole model to `run`, instead of an earlier run. No model is kept alive.
 
     Args:
-        models: whole models.
-        run: what their calls follow from now on.
+        run: what the models' calls follow from now on.
         on_deleted: called when one of the models has been deleted.
     """
     with lock:

@@ -60,8 +60,7 @@ class Cut:
     """What the self-attention layers of one transformer's call take.
 
     Args:
-        family: of the transformer.
-        transformer: the module.
+        family: the transformer's.
         layers: its self-attention layers; what is seen of them is noted there.
         pooling: which of the grid's tokens they take.
         noted: the numbers of layers called, by what happened to them; added to.
@@ -70,12 +69,11 @@ class Cut:
     def __init__(
         self,
         family: Family,
-        transformer: Any,
         layers: Layers,
         pooling: Pooling,
         noted: defaultdict[Key, list[int]],
     ) -> None:
-        self.family, self.transformer, self.pooling = family, transformer, pooling
+        self.family, self.pooling = family, pooling
         self.layers, self.numbers, self._noted = layers, layers.numbers, noted
         # what nearly all become
         self._pooled = noted[pooling.grid, pooling.tokens, pooling.kept, None]
@@ -97,7 +95,7 @@ class Cut:
         if len(shape) == 3 and shape[1] == pooling.tokens:
             grids = 1 if context is None or context is x else _grids(shape, context)
         elif len(shape) == 3:
-            self._leave(number, int(shape[1]), self._why_not_this_grid(layer))
+            self._leave(number, int(shape[1]), Reason.OTHER_GRID)
         if not grids:
             # it has other tokens, or attends to something else in this call
             return original(layer, *args, **kwargs)
@@ -128,13 +126,6 @@ class Cut:
 
     def _leave(self, number: int, keys: int, reason: Reason) -> None:
         self._noted[self.pooling.grid, keys, keys, reason].append(number)
-
-    def _why_not_this_grid(self, layer: Any) -> Reason:
-        """Why a layer's tokens are not those of its grid: agent attention's blocks are ToMe's."""
-        if type(layer).__name__ == "AgentAttention":
-            return Reason.AGENT_ATTENTION
-        blocks = {type(block).__name__ for block in self.transformer.transformer_blocks}
-        return Reason.TOKENS_MERGED if "ToMeBlock" in blocks else Reason.OTHER_GRID
 
     @contextlib.contextmanager
     def _watched(self, layer: Any, number: int, grids: int) -> Iterator[None]:

@@ -14,7 +14,7 @@ from ..reasons import Reason
 # gets a layer; returns why it must not be pooled now, or None
 Check = Callable[[Any], "Reason | None"]
 
-_checks: dict[str, list[Check]] = {}
+_checks: list[tuple[str, Check]] = []
 
 
 def register(name: str, check: Check) -> None:
@@ -22,18 +22,16 @@ def register(name: str, check: Check) -> None:
 
     Registering it again does nothing. `check` must not change the layer.
     """
-    known = _checks.setdefault(name, [])
-    if check not in known:
-        known.append(check)
+    if (name, check) not in _checks:
+        _checks.append((name, check))
 
 
 def reason(layer: Any) -> Reason | None:
     """Why other code's use of the layer forbids pooling it; None where nothing does."""
     on_layer = vars(layer)
-    for name in _checks:
+    for name, check in _checks:
         if name in on_layer:
-            for check in _checks[name]:
-                found = check(layer)
-                if found is not None:
-                    return found
+            found = check(layer)
+            if found is not None:
+                return found
     return None

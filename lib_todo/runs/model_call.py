@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +69,7 @@ class ModelCall:
         taken = pooling(grid, factor, self.rule.asked.method, phase, device)
         if self.graph:
             here.pooling = taken
-        return Cut(family, transformer, layers, taken, self.noted)
+        return Cut(family, layers, taken, self.noted)
 
     def end_transformer(self, cut: Cut | None, ended: bool) -> None:
         """Note the layers that a transformer did not call; `ended`: it was not broken off."""
@@ -85,24 +86,34 @@ class ModelCall:
         if not self.is_whole:
             # nothing will tell when such a call ends
             self._count()
+            for numbers in self.noted.values():
+                numbers.clear()
+
+    def _note_left_alone(self, called: list[tuple[Any, torch.Size]]) -> None:
+        """Note the layers of the transformers `called`, mostly as in the call before."""
+        why, before = (self.rule.closed, self.rule.careful), self.lane.left_alone
+        if before[0] == why and [(it(), shape) for it, shape in before[1]] == called:
+            self.noted.update(before[2])
+            return
+        for transformer, shape in called:
+            self.cut(transformer, shape, None, None)
+        self.lane.left_alone = why, [(weakref.ref(it), shape) for it, shape in called], self.noted
 
     def _count(self) -> None:
-        report, moment = self.run.report, self.rule.moment
-        if not any(self.noted.values()):
-            return
-        if (self.rule.asked.start, self.rule.asked.end) != (0, 1):
-            report.note_window(moment)
+        report, moment, asked = self.run.report, self.rule.moment, self.rule.asked
         for (grid, before, after, reason), numbers in self.noted.items():
-            if numbers:
-                report.count(numbers, grid, before, after, reason, moment.shown_step)
-                numbers.clear()
-                if reason is None:
-                    self.rule.note_phase(report)
+            if not numbers:
+                continue
+            report.count(numbers, grid, before, after, reason, moment.shown_step)
+            if (asked.start, asked.end) != (0, 1):
+                report.note_window(moment)
+            if reason is None:
+                self.rule.note_phase(report)
 
     def end(self, ended: bool) -> None:
         """Count what was noted; `ended`: the model's call was not broken off."""
-        for transformer, shape in self.left_alone or ():
-            self.cut(transformer, shape, None, None)
+        if self.left_alone:
+            self._note_left_alone(self.left_alone)
         if self.graph and ended:
             self.graph.note()
         self._count()

@@ -32,6 +32,9 @@ class Lane:
         self.called: set[int] = set()
         self.before: set[int] = set()
         self.reported_evaluation = 0
+        # of the last call in which nothing was pooled: why, the transformers called with the shapes
+        # that they got, and what became of their layers
+        self.left_alone: tuple[Any, list[Any], dict[Any, list[int]]] = None, [], {}
         self._layers: weakref.WeakKeyDictionary[Any, Layers] = weakref.WeakKeyDictionary()
         self._compiled: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
         self._transformers: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()

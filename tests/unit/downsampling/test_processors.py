@@ -146,12 +146,12 @@ def test_the_largest_level_is_the_largest_with_self_attention() -> None:
     assert report.largest_grid == (16, 12)
 
 
-def test_layers_that_tome_merges_are_told_as_that(unet: Any) -> None:
+def test_layers_that_tome_merges_are_left_to_it(unet: Any) -> None:
     tomesd = pytest.importorskip("tomesd", reason="needs requirements/bench.txt")
     tomesd.apply_patch(unet, ratio=0.5, max_downsample=1)
     _, report = run(unet)
     # the deeper level is not merged, so it is pooled
-    assert report.left_alone[Reason.TOKENS_MERGED].calls == 3
+    assert report.left_alone[Reason.OTHER_GRID].calls == 3
     assert list(report.pooled) == [(48, 12)]
     assert "token merging" in report.line()
     tomesd.remove_patch(unet)

@@ -11,7 +11,6 @@ from unittest.mock import Mock
 
 import pytest
 import torch
-from ldm.modules.attention import CrossAttention
 from ldm_models import image, run, spatial_transformer, text
 from settings_of import paper
 
@@ -24,7 +23,7 @@ from lib_todo.reasons import Reason
 @pytest.fixture(autouse=True)
 def _empty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hosts that other tests imported have registered theirs."""
-    monkeypatch.setattr(signs, "_checks", {})
+    monkeypatch.setattr(signs, "_checks", [])
 
 
 def reasons(model: Any = None, threshold: int = 4, **on_layer: object) -> list[Reason | None]:
@@ -98,17 +97,3 @@ def test_self_attention_guidance_is_known_by_the_name_of_its_forward(name: str) 
     # of the other one it is seen that it computes no keys
     assert reasons(forward=forward)[0] is (Reason.ATTENTION_MAP_READ if is_theirs else None)
     assert keys == [36 if is_theirs else 9]
-
-
-def test_agent_attention_is_named_for_the_layers_it_merges() -> None:
-    """Its blocks have the name of ToMe's; where it merges nothing the layer is pooled."""
-    model = spatial_transformer()
-    block = model.transformer_blocks[0]
-    block.__class__ = type("ToMeBlock", (type(block),), {})
-    block.attn1.__class__ = type("AgentAttention", (CrossAttention,), {})
-    assert reasons(model) == [None]
-    block.norm1.register_forward_hook(lambda _norm, _args, output: output[:, :20])
-    block.attn1.register_forward_hook(
-        lambda _layer, _args, output: torch.nn.functional.pad(output, (0, 0, 0, 16))
-    )
-    assert reasons(model) == [Reason.AGENT_ATTENTION]

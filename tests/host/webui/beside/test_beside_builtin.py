@@ -25,9 +25,9 @@ def tiles(unet: bool, secondpass: bool, *shape: int) -> dict[str, Any]:
 
 # of 16×16 tokens, always the same way, in the layers of the largest grid
 TILES = (128, 1, 0)
-# by reason: switched off, on, on in the hires pass, queries and keys of the largest grid's layers
+# by reason, token merging's first: off, on, on in the hires pass; queries and keys then
 OWN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], tuple[int, int]]] = {
-    "tokens_merged": (
+    "other_grid": (
         *({}, {"token_merging_ratio": 0.5}, {"token_merging_ratio_hr": 0.5}),
         (512, 512),
     ),

@@ -58,7 +58,7 @@ LEFT: dict[str, tuple[Pooling, str | int, float, tuple[str, int]]] = {
     # in the call that it adds to a step the middle block's values replace its output
     "perturbed-attention guidance": (EVERYWHERE, "middle_block", 0.5, ("perturbed_attention", 1)),
     # of 1024 tokens it leaves 615, and the layers below are pooled
-    "agent attention": (POOLING, 615, 1, ("agent_attention", 5)),
+    "agent attention": (POOLING, 615, 1, ("other_grid", 5)),
 }
 
 
