@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ def parts(shapes: dict[str, UNetShape], width: int, height: int, **asked: Any) -
     """The passes, with these shapes by pass; that of one without is not known."""
     found = Asked(width=width, height=height, **{"sampler": "Euler", **asked}).parts()
     return [
-        part._replace(shape=shapes.get(part.pass_name, UNKNOWN), seen=lambda settings: None)
+        dataclasses.replace(part, shape=shapes.get(part.name, UNKNOWN), seen=lambda settings: None)
         for part in found
     ]
 

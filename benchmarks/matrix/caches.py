@@ -30,8 +30,8 @@ from benchmarks.running.store import Store
 from lib_todo import Settings
 from lib_todo.cost.architectures import SHAPES
 from lib_todo.cost.rates import typical
-from lib_todo.cost.speedup import seconds
-from lib_todo.plan import PIXELS_PER_LATENT, latent_grid, with_papers_factors
+from lib_todo.cost.speedup import Pass
+from lib_todo.plan import PIXELS_PER_LATENT, with_papers_factors
 
 PART, DENSE, NO_CACHE = "caches", "dense", "no cache"
 PLOT = "caches.png"
@@ -86,7 +86,7 @@ def cost(preset: str, times: int, keys: list[int]) -> float:
         # the paper's factor brings the grid back to the trained one
         stage = with_papers_factors(settings) if kept == trained**2 else settings
         ours, dense = (
-            max(seconds(SHAPES["SD 1.x"], latent_grid(*2 * (SD15 * times,)), each, rates))
+            max(Pass(SHAPES["SD 1.x"], 2 * (SD15 * times,)).seconds(each, rates))
             for each in (stage, None)
         )
         return ours / dense

@@ -11,9 +11,7 @@ from benchmarks.running.store import Store
 from benchmarks.running.timing import Times, ratio
 from lib_todo import Settings
 from lib_todo.cost.architectures import SHAPES
-from lib_todo.cost.speedup import Stages, of_pass
-from lib_todo.cost.speedup import stages as of_sampler
-from lib_todo.plan import latent_grid
+from lib_todo.cost.speedup import Pass, Stages
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -76,14 +74,14 @@ def predicted(store: Store) -> Iterator[tuple[str, str, str, float, float]]:
         part = "unet" if implementation else "pass"
         # the cost model counts pictures, of which each is in a call twice
         images = store.conditions(part)["batch"] // 2 or 1
-        shape, latent = SHAPES[architecture], latent_grid(int(size), int(size))
+        whole = Pass(SHAPES[architecture], (int(size), int(size)), "Euler", images=images)
         for method, preset in PRESETS.items():
             if times := methods.get(method, {}).get("seconds"):
                 settings = Settings.from_preset(preset)
                 stages: Stages = {settings: 1.0}
                 if part == "pass":
-                    stages = of_sampler(shape, latent, settings, "Euler")
-                gain, _ = of_pass(shape, latent, stages, [rates], images)
+                    stages = whole.stages(settings)
+                gain, _ = whole.gain(stages, [rates])
                 what = ", ".join([architecture, *(implementation or ["a pass"])])
                 yield what, size, preset, gain, ratio(dense, times).median
 

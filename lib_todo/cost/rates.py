@@ -1,26 +1,34 @@
-"""How fast a machine runs a U-Net's operations: measured, or for a range where it was not.
-
-The shapes that are measured are a real U-Net's: on a CPU SD 1.x's at 768 pixels, where each takes
-some tenths of a second; larger on a GPU, so that a kernel takes longer than Python needs to launch
-it.
-"""
+"""How fast a machine runs a U-Net's operations: measured and kept, or a range where it was not."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import json
+import logging
+import os
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+log = logging.getLogger(__name__)
+
+# devices that are measured without being asked: it takes a second, and they can be waited for
+QUICK = ("cuda", "xpu", "mps")
+# setups whose measurement failed; it is not tried again in this process
+_failed: set[str] = set()
 ROUNDS = 3
 # channels per head: SD 1.x's three levels, and SDXL's and SD 2.x's everywhere
 HEAD_WIDTHS = (40, 64, 80, 160)
 HEADS = 8
+# of the largest grid, in tokens: on a CPU SD 1.x's at 768 pixels, where each shape takes some
+# tenths of a second; larger on a GPU, so that a kernel takes longer than Python needs to launch it
 SIDES = {"cpu": 96, "gpu": 192}
 
 # a call, and its number of operations or bytes
@@ -80,7 +88,6 @@ def fused_attention(tokens: torch.Tensor, heads: int) -> torch.Tensor:
 def measure(device: torch.device, dtype: torch.dtype, attend: Attend = fused_attention) -> Rates:
     """Measure the rates: about a second on a GPU, several on a CPU."""
     like: dict[str, Any] = {"device": device, "dtype": dtype}
-    # of the largest grid, in tokens
     side = SIDES["cpu" if device.type == "cpu" else "gpu"]
     rows = side**2
     linear = (rows, 320, 2560), (rows, 1280, 320), (rows // 4, 640, 640), (rows // 16, 1280, 10240)
@@ -163,3 +170,75 @@ def _seconds(call: Callable[[], Any], device: torch.device) -> float:
         wait()
         times.append(clock() - start)
     return statistics.median(times)
+
+
+def default_file() -> Path:
+    """Where a program without settings of its own keeps its rates."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "sd-webui-todo" / "machine.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """A device in a precision, the `file` that keeps its rates, and the attention used on it.
+
+    `attention` is the name of `attend`.
+    """
+
+    device: torch.device
+    dtype: torch.dtype
+    file: Path = dataclasses.field(default_factory=default_file)
+    attend: Attend = fused_attention
+    attention: str = "scaled_dot_product_attention"
+
+    @property
+    def key(self) -> str:
+        """What the rates depend on."""
+        backend = getattr(torch, self.device.type, None)
+        named = getattr(backend, "get_device_name", lambda device: device.type)(self.device)
+        precision = str(self.dtype).removeprefix("torch.")
+        return f"{named}, {precision}, {self.attention}, torch {torch.__version__}"
+
+    def rates(self) -> Rates | None:
+        """The rates that were measured; None without."""
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            return Rates.from_dict(read(self.file)[self.key])
+        return None
+
+    def measure(self) -> None:
+        """Measure now, and write it to the file."""
+        found = dataclasses.asdict(measure(self.device, self.dtype, self.attend))
+        write(self.file, {**read(self.file), self.key: found})
+
+    def measure_once(self) -> None:
+        """Measure where that is quick, and was not done before."""
+        if self.device.type not in QUICK or self.key in _failed or self.rates():
+            return
+        try:
+            self.measure()
+        except (RuntimeError, OSError) as error:
+            # memory that the picture needs, or a folder that cannot be written to
+            _failed.add(self.key)
+            log.warning("The GPU's speed was not measured: %s", error)
+
+    def candidates(self) -> Sequence[Rates]:
+        """The measured rates alone, or two machines between which this one may lie."""
+        found = self.rates()
+        return [found] if found else typical(self.device.type)
+
+
+def read(file: Path) -> dict[str, dict[str, Any]]:
+    """The entries of the file; none where it cannot be read, and without what somebody changed."""
+    try:
+        found = dict(json.loads(file.read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
+    return {key: entry for key, entry in found.items() if isinstance(entry, dict)}
+
+
+def write(file: Path, content: dict[str, Any]) -> None:
+    """Replace the file's content at once, so that no reader finds half of it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    new = file.with_name(f"{file.name}.{os.getpid()}")
+    new.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    os.replace(new, file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,11 +10,9 @@ from typing import Any
 from ..plan import Grid, latent_grid, with_papers_factors
 from ..position import Moment
 from ..rule import Rule
-from ..samplers import rule_for
 from ..settings import Settings
 from .architectures import UNetShape, shape_of_unet
-from .machine import Machine
-from .rates import Rates
+from .rates import Machine, Rates
 from .unet import pooled_levels, work
 
 # the least and the greatest to expect; the same number on a machine that was measured
@@ -24,87 +23,71 @@ Stages = Mapping[Settings, float]
 MANY = 100
 
 
-def seconds(
-    shape: UNetShape, latent: Grid, settings: Settings | None, rates: Rates, images: int = 1
-) -> tuple[float, float]:
-    """Seconds of one evaluation: of its work, and of Python that launches it. The longer counts.
+@dataclasses.dataclass(frozen=True)
+class Pass:
+    """A pass, as far as it is known before it is run.
 
-    Args:
-        latent: (height, width); an eighth of the image's pixels.
-        settings: what is pooled; None for nothing.
+    Attributes:
+        size: width and height in pixels.
+        sampler: its name; some take the paper's factors, and so does one that is not known (None).
+        sigmas: the noise levels of its steps; empty where they are not known.
         images: the batch; each with and without the prompt.
+        name: "first" or "hires".
     """
-    of_one, batch = work(shape, latent, settings), 2 * images
-    in_attention = sum(flops / rates.attention_of(w) for w, flops in of_one.attention.items())
-    moving = rates.itemsize * of_one.moved / rates.bytes
-    return (
-        batch * (of_one.products / rates.products + in_attention + moving),
-        of_one.operations * rates.launch,
-    )
 
+    shape: UNetShape
+    size: tuple[int, int]
+    sampler: str | None = None
+    sigmas: tuple[float, ...] = ()
+    images: int = 1
+    name: str = "first"
 
-def mildest_schedule(sampler: str, steps: int, first: float = 1.0) -> tuple[float, ...]:
-    """Noise levels of so many steps for which the rule has the least reason to be careful.
+    @property
+    def latent(self) -> Grid:
+        return latent_grid(*self.size)
 
-    They fall evenly from the first one and end at 0, so that no step leaps and only the last one
-    closes; a real schedule may close one or two earlier. Empty where the number is not known (0),
-    and where the sampler may take the paper's factors whatever its schedule is.
-    """
-    if not steps or rule_for(sampler, reported=True).careful_from == 0:
-        return ()
-    return (*(first / 2**step for step in range(steps)), 0.0)
+    def rules(self, settings: Settings) -> list[Rule]:
+        """The rule of a generation in each step."""
+        count = len(self.sigmas) - 1 if self.sigmas else MANY
+        like = Moment(self.name, sampler=self.sampler, reported=True, sigmas=self.sigmas)
+        moments = [like._replace(step=step, fraction=step / count) for step in range(count)]
+        return [Rule(settings, moment) for moment in moments]
 
+    def stages(self, settings: Settings) -> Stages:
+        """The stages that pool anything: first the steps with the paper's factors."""
+        rules, papers = self.rules(settings), with_papers_factors(settings)
+        found = {papers: 0, settings: 0}
+        for rule in rules:
+            if rule.closed is None:
+                found[papers if rule.careful else settings] += 1
+        whole = self.shape, self.latent
+        return {
+            stage: number / len(rules)
+            for stage, number in found.items()
+            if number and any(factor > 1 for _, factor in pooled_levels(*whole, stage))
+        }
 
-def rules(
-    settings: Settings, sampler: str | None, sigmas: tuple[float, ...], pass_name: str
-) -> list[Rule]:
-    """The rule of a generation in each step of a pass; of MANY steps where they are not known.
+    def seconds(self, settings: Settings | None, rates: Rates) -> tuple[float, float]:
+        """Of one evaluation: of its work, and of Python that launches it. The longer counts."""
+        of_one, batch = work(self.shape, self.latent, settings), 2 * self.images
+        in_attention = sum(flops / rates.attention_of(w) for w, flops in of_one.attention.items())
+        moving = rates.itemsize * of_one.moved / rates.bytes
+        return (
+            batch * (of_one.products / rates.products + in_attention + moving),
+            of_one.operations * rates.launch,
+        )
 
-    Args:
-        settings: what was asked for.
-        sampler: its name, where it is known; some take the paper's factors.
-        sigmas: the noise levels of the steps; empty where they are not known.
-    """
-    count = len(sigmas) - 1 if sigmas else MANY
-    like = Moment(pass_name, sampler=sampler, reported=True, sigmas=sigmas)
-    moments = [like._replace(step=step, fraction=step / count) for step in range(count)]
-    return [Rule(settings, moment) for moment in moments]
-
-
-def stages(
-    shape: UNetShape,
-    latent: Grid,
-    settings: Settings,
-    sampler: str | None = None,
-    sigmas: tuple[float, ...] = (),
-    pass_name: str = "first",
-) -> Stages:
-    """The stages of a pass that pool anything: first the steps with the paper's factors."""
-    papers, steps = with_papers_factors(settings), rules(settings, sampler, sigmas, pass_name)
-    found = {papers: 0, settings: 0}
-    for rule in steps:
-        if rule.closed is None:
-            found[papers if rule.careful else settings] += 1
-    return {
-        stage: number / len(steps)
-        for stage, number in found.items()
-        if number and any(factor > 1 for _, factor in pooled_levels(shape, latent, stage))
-    }
-
-
-def of_pass(
-    shape: UNetShape, latent: Grid, pooled: Stages, machines: Sequence[Rates], images: int = 1
-) -> Range:
-    """How many times as fast a pass with these stages is, on these machines."""
-    found = []
-    for rates in machines:
-        dense = max(seconds(shape, latent, None, rates, images))
-        saved = [
-            share * (1 - max(seconds(shape, latent, settings, rates, images)) / dense)
-            for settings, share in pooled.items()
-        ]
-        found.append(1 / (1 - math.fsum(saved)))
-    return min(found), max(found)
+    def gain(self, stages: Stages, machines: Sequence[Rates]) -> Range:
+        """How many times as fast it is with these stages, on these machines."""
+        found = []
+        for rates in machines:
+            dense = max(self.seconds(None, rates))
+            saved = [
+                share * (1 - max(self.seconds(settings, rates)) / dense)
+                for settings, share in stages.items()
+            ]
+            found.append(1 / (1 - math.fsum(saved)))
+        return min(found), max(found)
 
 
 def in_words(found: Range) -> str:
@@ -136,11 +119,14 @@ def predict(
     unet = getattr(model, "unet", model)
     if sampler is None and hasattr(model, "scheduler"):
         sampler = type(model.scheduler).__name__
-    shape, latent = shape_of_unet(unet), latent_grid(width, height)
-    pooled = stages(shape, latent, settings or Settings(), sampler) if shape else {}
-    if shape is None or not pooled:
+    shape = shape_of_unet(unet)
+    if shape is None:
+        return 1.0, 1.0
+    whole = Pass(shape, (width, height), sampler, images=images)
+    stages = whole.stages(settings or Settings())
+    if not stages:
         return 1.0, 1.0
     weight = next(unet.parameters())
     machine = Machine(weight.device, weight.dtype)
     machine.measure_once()
-    return of_pass(shape, latent, pooled, machine.candidates(), images)
+    return whole.gain(stages, machine.candidates())

@@ -8,7 +8,7 @@ from comfyui_stand_in import SETTINGS, SIGMAS, call
 from lib_todo import Settings
 from lib_todo.cost.architectures import SHAPES
 from lib_todo.cost.rates import typical
-from lib_todo.cost.speedup import in_words, of_pass
+from lib_todo.cost.speedup import Pass, in_words
 from lib_todo.hosts.comfyui import node_text
 from lib_todo.hosts.comfyui.node_text import texts
 from lib_todo.hosts.comfyui.sampling import Sampling
@@ -33,8 +33,9 @@ def test_the_texts_expect_what_the_cost_model_says(
     sigmas = (2.9, 1.24, 0.52, 0.2, 0.0)
     sampling = Sampling(Settings(threshold=4, start=start, end=end), sigmas, sampler)
     call(sampling, sigmas[1 if start else 0], side=16)
+    whole = Pass(shape, (128, 128))
     own, papers = (
-        in_words(of_pass(shape, (16, 16), {Settings(threshold=4, **scales): 1.0}, rates))
+        in_words(whole.gain({Settings(threshold=4, **scales): 1.0}, rates))
         for scales in ({}, {"scale": 1, "deep_scale": 0})
     )
     assert own > papers

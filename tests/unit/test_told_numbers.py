@@ -125,7 +125,7 @@ def test_the_hint_says_what_will_be_computed(
     """With enough steps that some lie behind the first quarter, and none in which a phase rests."""
     _, seen = sample(settings, latent, sampler, 4)
     size = latent[1] * 8, latent[0] * 8
-    part = hint.Part("first", size, 1, SHAPE, sampler, (), lambda settings: None)
+    part = hint.Part(SHAPE, size, sampler)
     values = {field.name: getattr(settings, field.name) for field in FIELDS}
     values |= {name: f"{values[name]:g}" for name in ("factor", "deep_factor", "deep_scale")}
     shown = hint.lines([part], values, [Rates(1e12, {4: 1e12}, 1e12, 0.0, 4)])

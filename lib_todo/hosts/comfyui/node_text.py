@@ -8,9 +8,8 @@ from collections.abc import Sequence
 import torch
 
 from ...cost.architectures import UNetShape
-from ...cost.machine import Machine
-from ...cost.rates import Rates
-from ...cost.speedup import in_words, of_pass, stages
+from ...cost.rates import Machine, Rates
+from ...cost.speedup import Pass, in_words
 from ...plan import LEAD_IN, PIXELS_PER_LATENT
 from ...wording import layers_and_steps
 from .sampling import Sampling
@@ -26,16 +25,17 @@ def texts(sampling: Sampling, shape: UNetShape | None) -> tuple[str, str]:
     by the cost model, and one of the first quarter where that differs.
     """
     report, latent = sampling.report, sampling.latent or (0, 0)
-    size = f"{latent[1] * PIXELS_PER_LATENT}×{latent[0] * PIXELS_PER_LATENT}"
+    width, height = (side * PIXELS_PER_LATENT for side in reversed(latent))
+    size = f"{width}×{height}"
     line = report.line(heads=dict.fromkeys(report.passes, size))
     if not report.pooled:
         return line, f"{size}: {report.line().removeprefix('ToDo: ')}"
     (counts,) = report.passes.values()
     short, times = f"{size}: {layers_and_steps(counts)}", []
     if shape is not None:
-        sampler = report.position.sampler
-        for stage in stages(shape, latent, sampling.settings, sampler, sampling.sigmas):
-            times.append(in_words(of_pass(shape, latent, {stage: 1.0}, candidates())))
+        whole = Pass(shape, (width, height), report.position.sampler, sampling.sigmas)
+        for stage in whole.stages(sampling.settings):
+            times.append(in_words(whole.gain({stage: 1.0}, candidates())))
     if times:
         told = f"expected: {times[-1]} times as fast"
         if times[0] != times[-1] and sampling.settings.start < LEAD_IN:

@@ -15,7 +15,7 @@ from told import report_of, used
 
 from lib_todo import Settings
 from lib_todo.cost.rates import Rates, typical
-from lib_todo.cost.speedup import in_words, of_pass
+from lib_todo.cost.speedup import Pass, in_words
 from lib_todo.hosts.webui.host import shape_of_file
 from lib_todo.plan import with_papers_factors
 
@@ -138,7 +138,8 @@ def test_the_hint_counts_the_papers_steps_as_the_report_does(
         if kept.exists()
         else typical("cpu")
     )
-    assert f"{in_words(of_pass(shape, (128, 128), stages, machines))} times as fast" in hint
+    gain = Pass(shape, (1024, 1024)).gain(stages, machines)
+    assert f"{in_words(gain)} times as fast" in hint
 
 
 @every_kind

@@ -11,9 +11,8 @@ import pytest
 import torch
 
 from lib_todo import predict
-from lib_todo.cost import machine, rates
-from lib_todo.cost.machine import Machine
-from lib_todo.cost.rates import HEAD_WIDTHS, Rates, typical
+from lib_todo.cost import rates
+from lib_todo.cost.rates import HEAD_WIDTHS, Machine, Rates, typical
 
 FOUND = Rates(3e11, {40: 1e11, 64: 2e11}, 1e10, 1e-5, 2, "2026-08-17")
 GPU = torch.device("cuda", 0)
@@ -23,7 +22,7 @@ GPU = torch.device("cuda", 0)
 def measured(monkeypatch: pytest.MonkeyPatch) -> Mock:
     """Every measurement finds FOUND."""
     monkeypatch.setattr(rates, "measure", Mock(return_value=FOUND))
-    monkeypatch.setattr(machine, "_failed", set())
+    monkeypatch.setattr(rates, "_failed", set())
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "RTX 4070")
     return rates.measure
 

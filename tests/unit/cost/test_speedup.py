@@ -14,15 +14,8 @@ from hypothesis import strategies as st
 from benchmarks.running.timing import ratio
 from lib_todo.cost.architectures import SHAPES, UNetShape
 from lib_todo.cost.rates import Rates, typical
-from lib_todo.cost.speedup import (
-    Range,
-    in_words,
-    mildest_schedule,
-    of_pass,
-    seconds,
-    stages,
-)
-from lib_todo.plan import LEAD_IN, Grid, latent_grid, with_papers_factors
+from lib_todo.cost.speedup import Pass, Range, in_words
+from lib_todo.plan import LEAD_IN, with_papers_factors
 from lib_todo.position import Position
 from lib_todo.rule import Rule
 from lib_todo.settings import PRESETS, Settings
@@ -37,9 +30,13 @@ def rates(attention: float = 1e11, launch: float = 0) -> Rates:
     return Rates(3e11, {64: attention}, 1e10, launch, 4)
 
 
-def of_step(shape: UNetShape, latent: Grid, settings: Settings, *more: Any, **by: Any) -> Range:
+def of_step(shape: UNetShape, side: int, settings: Settings, *more: Any, images: int = 1) -> Range:
     """How many times as fast a step is, as a pass of nothing else."""
-    return of_pass(shape, latent, {settings: 1.0}, *more, **by)
+    return Pass(shape, (side, side), images=images).gain({settings: 1.0}, *more)
+
+
+def even_levels(steps: int) -> tuple[float, ...]:
+    return (*(0.5**step for step in range(steps)), 0.0) if steps else ()
 
 
 def measured() -> Iterator[Any]:
@@ -74,14 +71,14 @@ MEASURED = list(measured())
 def test_all_that_was_measured_lies_in_the_range_without_a_measurement(
     part: str, device: str, architecture: str, size: int, preset: str, gain: float
 ) -> None:
-    shape, latent = SHAPES[architecture], latent_grid(size, size)
+    whole = Pass(SHAPES[architecture], (size, size), "Euler")
     settings = Settings.from_preset(preset)
-    pooled = stages(shape, latent, settings, "Euler")
+    pooled = whole.stages(settings)
     if not pooled:
         assert gain == pytest.approx(1, abs=NOISE)
         return
-    whole = {settings: 1.0} if part == "unet" else pooled
-    least, most = of_pass(shape, latent, whole, typical(device))
+    stages = {settings: 1.0} if part == "unet" else pooled
+    least, most = whole.gain(stages, typical(device))
     assert round(least, 2) <= round(gain, 2) <= round(most, 2)
 
 
@@ -91,32 +88,32 @@ def test_larger_images_gain_more_and_nothing_pooled_gains_nothing(
     shape: UNetShape, device: str
 ) -> None:
     by_two = Settings(factor=2)
-    gains = [of_step(shape, (side, side), by_two, typical(device)) for side in (160, 256, 512)]
+    gains = [of_step(shape, side, by_two, typical(device)) for side in (1280, 2048, 4096)]
     assert all(1 <= least < most for least, most in gains)
     assert gains == sorted(gains)
     nothing = Settings(factor=1, deep_factor=1)
-    assert of_step(shape, (256, 256), nothing, typical(device)) == (1, 1)
+    assert of_step(shape, 2048, nothing, typical(device)) == (1, 1)
 
 
 def test_where_python_is_the_limit_nothing_is_gained_and_a_batch_helps() -> None:
-    latent, settings = (128, 128), Settings()
+    one, batch = Pass(SD15, (1024, 1024)), Pass(SD15, (1024, 1024), images=4)
     # as long for an operation as makes the whole call as long as its work
-    work, _ = seconds(SD15, latent, None, rates())
-    _, each = seconds(SD15, latent, None, rates(launch=1))
+    work, _ = one.seconds(None, rates())
+    _, each = one.seconds(None, rates(launch=1))
     slow = rates(launch=work / each)
-    assert of_step(SD15, latent, settings, [slow]) == pytest.approx((1, 1))
-    working, launching = seconds(SD15, latent, settings, slow)
+    assert one.gain({Settings(): 1.0}, [slow]) == pytest.approx((1, 1))
+    working, launching = one.seconds(Settings(), slow)
     assert launching > working
-    assert of_step(SD15, latent, settings, [slow], images=4) > (1.5, 1.5)
-    working, launching = seconds(SD15, latent, settings, slow, images=4)
+    assert batch.gain({Settings(): 1.0}, [slow]) > (1.5, 1.5)
+    working, launching = batch.seconds(Settings(), slow)
     assert launching < working
 
 
 def test_a_measured_machine_gives_one_figure_by_the_nearest_head_width() -> None:
     by_two = Settings(factor=2, deep_factor=1)
-    least, most = of_step(SD15, (128, 128), by_two, [rates()])
+    least, most = of_step(SD15, 1024, by_two, [rates()])
     assert least == most
-    assert of_step(SD15, (128, 128), by_two, [rates(0.5e11)]) > (least, most)
+    assert of_step(SD15, 1024, by_two, [rates(0.5e11)]) > (least, most)
     assert in_words((least, most)) == f"{least:.2f}"
     found = Rates(1, {40: 4, 64: 6, 160: 16}, 1, 0, 2)
     assert [found.attention_of(width) for width in (32, 40, 60, 80, 160)] == [4, 4, 6, 6, 16]
@@ -136,20 +133,20 @@ def test_a_measured_machine_gives_one_figure_by_the_nearest_head_width() -> None
     ],
 )
 def test_the_share_of_a_stage(values: dict[str, Any], steps: int, shares: list[float]) -> None:
-    side = 60 if "threshold" in values else 128
-    sigmas = mildest_schedule("Euler", steps)
-    found = stages(SD15, (side, side), Settings.from_mapping(values), "Euler", sigmas)
+    side = 480 if "threshold" in values else 1024
+    whole = Pass(SD15, (side, side), "Euler", even_levels(steps))
+    found = whole.stages(Settings.from_mapping(values))
     assert list(found.values()) == [pytest.approx(share) for share in shares]
 
 
 def test_a_pass_by_its_stages() -> None:
     """The lead-in with the paper's factors, then the settings' own, each by its share."""
-    settings, latent = Settings(), (128, 128)
-    found = stages(SD15, latent, settings, "Euler")
+    settings, whole = Settings(), Pass(SD15, (1024, 1024), "Euler")
+    found = whole.stages(settings)
     assert found == {with_papers_factors(settings): LEAD_IN, settings: 1 - LEAD_IN}
-    gains = [of_step(SD15, latent, stage, [rates()])[0] for stage in found]
+    gains = [of_step(SD15, 1024, stage, [rates()])[0] for stage in found]
     expected = 1 / (LEAD_IN / gains[0] + (1 - LEAD_IN) / gains[1])
-    assert of_pass(SD15, latent, found, [rates()])[0] == pytest.approx(expected)
+    assert whole.gain(found, [rates()])[0] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -166,15 +163,15 @@ def test_a_pass_by_its_stages() -> None:
         ("DPM++ 2M", 6, 6),
         ("Euler a", 12, 12),
         ("Euler a", 13, 5),
-        ("LMS", 20, 20),
+        ("LMS", 12, 12),
         ("Euler", 150, 39),
     ],
 )
 def test_steps_are_counted_by_the_rule_of_a_generation(
     sampler: str, steps: int, careful: int
 ) -> None:
-    sigmas = mildest_schedule(sampler, steps)
-    found = stages(SD15, (128, 128), Settings(), sampler, sigmas)
+    sigmas = even_levels(steps)
+    found = Pass(SD15, (1024, 1024), sampler, sigmas).stages(Settings())
     assert list(found.values()) == [
         number / steps for number in (careful, steps - careful) if number
     ]
@@ -190,16 +187,17 @@ def test_steps_are_counted_by_the_rule_of_a_generation(
 
 @given(
     shape=st.sampled_from([SD15, SDXL]),
-    latent=st.tuples(st.integers(8, 300), st.integers(8, 300)),
+    size=st.tuples(st.integers(64, 2400), st.integers(64, 2400)),
     preset=st.sampled_from(sorted(PRESETS)),
     sampler=st.sampled_from([None, "Euler", "LMS", "LCM"]),
     window=st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted),
 )
 def test_pooling_never_costs_more(
-    shape: UNetShape, latent: Grid, preset: str, sampler: str | None, window: list[float]
+    shape: UNetShape, size: tuple[int, int], preset: str, sampler: str | None, window: list[float]
 ) -> None:
     settings = Settings.from_preset(preset, start=window[0], end=window[1])
-    found = stages(shape, latent, settings, sampler)
+    whole = Pass(shape, size, sampler)
+    found = whole.stages(settings)
     assert sum(found.values()) <= 1 + 1e-9
-    least, most = of_pass(shape, latent, found, typical("cuda"))
+    least, most = whole.gain(found, typical("cuda"))
     assert 1 - 1e-9 <= least <= most

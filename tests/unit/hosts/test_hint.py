@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import types
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from hints import CPU, SD15, SDXL, hint, parts
 
 from lib_todo.cost.rates import Rates
-from lib_todo.cost.speedup import in_words, of_pass, stages
+from lib_todo.cost.speedup import Pass, in_words
 from lib_todo.hosts.webui import host
 from lib_todo.hosts.webui.hint.text import WAITS, lines
 from lib_todo.reasons import Reason
@@ -37,9 +38,10 @@ def test_the_presets_are_compared_for_this_picture() -> None:
     """By speed and by change, whatever is chosen; where the phase rests, by speed alone."""
     told = hint(1024, 1024, factor=2)[-1]
     assert told == hint(1024, 1024)[-1]
+    whole = Pass(SD15, (1024, 1024), "Euler")
     for preset in PRESETS:
-        found = stages(SD15, (128, 128), Settings.from_preset(preset), "Euler")
-        assert f"{preset} {in_words(of_pass(SD15, (128, 128), found, CPU))}" in told
+        found = whole.stages(Settings.from_preset(preset))
+        assert f"{preset} {in_words(whole.gain(found, CPU))}" in told
     assert told.endswith("close 0.05 · balanced 0.5 · fast 0.82 · paper 1")
     assert hint(2048, 2048)[-1].endswith("close 0.2 · balanced 0.41 · fast 0.56 · paper 1")
     # a checkpoint of another trained size, such as SD 2.x of 768 pixels
@@ -56,7 +58,7 @@ def test_a_measured_machine_has_one_figure_and_what_was_seen_goes_before_it() ->
     rates = Rates(3e11, {64: 1e11}, 1e10, 0, 4)
     assert " to " not in "".join(lines(found, {"factor": 2}, [rates]))
     seen = Mock(return_value=(1.338, 3))
-    told = lines([found[0]._replace(seen=seen)], {"factor": 2}, [rates])
+    told = lines([dataclasses.replace(found[0], seen=seen)], {"factor": 2}, [rates])
     assert told[0].endswith("1.34 times as fast here, from 3 pictures")
     seen.assert_called_once_with(Settings(factor=2))
     (part,) = Asked(width=1024, height=1024, sampler="Euler").parts()

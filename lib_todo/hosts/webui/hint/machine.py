@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ....cost.machine import Machine
-from ....cost.rates import fused_attention
+from ....cost.rates import Machine, fused_attention
 from .. import host
 
 # where hosts keep the class whose `forward` their attention optimisation replaces

@@ -10,9 +10,8 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
-from ....cost.speedup import mildest_schedule
 from ....plan import latent_grid
-from ....samplers import FROM_NOISE
+from ....samplers import FROM_NOISE, rule_for
 from .. import host
 from . import machine, step_times, text
 from .text import UNKNOWN, Part
@@ -81,7 +80,7 @@ class Asked(Sampling):
             seen = functools.partial(step_times.seen, kind)
             shape = host.shape_named(checkpoint) or UNKNOWN
             sigmas = _levels(asked, host.loaded_as(checkpoint), sampler, scheduler, name == "hires")
-            found.append(Part(name, size, self.images, shape, sampler, sigmas, seen))
+            found.append(Part(shape, size, sampler, sigmas, self.images, name, seen))
         return found
 
 
@@ -103,11 +102,13 @@ def answer_hint(asked: Asked) -> dict[str, list[str]]:
 def _levels(
     asked: Sampling, model: Any, sampler: str, scheduler: str, is_hires: bool
 ) -> tuple[float, ...]:
-    """The noise levels of the steps that will be run, by the host's own code; empty if unknown.
+    """The noise levels of the steps that will be run, by the host's own code.
 
     Before the checkpoint is loaded (`model` is None), and with samplers that go by timesteps of
-    their own, they are the mildest of so many steps. Where the page names no schedule (before 1.9,
-    SD.Next), it is known at least whether they begin in noise.
+    their own, those for which the rule has the least reason to be careful: they fall evenly. Where
+    the page names no schedule (before 1.9, SD.Next), it is known at least whether they begin in
+    noise. Empty where the number of steps is not known, and for a sampler that may take the paper's
+    factors whatever its schedule is.
     """
     # all that the host's methods read of a generation and write to it
     p = types.SimpleNamespace(
@@ -131,8 +132,11 @@ def _levels(
         with contextlib.suppress(Exception):
             p.sampler = sd_samplers.create_sampler(sampler, model)
             sigmas = host.levels_of(p, whole, steps)
-    first = FROM_NOISE if from_noise and not scheduler else 1.0
-    return sigmas or mildest_schedule(sampler, steps, first)
+    if steps and not sigmas and rule_for(sampler, reported=True).careful_from:
+        # no step leaps, and only the last one closes; a real schedule may close one or two earlier
+        first = FROM_NOISE if from_noise and not scheduler else 1.0
+        sigmas = (*(first / 2**step for step in range(steps)), 0.0)
+    return sigmas
 
 
 def _chosen(name: str) -> str:

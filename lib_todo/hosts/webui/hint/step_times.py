@@ -13,7 +13,7 @@ import weakref
 from collections import defaultdict
 from typing import Any
 
-from ....cost.machine import read, write
+from ....cost.rates import read, write
 from ....plan import LEAD_IN, Grid
 from ....settings import Settings
 from .. import host

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from ....cost import speedup
-from ....cost.architectures import UNetShape
 from ....cost.rates import Rates
-from ....cost.speedup import Stages
+from ....cost.speedup import Pass, Stages, in_words
 from ....cost.unet import pooled_levels
-from ....plan import PIXELS_PER_LATENT, Grid, latent_grid, level_grid, pass_wanted, pooled_grid
+from ....plan import PIXELS_PER_LATENT, level_grid, pass_wanted, pooled_grid
 from ....reasons import Reason
 from ....samplers import rule_for
 from ....settings import Settings, SettingsError
 from ....wording import REMEDIES
 from .. import request
-from ..host import NOTHING_TO_POOL, Size
+from ..host import NOTHING_TO_POOL
 from ..result import NO_LAYERS
 
 NAMES = {"first": "First pass", "hires": "Hires pass"}
@@ -39,33 +38,15 @@ CHANGES = {
 }
 
 
-class Part(NamedTuple):
-    """A pass, as far as the page tells.
+@dataclasses.dataclass(frozen=True)
+class Part(Pass):
+    """A pass as the page tells of it, and what was seen of pictures like it.
 
-    `shape` is its U-Net's. `sampler` and `sigmas`, the noise levels, are empty where they are not
-    known. `seen` gives how many times as fast pictures like it were with some settings, and from
-    how many pictures that is known; None without.
+    `seen` gives how many times as fast they were with some settings, and how many there were; None
+    where there were none.
     """
 
-    pass_name: str
-    size: Size
-    images: int
-    shape: UNetShape
-    sampler: str
-    sigmas: tuple[float, ...]
-    seen: Callable[[Settings], tuple[float, int] | None]
-
-    @property
-    def latent(self) -> Grid:
-        return latent_grid(*self.size)
-
-    def stages(self, settings: Settings) -> Stages:
-        asked = settings, self.sampler, self.sigmas, self.pass_name
-        return speedup.stages(self.shape, self.latent, *asked)
-
-    def times(self, stages: Stages, machines: Sequence[Rates]) -> str:
-        found = speedup.of_pass(self.shape, self.latent, stages, machines, self.images)
-        return speedup.in_words(found)
+    seen: Callable[[Settings], tuple[float, int] | None] = lambda settings: None
 
 
 def lines(parts: list[Part], values: Mapping[str, Any], machines: Sequence[Rates]) -> list[str]:
@@ -89,7 +70,7 @@ def lines(parts: list[Part], values: Mapping[str, Any], machines: Sequence[Rates
             told = NOTHING
         else:
             told = NOT_KNOWN if part.shape is UNKNOWN else f"nothing changes, {NO_LAYERS}"
-        head = f"{NAMES[part.pass_name]}, " if len(parts) > 1 else ""
+        head = f"{NAMES[part.name]}, " if len(parts) > 1 else ""
         found.append(f"{head}{part.size[0]}×{part.size[1]}: {told}")
     if compared:
         found.append(compared)
@@ -110,15 +91,14 @@ def _gain(part: Part, stages: Stages, settings: Settings, machines: Sequence[Rat
     # what was seen goes before what is computed
     if before := part.seen(settings):
         return f"{told}{before[0]:.2f} times as fast here, from {before[1]} pictures"
-    whole, step = part.times(stages, machines), part.times({own: 1.0}, machines)
+    whole, step = (in_words(part.gain(held, machines)) for held in (stages, {own: 1.0}))
     told += f"{whole} times as fast"
     if step != whole:
         is_whole = (settings.start, settings.end) == (0, 1)
         when = "after the first quarter" if is_whole else "from Start to End"
         told += f", a step {when} {step} times"
     if len(machines) == 1:
-        costs = part.shape, part.latent, own, machines[0], part.images
-        working, launching = speedup.seconds(*costs)
+        working, launching = part.seconds(own, machines[0])
         if launching > working:
             told += f". {WAITS}"
     return told
@@ -132,7 +112,7 @@ def _presets(part: Part, threshold: int, machines: Sequence[Rates]) -> str:
     names, gains = request.PRESET.choices, []
     for name in names:
         stages = part.stages(Settings.from_preset(name, threshold=threshold))
-        gains.append(f"{name} {part.times(stages, machines)}")
+        gains.append(f"{name} {in_words(part.gain(stages, machines))}")
     told = f"{' · '.join(gains)} times as fast"
     # where the phase rests, all of them change it as the paper does
     if rule_for(part.sampler, reported=True, sigmas=part.sigmas).careful_from == 0:
@@ -146,9 +126,8 @@ def _presets(part: Part, threshold: int, machines: Sequence[Rates]) -> str:
 
 def _remedy(part: Part, settings: Settings) -> str:
     """What to change so that something is pooled, in the words of the line."""
-    if not pass_wanted(part.pass_name, settings.passes):
+    if not pass_wanted(part.name, settings.passes):
         return REMEDIES[Reason.OTHER_PASS]
     grids = [level_grid(part.latent, downscale) for downscale in part.shape.levels]
-    steps = speedup.rules(settings, part.sampler, part.sigmas, part.pass_name)
-    reasons = {rule.decide(grid, grids[0])[1] for rule in steps for grid in grids}
+    reasons = {rule.decide(grid, grids[0])[1] for rule in part.rules(settings) for grid in grids}
     return next(REMEDIES[reason] for reason in Reason if reason in reasons)
