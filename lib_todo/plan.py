@@ -76,7 +76,10 @@ def with_papers_factors(settings: Settings) -> Settings:
 
 
 def pooled_grid(grid: Grid, factor: float) -> Grid:
-    """The grid after pooling: rounded up for a whole factor, else to the nearest; at least 1."""
+    """The grid after pooling: rounded up for a whole factor, else to the nearest; at least 1.
+
+    Also that of a level at 1/`factor` of the latent: the U-Net's convolutions round up, too.
+    """
     if factor == int(factor):
         whole = int(factor)
         return -(-grid[0] // whole), -(-grid[1] // whole)
@@ -116,11 +119,3 @@ def decide(
 def latent_grid(width: int, height: int) -> Grid:
     """The latent's (height, width) for an image in pixels."""
     return height // PIXELS_PER_LATENT, width // PIXELS_PER_LATENT
-
-
-def level_grid(latent: Grid, downscale: int) -> Grid:
-    """The token grid of a U-Net level at 1/`downscale` of a latent (height, width).
-
-    Each level halves with a stride-2 convolution padded by one, which rounds up.
-    """
-    return -(-latent[0] // downscale), -(-latent[1] // downscale)

@@ -9,7 +9,7 @@ import pooling_reference as reference
 import torch
 from torch import nn
 
-from lib_todo.plan import level_grid
+from lib_todo.plan import pooled_grid
 
 
 def self_attentions(model: nn.Module) -> list[nn.Module]:
@@ -59,7 +59,7 @@ def pooled_by_hand(
 
 def by_loops(latent: tuple[int, int], downscale: int, factor: float, method: str = "nearest"):
     """Pools the tokens of the level at 1/`downscale` and leaves every other level's alone."""
-    grid = level_grid(latent, downscale)
+    grid = pooled_grid(latent, downscale)
 
     def pool(tokens: torch.Tensor) -> torch.Tensor | None:
         if tokens.shape[1] != grid[0] * grid[1]:

@@ -11,7 +11,7 @@ import functools
 import math
 from collections import Counter
 
-from ..plan import Grid, layer_factor, level_grid, pooled_grid
+from ..plan import Grid, layer_factor, pooled_grid
 from ..settings import Settings
 from .architectures import UNetShape
 
@@ -123,10 +123,10 @@ def pooled_levels(
     shape: UNetShape, latent: Grid, settings: Settings | None
 ) -> list[tuple[Grid, float]]:
     """The grid of each level, the largest first, and its factor; 1 where nothing is pooled."""
-    grids = [level_grid(latent, 2**level) for level in range(len(shape.channels))]
+    grids = [pooled_grid(latent, 2**level) for level in range(len(shape.channels))]
     if settings is None or not settings.enabled:
         return [(grid, 1) for grid in grids]
-    largest = level_grid(latent, min(shape.levels, default=1))
+    largest = pooled_grid(latent, min(shape.levels, default=1))
     return [
         (grid, layer_factor(grid, largest, settings) if 2**level in shape.levels else 1)
         for level, grid in enumerate(grids)

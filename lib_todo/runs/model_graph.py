@@ -14,7 +14,7 @@ from ..interception import calls, signs
 from ..interception.active import here
 from ..interception.cut import self_attention_of
 from ..phase import PhaseCounter
-from ..plan import Grid, level_grid
+from ..plan import Grid, pooled_grid
 from ..pooling import Pooling, pooling
 from ..reasons import Reason
 from .model_call import ModelCall
@@ -64,7 +64,7 @@ class ModelGraph:
         """Decide for every level that may be the model's largest, and those below it."""
         rule, lane = self._call.rule, self._call.lane
         phases = lane.phases.setdefault(model, defaultdict(PhaseCounter))
-        sides = (level_grid(latent, down) for down in (1, 2, 4, 8, 16))
+        sides = (pooled_grid(latent, down) for down in (1, 2, 4, 8, 16))
         levels = {f"{height} {width}": (height, width) for height, width in sides}
         for largest, text in itertools.combinations_with_replacement(levels, 2):
             key, grid = f"{largest} {text}", levels[text]

@@ -27,12 +27,6 @@ def test_the_version_is_found_without_running_anything(project: dict[str, Any]) 
     assert version == lib_todo.__version__
 
 
-def test_the_oldest_comfyui_is_the_one_that_the_node_asks_for(project: dict[str, Any]) -> None:
-    source = (ROOT / "lib_todo" / "hosts" / "comfyui" / "extension.py").read_text("utf-8")
-    (needed,) = re.findall(r'^NEEDED = "(.+)"$', source, re.MULTILINE)
-    assert project["tool"]["comfy"]["requires-comfyui"] == f">={needed}"
-
-
 def test_what_is_left_out_of_the_archive_exists_and_the_nodes_are_in_it() -> None:
     lines = (ROOT / ".comfyignore").read_text("utf-8").splitlines()
     left_out = [line for line in lines if line and not line.startswith("#")]

@@ -24,7 +24,7 @@ from lib_todo import Settings, token_downsampling
 from lib_todo.cost.architectures import UNetShape
 from lib_todo.cost.rates import Rates
 from lib_todo.hosts.webui.hint import text as hint
-from lib_todo.plan import level_grid
+from lib_todo.plan import pooled_grid
 from lib_todo.settings import FIELDS, PRESETS
 
 Grid = tuple[int, int]
@@ -55,7 +55,7 @@ def sample(
 ) -> tuple[Any, Seen]:
     """One sampling; the report, and the keys that each level's layer computed in each step."""
     seen: Seen = {}
-    grids = [level_grid(latent, 2**level) for level in range(4)]
+    grids = [pooled_grid(latent, 2**level) for level in range(4)]
     images = [torch.randn(2, 32, *grid) for grid in grids]
     with token_downsampling(settings) as report:
         for step in range(steps):

@@ -1,4 +1,4 @@
-"""The node ToDo, which makes a model faster at high resolution, and the node for its settings."""
+"""The node ToDo, the node for its settings, and where ComfyUI finds them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
-from comfy_api.latest import io
+from comfy_api.latest import ComfyExtension, io
 
 from ...cost.architectures import shape_of_unet
-from ...settings import BY_NAME, FIELDS, PRESETS, Field, Settings
+from ...settings import BY_NAME, FIELDS, PRESET, Field, Settings
 from ...wording import nothing_pooled
 from .node_text import NodeText
 from .patch import apply
@@ -20,13 +20,6 @@ ALIASES = "token downsampling|token merging|speed up|faster|high resolution|hire
 SETTINGS = io.Custom("TODO_SETTINGS")
 # not needed: bypassing the node switches it off, and wiring chooses the sampler
 WITHOUT_INPUT = ("enabled", "passes")
-AUTOMATIC = "automatic"
-DEFAULT_PRESET = "balanced"
-PRESET_HELP = (
-    "balanced: faster than the paper's ToDo, with no more error. fast: faster still, for a quick "
-    "look. close: the paper's speed at a fraction of its error. paper: as published. For other "
-    "settings, connect ToDo Settings here."
-)
 
 
 class ToDo(io.ComfyNode):
@@ -35,7 +28,7 @@ class ToDo(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         # the default comes first, since a node's preview shows the first choice
-        presets = sorted(PRESETS, key=lambda name: name != DEFAULT_PRESET)
+        presets = sorted(PRESET.choices, key=lambda name: name != PRESET.default)
         return io.Schema(
             node_id="ToDo",
             display_name="ToDo (Token Downsampling)",
@@ -44,12 +37,12 @@ class ToDo(io.ComfyNode):
                 "Makes images faster that are larger than the model was trained at, for SD 1.x, "
                 "SD 2.x and SDXL: self-attention looks at fewer keys and values. Put it between "
                 "the model and the sampler. Bypass it to switch it off. With EasyCache, choose "
-                "close."
+                "close. For single settings, connect ToDo Settings to the input Preset."
             ),
             search_aliases=ALIASES.split("|"),
             inputs=[
                 io.Model.Input("model", tooltip="An SD 1.x, SD 2.x or SDXL model."),
-                _choice("preset", "Preset", PRESET_HELP, presets, SETTINGS),
+                _choice(PRESET, presets, SETTINGS),
             ],
             outputs=[
                 io.Model.Output(tooltip="The model with ToDo. The input model is not changed.")
@@ -58,12 +51,12 @@ class ToDo(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, preset: Any = DEFAULT_PRESET) -> bool:
+    def validate_inputs(cls, preset: Any = PRESET.default) -> bool:
         """Whether there is such a preset, or SettingsError. A link is None, and checked later."""
         return preset is None or bool(Settings.from_preset(preset))
 
     @classmethod
-    def execute(cls, model: Any, preset: Any = DEFAULT_PRESET) -> io.NodeOutput:
+    def execute(cls, model: Any, preset: Any = PRESET.default) -> io.NodeOutput:
         settings = preset if isinstance(preset, Settings) else Settings.from_preset(preset)
         unet = model.get_model_object("diffusion_model")
         if not isinstance(unet, UNetModel):
@@ -111,9 +104,9 @@ class ToDoSettings(io.ComfyNode):
 def _input(field: Field) -> io.Input:
     """A setting's input; its default is the preset balanced's."""
     if field.choices:
-        return _choice(field.name, field.label, field.help, field.choices)
-    if field.zero_means == AUTOMATIC:
-        return _choice(field.name, field.label, field.help, field.numbers, io.Float, io.Int)
+        return _choice(field, field.choices)
+    if field.zero_means == "automatic":
+        return _choice(field, field.numbers, io.Float, io.Int)
     kind = io.Int if field.kind is int else io.Float
     return kind.Input(
         field.name,
@@ -127,17 +120,29 @@ def _input(field: Field) -> io.Input:
     )
 
 
-def _choice(name: str, label: str, help: str, choices: Sequence[str], *links: Any) -> io.Input:
+def _choice(field: Field, choices: Sequence[str], *links: Any) -> io.Input:
     """A choice, of the first by default, that takes links from texts and from `links`.
 
     A plain one of ComfyUI takes none of them.
     """
     combo = io.Combo.Input(
-        name,
+        field.name,
         options=list(choices),
         default=choices[0],
-        display_name=label,
-        tooltip=help,
+        display_name=field.label,
+        tooltip=field.help,
         optional=True,
     )
     return io.MultiType.Input(combo, types=[*links, io.String])
+
+
+class ToDoExtension(ComfyExtension):
+    """The nodes of this folder."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return [ToDo, ToDoSettings]
+
+
+async def comfy_entrypoint() -> ToDoExtension:
+    """ComfyUI calls this when it starts."""
+    return ToDoExtension()

@@ -54,14 +54,7 @@ class SampleWrapper:
         self._last: tuple[Levels, Levels] = (), ()
 
     def __call__(
-        self,
-        executor: Any,
-        noise: Any,
-        latent: Any,
-        sampler: Any,
-        sigmas: Any,
-        *args: Any,
-        **kw: Any,
+        self, executor: Any, noise: Any, x: Any, sampler: Any, sigmas: Any, *args: Any, **kw: Any
     ) -> Any:
         part = tuple(sigmas.tolist())
         whole = whole_schedule(part, *self._last)
@@ -72,7 +65,7 @@ class SampleWrapper:
         sampling = Sampling(self.settings, whole, name or None, step_of(part[0], whole))
         # these options are the sampling's own copy, and reach all of its threads
         executor.class_obj.model_options["transformer_options"][SAMPLING] = sampling
-        result = executor(noise, latent, sampler, sigmas, *args, **kw)
+        result = executor(noise, x, sampler, sigmas, *args, **kw)
         self.tell(sampling)
         return result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
 import types
@@ -61,6 +62,7 @@ def whole_schedule(part: Levels, last: Levels, whole: Levels) -> Levels:
     Args:
         last, whole: the part that was sampled last, and its schedule; empty before the first one.
     """
+    is_near = functools.partial(math.isclose, part[0], rel_tol=TOLERANCE)
     for frame, _ in walk_stack(sys._getframe()):
         is_sample = frame.f_code.co_name == KSAMPLERS
         levels: Any = getattr(_local(frame, "self"), "sigmas", None) if is_sample else None
@@ -69,19 +71,15 @@ def whole_schedule(part: Levels, last: Levels, whole: Levels) -> Levels:
             if 0 in known:
                 # it ends where a part has to leave no noise
                 known = known[: known.index(0) + 1]
-            if any(_is_near(part[0], level) for level in known) and len(known) >= len(part):
+            if any(map(is_near, known)) and len(known) >= len(part):
                 return known
-    if last and last[-1] > 0 and _is_near(part[0], last[-1]):
+    if last and last[-1] > 0 and is_near(last[-1]):
         return (*whole, *part[1:])
     return whole if part == last else part
 
 
 def _is_schedule(sigmas: Any) -> bool:
     return isinstance(sigmas, torch.Tensor) and sigmas.dim() == 1
-
-
-def _is_near(level: float, other: float) -> bool:
-    return math.isclose(level, other, rel_tol=TOLERANCE)
 
 
 def _local(frame: types.FrameType, name: str) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...plan import Grid
 from ...report import Report
-from ...settings import BY_NAME, FIELDS, Settings, SettingsError
+from ...settings import BY_NAME, FIELDS, PRESET, Settings, SettingsError
 from . import request
 
 KEYS = {field.name: f"ToDo {field.name.replace('_', ' ')}" for field in FIELDS[1:]}
@@ -103,7 +103,7 @@ def from_infotext(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def _named(preset: Any) -> dict[str, Any]:
     """The preset as a value of settings; `custom` has none of its own."""
-    return {} if preset == request.CUSTOM else {request.PRESET.name: preset}
+    return {} if preset == request.CUSTOM else {PRESET.name: preset}
 
 
 def used(done: Report, since: int) -> str:

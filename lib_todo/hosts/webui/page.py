@@ -8,12 +8,12 @@ import gradio as gr
 from modules.ui_components import FormHTML, InputAccordion
 
 from ... import __version__
-from ...settings import BY_NAME, FIELDS, PRESETS, Field, SettingsError
+from ...settings import BY_NAME, FIELDS, PRESET, PRESETS, Field, SettingsError
 from . import host, request
 from .hint import machine
 from .hint.route import HINT
 from .infotext import from_infotext
-from .request import PRESET, from_page, on_page
+from .request import from_page, on_page
 
 # the settings with a control inside the accordion
 NAMES = tuple(field.name for field in FIELDS[1:])
@@ -38,7 +38,9 @@ def build(script: Any) -> list[Any]:
             [*PRESET.choices, request.CUSTOM],
             value=lambda: _preset_at_first(controls),
             label=PRESET.label,
-            info=PRESET.help,
+            info="The line below compares them for this picture.\n"
+            f"{PRESET.help}\n"
+            "custom: a factor, a scale or another of their values in Advanced differs",
             elem_id=script.elem_id("preset"),
             elem_classes="todo-preset",
         )

@@ -10,9 +10,9 @@ import types
 from collections.abc import Sequence
 from typing import Any
 
-from ...settings import FIELDS, Field, SettingsError
+from ...settings import FIELDS, PRESET, Field, SettingsError
 from .host import SettingsRefused
-from .request import OVERRIDES, PRESET, on_page, read_settings
+from .request import OVERRIDES, on_page, read_settings
 
 PREFIX = "[ToDo] "
 # the attribute of the host's processing object in which the axes note all their values

@@ -5,25 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...settings import BY_NAME, FIELDS, PRESETS, Field, Settings, SettingsError
+from ...settings import BY_NAME, FIELDS, PRESET, PRESETS, Field, Settings, SettingsError
 
 # the attribute of the host's processing object in which the X/Y/Z axes leave their values
 OVERRIDES = "todo_overrides"
 CUSTOM = "custom"
-PRESET = Field(
-    "preset",
-    "balanced",
-    "Preset",
-    """\
-The line below compares them for this picture.
-close: nearest to the picture without ToDo, at the paper's speed
-balanced: changes the picture less than paper, and is faster
-fast: pools most; changes it about as much as paper, and some at the trained size
-paper: the published method
-custom: a factor, a scale or another of their values in Advanced differs""",
-    # the measure of the others last
-    choices=tuple(sorted(PRESETS, key=lambda name: name == "paper")),
-)
 
 
 def read_settings(p: Any, args: Sequence[Any]) -> Settings:

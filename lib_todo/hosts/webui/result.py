@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...downsampling import token_downsampling
-from ...plan import Grid, decide, latent_grid, level_grid, pass_wanted
+from ...plan import Grid, decide, latent_grid, pass_wanted, pooled_grid
 from ...reasons import Reason
 from ...settings import FIELDS, Settings
 from ...wording import BYPASSED, nothing_pooled
@@ -166,7 +166,7 @@ def left_alone(p: Any, settings: Settings) -> dict[str, list[tuple[Grid, int, An
             closed = Reason.OTHER_PASS
         elif settings.start == settings.end:
             closed = Reason.OUTSIDE_WINDOW
-        grids = [level_grid(latent_grid(*size), downscale) for downscale in shape.levels]
+        grids = [pooled_grid(latent_grid(*size), downscale) for downscale in shape.levels]
         reasons = [decide(grid, grids[0], settings)[1] or closed for grid in grids]
         found[name] = list(zip(grids, shape.levels.values(), reasons))
     is_pooled = any(reason is None for rows in found.values() for *_, reason in rows)

@@ -14,7 +14,7 @@ from benchmarks.models.unets import build_diffusers, inputs_for
 from lib_todo import Settings, token_downsampling
 from lib_todo.cost.architectures import SHAPES, UNetShape, shape_of_unet
 from lib_todo.cost.unet import work
-from lib_todo.plan import layer_factor, level_grid, pooled_grid
+from lib_todo.plan import layer_factor, pooled_grid
 
 diffusers = pytest.importorskip("diffusers")
 
@@ -80,7 +80,7 @@ def test_the_whole_unet(unet, size: tuple[int, int], settings: Settings | None) 
 
     # as many layers, with the keys that the rule leaves
     expected: Counter[tuple[int, int]] = Counter()
-    grids = [level_grid(latent, downscale) for downscale in shape.levels]
+    grids = [pooled_grid(latent, downscale) for downscale in shape.levels]
     for (downscale, layers), grid in zip(shape.levels.items(), grids):
         factor = layer_factor(grid, grids[0], settings) if settings else 1
         left = math.prod(pooled_grid(grid, factor))

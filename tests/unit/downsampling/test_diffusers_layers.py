@@ -22,7 +22,7 @@ from self_attention import by_loops, pooled_by_hand
 from settings_of import paper
 
 from lib_todo import token_downsampling
-from lib_todo.plan import level_grid, pooled_grid
+from lib_todo.plan import pooled_grid
 from lib_todo.settings import METHODS
 
 UNETS = {
@@ -48,7 +48,7 @@ def test_any_shape_factor_and_method(
         wanted = models.run_unet(model, *latent)
     torch.testing.assert_close(got, wanted)
     assert not torch.allclose(got, models.run_unet(model, *latent), atol=1e-4)
-    grid = level_grid(latent, downscale)
+    grid = pooled_grid(latent, downscale)
     assert list(report.pooled) == [(math.prod(grid), math.prod(pooled_grid(grid, factor)))]
 
 

@@ -20,7 +20,6 @@ from lib_todo.plan import (
     in_window,
     latent_grid,
     layer_factor,
-    level_grid,
     pooled_grid,
     scaled_factor,
 )
@@ -40,7 +39,7 @@ def test_shared_table(case: dict[str, Any]) -> None:
     if "architecture" in case:
         latent = latent_grid(case["width"], case["height"])
         levels = SHAPES[case["architecture"]].levels
-        grids_seen = [level_grid(latent, downscale) for downscale in levels]
+        grids_seen = [pooled_grid(latent, downscale) for downscale in levels]
     else:
         grids_seen = [tuple(grid) for grid in case["grids"]]
     largest = max(grids_seen, key=math.prod)
@@ -95,7 +94,7 @@ def test_a_level_rounds_up_at_every_halving(latent: Grid, power: int) -> None:
     grid = latent
     for _ in range(power):
         grid = tuple((side - 1) // 2 + 1 for side in grid)
-    assert level_grid(latent, 2**power) == grid
+    assert pooled_grid(latent, 2**power) == grid
 
 
 @given(total=st.integers(1, 150), start=st.integers(0, 100), end=st.integers(0, 100))

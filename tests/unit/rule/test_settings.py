@@ -12,7 +12,7 @@ import torch
 
 from lib_todo import Settings, SettingsError
 from lib_todo.plan import layer_factor
-from lib_todo.settings import BY_NAME, FIELDS, METHODS, PRESETS
+from lib_todo.settings import BY_NAME, FIELDS, METHODS, PRESET, PRESETS
 
 # by field: the default, the bounds or choices, and what a message must say is allowed
 TABLE: dict[str, tuple[Any, Any, str]] = {
@@ -116,7 +116,7 @@ def test_scalars_of_numpy_are_numbers(two: Any) -> None:
 def test_an_unknown_name_or_preset_is_named_with_what_is_known(name: Any) -> None:
     for field, values, known in (
         ("name of a setting", {"factor": 2, name: 2}, ["preset", *NAMES]),
-        ("preset", {"preset": name}, list(PRESETS)),
+        ("preset", {"preset": name}, PRESET.choices),
     ):
         with pytest.raises(SettingsError) as caught:
             Settings.from_mapping(values)

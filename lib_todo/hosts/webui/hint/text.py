@@ -11,10 +11,10 @@ from typing import Any
 from ....cost.rates import Rates
 from ....cost.speedup import Pass, Stages, in_words
 from ....cost.unet import pooled_levels
-from ....plan import PIXELS_PER_LATENT, level_grid, pass_wanted, pooled_grid
+from ....plan import PIXELS_PER_LATENT, pass_wanted, pooled_grid
 from ....reasons import Reason
 from ....samplers import rule_for
-from ....settings import Settings, SettingsError
+from ....settings import PRESET, Settings, SettingsError
 from ....wording import REMEDIES
 from .. import request
 from ..host import NOTHING_TO_POOL
@@ -109,7 +109,7 @@ def _presets(part: Part, threshold: int, machines: Sequence[Rates]) -> str:
 
     With the `threshold` that is set, which is the checkpoint's.
     """
-    names, gains = request.PRESET.choices, []
+    names, gains = PRESET.choices, []
     for name in names:
         stages = part.stages(Settings.from_preset(name, threshold=threshold))
         gains.append(f"{name} {in_words(part.gain(stages, machines))}")
@@ -128,6 +128,6 @@ def _remedy(part: Part, settings: Settings) -> str:
     """What to change so that something is pooled, in the words of the line."""
     if not pass_wanted(part.name, settings.passes):
         return REMEDIES[Reason.OTHER_PASS]
-    grids = [level_grid(part.latent, downscale) for downscale in part.shape.levels]
+    grids = [pooled_grid(part.latent, downscale) for downscale in part.shape.levels]
     reasons = {rule.decide(grid, grids[0])[1] for rule in part.rules(settings) for grid in grids}
     return next(REMEDIES[reason] for reason in Reason if reason in reasons)
