@@ -72,8 +72,15 @@ try:
     )
 
     load_library()
-    from sd_webui_todo.hosts.webui import generation, host, other_extensions, page, plots, sdnext
-    from sd_webui_todo.hosts.webui.hint import route
+    from sd_webui_todo.hosts.webui import (
+        generation,
+        hint,
+        host,
+        other_extensions,
+        page,
+        plots,
+        sdnext,
+    )
     from sd_webui_todo.interception.calls import undo_all
 except Exception as error:
     WHY_NOT = why_not(error)
@@ -125,7 +132,7 @@ else:
         plots.add_axes(scripts.scripts_data)
 
     def app_started(demo: Any, app: Any) -> None:
-        route.add(app)
+        hint.add(app)
         host.explain_object_as_args(app)
 
     # a host that reloads only the scripts' code keeps the callbacks of the earlier load

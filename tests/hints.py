@@ -11,8 +11,7 @@ from lib_todo.cost.architectures import SHAPES, UNetShape
 from lib_todo.cost.rates import typical
 
 pytest.importorskip("fastapi")
-from lib_todo.hosts.webui.hint.route import Asked, Hires
-from lib_todo.hosts.webui.hint.text import UNKNOWN, Part, lines
+from lib_todo.hosts.webui.hint import UNKNOWN, Asked, Hires, Part, lines
 
 SD15, SDXL = SHAPES["SD 1.x"], SHAPES["SDXL"]
 CPU = typical("cpu")

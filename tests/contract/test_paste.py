@@ -69,7 +69,7 @@ def test_the_button_waits_for_no_picture(
         paste._measure()
     assert (len(paste.told), rates.measure.call_count) == (1, 0)
     assert "again (last on 2026-11-30)" in paste._measure()["value"]
-    here = paste.machine.here()
+    here = paste.host.machine()
     # a CPU computes in single precision, whatever the host says
     assert (", float32, " in here.key, here.rates(), len(paste.told)) == (True, found, 1)
     assert here.file.name == "todo-machine.json"

@@ -85,7 +85,7 @@ def test_seconds_a_step_and_the_gain_over_an_earlier_generation_without(
     host: Any, model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from lib_todo.hosts.webui import generation as lifecycle
-    from lib_todo.hosts.webui.hint import step_times
+    from lib_todo.hosts.webui import step_times
 
     now = [0.0]
     monkeypatch.setattr(step_times, "FILE", "steps-of-this-test.json")

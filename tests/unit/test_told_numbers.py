@@ -23,7 +23,7 @@ from ldm_models import spatial_transformer, text
 from lib_todo import Settings, token_downsampling
 from lib_todo.cost.architectures import UNetShape
 from lib_todo.cost.rates import Rates
-from lib_todo.hosts.webui.hint import text as hint
+from lib_todo.hosts.webui import hint
 from lib_todo.plan import pooled_grid
 from lib_todo.settings import FIELDS, PRESETS
 

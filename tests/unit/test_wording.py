@@ -8,7 +8,7 @@ import pytest
 from counted_layers import BELOW, LARGE, POOLED, count, two_passes
 
 from lib_todo import Report
-from lib_todo.hosts.webui.hint.step_times import in_words
+from lib_todo.hosts.webui.step_times import in_words
 from lib_todo.position import Moment
 from lib_todo.reasons import UNEXPECTED, Reason
 from lib_todo.wording import (

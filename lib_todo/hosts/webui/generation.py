@@ -13,8 +13,7 @@ from ...interception import active
 from ...plan import PIXELS_PER_LATENT
 from ...samplers import rule_for
 from ...settings import Settings, SettingsError
-from . import host, infotext, result
-from .hint import machine, step_times
+from . import host, infotext, result, step_times
 from .request import read_settings
 
 # the attribute of the host's processing object that holds its Generation
@@ -95,7 +94,7 @@ def begin(p: Any, args: Sequence[Any]) -> None:
         return
     if settings.enabled:
         setattr(p, GENERATION, Generation(p, settings))
-        machine.here().measure_once()
+        host.machine().measure_once()
 
 
 def generation_of(p: Any) -> Generation | None:

@@ -10,8 +10,7 @@ from modules.ui_components import FormHTML, InputAccordion
 from ... import __version__
 from ...settings import BY_NAME, FIELDS, PRESET, PRESETS, Field, SettingsError
 from . import host, request
-from .hint import machine
-from .hint.route import HINT
+from .hint import HINT
 from .infotext import from_infotext
 from .request import from_page, on_page
 
@@ -100,7 +99,7 @@ def _measure() -> Any:
 
     if queue_lock.acquire(blocking=False):
         try:
-            machine.here().measure()
+            host.machine().measure()
         finally:
             queue_lock.release()
     else:
@@ -109,7 +108,7 @@ def _measure() -> Any:
 
 
 def _measure_text() -> str:
-    if found := machine.here().rates():
+    if found := host.machine().rates():
         return f"Measure this machine again (last on {found.measured})"
     return "Measure this machine, for a figure instead of a range"
 

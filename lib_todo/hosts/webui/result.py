@@ -18,9 +18,9 @@ from ...reasons import Reason
 from ...settings import FIELDS, Settings
 from ...wording import BYPASSED, nothing_pooled
 from . import host
-from .hint.step_times import in_words
 from .infotext import JSON_KEY, REPORT_KEY, InfoData, InfoText
 from .request import on_page
+from .step_times import in_words
 
 NO_LAYERS = "this model has no self-attention layers that ToDo can pool"
 

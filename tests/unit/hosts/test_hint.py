@@ -15,13 +15,12 @@ from hints import CPU, SD15, SDXL, hint, parts
 from lib_todo.cost.rates import Rates
 from lib_todo.cost.speedup import Pass, in_words
 from lib_todo.hosts.webui import host
-from lib_todo.hosts.webui.hint.text import WAITS, lines
+from lib_todo.hosts.webui.hint import WAITS, Asked, Hires, lines
 from lib_todo.reasons import Reason
 from lib_todo.settings import PRESETS, Settings
 from lib_todo.wording import REMEDIES
 
 pytest.importorskip("fastapi")
-from lib_todo.hosts.webui.hint.route import Asked, Hires
 from lib_todo.hosts.webui.host import NOTHING_TO_POOL
 
 

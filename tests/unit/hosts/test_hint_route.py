@@ -11,8 +11,7 @@ from hints import CPU, SD15, SDXL, hint, parts
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_todo.hosts.webui.hint.route import Hires
-from lib_todo.hosts.webui.hint.text import Part, lines
+from lib_todo.hosts.webui.hint import Hires, Part, lines
 from lib_todo.hosts.webui.host import NOTHING_TO_POOL
 from lib_todo.settings import FIELDS
 
@@ -56,11 +55,11 @@ def test_the_route_answers_and_checks(
 ) -> None:
     fastapi, testing = pytest.importorskip("fastapi"), pytest.importorskip("fastapi.testclient")
     # anew: tests of stand-in hosts drop what was imported
-    from lib_todo.hosts.webui import host
-    from lib_todo.hosts.webui.hint import machine, route, step_times
+    from lib_todo.hosts.webui import hint as route
+    from lib_todo.hosts.webui import host, step_times
 
     here = types.SimpleNamespace(candidates=lambda: CPU)
-    monkeypatch.setattr(machine, "here", lambda: here)
+    monkeypatch.setattr(host, "machine", lambda: here)
     monkeypatch.setattr(step_times, "seen", lambda known, settings: None)
     app = fastapi.FastAPI()
     route.add(app)

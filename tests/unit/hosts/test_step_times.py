@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from lib_todo import Settings
-from lib_todo.hosts.webui.hint import machine, step_times
-from lib_todo.hosts.webui.hint.step_times import kind_of, seen
+from lib_todo.hosts.webui import host, step_times
+from lib_todo.hosts.webui.step_times import kind_of, seen
 
 SETTINGS = Settings()
 
@@ -122,7 +122,7 @@ def test_options_and_the_attention_of_the_host_count(
     kinds = [kind()]
     options[option] = 0.3
     kinds.append(kind())
-    monkeypatch.setattr(machine, "attention", lambda: "xformers")
+    monkeypatch.setattr(host, "attention", lambda: "xformers")
     kinds.append(kind())
     assert kinds[0] != kinds[1] != kinds[2]
 

@@ -13,11 +13,10 @@ import weakref
 from collections import defaultdict
 from typing import Any
 
-from ....cost.rates import read, write
-from ....plan import LEAD_IN, Grid
-from ....settings import Settings
-from .. import host
-from . import machine
+from ...cost.rates import read, write
+from ...plan import LEAD_IN, Grid
+from ...settings import Settings
+from . import host
 
 # the file of the last pictures: by kind and settings ("None" without ToDo), their seconds per step
 FILE = "todo-steps.json"
@@ -163,7 +162,7 @@ def known_before(
 ) -> list[Any]:
     """The part of a kind that is known before the generation."""
     options = [str(host.options().get(name)) for name in OPTIONS]
-    return [file, list(latent), images, sampler, scheduler, machine.attention(), options]
+    return [file, list(latent), images, sampler, scheduler, host.attention(), options]
 
 
 def in_words(seconds: float | None, without: float | None) -> str:

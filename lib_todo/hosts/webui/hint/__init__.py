@@ -1,1 +1,0 @@
-"""The hint in the accordion: what a picture will gain, by the cost model and by what was seen."""
