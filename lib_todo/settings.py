@@ -86,10 +86,13 @@ class Field:
         return self.kind(value)
 
     def read(self, value: Any) -> Any:
-        """The number that a text stands for; anything else as it is, for `check` to refuse."""
-        if not isinstance(value, str) or self.kind not in (int, float):
+        """What a text stands for, by `kind`; anything else as it is, for `check` to refuse."""
+        if not isinstance(value, str) or self.kind is str:
             return value
-        if self.zero_means and value.strip().lower() == self.zero_means:
+        text = value.strip().lower()
+        if self.kind is bool:
+            return {"true": True, "false": False}.get(text, value)
+        if self.zero_means and text == self.zero_means:
             return 0
         try:
             return float(value)

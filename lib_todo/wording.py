@@ -22,14 +22,13 @@ REMEDIES = dict.fromkeys(UNEXPECTED, "Switch that off to use ToDo") | {
         "computes keys from encoder_hidden_states"
     ),
 }
-NO_LAYER = "no self-attention layer that ToDo knows was called"
+NO_LAYER = (
+    "no self-attention layer that ToDo knows was called: SD3 and Flux have none, and other code (a "
+    "compiled graph, TensorRT, stable-fast, LayerDiffuse) may run in place of a U-Net's"
+)
 COMPILED = (
     "the model runs as a graph that was compiled without ToDo: switch torch.compile off, or wrap "
     'the sampling in torch.compiler.set_stance("force_eager")'
-)
-BYPASSED = (
-    "the model has self-attention layers, but other code runs in their place (a compiled graph, "
-    "TensorRT, stable-fast, LayerDiffuse). Switch that off to use ToDo"
 )
 ELSEWHERE = (
     "the model was called in another thread or task than the one that entered the `with`: use "
@@ -48,7 +47,7 @@ WINDOWS = {
 def line(passes: Mapping[str, PassCounts], window: str, heads: Mapping[str, str]) -> str:
     """`Report.line` pass by pass; where nothing was pooled, it ends with what to change."""
     notes = [WINDOWS[window]] if window else []
-    if not passes:
+    if not any(counts.tallies for counts in passes.values()):
         return nothing_pooled(_with_notes(NO_LAYER, notes))
     told = []
     for name, counts in passes.items():

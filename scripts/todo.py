@@ -47,10 +47,11 @@ def load_library() -> None:
 
 def why_not(error: Exception) -> str:
     """Why the library cannot be used, in one sentence; what is unexpected is printed in full."""
-    if not isinstance(error, ImportError):
+    lacks, advice = "", ""
+    if isinstance(error, ImportError):
+        lacks = (error.name or "").split(".")[0]
+    else:
         traceback.print_exception(error)
-    lacks = (error.name or "").split(".")[0] if isinstance(error, ImportError) else ""
-    advice = ""
     if lacks in ("modules", "gradio", "fastapi", "pydantic"):
         advice = f". The oldest host that has all it needs is {OLDEST_HOST}"
     elif lacks == NAME:
@@ -122,14 +123,11 @@ else:
             generations.before_sampling(p)
 
         def postprocess_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:
-            # only in SD.Next is there anything left to do then
-            sdnext.after_sampling(p)
+            if on_after_process:
+                sdnext.after_sampling(p)
 
         def postprocess(self, p: Any, processed: Any, *args: Any) -> None:
             generations.finish(p, processed)
-
-    def add_axes() -> None:
-        plots.add_axes(scripts.scripts_data)
 
     def app_started(demo: Any, app: Any) -> None:
         hint.add(app)
@@ -138,9 +136,9 @@ else:
     # a host that reloads only the scripts' code keeps the callbacks of the earlier load
     remove_current_script_callbacks()
     # now, since with --nowebui the callbacks for axes and options come too late, or never
-    add_axes()
+    plots.add_axes()
     host.register_option()
-    on_before_ui(add_axes)
+    on_before_ui(plots.add_axes)
     on_cfg_denoiser(generation.on_denoiser_call)
     on_app_started(app_started)
     on_script_unloaded(undo_all)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import types
 from collections.abc import Callable
 from typing import Any
@@ -22,23 +23,26 @@ class AxisOption:
     apply: Any
     format_value: Any = None
     confirm: Any = None
-    prepare: Any = None
     choices: Callable[[], list[str]] | None = None
 
 
 @pytest.fixture
 def plot() -> Any:
     return types.SimpleNamespace(
-        AxisOption=AxisOption,
-        axis_options=[AxisOption("Seed", int, None)],
-        csv_string_to_list_strip=lambda text: [part.strip() for part in text.split(",")],
+        AxisOption=AxisOption, axis_options=[AxisOption("Seed", int, None)]
     )
 
 
 @pytest.fixture
-def plots(host: Any) -> Any:
+def plots(host: Any, plot: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     from lib_todo.hosts.webui import plots
 
+    found = [
+        types.SimpleNamespace(path=f"/webui/scripts/{name}.py", module=module)
+        for name, module in (("xyz_grid", plot), ("other", object()))
+    ]
+    scripts = types.SimpleNamespace(scripts_data=found)
+    monkeypatch.setattr(sys.modules["modules"], "scripts", scripts, raising=False)
     return plots
 
 
@@ -49,9 +53,7 @@ def test_added_again_they_are_there_once_and_others_stay(plots: Any, plot: Any) 
     ]
     for axis in older:
         plot.axis_options.append(axis)
-        for name, module in (("xyz_grid", plot), ("other", object())):
-            script = types.SimpleNamespace(path=f"/webui/scripts/{name}.py", module=module)
-            plots.add_axes([script])
+        plots.add_axes()
     labels = [axis.label for axis in plot.axis_options]
     assert len(labels) == len(set(labels)) == 1 + len(older) + 1 + len(FIELDS)
     assert {axis.label for axis in older} < set(labels)
@@ -61,7 +63,7 @@ class Plot:
     """The plot's run, as far as axes see it: all are confirmed, then labelled, before any cell."""
 
     def __init__(self, plots: Any, plot: Any, *args: Any) -> None:
-        plots.add_axes([types.SimpleNamespace(path="scripts/xyz_grid.py", module=plot)])
+        plots.add_axes()
         self.axes = {axis.label.removeprefix(plots.PREFIX): axis for axis in plot.axis_options}
         script = types.SimpleNamespace(title=lambda: "ToDo", args_from=1, args_to=1 + len(args))
         scripts = types.SimpleNamespace(alwayson_scripts=[script])
@@ -77,7 +79,7 @@ class Plot:
 
 
 def test_labels_name_the_values(plots: Any, plot: Any) -> None:
-    labels = Plot(plots, plot).labels(factor=[0.0, 2.5], preset=["fast"], threshold=[32])
+    labels = Plot(plots, plot).labels(factor=[0, 2.5], preset=["fast"], threshold=[32.0])
     assert labels == [
         ["[ToDo] factor: automatic", "[ToDo] factor: 2.5"],
         ["[ToDo] preset: fast"],
@@ -85,21 +87,24 @@ def test_labels_name_the_values(plots: Any, plot: Any) -> None:
     ]
 
 
-def test_what_is_typed_is_read_as_the_plot_does_and_refused_before_it_fails(
-    plots: Any, plot: Any
-) -> None:
+def test_what_is_typed_is_read_by_name_and_refused_by_name(plots: Any, plot: Any) -> None:
     axes = Plot(plots, plot).axes
-    assert axes["threshold"].prepare("8.0, 16 , 1-9 (+2)") == ["8", "16", "1-9 (+2)"]
-    assert axes["factor"].prepare("automatic, 2.0, 2.5,") == ["0", "2", "2.5", ""]
-    with pytest.raises(plots.SettingsRefused, match=r"threshold = 'wide' .*a whole number"):
-        axes["threshold"].prepare("8, wide")
-    assert axes["preset"].prepare is axes["method"].prepare is None
-    # the plot reads what it offers; anything else is left to the check
-    box = axes["enabled"]
-    assert [box.type(text) for text in [*box.choices(), "TRUE ", "maybe"]] == [
-        *(True, False, True, "maybe"),
-    ]
+    for name, typed, read in (
+        ("factor", ["Automatic", "2.0", "2.5"], [0, 2, 2.5]),
+        # the plot reads what it offers; anything else is left to the check
+        ("enabled", [*axes["enabled"].choices(), "TRUE ", "maybe"], [True, False, True, "maybe"]),
+        ("threshold", ["8.0", "1-9", ""], [8, "1-9", ""]),
+        ("preset", ["fast"], ["fast"]),
+    ):
+        assert [axes[name].type(text) for text in typed] == read
+        # what SD.Next writes into its log
+        assert axes[name].type.__name__
     assert axes["method"].choices() == list(METHODS)
+    for typed in ("wide", "1-9", ""):
+        with pytest.raises(plots.SettingsRefused) as refused:
+            Plot(plots, plot).labels(threshold=[8.0, typed])
+        assert f"threshold = {typed!r} is not allowed" in refused.value.detail
+        assert "a whole number from 1 to 512" in refused.value.detail
 
 
 @pytest.mark.parametrize(

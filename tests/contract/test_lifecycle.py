@@ -57,7 +57,7 @@ def test_exception_in_sampling_leaves_nothing(
         process_images_inner(p, *ON)
     assert clean()
     assert "sample" not in vars(p)
-    assert lifecycle.running.get() == ()
+    assert lifecycle.running.get() is None
 
 
 def test_nothing_keeps_the_processing_object_alive(lifecycle: Any, model: Any) -> None:
@@ -154,7 +154,7 @@ def test_the_next_cell_of_a_plot_is_inside_none_that_failed(lifecycle: Any, mode
             process_images_inner(cell, *ON, inside=failing)
         last = copy.copy(base)
         process_images_inner(last, *ON)
-        assert last.extra_generation_params["ToDo used"] == "first pass 16×16 tokens to 64 keys"
+        assert last.extra_generation_params["ToDo used"] == "256 → 64"
 
 
 def test_a_model_that_was_loaded_anew_has_the_same_layers(lifecycle: Any) -> None:

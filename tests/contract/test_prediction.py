@@ -13,6 +13,7 @@ from torch import nn
 from lib_todo import Settings, wording
 from lib_todo.cost.architectures import shape_of_weights
 from lib_todo.hosts.webui import host, result
+from lib_todo.reasons import Reason
 
 
 def unet(shape: dict[str, Any]) -> Any:
@@ -37,37 +38,45 @@ def test_finds_none_in_other_models(model: Any) -> None:
 
 
 def test_finds_the_unet_of_forge() -> None:
-    patcher = types.SimpleNamespace(model=types.SimpleNamespace(diffusion_model="the U-Net"))
+    patcher = types.SimpleNamespace(model=types.SimpleNamespace(diffusion_model=unet(SD15)))
     model = types.SimpleNamespace(forge_objects=types.SimpleNamespace(unet=patcher), model=None)
-    assert host.unet_of(model) == "the U-Net"
-
-
-def test_knows_the_size_of_each_pass() -> None:
-    hires = {"enable_hr": True, "hr_upscale_to_x": 1200, "hr_upscale_to_y": 1024}
-    hires |= {"truncate_x": 22, "truncate_y": 0}
-    both = processing(None, 512, 448, **hires)
-    assert host.sizes(both) == {"first": (512, 448), "hires": (1024, 1024)}
-    only_hires = processing(None, 512, 448, txt2img_upscale=True, **hires)
-    assert host.sizes(only_hires) == {"hires": (1024, 1024)}
+    assert host.shape_of(model) is not None
 
 
 @pytest.mark.parametrize(
-    ("has_layers", "compiled", "expected"),
+    ("given", "settings", "reason"),
     [
-        (False, False, result.NO_LAYERS),
-        (True, False, wording.BYPASSED),
-        (True, True, wording.COMPILED),
+        ({}, {}, Reason.BELOW_THRESHOLD),
+        ({}, {"threshold": 32, "passes": "hires"}, Reason.OTHER_PASS),
+        ({}, {"threshold": 32, "start": 0.5, "end": 0.5}, Reason.OUTSIDE_WINDOW),
+        # one may be pooled, or it is not known
+        ({}, {"threshold": 32}, None),
+        ({"enable_hr": True}, {}, None),
+        ({"refiner_checkpoint": "other"}, {}, None),
     ],
 )
-def test_says_why_no_layer_was_called(has_layers: bool, compiled: bool, expected: str) -> None:
-    p = processing(unet(SD15) if has_layers else object(), 512, 512)
+def test_knows_that_nothing_will_be_pooled(
+    given: dict[str, Any], settings: dict[str, Any], reason: Reason | None
+) -> None:
+    p = processing(unet(SD15), 512, 448, **given)
+    rows = result.left_alone(p, Settings(**settings))
+    if reason is None:
+        assert rows == []
+    else:
+        grids = [((56, 64), 5), ((28, 32), 5), ((14, 16), 5), ((7, 8), 1)]
+        assert [(grid, layers) for grid, layers, _ in rows] == grids
+        assert reason in {why for *_, why in rows}
+
+
+@pytest.mark.parametrize(
+    ("compiled", "expected"), [(False, wording.NO_LAYER), (True, wording.COMPILED)]
+)
+def test_says_why_no_layer_was_called(compiled: bool, expected: str) -> None:
     summary = result.Summary(Settings(), "")
-    summary.update(p)
-    assert summary.line == wording.nothing_pooled("no step was run")
-    summary.report.progress(0, 4)
+    for name in ("first", "hires"):
+        summary.report.progress(0, 4, name)
     summary.report.compiled = compiled
-    summary.update(p)
-    assert summary.line == wording.nothing_pooled(expected)
+    assert summary.line() == wording.nothing_pooled(expected)
 
 
 @pytest.mark.parametrize(("shape", "depths"), [(SD15, (1, 1, 1, 0)), (SDXL, (0, 1, 1))])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-import types
+import copy
 from typing import Any
 
 import pytest
@@ -15,6 +14,14 @@ from lib_todo.reasons import Reason
 from lib_todo.wording import REMEDIES
 
 
+def text_of(p: Processing) -> dict[str, str]:
+    """What an image's text has, for which the host calls what can be called."""
+    params = p.extra_generation_params
+    return {
+        key: value for key, value in params.items() if not callable(value) or value(p) is not None
+    }
+
+
 def test_pools_writes_infotext_and_line(lifecycle: Any, model: Any) -> None:
     """Batches add up and leave one line."""
     p = Processing(model, lifecycle, n_iter=3)
@@ -24,12 +31,12 @@ def test_pools_writes_infotext_and_line(lifecycle: Any, model: Any) -> None:
     assert (calls(data), sizes(data)) == ({(256, 64, None): 12}, {"first": [(128, 128)]})
     assert processed.comments.count("ToDo") == processed.comments.count("128×128") == 1
     assert processed.extra_generation_params["ToDo report"] + "\n" == processed.comments
-    assert p.extra_generation_params == {
+    assert text_of(p) == {
         "ToDo preset": "balanced",
         "ToDo factor": "2",
         "ToDo deep factor": "1",
         "ToDo threshold": "8",
-        "ToDo used": "first pass 16×16 tokens to 64 keys",
+        "ToDo used": "256 → 64",
     }
 
 
@@ -57,28 +64,28 @@ def test_nothing_pooled_says_why_and_what_would_help(lifecycle: Any, model: Any)
     assert report_of(processed)["steps"] == {"pooled": 0, "seen": 4}
     assert "128×128" in processed.comments
     assert processed.comments.endswith(f". {REMEDIES[Reason.BELOW_THRESHOLD]}\n")
-    assert p.extra_generation_params == {
-        "ToDo preset": "balanced",
-        "ToDo used": "first pass as without ToDo",
-    }
+    assert text_of(p) == {"ToDo preset": "balanced", "ToDo used": "as without ToDo"}
 
 
-def test_a_host_that_asks_values_has_the_report_outside_of_images(
-    lifecycle: Any, model: Any, monkeypatch: pytest.MonkeyPatch
+def test_what_a_script_builds_of_the_processing_object_has_the_report(
+    lifecycle: Any, model: Any
 ) -> None:
-    """What a script builds from the processing object has it; an image's own text has not."""
-
-    script = types.SimpleNamespace(process_before_every_sampling=None)
-    monkeypatch.setitem(sys.modules, "modules.scripts", types.SimpleNamespace(Script=script))
-    p = Processing(model, lifecycle)
-    process_images_inner(p, *ON)
-    report = p.extra_generation_params["ToDo report"]
-    assert [report] == list(p.comments)
-    data = p.extra_generation_params["ToDo report JSON"]
-    assert calls(data["generations"][0]) == {(256, 64, None): 4}
+    """Cells of a plot, of which the last is made without ToDo, in a result of the script's own."""
+    base = Processing(model, lifecycle)
+    for args in (ON, [{"preset": "fast", "threshold": 8}], [False]):
+        process_images_inner(copy.copy(base), *args)
+        if args == [False]:
+            assert text_of(base) == {}
+    params = base.extra_generation_params
+    told = params["ToDo report JSON"]["generations"]
+    assert [calls(data)[256, 64, None] for data in told] == [4, 1]
+    heads = [line.split("]")[0] for line in params["ToDo report"].splitlines()]
+    assert heads == ["[preset balanced, factor 2, deep factor 1", "[preset fast"]
     # of a list, the host would write one item without asking
-    assert not isinstance(data, list)
-    assert report() is data() is None
+    assert not isinstance(params["ToDo report JSON"], list)
+    # the next image's text is made before its report
+    lifecycle.begin(base, ON)
+    assert params == {}
 
 
 def test_seconds_a_step_and_the_gain_over_an_earlier_generation_without(
@@ -140,7 +147,7 @@ def test_tiles_and_seams_of_one_object(lifecycle: Any, model: Any) -> None:
     (line,) = results[0].comments.splitlines()
     assert ["128×128" in line, "64×256" in line] == [True, True]
     # an image's own text names the grid of that image alone
-    assert p.extra_generation_params["ToDo used"] == "first pass 16×16 tokens to 64 keys"
+    assert p.extra_generation_params["ToDo used"] == "256 → 64"
 
 
 def test_a_pass_that_was_not_reached_is_not_told_of(lifecycle: Any, model: Any) -> None:

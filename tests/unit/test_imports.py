@@ -24,7 +24,7 @@ FILES = {
     for path in sorted((ROOT / "lib_todo").rglob("*.py"))
     if path.stem != "__init__"
 }
-PURE = ("lib_todo.hosts.webui.infotext", "lib_todo.hosts.webui.request")
+PURE = ("lib_todo.hosts.webui.request",)
 
 
 def test_the_library_and_the_pure_parts_of_the_face_import_no_host() -> None:

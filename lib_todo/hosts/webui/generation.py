@@ -13,13 +13,12 @@ from ...interception import active
 from ...plan import PIXELS_PER_LATENT
 from ...samplers import rule_for
 from ...settings import Settings, SettingsError
-from . import host, infotext, result, step_times
-from .request import read_settings
+from . import host, request, result, step_times
 
 # the attribute of the host's processing object that holds its Generation
 GENERATION = "todo_generation"
-# the generations that are sampling in this thread, the innermost last
-running: ContextVar[tuple[Generation, ...]] = ContextVar("running", default=())
+# the innermost generation that is sampling in this thread
+running: ContextVar[Generation | None] = ContextVar("running", default=None)
 
 
 class Generation:
@@ -28,7 +27,7 @@ class Generation:
     def __init__(self, p: Any, settings: Settings) -> None:
         self.owner = weakref.ref(p)
         self.settings = settings
-        self.series = result.series_of(p)
+        self.series = result.series_of(p) or result.Series(p.extra_generation_params)
         self.summary = self.series.summary(p, settings)
         self.report = self.summary.report
         # a number before those of its samplings: the report may tell of earlier images too
@@ -79,16 +78,13 @@ def begin(p: Any, args: Sequence[Any]) -> None:
 
     `args` are the values of the script's controls.
     """
-    ongoing = getattr(p, GENERATION, None)
-    owner = ongoing.owner() if ongoing is not None else None
-    if owner is not None and owner is not p:
-        # a copy in the middle of a generation (ADetailer), whose infotext it shares
+    if is_copy(p):
         return
     # an earlier generation's, such as a plot's cell, which shares the infotext
-    infotext.write(p, {})
+    result.write(p, {})
     vars(p).pop(GENERATION, None)
     try:
-        settings = read_settings(p, args)
+        settings = request.read_settings(p, args)
     except SettingsError as error:
         host.refuse(p, error)
         return
@@ -103,6 +99,13 @@ def generation_of(p: Any) -> Generation | None:
     return generation if generation is not None and generation.owner() is p else None
 
 
+def is_copy(p: Any) -> bool:
+    """Whether `p` is a copy in the middle of a generation (ADetailer), whose infotext it shares."""
+    generation = getattr(p, GENERATION, None)
+    owner = generation.owner() if generation is not None else None
+    return owner is not None and owner is not p
+
+
 def before_sampling(p: Any) -> None:
     """Make the next `p.sample` run with pooling on (the host's `process_batch` callback).
 
@@ -112,7 +115,7 @@ def before_sampling(p: Any) -> None:
     if generation is None:
         return
     settings, report = generation.settings, generation.report
-    infotext.write(p, infotext.to_infotext(settings))
+    result.write(p, request.to_infotext(settings))
     # what another extension put there, which comes back
     original, others = p.sample, {"sample": p.sample} if "sample" in vars(p) else {}
 
@@ -120,9 +123,8 @@ def before_sampling(p: Any) -> None:
         vars(p).pop("sample", None)
         vars(p).update(others)
         # inside another one's sampling it always has pooling of its own, which masks the other's
-        nothing = {} if active.entered_run() else result.left_alone(p, settings)
-        for name, levels in nothing.items():
-            report.leave_alone(name, levels)
+        nothing = [] if active.entered_run() else result.left_alone(p, settings)
+        report.leave_alone("first", nothing)
         with sampling(p, generation, intercepts=not nothing):
             report.position.sampler = host.chosen(p, host.pass_of(p), "sampler_name")
             if (settings.start, settings.end) != (0, 1):
@@ -141,14 +143,15 @@ def sampling(p: Any, generation: Generation, intercepts: bool = True) -> Iterato
     """Have pooling on until the sampling ends in whatever way; without `intercepts`, count only."""
     generation.summary.expect_model(p.sd_model)
     generation.since = next(generation.report.samplings)
-    running.set((*running.get(), generation))
+    outer = running.get()
+    running.set(generation)
     try:
         with generation.summary if intercepts else contextlib.nullcontext():
             yield
             if host.stopped():
                 generation.report.pass_now.stopped = True
     finally:
-        running.set(tuple(other for other in running.get() if other is not generation))
+        running.set(outer)
 
 
 def on_denoiser_call(params: Any) -> None:
@@ -156,7 +159,7 @@ def on_denoiser_call(params: Any) -> None:
 
     `params.sampling_step` lags by one from the second step on; the denoiser's own count is exact.
     """
-    generation = running.get()[-1] if running.get() else None
+    generation = running.get()
     p = generation.owner() if generation is not None else None
     denoiser = getattr(params, "denoiser", None)
     if denoiser is None and p is not None:
@@ -165,8 +168,7 @@ def on_denoiser_call(params: Any) -> None:
     if denoiser is None:
         return
     ours = generation if denoiser.p is p else None
-    pass_name = host.pass_of(denoiser.p)
-    settings = ours.settings if ours is not None else None
+    pass_name, settings = host.pass_of(denoiser.p), ours.settings if ours else None
     # every generation's steps: those without ToDo are what others are compared with
     step_times.evaluation(denoiser, params, pass_name, settings)
     if ours is not None:
@@ -176,28 +178,30 @@ def on_denoiser_call(params: Any) -> None:
 
 
 def report_on(p: Any, generation: Generation) -> None:
-    """Write what happened to the infotext, the line under the image and the API's info."""
+    """Write what happened to the infotext and the line under the image."""
     summary, series, settings = generation.summary, generation.series, generation.settings
-    used = {infotext.USED_KEY: infotext.used(generation.report, generation.since)}
-    infotext.write(p, infotext.to_infotext(settings) | used)
+    used = {result.USED_KEY: result.used(generation.report, generation.since)}
+    result.write(p, request.to_infotext(settings) | used)
     for name, size in generation.seen.items():
         seconds = step_times.seconds_a_step(p, name)
         summary.sizes.setdefault(name, {})[size] = seconds
     # a later tile of the same image replaces the lines of the earlier ones
     for line in series.lines:
         p.comments.pop(line, None)
-    series.update(summary, p)
+    series.update()
     if host.show_line():
         for line in series.lines:
             p.comment(line)
-        if host.asks_values():
-            p.extra_generation_params.update(series.info)
 
 
 def finish(p: Any, processed: Any) -> None:
-    """Make a result's info report on the whole series (the host's `postprocess`)."""
-    generation = generation_of(p)
-    if generation is not None:
-        delattr(p, GENERATION)
-        if generation.series.lines and host.show_line():
-            generation.series.write_result(processed)
+    """Make a result's info report on its series (the host's `postprocess`).
+
+    Also that of a plot's cell that was made without ToDo, which shares the others' info.
+    """
+    if is_copy(p):
+        return
+    vars(p).pop(GENERATION, None)
+    series = result.series_of(p)
+    if series is not None and series.lines and host.show_line():
+        series.write_result(processed)

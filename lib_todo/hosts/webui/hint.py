@@ -26,7 +26,6 @@ from ...samplers import FROM_NOISE, rule_for
 from ...settings import PRESET, Settings, SettingsError
 from ...wording import REMEDIES
 from . import host, request, step_times
-from .result import NO_LAYERS
 
 HINT = "/todo/hint"
 LONGEST_SIDE = 65536
@@ -39,6 +38,7 @@ NAMES = {"first": "First pass", "hires": "Hires pass"}
 NOT_KNOWN = "not known before the checkpoint is loaded"
 # the shape of a checkpoint that neither is loaded nor has a file that tells
 UNKNOWN = copy.copy(host.NOTHING_TO_POOL)
+NO_LAYERS = "nothing changes, this model has no self-attention layers that ToDo can pool"
 NOTHING = "nothing changes, and nothing is lost"
 WAITS = (
     "Python launches the work more slowly than this GPU does it; a larger picture, a batch or "
@@ -158,7 +158,7 @@ def lines(parts: list[Part], values: Mapping[str, Any], machines: Sequence[Rates
         elif part.shape.levels:
             told = NOTHING
         else:
-            told = NOT_KNOWN if part.shape is UNKNOWN else f"nothing changes, {NO_LAYERS}"
+            told = NOT_KNOWN if part.shape is UNKNOWN else NO_LAYERS
         head = f"{NAMES[part.name]}, " if len(parts) > 1 else ""
         found.append(f"{head}{part.size[0]}×{part.size[1]}: {told}")
     if compared:

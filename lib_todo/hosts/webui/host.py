@@ -15,7 +15,6 @@ from torch import nn
 
 from ...cost.architectures import UNetShape, shape_of_unet, shape_of_weights
 from ...cost.rates import Machine, fused_attention
-from ...plan import PIXELS_PER_LATENT
 from ...settings import SettingsError
 from .request import in_words
 
@@ -56,8 +55,6 @@ def register_option() -> None:
         "Show what was pooled, or why nothing was, in a line under the image",
         section=("todo", "ToDo"),
     )
-    # not an argument of 1.6, which has no categories
-    option.category_id = "sd"
     _shared().opts.add_option(SHOW_LINE, option)
 
 
@@ -71,20 +68,6 @@ def stopped() -> bool:
     return any(getattr(state, name, False) for name in ("interrupted", "skipped"))
 
 
-def asks_values() -> bool:
-    """Whether the host calls callable values among an image's parameters.
-
-    It does since 1.9. Recognised are 1.10 and the forks that have its callback.
-    """
-    script = getattr(sys.modules.get("modules.scripts"), "Script", None)
-    return hasattr(script, "process_before_every_sampling")
-
-
-def api_reads_infotext() -> bool:
-    """Whether a request may have an `infotext`: since 1.8, but not in SD.Next."""
-    return hasattr(sys.modules.get("modules.infotext_utils"), "PasteField")
-
-
 def checkpoint_info(p: Any) -> Any:
     """The host's object for the checkpoint that `p` samples with; None where there is none."""
     return getattr(getattr(p, "sd_model", None), "sd_checkpoint_info", None)
@@ -93,17 +76,6 @@ def checkpoint_info(p: Any) -> Any:
 def pass_of(p: Any) -> str:
     """The pass that `p` is in: "first" or "hires"."""
     return "hires" if getattr(p, "is_hr_pass", False) else "first"
-
-
-def pass_of_pipeline() -> str:
-    """The pass whose pipeline SD.Next is calling.
-
-    Its refiner goes over the result of the last pass. "Reprocess" runs an earlier processing
-    object, so the flags are read from the one that the host's own callbacks use.
-    """
-    p = getattr(sys.modules.get("modules.processing_callbacks"), "p", None)
-    refined = getattr(p, "is_refiner_pass", False) and getattr(p, "enable_hr", False)
-    return "hires" if refined else pass_of(p)
 
 
 def steps_of(p: Any, from_noise: bool) -> tuple[int, int]:
@@ -133,19 +105,14 @@ def chosen(p: Any, pass_name: str, what: str) -> str | None:
     return hires or getattr(p, what, None)
 
 
-def unet_of(model: Any) -> Any:
-    """The U-Net of the host's model, which every host keeps elsewhere; None if unknown."""
+def shape_of(model: Any) -> UNetShape | None:
+    """The shape of the model's U-Net; None where it is of another kind (SD3, Flux) or unknown."""
     if hasattr(model, "unet"):
         # SD.Next: a diffusers pipeline
-        return model.unet
+        return shape_of_unet(model.unet)
     patcher = getattr(getattr(model, "forge_objects", None), "unet", None)
     inner = getattr(patcher if patcher is not None else model, "model", None)
-    return getattr(inner, "diffusion_model", None)
-
-
-def shape_of(model: Any) -> UNetShape | None:
-    """The shape of that U-Net; None where it is of another kind (SD3, Flux) or unknown."""
-    return shape_of_unet(unet_of(model))
+    return shape_of_unet(getattr(inner, "diffusion_model", None))
 
 
 def loaded() -> Any:
@@ -220,17 +187,6 @@ def _attend(tokens: torch.Tensor, heads: int) -> Any:
     except (AttributeError, TypeError):
         # no such class, or an attention that wants more of its layer
         return fused_attention(tokens, heads)
-
-
-def sizes(p: Any) -> dict[str, Size]:
-    """Width and height in pixels of each pass of `p`. The hires size is known after `p.init`."""
-    found = {} if getattr(p, "txt2img_upscale", False) else {"first": (p.width, p.height)}
-    if getattr(p, "enable_hr", False):
-        found["hires"] = (
-            p.hr_upscale_to_x - p.truncate_x * PIXELS_PER_LATENT,
-            p.hr_upscale_to_y - p.truncate_y * PIXELS_PER_LATENT,
-        )
-    return found
 
 
 class SettingsRefused(HTTPException):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import gradio as gr
@@ -11,8 +12,7 @@ from ... import __version__
 from ...settings import BY_NAME, FIELDS, PRESET, PRESETS, Field, SettingsError
 from . import host, request
 from .hint import HINT
-from .infotext import from_infotext
-from .request import from_page, on_page
+from .request import from_infotext, from_page, on_page
 
 # the settings with a control inside the accordion
 NAMES = tuple(field.name for field in FIELDS[1:])
@@ -29,13 +29,16 @@ def build(script: Any) -> list[Any]:
     """Create the controls of `script` (a host's Script) and its infotext fields."""
     label = "ToDo: faster high resolution"
     with InputAccordion(False, label=label, elem_id=script.elem_id("enabled")) as enabled:
-        controls = {"enabled": enabled}
+        controls, advanced = {"enabled": enabled}, list[Any]()
         version = f"<small>{__version__}</small>"
         with enabled.extra():
             FormHTML(version, elem_id=script.elem_id("version"), min_width=0)
         preset = gr.Radio(
             [*PRESET.choices, request.CUSTOM],
-            value=lambda: _preset_at_first(controls),
+            # by ui-config.json, on each load of the page; called once before there are controls
+            value=lambda: (
+                _preset_shown(*(c.value for c in advanced)) if advanced else PRESET.default
+            ),
             label=PRESET.label,
             info="The line below compares them for this picture.\n"
             f"{PRESET.help}\n"
@@ -56,7 +59,7 @@ def build(script: Any) -> list[Any]:
         measure.click(fn=_measure, inputs=[], outputs=[measure], show_progress=False)
     # ui-config.json saves the single values, and the preset's name follows from them
     preset.do_not_save_to_config = True
-    advanced = [controls[name] for name in NAMES]
+    advanced += [controls[name] for name in NAMES]
     quick = {"show_progress": False, "queue": False}
     preset.input(fn=_fill, inputs=[preset], outputs=advanced, **quick)
     for control in advanced:
@@ -68,16 +71,6 @@ def build(script: Any) -> list[Any]:
     # the host's "Send to img2img" copies the controls with these names
     script.paste_field_names = [key for _, key in script.infotext_fields]
     return [controls[field.name] for field in FIELDS]
-
-
-def _preset_at_first(controls: dict[str, Any]) -> str:
-    """The preset by the values in ui-config.json; called whenever the page is loaded.
-
-    gradio also calls it once while the controls are still being created.
-    """
-    if not set(NAMES) <= set(controls):
-        return str(PRESET.default)
-    return _preset_shown(*(controls[name].value for name in NAMES))
 
 
 def _fill(preset: str) -> list[Any]:
@@ -133,16 +126,14 @@ def _control(field: Field, elem_id: str) -> Any:
 class PasteKey(str):
     """The key of a paste field: called with a parsed infotext, it returns the control's value.
 
-    It is a text as well, by which the host matches the controls of two tabs for Send to: `ToDo` and
-    the name of the setting, or `preset`.
+    As a text, `ToDo` and the setting's name or `preset`, it matches two tabs' controls for Send to.
     """
 
     def __call__(self, params: dict[str, Any]) -> Any:
         """The control's value; None leaves it as it is.
 
         A value that cannot be used leaves every control as it is. The key of the box warns, and
-        raises SettingsRefused for the API to answer. On the page the host logs what a key raises;
-        before 1.9, and in SD.Next, that would end the whole paste.
+        where the API takes an infotext (since 1.8, not in SD.Next) raises, for it to answer.
         """
         name = self.removeprefix("ToDo ")
         try:
@@ -150,7 +141,7 @@ class PasteKey(str):
         except SettingsError as error:
             if name == "enabled":
                 gr.Warning(f"{error}. ToDo was left as it is.")
-                if host.api_reads_infotext():
+                if hasattr(sys.modules.get("modules.infotext_utils"), "PasteField"):
                     raise host.SettingsRefused(error) from None
             return None
         if name == PRESET.name:

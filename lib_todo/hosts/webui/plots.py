@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import itertools
 import os
 import types
@@ -19,14 +17,16 @@ PREFIX = "[ToDo] "
 AXES = "todo_axes"
 
 
-def add_axes(scripts_data: list[Any]) -> None:
+def add_axes() -> None:
     """Add our axes to the plot's. It may be called again.
 
     It is called when our script is loaded, since with --nowebui the plot is built before
     `on_before_ui`, and again at `on_before_ui`, since the plot's script may be loaded after ours.
     That script is found by its file's name, as the name of its module changed around 1.9.
     """
-    for data in scripts_data:
+    from modules import scripts
+
+    for data in scripts.scripts_data:
         if os.path.basename(data.path) == "xyz_grid.py" and hasattr(data.module, "axis_options"):
             axes = data.module.axis_options
             ours = [_axis(data.module, field) for field in (PRESET, *FIELDS)]
@@ -37,15 +37,7 @@ def add_axes(scripts_data: list[Any]) -> None:
 
 def _axis(xyz_grid: Any, field: Field) -> Any:
     label = PREFIX + field.name.replace("_", " ")
-    kind: Any = field.kind
-    more: dict[str, Any] = {}
-    if kind is bool:
-        kind, more = _boolean, {"choices": lambda: ["True", "False"]}
-    elif field.choices:
-        more = {"choices": lambda: list(field.choices)}
-    elif "prepare" in inspect.signature(xyz_grid.AxisOption).parameters:
-        # SD.Next's plot and those before 1.7 do not prepare values
-        more = {"prepare": functools.partial(_prepare, xyz_grid, field)}
+    choices = ["True", "False"] if field.kind is bool else list(field.choices)
 
     def apply(p: Any, value: Any, values: Any) -> None:
         # a new dict, since cells are shallow copies of one p
@@ -53,7 +45,7 @@ def _axis(xyz_grid: Any, field: Field) -> Any:
 
     def format_value(p: Any, axis: Any, value: Any) -> str:
         _check_cells(p)
-        return f"{axis.label}: {on_page(field, value)}"
+        return f"{axis.label}: {on_page(field, field.check(value))}"
 
     def confirm(p: Any, values: list[Any]) -> None:
         """Note the values for `_check_cells`."""
@@ -61,26 +53,9 @@ def _axis(xyz_grid: Any, field: Field) -> Any:
             raise SettingsRefused(SettingsError(label, "", "given at least one value"))
         setattr(p, AXES, {**getattr(p, AXES, {}), field.name: values})
 
-    return xyz_grid.AxisOption(label, kind, apply, format_value, confirm=confirm, **more)
-
-
-def _boolean(text: str) -> bool | str:
-    """True and False as the plot writes them; anything else is returned for the check to refuse."""
-    return {"true": True, "false": False}.get(text.strip().lower(), text)
-
-
-def _prepare(xyz_grid: Any, field: Field, text: str) -> list[str]:
-    """What was typed, split as the plot would; refused is what is neither a number nor a range.
-
-    Otherwise the plot would only say that a conversion failed, and the API answer with status 500.
-    """
-    values = [field.read(part) for part in xyz_grid.csv_string_to_list_strip(text)]
-    for value in values:
-        # 1-4, 1-4 (+1) and 1-4 [4] are ranges, which the plot reads itself
-        if isinstance(value, str) and value and "-" not in value[1:]:
-            raise SettingsRefused(SettingsError(field.name, value, field.allowed))
-    # int("8.0"), the plot's own conversion, would fail
-    return [str(value).removesuffix(".0") for value in values]
+    more = {"choices": lambda: choices} if choices else {}
+    # not int or float, whose conversion the plot does itself and ends in an error without a name
+    return xyz_grid.AxisOption(label, field.read, apply, format_value, confirm=confirm, **more)
 
 
 def _check_cells(p: Any) -> None:

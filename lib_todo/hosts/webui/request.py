@@ -1,8 +1,9 @@
-"""What is asked for: settings from the values of controls, requests and axes; presets by name."""
+"""What is asked for: settings by controls, requests, axes and images' texts; presets by name."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from ...settings import BY_NAME, FIELDS, PRESET, PRESETS, Field, Settings, SettingsError
@@ -10,6 +11,13 @@ from ...settings import BY_NAME, FIELDS, PRESET, PRESETS, Field, Settings, Setti
 # the attribute of the host's processing object in which the X/Y/Z axes leave their values
 OVERRIDES = "todo_overrides"
 CUSTOM = "custom"
+# how an image's generation parameters (infotext) name the settings
+KEYS = {field.name: f"ToDo {field.name.replace('_', ' ')}" for field in FIELDS[1:]}
+PRESET_KEY = "ToDo preset"
+# written by sd-webui-token-downsampling: its second factor and the end of its step window
+OLDER_KEYS = (("deep_factor", "ToDo factor2"), ("end", "ToDo disable after"))
+# it takes the same tokens in every step, and knows no scales
+OLDER_PRESET = "paper"
 
 
 def read_settings(p: Any, args: Sequence[Any]) -> Settings:
@@ -54,18 +62,53 @@ def in_words(error: SettingsError) -> str:
     return f"{error} ({field.label} on the page)"
 
 
-def nearest_preset(values: Mapping[str, Any]) -> str:
-    """The preset that these settings change least, or `custom` where they change more than two."""
+def preset_of(values: Mapping[str, Any], changes: int = 0) -> str:
+    """The preset that these settings change in at most so many values, or `custom`."""
 
-    def changes(name: str) -> int:
+    def changed(name: str) -> int:
         return sum(values[key] != value for key, value in PRESETS[name].items())
 
     # of those that change as many, the first of these
-    name = min((str(PRESET.default), *PRESETS), key=changes)
-    return name if changes(name) <= 2 else CUSTOM
+    name = min((str(PRESET.default), *PRESETS), key=changed)
+    return name if changed(name) <= changes else CUSTOM
 
 
-def preset_of(values: Mapping[str, Any]) -> str:
-    """The preset whose values these settings have, or `custom`."""
-    own = (name for name, bundle in PRESETS.items() if bundle.items() <= values.items())
-    return next(own, CUSTOM)
+def to_infotext(settings: Settings) -> dict[str, str]:
+    """The nearest preset's name, and the values that differ from the preset's.
+
+    No factor is written by a word: the older extension's setting of that key is a number, and the
+    host would fail to paste "automatic" beside it.
+    """
+    preset = preset_of(vars(settings), changes=2)
+    texts, usual = {PRESET_KEY: preset}, Settings(**PRESETS.get(preset, {}))
+    for name, key in KEYS.items():
+        value = getattr(settings, name)
+        if value != getattr(usual, name):
+            # a number in full, without an exponent: 2.0 as 2
+            full = format(Decimal(repr(value)), "f") if isinstance(value, float) else str(value)
+            texts[key] = full.removesuffix(".0")
+    return texts
+
+
+def from_infotext(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of all fields that pasting `params` should set.
+
+    Without `ToDo factor` and `ToDo preset` that is only `enabled`, false. Otherwise, fields that
+    the text leaves out get their preset's values or their defaults. We always write the preset, so
+    a text without it is the older extension's (OLDER_PRESET).
+
+    Raises:
+        SettingsError: a value that cannot be read or is not allowed; it names the infotext's key.
+    """
+    if KEYS["factor"] not in params and PRESET_KEY not in params:
+        return {"enabled": False}
+    keys = {name: key for name, key in [*OLDER_KEYS, *KEYS.items()] if key in params}
+    preset = params.get(PRESET_KEY, OLDER_PRESET)
+    values = {} if preset == CUSTOM else {PRESET.name: preset}
+    for name, key in keys.items():
+        values[name] = BY_NAME[name].read(str(params[key]))
+    try:
+        return dict(vars(Settings.from_mapping(values)))
+    except SettingsError as error:
+        key = keys.get(error.field, PRESET_KEY)
+        raise SettingsError(key, params[key], error.allowed) from None

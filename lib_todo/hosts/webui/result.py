@@ -8,21 +8,66 @@ which share its dict of generation parameters, and combine the results themselve
 from __future__ import annotations
 
 import collections
+import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...downsampling import token_downsampling
 from ...plan import Grid, decide, latent_grid, pass_wanted, pooled_grid
 from ...reasons import Reason
-from ...settings import FIELDS, Settings
-from ...wording import BYPASSED, nothing_pooled
+from ...report import Report
+from ...settings import Settings
 from . import host
-from .infotext import JSON_KEY, REPORT_KEY, InfoData, InfoText
-from .request import on_page
+from .request import to_infotext
 from .step_times import in_words
 
-NO_LAYERS = "this model has no self-attention layers that ToDo can pool"
+# what was pooled in an image: for its reader only, not read back
+USED_KEY = "ToDo used"
+REPORT_KEY = "ToDo report"
+JSON_KEY = "ToDo report JSON"
+
+
+class Written(str):
+    """Marks a value that we wrote; the older extension writes a `ToDo factor` of its own."""
+
+
+class InfoText(Written):
+    """The report for people, in the API's info only, as the one for programs is."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        """None, so that the host, which calls it for an image's text, leaves it out there."""
+
+
+class InfoData(dict):
+    """The report for programs. A dict, since the host would take one item of a list."""
+
+    __call__ = InfoText.__call__
+
+
+def write(p: Any, texts: Mapping[str, str]) -> None:
+    """Replace what we wrote to the infotext of `p`; what others wrote under the same keys stays."""
+    params = p.extra_generation_params
+    for key in [key for key, value in params.items() if isinstance(value, (Written, InfoData))]:
+        del params[key]
+    for key, text in texts.items():
+        params.setdefault(key, Written(text))
+
+
+def used(done: Report, since: int) -> str:
+    """The keys of an image's pooled layers, before and after: `4096 → 1024 and 1024 → 256`.
+
+    Args:
+        done: what was pooled, in this image and maybe in earlier ones.
+        since: the samplings of this image have higher numbers.
+    """
+    # where steps are not known, neither are the samplings
+    pairs = {
+        (before, after): None
+        for (_, before, after, reason), tally in done.tallies.items()
+        if reason is None and (not tally.steps or max(tally.steps)[0] > since)
+    }
+    return " and ".join(f"{before} → {after}" for before, after in pairs) or "as without ToDo"
 
 
 class Summary(token_downsampling):
@@ -34,24 +79,17 @@ class Summary(token_downsampling):
         # by pass, the sizes in pixels that were sampled (several where a script mixes them), with
         # the seconds per step with ToDo and without it, where these were measured
         self.sizes: dict[str, dict[host.Size, tuple[float | None, float | None]]] = {}
-        # the last report, for people and for programs
-        self.line = ""
-        self.data: dict[str, Any] = {}
         self._model: weakref.ref[Any] | None = None
 
     def pass_now(self) -> str:
-        """By SD.Next's own state, since no callback reports steps there."""
-        return host.pass_of_pipeline()
+        """The pass whose pipeline SD.Next is calling, where no callback reports steps.
 
-    @property
-    def values(self) -> list[str]:
-        """Its settings and its checkpoint, each with its name: `factor automatic`."""
-        shown = {field.name: on_page(field, getattr(self.settings, field.name)) for field in FIELDS}
-        shown["checkpoint"] = self.checkpoint
-        return [
-            f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
-            for name, value in shown.items()
-        ]
+        Its refiner goes over the result of the last pass. "Reprocess" runs an earlier processing
+        object, so the flags are read from the one that the host's own callbacks use.
+        """
+        p = getattr(sys.modules.get("modules.processing_callbacks"), "p", None)
+        refined = getattr(p, "is_refiner_pass", False) and getattr(p, "enable_hr", False)
+        return "hires" if refined else host.pass_of(p)
 
     def expect_model(self, model: Any) -> None:
         """Say which model will be called: one that was loaded anew is the same as before."""
@@ -59,14 +97,21 @@ class Summary(token_downsampling):
             self.report.expect_model()
         self._model = weakref.ref(model)
 
-    def update(self, p: Any) -> None:
-        """Report on what was done up to now, last by `p`."""
-        if self.report.tallies or self.report.compiled:
-            self.line = self.report.line(heads={name: self._head(name) for name in self.sizes})
-        elif not self.report.steps[1]:
-            self.line = nothing_pooled("no step was run")
-        else:
-            self.line = nothing_pooled(BYPASSED if host.shape_of(p.sd_model) else NO_LAYERS)
+    def line(self) -> str:
+        """The report for people; each pass with its sizes, as `512×512, 0.83 s a step`."""
+        heads = {}
+        for name, measured in self.sizes.items():
+            counts = self.report.passes.get(name)
+            parts = []
+            for (width, height), (ours, without) in measured.items():
+                # where nothing was pooled, a difference in time has other causes than ToDo
+                speed = in_words(ours, without if counts is not None and counts.pooled else None)
+                parts.append(f"{width}×{height}, {speed}" if speed else f"{width}×{height}")
+            heads[name] = "; ".join(parts)
+        return self.report.line(heads)
+
+    def data(self) -> dict[str, Any]:
+        """The report for programs."""
         names = ("with_todo", "without_todo")
         sizes = {
             name: [
@@ -76,17 +121,7 @@ class Summary(token_downsampling):
             for name, measured in self.sizes.items()
         }
         asked = {"settings": vars(self.settings), "checkpoint": self.checkpoint}
-        self.data = {**asked, "sizes": sizes, **self.report.to_dict()}
-
-    def _head(self, pass_name: str) -> str:
-        """The pass's sizes and speeds, such as `512×512, 0.83 s a step`."""
-        counts = self.report.passes.get(pass_name)
-        parts = []
-        for (width, height), (ours, without) in self.sizes[pass_name].items():
-            # where nothing was pooled, a difference in time has other causes than ToDo
-            speed = in_words(ours, without if counts is not None and counts.pooled else None)
-            parts.append(f"{width}×{height}, {speed}" if speed else f"{width}×{height}")
-        return "; ".join(parts)
+        return {**asked, "sizes": sizes, **self.report.to_dict()}
 
 
 class Series:
@@ -95,11 +130,9 @@ class Series:
     def __init__(self, shared: dict[str, Any]) -> None:
         # the parameters of the object that the series began with, and of its copies
         self.shared = shared
-        # the lines under the image, and what the API's info has beside an image's parameters
+        _latest.append(self)
+        # those under the image
         self.lines: list[str] = []
-        self.info: dict[str, Any] = {}
-        # the parameters of all its results
-        self._params: dict[str, Any] = {}
         self._first: Callable[[], Any] | None = None
         self._summaries: dict[tuple[Settings, str], Summary] = {}
 
@@ -108,28 +141,34 @@ class Series:
         checkpoint = str(getattr(host.checkpoint_info(p), "name_for_extra", ""))
         return self._summaries.setdefault((settings, checkpoint), Summary(settings, checkpoint))
 
-    def update(self, summary: Summary, p: Any) -> None:
-        """Report on what was done up to now, last by `p`, whose summary it is.
+    def _sampled(self) -> list[Summary]:
+        return [summary for summary in self._summaries.values() if summary.sizes]
 
-        Each summary has a line. If there are several, each names the values that differ.
-        """
-        summary.update(p)
-        reported = [summary for summary in self._summaries.values() if summary.line]
-        common = set.intersection(*(set(summary.values) for summary in reported))
+    def update(self) -> None:
+        """Report on what was done up to now: a line for each summary, and how they differ."""
+        texts = [
+            to_infotext(summary.settings) | {"ToDo checkpoint": summary.checkpoint}
+            for summary in self._sampled()
+        ]
         self.lines = []
-        for summary in reported:
-            own = ", ".join(value for value in summary.values if value not in common)
-            self.lines.append(f"[{own}] {summary.line}" if own else summary.line)
-        data = InfoData(generations=[summary.data for summary in reported])
-        self.info = {REPORT_KEY: InfoText("\n".join(self.lines)), JSON_KEY: data}
+        for summary, own in zip(self._sampled(), texts):
+            differs = [
+                f"{key.removeprefix('ToDo ')} {text}"
+                for key, text in own.items()
+                if any(other.get(key) != text for other in texts)
+            ]
+            head = f"[{', '.join(differs)}] " if differs else ""
+            self.lines.append(head + summary.line())
 
     def write_result(self, processed: Any) -> None:
-        """Add the report to a result, and to the earlier ones, of which scripts keep the first."""
-        # a plot keeps its first cell's parameters: all results have these, which show later cells
-        params = {**processed.extra_generation_params, **self.info}
-        self._params.clear()
-        self._params.update(params)
-        processed.extra_generation_params = self._params
+        """Add the report to a result's info, and its line to that of an earlier result.
+
+        The info is that of the processing object as well, from which scripts that combine results
+        (SD upscale, Loopback) build theirs.
+        """
+        data = InfoData(generations=[summary.data() for summary in self._sampled()])
+        info = {REPORT_KEY: InfoText("\n".join(self.lines)), JSON_KEY: data}
+        processed.extra_generation_params.update(info)
         # img2img's Batch tab shows the comments of its first result
         self._first = self._first or weakref.ref(processed)
         if (first := self._first()) is not None:
@@ -140,34 +179,27 @@ class Series:
 _latest: collections.deque[Series] = collections.deque(maxlen=4)
 
 
-def series_of(p: Any) -> Series:
-    """The series that `p` continues, or a new one."""
-    for series in _latest:
-        if series.shared is p.extra_generation_params:
-            return series
-    _latest.append(Series(p.extra_generation_params))
-    return _latest[-1]
+def series_of(p: Any) -> Series | None:
+    """The series that `p` continues, if there is one."""
+    return next((one for one in _latest if one.shared is p.extra_generation_params), None)
 
 
-def left_alone(p: Any, settings: Settings) -> dict[str, list[tuple[Grid, int, Any]]]:
-    """By pass, the grids, their layers and why none is pooled; empty if one may be, or who knows.
+def left_alone(p: Any, settings: Settings) -> list[tuple[Grid, int, Any]]:
+    """The grids of `p`, their layers and why none is pooled; empty if one may be, or who knows.
 
     The sampler and the first quarter only ever pool less.
     """
     shape = host.shape_of(p.sd_model)
-    # a refiner's checkpoint or that of hires fix has a shape of its own
-    others = (getattr(p, name, None) for name in ("refiner_checkpoint", "hr_checkpoint_name"))
-    if shape is None or any(others):
-        return {}
-    found = {}
-    for name, size in host.sizes(p).items():
-        closed = None
-        if not pass_wanted(name, settings.passes):
-            closed = Reason.OTHER_PASS
-        elif settings.start == settings.end:
-            closed = Reason.OUTSIDE_WINDOW
-        grids = [pooled_grid(latent_grid(*size), downscale) for downscale in shape.levels]
-        reasons = [decide(grid, grids[0], settings)[1] or closed for grid in grids]
-        found[name] = list(zip(grids, shape.levels.values(), reasons))
-    is_pooled = any(reason is None for rows in found.values() for *_, reason in rows)
-    return {} if is_pooled else found
+    # a hires pass is larger, and a refiner's checkpoint has a shape of its own
+    more = (getattr(p, name, None) for name in ("enable_hr", "refiner_checkpoint"))
+    if shape is None or any(more):
+        return []
+    closed = None
+    if not pass_wanted("first", settings.passes):
+        closed = Reason.OTHER_PASS
+    elif settings.start == settings.end:
+        closed = Reason.OUTSIDE_WINDOW
+    latent = latent_grid(p.width, p.height)
+    grids = [pooled_grid(latent, downscale) for downscale in shape.levels]
+    reasons = [decide(grid, grids[0], settings)[1] or closed for grid in grids]
+    return list(zip(grids, shape.levels.values(), reasons)) if all(reasons) else []

@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 from . import generation as generations
-from . import host, infotext
+from . import host, request, result
 
 # what the host calls its scripts of the Control tab
 CONTROL = "control"
@@ -31,14 +31,15 @@ def before_sampling(p: Any) -> None:
     """Switch pooling on for a batch (the host's `process_batch` callback)."""
     generation = generations.generation_of(p)
     if generation is not None:
-        infotext.write(p, infotext.to_infotext(generation.settings))
+        result.write(p, request.to_infotext(generation.settings))
         generation.entered.enter_context(generations.sampling(p, generation))
 
 
 def after_sampling(p: Any) -> None:
     """Switch pooling off after a batch and report on it (the host's `postprocess_batch`)."""
     generation = generations.generation_of(p)
-    if generation is not None and leave(p):
+    if generation is not None:
+        generation.entered.close()
         generation.seen = sizes(p)
         generations.report_on(p, generation)
 
@@ -55,17 +56,14 @@ def sizes(p: Any) -> dict[str, host.Size]:
     return found
 
 
-def leave(p: Any) -> bool:
-    """Switch pooling off for the batch of `p`, and for those that ran inside of it.
+def leave(p: Any) -> None:
+    """Switch pooling off where `postprocess_batch` did not (the host's `on_after_process`).
 
-    After an exception or an interrupt the host leaves `postprocess_batch` out, but calls
-    `on_after_process` in any case. Returns whether there was one.
+    After an exception or an interrupt the host leaves that out, but calls this in any case.
     """
-    running = generations.running.get()
-    of_p = [place for place, generation in enumerate(running) if generation.owner() is p]
-    for generation in reversed(running[of_p[0] :] if of_p else ()):
+    generation = generations.generation_of(p)
+    if generation is not None:
         generation.entered.close()
-    return bool(of_p)
 
 
 def finish(p: Any, processed: Any) -> None:
@@ -79,6 +77,7 @@ def finish(p: Any, processed: Any) -> None:
         lines = generation.series.lines
         processed.comments += "".join(f"{line}\n" for line in lines)
         if getattr(p.scripts, "name", None) == CONTROL:
-            told = infotext.Written("; ".join(lines))
-            p.extra_generation_params[infotext.REPORT_KEY] = told
+            p.extra_generation_params[result.REPORT_KEY] = result.Written("; ".join(lines))
+    # of its own, since the host would write the report to later texts, too
+    processed.extra_generation_params = dict(processed.extra_generation_params)
     generations.finish(p, processed)

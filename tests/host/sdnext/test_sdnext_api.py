@@ -64,7 +64,7 @@ def test_window_and_batches(host: Host) -> None:
     assert steps(report_of(answer)) == (4, 8)
     assert len(answer["images"]) == 4
     assert all("ToDo factor: 2" in text for text in info(answer)["infotexts"])
-    assert used(infotext(answer)) == {"first": {(32, 32): 256}}
+    assert used(infotext(answer)) == {(1024, 256)}
 
 
 def test_img2img(host: Host) -> None:

@@ -67,7 +67,7 @@ def test_a_sampler_that_amplifies_what_changes(
     told = report_of(answer)["passes"]["first"]["phase_held"]
     assert told == [{"sampler": sampler, "steps": held}]
     # the automatic factor is the paper's there, and told as such
-    assert used(infotext(answer))["first"] == {(16, 16): 64}
+    assert used(infotext(answer)) == {(256, 64)}
     if held:
         assert all(taken[n] == taken[n + 1] for n in range(0, len(taken) - 1, held))
         assert len(set(taken)) > 1

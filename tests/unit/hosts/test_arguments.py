@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from lib_todo import Settings, SettingsError
-from lib_todo.hosts.webui.infotext import from_infotext, to_infotext
 from lib_todo.hosts.webui.request import (
     OVERRIDES,
+    from_infotext,
     from_page,
     in_words,
     preset_of,
     read_settings,
+    to_infotext,
 )
 from lib_todo.settings import BY_NAME, FIELDS, PRESETS
 

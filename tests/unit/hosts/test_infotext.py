@@ -11,13 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib_todo import Report, Settings, SettingsError
-from lib_todo.hosts.webui.infotext import (
-    KEYS,
-    PRESET_KEY,
-    from_infotext,
-    to_infotext,
-    used,
-)
+from lib_todo.hosts.webui.request import KEYS, PRESET_KEY, from_infotext, to_infotext
+from lib_todo.hosts.webui.result import used
 from lib_todo.reasons import Reason
 
 # a text that names no preset is an older version's
@@ -173,15 +168,15 @@ def test_what_was_used_is_told_of_this_image_in_the_order_of_its_steps() -> None
         report.count([0], (8, 8), 64, after, reason, report.position.moment.shown_step)
 
     count(0, "first", 4)
+    assert used(report, 0) == "64 → 4"
     since = next(report.samplings)
     report.position.expect_sampling()
     count(0, "hires", 32)
     count(1, "hires", 16)
-    assert used(report, since) == "hires pass 8×8 tokens to 32 then 16 keys"
     count(0, "first", 64, Reason.OTHER_PASS)
-    told = "first pass as without ToDo; hires pass 8×8 tokens to 32 then 16 keys"
-    assert used(report, since) == told
+    assert used(report, since) == "64 → 32 and 64 → 16"
+    assert used(report, next(report.samplings)) == "as without ToDo"
     # where steps are not known, neither are the images
     loose = Report()
     loose.count([0], (8, 4), 32, 8, None)
-    assert used(loose, 1) == "first pass 4×8 tokens to 8 keys"
+    assert used(loose, 1) == "32 → 8"

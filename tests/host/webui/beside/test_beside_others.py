@@ -105,8 +105,8 @@ def test_smea_a_step_has_one_phase_and_each_size_its_own_grid(
     assert order == ([(0, 0)] if name == UNKNOWN else ROUND * 2)
     assert steps(report_of(answer)) == (8, 8)
     # it looks at a picture of 1.25 times the size, too
-    larger = {(40, 40): 400} if name == "Euler SMEA Dy" else {}
-    assert used(infotext(answer))["first"] == {(32, 32): 256} | larger
+    larger = {(1600, 400)} if name == "Euler SMEA Dy" else set()
+    assert used(infotext(answer)) == {(1024, 256)} | larger
     if name == "Euler SMEA Dy":
         crowded.probe_reset()
         asked = todo(preset="paper", threshold=12)

@@ -197,10 +197,10 @@ def test_each_tile_visits_the_phases_and_the_text_makes_the_result_again(
         assert (info(again)["infotexts"], all_pixels(again)) == ([text], [image])
 
 
-def test_each_lines_text_names_its_own_grid(scripted: Host) -> None:
+def test_each_lines_text_names_its_own_keys(scripted: Host) -> None:
     answer = CASES[FROM_FILE].make(scripted, todo(**MOVING))
-    own = [used(text)["first"] for text in info(answer)["infotexts"]]
-    assert own == [{(16, 16): 64}, {(17, 24): 108}, {}, {(16, 16): 64}]
+    own = [used(text) for text in info(answer)["infotexts"]]
+    assert own == [{(256, 64)}, {(408, 108)}, set(), {(256, 64)}]
 
 
 @pytest.mark.parametrize("window", [{"end": 0.5}, {"start": 0.5}], ids=str)
