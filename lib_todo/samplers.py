@@ -1,12 +1,11 @@
 """How the phase moves, and which factors are used, with each sampler and schedule.
 
-A sampler's picture is a sum of its evaluations, each with a weight. A moving phase averages the
-error out where many of them have weights of like size, and amplifies it where weights have
-alternating signs: multistep methods extrapolate from their last evaluations, the more the higher
-their order is, and the more the last step is larger than the one before. Where one evaluation
-weighs most, as the last one does in short schedules, nothing averages over it, and a larger factor
-than the paper's shows. So the rule goes by the sampler's order and its schedule's end; how it was
-found, and its figures, are in docs/lattice.md. Names stand for what no such property tells.
+A sampler's picture is a weighted sum of its evaluations. A moving phase averages the error out
+where many weights are alike, and amplifies it where they alternate in sign, as in multistep
+methods: the more, the higher the order is, and the larger the last step beside the one before.
+Where one evaluation weighs most, nothing averages over it, and a larger factor than the paper's
+shows. So the rule goes by the sampler's order and its schedule's end (docs/lattice.md). Names stand
+for what no such property tells.
 """
 
 from __future__ import annotations
@@ -39,11 +38,11 @@ _PAPERS = SamplerRule(careful_from=0, rest_from=0)
 _CAREFUL = SamplerRule(careful_from=0)
 _CAREFUL_BY_TWO = SamplerRule(hold=2, careful_from=0)
 
-# By the hosts' names and diffusers' classes, see `_spelled`. DPM adaptive mistakes the change for
-# its own integration error and chooses other steps. Restart adds noise again and repeats steps. DPM
-# fast goes by levels of its own. LCM does not average at all. PNDM and PLMS extrapolate, but their
-# steps are counted by evaluations or timesteps: held for two, they erred 0.1 to 0.6 times as much
-# as the paper's in nine evaluations; in five they are foretold to err more.
+# By the hosts' names and diffusers' classes, as `rule_for` spells them. DPM adaptive mistakes the
+# change for its own integration error and chooses other steps. Restart adds noise again and repeats
+# steps. DPM fast goes by levels of its own. LCM does not average at all. PNDM and PLMS extrapolate,
+# but their steps are counted by evaluations or timesteps: held for two, they erred 0.1 to 0.6 times
+# as much as the paper's in nine evaluations; in five they are foretold to err more.
 BY_NAME: dict[str, SamplerRule] = {
     **dict.fromkeys(("plms", "pndm", "pndmscheduler"), _CAREFUL_BY_TWO),
     **dict.fromkeys(("dpm_fast", "dpm_adaptive", "restart"), _PAPERS),
@@ -102,7 +101,8 @@ def rule_for(
         sigmas: the noise levels of its schedule, one more than it has steps; empty where they are
             not known.
     """
-    name = _spelled(sampler or "")
+    # as in ComfyUI: a page's "DPM fast" and "SA-Solver" are "dpm_fast" and "sa_solver" there
+    name = (sampler or "").lower().replace(" ", "_").replace("-", "_")
     named = BY_NAME.get(name, SamplerRule())
     if named.careful_from == 0:
         few = named.hold > 1 and 0 < len(sigmas) - 1 <= FEW * named.hold
@@ -173,13 +173,7 @@ def leap_of(sigmas: Sequence[float], times: float) -> float:
     return math.inf
 
 
-def order_of(sampler: str) -> int | None:
-    """The order of a sampler by its name; None: nobody has heard of it."""
-    name = _spelled(sampler)
+def order_of(name: str) -> int | None:
+    """The order of a sampler by its name in lower case; None: nobody has heard of it."""
     fits = (order for order, parts in ORDERS.items() if any(part in name for part in parts))
     return next(fits, None)
-
-
-def _spelled(sampler: str) -> str:
-    """The names "DPM fast" and "SA-Solver" of pages are "dpm_fast" and "sa_solver" in ComfyUI."""
-    return sampler.lower().replace(" ", "_").replace("-", "_")

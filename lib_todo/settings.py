@@ -74,7 +74,7 @@ class Field:
         """
         is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
         if self.kind is bool or self.choices:
-            ok = isinstance(value, self.kind) and value in (self.choices or (False, True))
+            ok = isinstance(value, self.kind) and (not self.choices or value in self.choices)
         elif not is_number:
             ok = False
         elif not self.minimum <= value <= self.maximum:

@@ -16,8 +16,6 @@ from .schedule import Levels, step_of, whole_schedule
 SAMPLING, EVALUATION = "todo_sampling", "todo_evaluation"
 WRAPPERS_KEY = "todo"
 
-Tell = Callable[[Sampling], None]
-
 
 def keys_patch(
     n: torch.Tensor, context: torch.Tensor, value: torch.Tensor, options: dict[str, Any]
@@ -31,7 +29,7 @@ def keys_patch(
 _take_outside_of_graphs = torch.compiler.disable(ModelCall.take)
 
 
-def apply(model: Any, settings: Settings, tell: Tell) -> Any:
+def apply(model: Any, settings: Settings, tell: Callable[[Sampling], None]) -> Any:
     """A clone of ComfyUI's ModelPatcher that pools by these settings, instead of an earlier ToDo.
 
     `tell` is called after each sampling.
@@ -48,7 +46,7 @@ def apply(model: Any, settings: Settings, tell: Tell) -> Any:
 class SampleWrapper:
     """Around one sampling: creates its state, and reports on it afterwards."""
 
-    def __init__(self, settings: Settings, tell: Tell) -> None:
+    def __init__(self, settings: Settings, tell: Callable[[Sampling], None]) -> None:
         self.settings, self.tell = settings, tell
         # the part of a schedule that was sampled last, and what is known of the whole
         self._last: tuple[Levels, Levels] = (), ()

@@ -14,10 +14,6 @@ import torch
 
 # relative; samplers recompute sigmas in single precision
 TOLERANCE = 1e-4
-# ComfyUI's method that calls the sampler's function: whatever called it in turn is no sampler
-CALLS_SAMPLER = "inner_sample"
-# the method of ComfyUI's KSampler, which has its whole schedule in `sigmas`
-KSAMPLERS = "sample"
 
 Levels = tuple[float, ...]
 
@@ -43,7 +39,8 @@ def step_begun() -> float | None:
     """
     for frame, _ in walk_stack(sys._getframe()):
         code = frame.f_code
-        if code.co_name == CALLS_SAMPLER:
+        if code.co_name == "inner_sample":
+            # calls the sampler's function: whatever called it in turn is no sampler
             return None
         if "sigmas" in code.co_varnames[: code.co_argcount]:
             sigmas, i = _local(frame, "sigmas"), _local(frame, "i")
@@ -64,8 +61,9 @@ def whole_schedule(part: Levels, last: Levels, whole: Levels) -> Levels:
     """
     is_near = functools.partial(math.isclose, part[0], rel_tol=TOLERANCE)
     for frame, _ in walk_stack(sys._getframe()):
-        is_sample = frame.f_code.co_name == KSAMPLERS
-        levels: Any = getattr(_local(frame, "self"), "sigmas", None) if is_sample else None
+        # KSampler.sample, which has the whole schedule in its `sigmas`
+        owner = _local(frame, "self") if frame.f_code.co_name == "sample" else None
+        levels: Any = getattr(owner, "sigmas", None)
         if _is_schedule(levels):
             known = tuple(levels.tolist())
             if 0 in known:

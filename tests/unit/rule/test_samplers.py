@@ -124,16 +124,13 @@ def test_by_the_schedule(sampler: str | None, sigmas: tuple[float, ...], rule: S
 
 
 BY_ORDER: dict[int | None, tuple[str, ...]] = {
-    1: ("DPM++ SDE", "DPM2 a", "exp_heun_2_x0_sde", "Euler SMEA Dy"),
+    1: ("dpm++_sde", "dpm2_a", "exp_heun_2_x0_sde", "euler_smea_dy"),
     2: (
-        *("DPM++ 2M SDE Heun", "dpmpp_2m_sde_gpu", "Res Multistep", "DPMSolverMultistepScheduler"),
-        *("ER SDE", "UniPCMultistepScheduler", "SASolverScheduler", "DPMSolverSinglestepScheduler"),
+        *("dpm++_2m_sde_heun", "dpmpp_2m_sde_gpu", "res_multistep", "dpmsolvermultistepscheduler"),
+        *("er_sde", "unipcmultistepscheduler", "sasolverscheduler", "dpmsolversinglestepscheduler"),
     ),
-    3: (
-        *("DPM++ 3M SDE", "SA-Solver", "uni_pc_bh2"),
-        "DPMSolverMultistepScheduler (sde-dpmsolver++, 3M)",
-    ),
-    4: ("DEISMultistepScheduler",),
+    3: ("dpm++_3m_sde", "sa_solver", "uni_pc_bh2", "dpmsolvermultistepscheduler_(3m)"),
+    4: ("deismultistepscheduler",),
     None: ("hyperion",),
 }
 
