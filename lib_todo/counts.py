@@ -104,7 +104,6 @@ class PassCounts(Counts):
         asked: how many steps were asked for, by the sampling's number, where that is known.
         held: by sampler (None: not known), for how many steps a phase was held, 0 for good.
         rested: the samplers for which it rested in the last steps.
-        stopped: whether the user broke a sampling off.
     """
 
     def __init__(self, lock: threading.RLock) -> None:
@@ -114,7 +113,6 @@ class PassCounts(Counts):
         self.asked: dict[int, int] = {}
         self.held: dict[str | None, int] = {}
         self.rested: dict[str | None, None] = {}
-        self.stopped = False
 
     def to_dict(self) -> dict[str, Any]:
         """The whole pass in types that JSON knows."""
@@ -125,6 +123,5 @@ class PassCounts(Counts):
                 "steps": {"pooled": pooled, "seen": seen, "asked": sum(self.asked.values())},
                 "phase_held": held,
                 "phase_rests": list(self.rested),
-                "stopped": self.stopped,
                 "grids": self.to_list(),
             }

@@ -169,22 +169,19 @@ def _steps_of_a_sampling(counts: PassCounts) -> int:
 
 
 def _in_steps(counts: PassCounts) -> str:
-    """In which of a sampling's steps something was pooled, also where it was broken off."""
+    """In which of a sampling's steps something was pooled."""
     pooled = _numbers(set().union(*(tally.steps for tally in counts.pooled.values())))
     seen, total = _numbers(counts.seen), _steps_of_a_sampling(counts)
     begun, ended = min(seen) + 1, max(seen) + 1
     where = ""
-    if counts.stopped:
-        if len(seen) < total:
-            where = f" until it was stopped at {len(seen)} of {total}"
-    elif (begun, ended) != (1, total):
-        # a part of a schedule
+    if (begun, ended) != (1, total):
+        # a part of a schedule, or it was broken off
         where = f" {begun} of {total}" if begun == ended else f" from {begun} to {ended} of {total}"
     if len(pooled) < len(seen):
         return f"in {len(pooled)} of {len(seen)} steps{where}"
     if len(seen) > 1:
         return f"in all {len(seen)} steps{where}"
-    return f"in {'its' if where and not counts.stopped else 'the only'} step{where}"
+    return f"in {'its' if where else 'the only'} step{where}"
 
 
 def _why_nothing(counts: Counts) -> str:

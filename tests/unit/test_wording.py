@@ -124,9 +124,8 @@ def test_the_steps_that_a_sampling_went_through(
 def test_a_sampling_that_was_stopped() -> None:
     report = Report()
     sampled(report, 10, 40, range(10))
-    report.pass_now.stopped = True
     assert "16384 → 4096" in report.line()
-    assert report.line().endswith(", in all 10 steps until it was stopped at 10 of 40")
+    assert report.line().endswith(", in all 10 steps from 1 to 10 of 40")
 
 
 @pytest.mark.parametrize(

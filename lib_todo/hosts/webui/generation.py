@@ -148,8 +148,6 @@ def sampling(p: Any, generation: Generation, intercepts: bool = True) -> Iterato
     try:
         with generation.summary if intercepts else contextlib.nullcontext():
             yield
-            if host.stopped():
-                generation.report.pass_now.stopped = True
     finally:
         running.set(outer)
 

@@ -62,12 +62,6 @@ def show_line() -> bool:
     return bool(options().get(SHOW_LINE, True))
 
 
-def stopped() -> bool:
-    """Whether the user interrupted the generation, or skipped the rest of this picture."""
-    state = getattr(_shared(), "state", None)
-    return any(getattr(state, name, False) for name in ("interrupted", "skipped"))
-
-
 def checkpoint_info(p: Any) -> Any:
     """The host's object for the checkpoint that `p` samples with; None where there is none."""
     return getattr(getattr(p, "sd_model", None), "sd_checkpoint_info", None)

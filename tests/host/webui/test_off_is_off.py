@@ -101,7 +101,7 @@ def test_after_a_generation_that_was_broken_off(
     else:
         answer = host.txt2img(**asked)
         assert "ToDo factor: 2" in infotext(answer)
-        assert "stopped at" in str(line(answer))
+        assert "in its step 1 of 2" in str(line(answer))
     # a skip ends it too: the host takes it back before the next batch, not the next pass
     assert host.probe_counts()["unet_calls"] == call
     assert host.probe_leftovers() == CLEAN

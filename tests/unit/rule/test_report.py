@@ -80,7 +80,6 @@ def test_as_json() -> None:
         "steps": {**steps, "asked": 2},
         "phase_held": [],
         "phase_rests": [],
-        "stopped": False,
         "grids": [pooled, below],
     }
     assert (written["layers"], steps) == (16, {"pooled": 1, "seen": 2})
