@@ -24,4 +24,4 @@ def measure(bench: Bench) -> None:
 def rates(store: Store, attention: str = AUTOMATIC) -> Rates | None:
     """The calibration with that backend; None without one."""
     found = store.data["points"].get(f"calibration | {attention}", {}).get("rates")
-    return Rates.from_dict(found) if found else None
+    return Rates(**found) if found else None

@@ -41,28 +41,22 @@ Attend = Callable[[torch.Tensor, int], Any]
 class Rates:
     """Operations a second of matrix products and of attention, and bytes a second moved.
 
-    `attention` is by channels per head, since few of them use the hardware less well. `launch` is
-    the seconds that Python takes to begin an operation, while a GPU works on those before; 0 on a
-    CPU, where it is nothing beside the work. `itemsize` is the bytes per number in the precision,
-    `measured` the day of the measurement; empty without.
+    `attention` is by channels per head, since few of them use the hardware less well; they are
+    texts, as in JSON. `launch` is the seconds that Python takes to begin an operation, while a GPU
+    works on those before; 0 on a CPU, where it is nothing beside the work. `itemsize` is the bytes
+    per number in the precision, `measured` the day of the measurement; empty without.
     """
 
     products: float
-    attention: Mapping[int, float]
+    attention: Mapping[str, float]
     bytes: float
     launch: float
     itemsize: int
     measured: str = ""
 
-    @classmethod
-    def from_dict(cls, kept: Mapping[str, Any]) -> Rates:
-        """What `dataclasses.asdict` made, after a way through JSON."""
-        attention = {int(width): float(rate) for width, rate in kept["attention"].items()}
-        return cls(**{**kept, "attention": attention})
-
     def attention_of(self, head_width: int) -> float:
         """The rate of attention with about that many channels per head."""
-        return self.attention[min(self.attention, key=lambda width: abs(width - head_width))]
+        return self.attention[min(self.attention, key=lambda width: abs(int(width) - head_width))]
 
 
 def typical(device_type: str) -> tuple[Rates, Rates]:
@@ -73,9 +67,9 @@ def typical(device_type: str) -> tuple[Rates, Rates]:
     of docs/measurements lies between the two, which tests/unit/cost/test_speedup.py checks.
     """
     if device_type == "cpu":
-        return Rates(50e9, {64: 50e9}, 1e9, 0, 4), Rates(50e9, {64: 50e9 / 3}, 1e9, 0, 4)
-    fast = Rates(650e12, {64: 650e12}, 1.9e12, 75e-6, 2)
-    return fast, Rates(40e12, {40: 25e12, 64: 40e12}, 0.8e12, 0, 2)
+        return Rates(50e9, {"64": 50e9}, 1e9, 0, 4), Rates(50e9, {"64": 50e9 / 3}, 1e9, 0, 4)
+    fast = Rates(650e12, {"64": 650e12}, 1.9e12, 75e-6, 2)
+    return fast, Rates(40e12, {"40": 25e12, "64": 40e12}, 0.8e12, 0, 2)
 
 
 def fused_attention(tokens: torch.Tensor, heads: int) -> torch.Tensor:
@@ -101,7 +95,7 @@ def measure(device: torch.device, dtype: torch.dtype, attend: Attend = fused_att
         return Rates(
             products=_rate(products, device),
             attention={
-                width: _rate([_attention(rows * 4 // 9, width, attend, **like)], device)
+                str(width): _rate([_attention(rows * 4 // 9, width, attend, **like)], device)
                 for width in HEAD_WIDTHS
             },
             bytes=_rate([_moves(*size, **like) for size in convolved[:2]], device),
@@ -201,8 +195,8 @@ class Machine:
 
     def rates(self) -> Rates | None:
         """The rates that were measured; None without."""
-        with contextlib.suppress(KeyError, TypeError, ValueError):
-            return Rates.from_dict(read(self.file)[self.key])
+        with contextlib.suppress(KeyError, TypeError):
+            return Rates(**read(self.file)[self.key])
         return None
 
     def measure(self) -> None:
@@ -230,10 +224,10 @@ class Machine:
 def read(file: Path) -> dict[str, dict[str, Any]]:
     """The entries of the file; none where it cannot be read, and without what somebody changed."""
     try:
-        found = dict(json.loads(file.read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
+        found = json.loads(file.read_text("utf-8"))
+        return {key: entry for key, entry in found.items() if isinstance(entry, dict)}
+    except (OSError, ValueError, AttributeError):
         return {}
-    return {key: entry for key, entry in found.items() if isinstance(entry, dict)}
 
 
 def write(file: Path, content: dict[str, Any]) -> None:

@@ -61,7 +61,7 @@ def test_the_button_waits_for_no_picture(
 ) -> None:
     from lib_todo.cost import rates
 
-    found = rates.Rates(3e11, {40: 1e11, 64: 2e11}, 1e10, 1e-5, 2, "2026-11-30")
+    found = rates.Rates(3e11, {"40": 1e11, "64": 2e11}, 1e10, 1e-5, 2, "2026-11-30")
     monkeypatch.setattr(rates, "measure", Mock(return_value=found))
     queue = types.SimpleNamespace(queue_lock=threading.Lock())
     monkeypatch.setitem(sys.modules, "modules.call_queue", queue)

@@ -128,7 +128,7 @@ def test_the_hint_says_what_will_be_computed(
     part = hint.Part(SHAPE, size, sampler)
     values = {field.name: getattr(settings, field.name) for field in FIELDS}
     values |= {name: f"{values[name]:g}" for name in ("factor", "deep_factor", "deep_scale")}
-    shown = hint.lines([part], values, [Rates(1e12, {4: 1e12}, 1e12, 0.0, 4)])
+    shown = hint.lines([part], values, [Rates(1e12, {"4": 1e12}, 1e12, 0.0, 4)])
     if (settings.start, settings.end) != (0, 1):
         return
     grids = re.findall(r"(\d+)×(\d+) → (\d+)×(\d+) tokens", shown[0])

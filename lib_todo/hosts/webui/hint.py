@@ -227,11 +227,10 @@ def _levels(
 ) -> tuple[float, ...]:
     """The noise levels of the steps that will be run, by the host's own code.
 
-    Before the checkpoint is loaded (`model` is None), and with samplers that go by timesteps of
-    their own, those for which the rule has the least reason to be careful: they fall evenly. Where
-    the page names no schedule (before 1.9, SD.Next), it is known at least whether they begin in
-    noise. Empty where the number of steps is not known, and for a sampler that may take the paper's
-    factors whatever its schedule is.
+    It has none before the checkpoint is loaded (`model` is None), with samplers that go by
+    timesteps of their own, and where the page names no schedule (before 1.9, SD.Next). Then they
+    are those for which the rule has the least reason to be careful. Empty where the number of steps
+    is not known, or the sampler may take the paper's factors whatever its schedule is.
     """
     # all that the host's methods read of a generation and write to it
     p = types.SimpleNamespace(

@@ -54,19 +54,22 @@ latest: dict[str, Timing] = {}
 def evaluation(denoiser: Any, params: Any, pass_name: str, settings: Settings | None) -> None:
     """Note that the denoiser is about to be called; `settings` are None where ToDo is off.
 
-    All but the time is left to the first and the last call of a pass: each call pays for this.
+    All but the time is left to the first and the last step of a pass: each call pays for this.
     """
     now, p, step, total = time.perf_counter(), denoiser.p, denoiser.step, denoiser.total_steps
     timing = latest.get(pass_name)
     if step == 0 or timing is None or timing.p() is not p:
         timing = latest[pass_name] = Timing(weakref.ref(p), _makeup(p, params), [])
     timing.times.append(now)
-    if not (step + 1 == len(timing.times) == total) or timing.makeup != _makeup(p, params):
+    # the last step of Heun and its like has one evaluation, though two are planned
+    in_step = max(1, total // max(1, denoiser.steps))
+    is_whole = len(timing.times) == step + 1 == total - in_step + 1
+    if not is_whole or timing.makeup != _makeup(p, params):
         return
     timing.kind = json.dumps(kind_of(p, params, pass_name))
     seconds = _seconds(timing.times, settings)
     if seconds is not None:
-        timing.seconds = seconds * total / max(1, denoiser.steps)
+        timing.seconds = in_step * seconds
         _keep(timing.kind, str(settings), timing.seconds)
 
 

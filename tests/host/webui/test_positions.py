@@ -134,7 +134,7 @@ def test_the_hint_counts_the_papers_steps_as_the_report_does(
     shape = shape_of_file(str(host.kind.folder() / "models/Stable-diffusion/tiny15_a.safetensors"))
     kept = host.data / "todo-machine.json"
     machines = (
-        [Rates.from_dict(entry) for entry in json.loads(kept.read_text()).values()]
+        [Rates(**entry) for entry in json.loads(kept.read_text()).values()]
         if kept.exists()
         else typical("cpu")
     )

@@ -14,7 +14,7 @@ from lib_todo import predict
 from lib_todo.cost import rates
 from lib_todo.cost.rates import HEAD_WIDTHS, Machine, Rates, typical
 
-FOUND = Rates(3e11, {40: 1e11, 64: 2e11}, 1e10, 1e-5, 2, "2026-08-17")
+FOUND = Rates(3e11, {"40": 1e11, "64": 2e11}, 1e10, 1e-5, 2, "2026-08-17")
 GPU = torch.device("cuda", 0)
 
 
@@ -90,7 +90,7 @@ def test_all_is_measured_through_the_attention_that_is_used(
 
     found = rates.measure(torch.device("cpu"), torch.float32, attend)
     assert seen == {(width, 64) for width in HEAD_WIDTHS}
-    assert set(found.attention) == set(HEAD_WIDTHS)
+    assert set(found.attention) == set(map(str, HEAD_WIDTHS))
     assert min(found.products, found.bytes) > 0
     assert (found.launch, found.itemsize, found.measured.count("-")) == (0, 4, 2)
     assert rates._launch(device=torch.device("cpu"), dtype=torch.float32) > 0

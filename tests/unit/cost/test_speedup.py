@@ -27,7 +27,7 @@ NOISE = 0.05
 
 
 def rates(attention: float = 1e11, launch: float = 0) -> Rates:
-    return Rates(3e11, {64: attention}, 1e10, launch, 4)
+    return Rates(3e11, {"64": attention}, 1e10, launch, 4)
 
 
 def of_step(shape: UNetShape, side: int, settings: Settings, *more: Any, images: int = 1) -> Range:
@@ -115,7 +115,7 @@ def test_a_measured_machine_gives_one_figure_by_the_nearest_head_width() -> None
     assert least == most
     assert of_step(SD15, 1024, by_two, [rates(0.5e11)]) > (least, most)
     assert in_words((least, most)) == f"{least:.2f}"
-    found = Rates(1, {40: 4, 64: 6, 160: 16}, 1, 0, 2)
+    found = Rates(1, {"40": 4, "64": 6, "160": 16}, 1, 0, 2)
     assert [found.attention_of(width) for width in (32, 40, 60, 80, 160)] == [4, 4, 6, 6, 16]
 
 

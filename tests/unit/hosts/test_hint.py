@@ -54,7 +54,7 @@ def test_the_presets_are_compared_for_this_picture() -> None:
 
 def test_a_measured_machine_has_one_figure_and_what_was_seen_goes_before_it() -> None:
     found = parts({"first": SD15}, 1024, 1024)
-    rates = Rates(3e11, {64: 1e11}, 1e10, 0, 4)
+    rates = Rates(3e11, {"64": 1e11}, 1e10, 0, 4)
     assert " to " not in "".join(lines(found, {"factor": 2}, [rates]))
     seen = Mock(return_value=(1.338, 3))
     told = lines([dataclasses.replace(found[0], seen=seen)], {"factor": 2}, [rates])
@@ -62,7 +62,7 @@ def test_a_measured_machine_has_one_figure_and_what_was_seen_goes_before_it() ->
     seen.assert_called_once_with(Settings(factor=2))
     (part,) = Asked(width=1024, height=1024, sampler="Euler").parts()
     assert part.seen.args[0][1:4] == [[128, 128], 1, "Euler"]
-    slow = Rates(3e14, {64: 3e14}, 3e12, 2e-4, 2)
+    slow = Rates(3e14, {"64": 3e14}, 3e12, 2e-4, 2)
     assert lines(found, {}, [slow])[0].endswith(f"1.00 times as fast. {WAITS}")
     assert WAITS not in lines(parts({"first": SD15}, 1024, 1024, images=8), {}, [slow])[0]
 

@@ -24,7 +24,7 @@ class Picture:
         self, batch: int = 2, lengths: Any = (77, 77), side: int = 128, **given: Any
     ) -> None:
         self.cfg_scale, self.batch_size, self.s_min_uncond = 7, 1, 0
-        self.sampler_name = "Euler"
+        self.sampler_name, self.planned = "Euler", 1
         self.extra_generation_params: dict[str, Any] = {}
         self.sd_model = types.SimpleNamespace(sd_checkpoint_info=checkpoint("a"))
         self.__dict__.update(given)
@@ -34,10 +34,10 @@ class Picture:
 
     @property
     def total_steps(self) -> int:
-        return self.steps
+        return self.steps * self.planned
 
     def run(self, settings: Settings | None, steps: list[float], stop: Any = None) -> Picture:
-        self.steps = len(steps)
+        self.steps = -(-len(steps) // self.planned)
         for self.step, seconds in enumerate(steps[:stop]):
             step_times.evaluation(self, self, "first", settings)
             NOW[0] += seconds
@@ -150,6 +150,12 @@ def test_what_another_generation_did_meanwhile_is_not_told() -> None:
     assert step_times.seconds_a_step(p, "hires") == (None, None)
     # nor is an interrupted picture
     assert told(Picture().run(SETTINGS, [1.0] * 10, stop=5)) == (None, None)
+
+
+def test_two_evaluations_are_a_step_and_the_last_has_one() -> None:
+    Picture(planned=2).run(None, [2.0] * 19)
+    assert told(Picture(planned=2).run(SETTINGS, [1.0] * 19)) == (2, 4)
+    assert told(Picture(planned=2).run(SETTINGS, [1.0] * 20)) == (2, 4)
 
 
 def test_a_pass_is_counted_by_its_stages() -> None:
