@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from comparison.recipe import OptionError, Recipe
-from lib_todo.plan import Grid, level_grid
+from lib_todo.plan import Grid, pooled_grid
 
 BUILT_IN = "built-in"
 BUILT_IN_FOLDER = Path(__file__).parents[1] / "demo" / "model"
@@ -148,4 +148,4 @@ def native_grid(unet: torch.nn.Module) -> int:
 def largest_grid(unet: torch.nn.Module, recipe: Recipe, scale: int) -> Grid:
     """The largest self-attention grid of the final picture, with `scale` pixels per latent."""
     latent = recipe.height // scale, recipe.width // scale
-    return level_grid(latent, 1 << first_attention_level(unet))
+    return pooled_grid(latent, 1 << first_attention_level(unet))
