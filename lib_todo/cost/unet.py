@@ -124,10 +124,9 @@ def pooled_levels(
 ) -> list[tuple[Grid, float]]:
     """The grid of each level, the largest first, and its factor; 1 where nothing is pooled."""
     grids = [pooled_grid(latent, 2**level) for level in range(len(shape.channels))]
-    if settings is None or not settings.enabled:
-        return [(grid, 1) for grid in grids]
     largest = pooled_grid(latent, min(shape.levels, default=1))
+    pooled = shape.levels if settings is not None and settings.enabled else ()
     return [
-        (grid, layer_factor(grid, largest, settings) if 2**level in shape.levels else 1)
+        (grid, layer_factor(grid, largest, settings) if settings and 2**level in pooled else 1)
         for level, grid in enumerate(grids)
     ]

@@ -20,7 +20,7 @@ from pydantic import BaseModel, Field
 from ...cost.rates import Rates
 from ...cost.speedup import Pass, Stages, in_words
 from ...cost.unet import pooled_levels
-from ...plan import PIXELS_PER_LATENT, latent_grid, pass_wanted, pooled_grid
+from ...plan import PIXELS_PER_LATENT, latent_grid, pooled_grid
 from ...reasons import Reason
 from ...samplers import FROM_NOISE, rule_for
 from ...settings import PRESET, Settings, SettingsError
@@ -35,11 +35,9 @@ MOST_STEPS = 1000
 SAME = ("Use same checkpoint", "Use same sampler", "Use same scheduler")
 DEFAULT_SAMPLER = "Default"
 NAMES = {"first": "First pass", "hires": "Hires pass"}
-NOT_KNOWN = "not known before the checkpoint is loaded"
 # the shape of a checkpoint that neither is loaded nor has a file that tells
 UNKNOWN = copy.copy(host.NOTHING_TO_POOL)
 NO_LAYERS = "nothing changes, this model has no self-attention layers that ToDo can pool"
-NOTHING = "nothing changes, and nothing is lost"
 WAITS = (
     "Python launches the work more slowly than this GPU does it; a larger picture, a batch or "
     "torch.compile gains more"
@@ -156,9 +154,11 @@ def lines(parts: list[Part], values: Mapping[str, Any], machines: Sequence[Rates
             told = _gain(part, stages, settings, machines)
             compared = _presets(part, settings.threshold, machines)
         elif part.shape.levels:
-            told = NOTHING
+            told = "nothing changes, and nothing is lost"
+        elif part.shape is UNKNOWN:
+            told = "not known before the checkpoint is loaded"
         else:
-            told = NOT_KNOWN if part.shape is UNKNOWN else NO_LAYERS
+            told = NO_LAYERS
         head = f"{NAMES[part.name]}, " if len(parts) > 1 else ""
         found.append(f"{head}{part.size[0]}×{part.size[1]}: {told}")
     if compared:
@@ -215,8 +215,6 @@ def _presets(part: Part, threshold: int, machines: Sequence[Rates]) -> str:
 
 def _remedy(part: Part, settings: Settings) -> str:
     """What to change so that something is pooled, in the words of the line."""
-    if not pass_wanted(part.name, settings.passes):
-        return REMEDIES[Reason.OTHER_PASS]
     grids = [pooled_grid(part.latent, downscale) for downscale in part.shape.levels]
     reasons = {rule.decide(grid, grids[0])[1] for rule in part.rules(settings) for grid in grids}
     return next(REMEDIES[reason] for reason in Reason if reason in reasons)

@@ -36,14 +36,12 @@ UNEVEN = 2.0
 class Timing:
     """A pass of the host's processing object `p`, and when each of its evaluations began.
 
-    `makeup` is what a refiner or a prompt that changes would change in its middle. The kind and the
-    seconds a step follow when it ends.
+    Its kind is complete, and the seconds a step are known, when it ends.
     """
 
     p: weakref.ref[Any]
-    makeup: tuple[Any, ...]
+    kind: str
     times: list[float]
-    kind: str = ""
     seconds: float | None = None
 
 
@@ -59,23 +57,22 @@ def evaluation(denoiser: Any, params: Any, pass_name: str, settings: Settings | 
     now, p, step, total = time.perf_counter(), denoiser.p, denoiser.step, denoiser.total_steps
     timing = latest.get(pass_name)
     if step == 0 or timing is None or timing.p() is not p:
-        timing = latest[pass_name] = Timing(weakref.ref(p), _makeup(p, params), [])
+        timing = latest[pass_name] = Timing(weakref.ref(p), kind_of(p, params, pass_name), [])
     timing.times.append(now)
     # the last step of Heun and its like has one evaluation, though two are planned
     in_step = max(1, total // max(1, denoiser.steps))
     is_whole = len(timing.times) == step + 1 == total - in_step + 1
-    if not is_whole or timing.makeup != _makeup(p, params):
+    # a refiner, or a prompt that changes, makes steps of two kinds
+    if not is_whole or timing.kind != kind_of(p, params, pass_name):
         return
-    timing.kind = json.dumps(kind_of(p, params, pass_name))
+    # ControlNet, FreeU, HyperTile and others write what they do to a picture into its text
+    written = p.extra_generation_params.items()
+    others = sorted((key, str(value)) for key, value in written if not key.startswith("ToDo "))
+    timing.kind += hashlib.sha256(repr(others).encode()).hexdigest()[:16]
     seconds = _seconds(timing.times, settings)
     if seconds is not None:
         timing.seconds = in_step * seconds
         _keep(timing.kind, str(settings), timing.seconds)
-
-
-def _makeup(p: Any, params: Any) -> tuple[Any, ...]:
-    lengths = _length(params.text_cond), _length(params.text_uncond)
-    return params.x.shape, host.checkpoint_info(p), lengths
 
 
 def _length(condition: Any) -> int | None:
@@ -128,44 +125,40 @@ def seconds_a_step(p: Any, pass_name: str) -> tuple[float | None, float | None]:
     return timing.seconds, statistics.median(others) if others else None
 
 
-def seen(known: list[Any], settings: Settings) -> tuple[float, int] | None:
+def seen(known: str, settings: Settings) -> tuple[float, int] | None:
     """How many times as fast the latest pictures were that agree in what is known, and how many.
 
     None where there are none with these settings, or none without ToDo.
     """
     for kind, seconds in reversed(read(host.own_file(FILE)).items()):
         ours, without = seconds.get(str(settings)), seconds.get(str(None))
-        if ours and without and json.loads(kind)[: len(known)] == known:
+        if ours and without and kind.startswith(known):
             times = statistics.median(without) / statistics.median(ours)
             return times, len(ours) + len(without)
     return None
 
 
-def kind_of(p: Any, params: Any, pass_name: str) -> list[Any]:
+def kind_of(p: Any, params: Any, pass_name: str) -> str:
     """What must be equal for step times of `p` to be comparable."""
     file = getattr(host.checkpoint_info(p), "filename", None)
     latent = tuple(params.x.shape[-2:])
     sampler, scheduler = (host.chosen(p, pass_name, of) for of in ("sampler_name", "scheduler"))
-    # ControlNet, FreeU, HyperTile and others write what they do to a picture into its text
-    written = p.extra_generation_params.items()
-    others = sorted((key, str(value)) for key, value in written if not key.startswith("ToDo "))
-    return [
-        *known_before(file, latent, p.batch_size, sampler, scheduler),
+    calls = [
         # more of them with AND in the prompt; in calls of their own where the lengths differ
         params.x.shape[0],
         _length(params.text_cond) == _length(params.text_uncond),
         p.cfg_scale != 1,
         str(getattr(p, "s_min_uncond", None)),
-        hashlib.sha256(repr(others).encode()).hexdigest()[:16],
     ]
+    return known_before(file, latent, p.batch_size, sampler, scheduler) + json.dumps(calls)
 
 
 def known_before(
     file: str | None, latent: Grid, images: int, sampler: str | None, scheduler: str | None
-) -> list[Any]:
+) -> str:
     """The part of a kind that is known before the generation."""
     options = [str(host.options().get(name)) for name in OPTIONS]
-    return [file, list(latent), images, sampler, scheduler, host.attention(), options]
+    return json.dumps([file, latent, images, sampler, scheduler, host.attention(), options])
 
 
 def in_words(seconds: float | None, without: float | None) -> str:
