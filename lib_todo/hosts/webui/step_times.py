@@ -59,17 +59,21 @@ def evaluation(denoiser: Any, params: Any, pass_name: str, settings: Settings | 
     if step == 0 or timing is None or timing.p() is not p:
         timing = latest[pass_name] = Timing(weakref.ref(p), kind_of(p, params, pass_name), [])
     timing.times.append(now)
-    # the last step of Heun and its like has one evaluation, though two are planned
+    # of those that are planned, Heun and its like leave one evaluation out, and DDIM and its like
+    # the last step
     in_step = max(1, total // max(1, denoiser.steps))
-    is_whole = len(timing.times) == step + 1 == total - in_step + 1
+    last = total - in_step - hasattr(getattr(p, "sampler", None), "get_timesteps")
     # a refiner, or a prompt that changes, makes steps of two kinds
-    if not is_whole or timing.kind != kind_of(p, params, pass_name):
+    whole = len(timing.times) == step + 1 == last + 1
+    if not whole or timing.kind != kind_of(p, params, pass_name):
         return
-    # ControlNet, FreeU, HyperTile and others write what they do to a picture into its text
+    # ControlNet, FreeU, HyperTile and others write what they do to a picture into its text, where
+    # the host has functions, too, that differ from one picture to the next
     written = p.extra_generation_params.items()
-    others = sorted((key, str(value)) for key, value in written if not key.startswith("ToDo "))
+    others = [(key, str(value)) for key, value in written if not callable(value)]
+    others = sorted(row for row in others if not row[0].startswith("ToDo "))
     timing.kind += hashlib.sha256(repr(others).encode()).hexdigest()[:16]
-    seconds = _seconds(timing.times, settings)
+    seconds = _seconds(timing.times, total, settings)
     if seconds is not None:
         timing.seconds = in_step * seconds
         _keep(timing.kind, str(settings), timing.seconds)
@@ -82,7 +86,7 @@ def _length(condition: Any) -> int | None:
     return None if tokens is None else tokens.shape[1]
 
 
-def _seconds(times: list[float], settings: Settings | None) -> float | None:
+def _seconds(times: list[float], total: int, settings: Settings | None) -> float | None:
     """Mean of the medians of stages that pool alike, by their evaluations; the first is left out.
 
     None with nothing left, or where those of a stage take unequal times.
@@ -91,7 +95,7 @@ def _seconds(times: list[float], settings: Settings | None) -> float | None:
     stages: dict[int, list[float]] = defaultdict(list)
     # the first one warms up
     for number, (begin, end) in enumerate(itertools.pairwise(times[1:]), 1):
-        stage = sum(number / len(times) >= bound for bound in bounds)
+        stage = sum(number / total >= bound for bound in bounds)
         stages[stage].append(end - begin)
     medians: list[float] = []
     for found in stages.values():

@@ -103,12 +103,13 @@ DIFFERENT: dict[str, dict[str, Any]] = {
     "skipped uncond": {"s_min_uncond": 1},
     "ControlNet": {"extra_generation_params": {"ControlNet 0": "Module: canny"}},
     "ToDo's own text": {"extra_generation_params": {"ToDo factor": "2"}},
+    "the host's function": {"extra_generation_params": {"Hires prompt": lambda: ""}},
 }
 
 
 @pytest.mark.parametrize("what", DIFFERENT)
 def test_pictures_that_are_made_otherwise_are_not_compared(what: str) -> None:
-    same = what == "ToDo's own text"
+    same = what in ("ToDo's own text", "the host's function")
     Picture(**DIFFERENT[what]).run(None, [2.0] * 10)
     p = Picture().run(SETTINGS, [1.0] * 10)
     assert told(p) == (1, 2 if same else None)
@@ -156,6 +157,9 @@ def test_two_evaluations_are_a_step_and_the_last_has_one() -> None:
     Picture(planned=2).run(None, [2.0] * 19)
     assert told(Picture(planned=2).run(SETTINGS, [1.0] * 19)) == (2, 4)
     assert told(Picture(planned=2).run(SETTINGS, [1.0] * 20)) == (2, 4)
+    # DDIM does not run the last one
+    ddim = {"sampler_name": "DDIM", "sampler": types.SimpleNamespace(get_timesteps=None)}
+    assert told(Picture(**ddim).run(SETTINGS, [1.0] * 20, stop=19)) == (1, None)
 
 
 def test_a_pass_is_counted_by_its_stages() -> None:
