@@ -169,7 +169,7 @@ def test_a_graph_made_without_todo_is_named_where_it_runs_nevertheless(
 def test_a_layer_that_other_code_uses_is_left_to_it(
     make: Callable, way: Callable[..., Call], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(signs, "_checks", {"mark": [lambda layer: layer.mark]})
+    monkeypatch.setattr(signs, "_checks", [("mark", lambda layer: layer.mark)])
     for mark, left_alone in ((Reason.HYPERTILE, 1), (None, 0)):
         model = make()
         layers = self_attentions(model)
