@@ -21,8 +21,7 @@ def parts(shapes: dict[str, UNetShape], width: int, height: int, **asked: Any) -
     """The passes, with these shapes by pass; that of one without is not known."""
     found = Asked(width=width, height=height, **{"sampler": "Euler", **asked}).parts()
     return [
-        dataclasses.replace(part, shape=shapes.get(part.name, UNKNOWN), seen=lambda settings: None)
-        for part in found
+        dataclasses.replace(part, shape=shapes.get(part.name, UNKNOWN), kind="") for part in found
     ]
 
 

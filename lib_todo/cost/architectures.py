@@ -40,6 +40,8 @@ SHAPES: dict[str, UNetShape] = {
     "SDXL": UNetShape((320, 640, 1280), (0, 2, 10), 10, context_width=2048, vector_width=2816),
 }
 
+# the shape of a model of another kind (SD3, Flux), or without spatial transformers
+NOTHING_TO_POOL = UNetShape((), (0,), 0, context_width=0)
 # how names of weights begin in a level and in the middle, and what follows: the last convolution of
 # a first residual block, and the transformer behind it
 LDM = "input_blocks.", "middle_block", ".0.out_layers.3.weight", ".1"
@@ -49,11 +51,8 @@ HALVING = ".0.op.weight", ".downsamplers.0.conv.weight"
 VECTOR = "label_emb.0.0.weight", "add_embedding.linear_1.weight"
 
 
-def shape_of_unet(unet: Any) -> UNetShape | None:
-    """The shape of a U-Net built like ldm's, as in the WebUIs and ComfyUI, or of diffusers'.
-
-    None where it is of another kind (SD3, Flux), or has no spatial transformers.
-    """
+def shape_of_unet(unet: Any) -> UNetShape:
+    """The shape of a U-Net built like ldm's, as in the WebUIs and ComfyUI, or of diffusers'."""
     # torch.compile wraps a whole model under other names
     unet = getattr(unet, "_orig_mod", unet)
     sizes = {}
@@ -66,7 +65,7 @@ def shape_of_unet(unet: Any) -> UNetShape | None:
     return shape_of_weights(sizes)
 
 
-def shape_of_weights(sizes: Mapping[str, Sequence[int]]) -> UNetShape | None:
+def shape_of_weights(sizes: Mapping[str, Sequence[int]]) -> UNetShape:
     """The same from the sizes of the U-Net's weights, by their names."""
     layers = (name for name in sizes if name.endswith(".attn1.to_k.weight"))
     depths = Counter(name.partition(".transformer_blocks.")[0] for name in layers)
@@ -79,7 +78,7 @@ def shape_of_weights(sizes: Mapping[str, Sequence[int]]) -> UNetShape | None:
     firsts = [f"{level}{number + 1}" for number in (0 if is_ldm else -1, *halving)]
     channels = [sizes.get(first + convolution, (0,))[0] for first in firsts]
     if not contexts or not all(channels):
-        return None
+        return NOTHING_TO_POOL
     return UNetShape(
         channels=tuple(channels),
         depths=tuple(depths[first + transformer] for first in firsts),

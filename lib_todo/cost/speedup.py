@@ -119,10 +119,7 @@ def predict(
     unet = getattr(model, "unet", model)
     if sampler is None and hasattr(model, "scheduler"):
         sampler = type(model.scheduler).__name__
-    shape = shape_of_unet(unet)
-    if shape is None:
-        return 1.0, 1.0
-    whole = Pass(shape, (width, height), sampler, images=images)
+    whole = Pass(shape_of_unet(unet), (width, height), sampler, images=images)
     stages = whole.stages(settings or Settings())
     if not stages:
         return 1.0, 1.0

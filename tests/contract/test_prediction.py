@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from lib_todo import Settings, wording
-from lib_todo.cost.architectures import shape_of_weights
+from lib_todo.cost.architectures import NOTHING_TO_POOL, shape_of_weights
 from lib_todo.hosts.webui import host, result
 from lib_todo.reasons import Reason
 
@@ -34,13 +34,13 @@ SDXL = {"attention_resolutions": [4, 2], "channel_mult": [1, 2, 4]}
 
 @pytest.mark.parametrize("model", [None, object(), types.SimpleNamespace(joint_blocks=[])])
 def test_finds_none_in_other_models(model: Any) -> None:
-    assert host.shape_of(processing(model, 2048, 2048).sd_model) is None
+    assert host.shape_of(processing(model, 2048, 2048).sd_model) == NOTHING_TO_POOL
 
 
 def test_finds_the_unet_of_forge() -> None:
     patcher = types.SimpleNamespace(model=types.SimpleNamespace(diffusion_model=unet(SD15)))
     model = types.SimpleNamespace(forge_objects=types.SimpleNamespace(unet=patcher), model=None)
-    assert host.shape_of(model) is not None
+    assert host.shape_of(model).levels
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,15 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-import functools
 import math
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
+from ...cost.architectures import NOTHING_TO_POOL
 from ...cost.rates import Rates
 from ...cost.speedup import Pass, Stages, in_words
 from ...cost.unet import pooled_levels
@@ -36,7 +36,7 @@ SAME = ("Use same checkpoint", "Use same sampler", "Use same scheduler")
 DEFAULT_SAMPLER = "Default"
 NAMES = {"first": "First pass", "hires": "Hires pass"}
 # the shape of a checkpoint that neither is loaded nor has a file that tells
-UNKNOWN = copy.copy(host.NOTHING_TO_POOL)
+UNKNOWN = copy.copy(NOTHING_TO_POOL)
 NO_LAYERS = "nothing changes, this model has no self-attention layers that ToDo can pool"
 WAITS = (
     "Python launches the work more slowly than this GPU does it; a larger picture, a batch or "
@@ -53,13 +53,9 @@ CHANGES = {
 
 @dataclasses.dataclass(frozen=True)
 class Part(Pass):
-    """A pass as the page tells of it, and what was seen of pictures like it.
+    """A pass as the page tells of it; `kind` is that of its step times, as far as it is known."""
 
-    `seen` gives how many times as fast they were with some settings, and how many there were; None
-    where there were none.
-    """
-
-    seen: Callable[[Settings], tuple[float, int] | None] = lambda settings: None
+    kind: str = ""
 
 
 class Sampling(BaseModel):
@@ -114,10 +110,9 @@ class Asked(Sampling):
             checkpoint, latent = _chosen(asked.checkpoint), latent_grid(*size)
             path = host.path_named(checkpoint)
             kind = step_times.known_before(path, latent, self.images, sampler, scheduler or None)
-            seen = functools.partial(step_times.seen, kind)
             shape = host.shape_named(checkpoint) or UNKNOWN
             sigmas = _levels(asked, host.loaded_as(checkpoint), sampler, scheduler, name == "hires")
-            found.append(Part(shape, size, sampler, sigmas, self.images, name, seen))
+            found.append(Part(shape, size, sampler, sigmas, self.images, name, kind))
         return found
 
 
@@ -145,7 +140,7 @@ def lines(parts: list[Part], values: Mapping[str, Any], machines: Sequence[Rates
         machines: the machine's rates, or those of two machines between which it lies.
     """
     try:
-        settings = Settings.from_mapping(request.from_page(values))
+        settings = Settings.from_mapping({**request.from_page(values), "enabled": True})
     except SettingsError as error:
         return [f"This will be refused. {request.in_words(error)}"]
     found, compared = [], ""
@@ -178,8 +173,8 @@ def _gain(part: Part, stages: Stages, settings: Settings, machines: Sequence[Rat
             grids.append(f"{width}×{height} → {left[1]}×{left[0]} tokens (by {factor:g})")
     told = f"{', '.join(grids)}. "
     # what was seen goes before what is computed
-    if before := part.seen(settings):
-        return f"{told}{before[0]:.2f} times as fast here, from {before[1]} pictures"
+    if part.kind and (seen := step_times.seen(part.kind, settings)):
+        return f"{told}{seen[0]:.2f} times as fast here, from {seen[1]} pictures"
     whole, step = (in_words(part.gain(held, machines)) for held in (stages, {own: 1.0}))
     told += f"{whole} times as fast"
     if step != whole:

@@ -26,8 +26,6 @@ SHOW_LINE = "todo_show_line"
 ATTENTIONS = ("backend.nn.unet", "ldm_patched.ldm.modules.attention", "ldm.modules.attention")
 # how a U-Net's weights are named in a checkpoint
 UNET = "model.diffusion_model."
-# the shape of a model that has nothing to pool
-NOTHING_TO_POOL = UNetShape((), (0,), 0, context_width=0)
 
 
 def _shared() -> Any:
@@ -99,8 +97,8 @@ def chosen(p: Any, pass_name: str, what: str) -> str | None:
     return hires or getattr(p, what, None)
 
 
-def shape_of(model: Any) -> UNetShape | None:
-    """The shape of the model's U-Net; None where it is of another kind (SD3, Flux) or unknown."""
+def shape_of(model: Any) -> UNetShape:
+    """The shape of the model's U-Net."""
     if hasattr(model, "unet"):
         # SD.Next: a diffusers pipeline
         return shape_of_unet(model.unet)
@@ -132,7 +130,7 @@ def loaded_as(name: str) -> Any:
 def shape_named(name: str) -> UNetShape | None:
     """The shape of that checkpoint, loaded or by its file; None where neither tells."""
     if (model := loaded_as(name)) is not None:
-        return shape_of(model) or NOTHING_TO_POOL
+        return shape_of(model)
     path = path_named(name)
     return shape_of_file(path) if path else None
 
@@ -146,7 +144,7 @@ def shape_of_file(path: str) -> UNetShape | None:
             sizes = {name[len(UNET) :]: file.get_slice(name).get_shape() for name in names}
     except (OSError, SafetensorError):
         return None
-    return (shape_of_weights(sizes) or NOTHING_TO_POOL) if sizes else None
+    return shape_of_weights(sizes) if sizes else None
 
 
 def machine() -> Machine:

@@ -192,7 +192,7 @@ def left_alone(p: Any, settings: Settings) -> list[tuple[Grid, int, Any]]:
     shape = host.shape_of(p.sd_model)
     # a hires pass is larger, and a refiner's checkpoint has a shape of its own
     more = (getattr(p, name, None) for name in ("enable_hr", "refiner_checkpoint"))
-    if shape is None or any(more):
+    if not shape.levels or any(more):
         return []
     closed = None
     if not pass_wanted("first", settings.passes):

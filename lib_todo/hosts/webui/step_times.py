@@ -70,8 +70,11 @@ def evaluation(denoiser: Any, params: Any, pass_name: str, settings: Settings | 
     # ControlNet, FreeU, HyperTile and others write what they do to a picture into its text, where
     # the host has functions, too, that differ from one picture to the next
     written = p.extra_generation_params.items()
-    others = [(key, str(value)) for key, value in written if not callable(value)]
-    others = sorted(row for row in others if not row[0].startswith("ToDo "))
+    others = sorted(
+        (key, str(value))
+        for key, value in written
+        if not (key.startswith("ToDo ") or callable(value))
+    )
     timing.kind += hashlib.sha256(repr(others).encode()).hexdigest()[:16]
     seconds = _seconds(timing.times, total, settings)
     if seconds is not None:

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.models.unets import build_diffusers, inputs_for
 from lib_todo import Settings, token_downsampling
-from lib_todo.cost.architectures import SHAPES, UNetShape, shape_of_unet
+from lib_todo.cost.architectures import NOTHING_TO_POOL, SHAPES, UNetShape, shape_of_unet
 from lib_todo.cost.unet import work
 from lib_todo.plan import layer_factor, pooled_grid
 
@@ -114,4 +114,6 @@ def test_a_model_of_diffusers_without_spatial_transformers_has_no_shape(without:
             cross_attention_dim=8,
         )
     found = shape_of_unet(unet)
-    assert found == (None if without else UNetShape((32, 64), (1, 0), 1, context_width=8))
+    assert found == (
+        NOTHING_TO_POOL if without else UNetShape((32, 64), (1, 0), 1, context_width=8)
+    )

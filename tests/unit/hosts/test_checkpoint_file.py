@@ -12,11 +12,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from lib_todo.cost.architectures import SHAPES, UNetShape, shape_of_weights
+from lib_todo.cost.architectures import NOTHING_TO_POOL, SHAPES, UNetShape, shape_of_weights
 
 pytest.importorskip("fastapi")
 from lib_todo.hosts.webui import host as webui
-from lib_todo.hosts.webui.host import NOTHING_TO_POOL, UNET, shape_of_file
+from lib_todo.hosts.webui.host import UNET, shape_of_file
 
 REFINER = UNetShape((384, 768, 1536, 1536), (0, 4, 4, 0), 4, context_width=1280, vector_width=2560)
 

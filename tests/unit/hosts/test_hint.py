@@ -14,14 +14,14 @@ from hints import CPU, SD15, SDXL, hint, parts
 
 from lib_todo.cost.rates import Rates
 from lib_todo.cost.speedup import Pass, in_words
-from lib_todo.hosts.webui import host
+from lib_todo.hosts.webui import host, step_times
 from lib_todo.hosts.webui.hint import WAITS, Asked, Hires, lines
 from lib_todo.reasons import Reason
 from lib_todo.settings import PRESETS, Settings
 from lib_todo.wording import REMEDIES
 
 pytest.importorskip("fastapi")
-from lib_todo.hosts.webui.host import NOTHING_TO_POOL
+from lib_todo.cost.architectures import NOTHING_TO_POOL
 
 
 def test_a_pass_alone_and_two_by_name() -> None:
@@ -52,16 +52,19 @@ def test_the_presets_are_compared_for_this_picture() -> None:
     assert lines(careful, {}, CPU)[-1].endswith("times as fast")
 
 
-def test_a_measured_machine_has_one_figure_and_what_was_seen_goes_before_it() -> None:
+def test_a_measured_machine_has_one_figure_and_what_was_seen_goes_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     found = parts({"first": SD15}, 1024, 1024)
     rates = Rates(3e11, {"64": 1e11}, 1e10, 0, 4)
     assert " to " not in "".join(lines(found, {"factor": 2}, [rates]))
     seen = Mock(return_value=(1.338, 3))
-    told = lines([dataclasses.replace(found[0], seen=seen)], {"factor": 2}, [rates])
-    assert told[0].endswith("1.34 times as fast here, from 3 pictures")
-    seen.assert_called_once_with(Settings(factor=2))
+    monkeypatch.setattr(step_times, "seen", seen)
     (part,) = Asked(width=1024, height=1024, sampler="Euler").parts()
-    assert '[128, 128], 1, "Euler"' in part.seen.args[0]
+    told = lines([dataclasses.replace(part, shape=SD15)], {"factor": 2}, [rates])
+    assert told[0].endswith("1.34 times as fast here, from 3 pictures")
+    seen.assert_called_once_with(part.kind, Settings(factor=2))
+    assert '[128, 128], 1, "Euler"' in part.kind
     slow = Rates(3e14, {"64": 3e14}, 3e12, 2e-4, 2)
     assert lines(found, {}, [slow])[0].endswith(f"1.00 times as fast. {WAITS}")
     assert WAITS not in lines(parts({"first": SD15}, 1024, 1024, images=8), {}, [slow])[0]
@@ -205,6 +208,8 @@ def test_nothing_to_gain_is_told_with_what_would_help_as_the_line_does() -> None
         ({"threshold": 512}, Reason.BELOW_THRESHOLD),
     ):
         assert hint(1024, 1024, **values) == [f"1024×1024: {nothing}. {REMEDIES[reason]}"]
+    # of what ToDo would do
+    assert hint(1024, 1024, enabled=False) == hint(1024, 1024)
     first, hires = hint(512, 512, Hires(enabled=True, scale=2), passes="first")
     assert first == f"First pass, 512×512: {nothing}"
     assert hires == f"Hires pass, 1024×1024: {nothing}. {REMEDIES[Reason.OTHER_PASS]}"

@@ -11,8 +11,8 @@ from hints import CPU, SD15, SDXL, hint, parts
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lib_todo.cost.architectures import NOTHING_TO_POOL
 from lib_todo.hosts.webui.hint import Hires, Part, lines
-from lib_todo.hosts.webui.host import NOTHING_TO_POOL
 from lib_todo.settings import FIELDS
 
 
