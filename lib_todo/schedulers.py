@@ -56,13 +56,11 @@ class Schedule:
         # of each run of equal timesteps
         first = [at for at, number in enumerate(numbers) if not at or number != numbers[at - 1]]
         self.places = tuple(numbers[at] for at in first)
-        steps: Any = getattr(scheduler, "num_inference_steps", None)
-        is_known = isinstance(steps, int) and steps > 0
-        self.a_step = max(1, round(len(first) / steps)) if is_known else 1
+        steps = getattr(scheduler, "num_inference_steps", None) or len(first) or 1
+        self.a_step = max(1, round(len(first) / steps))
         levels = _levels(scheduler, numbers) if numbers else ()
-        self.sigmas: tuple[float, ...] = ()
-        if levels:
-            self.sigmas = (*(levels[at] for at in first[:: self.a_step]), levels[-1])
+        own = (levels[at] for at in first[:: self.a_step])
+        self.sigmas = (*own, levels[-1]) if levels else ()
         located = numbers and self._timesteps.device.type in _WITH_ADDRESSES
         # by where each lies in memory, which stays taken as long as the tensor is kept here
         rows = zip(self._timesteps, numbers) if located else ()
