@@ -3,6 +3,7 @@
 from .cost.speedup import predict
 from .downsampling import bind, token_downsampling
 from .hosts import diffusers_layers
+from .pooling import pool_tokens
 from .report import Report
 from .settings import Settings, SettingsError
 
@@ -12,6 +13,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "bind",
+    "pool_tokens",
     "predict",
     "token_downsampling",
 ]

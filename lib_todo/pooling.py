@@ -10,31 +10,19 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 
-from .phase import Phase
+from .phase import FIXED, Phase
 from .plan import Grid, pooled_grid
-from .settings import PHASED_METHODS
+from .settings import METHODS, PHASED_METHODS, SettingsError
 
 # where PyTorch's adaptive pooling fails for sizes that do not divide: max is wrong, average missing
 WITHOUT_ADAPTIVE_POOLING = {"mps"}
 
 
 class Pooling:
-    """How the tokens of one grid become fewer (arXiv 2402.13573, section 3).
+    """How the tokens of one grid become fewer; see `pool_tokens`.
 
     For `nearest` and `nearest-exact`, the tokens taken are an index, `[h'·w']`: a phase is data.
     One gather takes them whatever the factor, and a graph of torch.compile has it as an input.
-
-    Args:
-        grid: (h, w) in tokens.
-        factor: per axis, 1 or more. A whole factor gives `ceil(h/f) × ceil(w/f)` tokens, where the
-            last cell of a row or column may be smaller; a fractional one resamples to the rounded
-            size.
-        method: `nearest` (the lattice `::f`, top left, as in the paper), `nearest-exact` (the
-            token at the middle of each cell), `average`, `max`, `bilinear`.
-        phase: (row, column), each from 0 to ceil(factor) - 1: how many places further the token is
-            taken, for `nearest` and `nearest-exact`. With a whole factor and `nearest`, cell i of a
-            row takes token min(i·f + column, w - 1); with a fractional one, token
-            floor((i + column / ceil(f)) · w / w').
 
     Attributes:
         tokens, kept: h·w and h'·w'.
@@ -92,6 +80,60 @@ class Pooling:
 # the same one each time: its index is made once, not in every step. There are 64 phases at most for
 # a grid, and SD 1.x has four grids a picture
 pooling = functools.lru_cache(maxsize=512)(Pooling)
+
+
+def pool_tokens(
+    tokens: torch.Tensor, grid: Grid, factor: float, method: str = "nearest", phase: Phase = FIXED
+) -> torch.Tensor:
+    """Downsample the tokens of an image (arXiv 2402.13573, section 3).
+
+    Args:
+        tokens: `[b, h·w, c]`, row by row; any strides, any floating dtype.
+        grid: `(h, w)` in tokens.
+        factor: per axis, 1 or more. A whole factor gives `ceil(h/f) × ceil(w/f)` tokens, where the
+            last cell of a row or column may be smaller; a fractional one resamples to the rounded
+            size.
+        method: `nearest` (the lattice `::f`, top left, as in the paper), `nearest-exact` (the
+            token at the middle of each cell), `average`, `max`, `bilinear`.
+        phase: (row, column), each from 0 to ceil(factor) - 1: how many places further the token is
+            taken, for `nearest` and `nearest-exact`. With a whole factor and `nearest`, cell i of a
+            row takes token min(i·f + column, w - 1); with a fractional one, token
+            floor((i + column / ceil(f)) · w / w').
+
+    Returns:
+        `[b, h'·w', c]`, the same shape for every phase; `tokens` itself where the grid does not
+        get smaller.
+
+    Raises:
+        SettingsError: factor below 1, NaN or infinite; an unknown method; a phase outside of the
+            cell, or any but (0, 0) for a method that has none.
+        ValueError: tokens that are not `[b, h·w, c]` for the grid.
+    """
+    is_number = isinstance(factor, (int, float)) and not isinstance(factor, bool)
+    if not is_number or not 1 <= factor < math.inf:
+        raise SettingsError("factor", factor, "a finite number of at least 1")
+    if method not in METHODS:
+        raise SettingsError("method", method, "one of " + ", ".join(METHODS))
+    last = math.ceil(factor) - 1 if method in PHASED_METHODS else 0
+    if any(not 0 <= place <= last for place in phase):
+        allowed = f"two whole numbers from 0 to {last} for {method} by {factor:g}"
+        raise SettingsError("phase", phase, allowed)
+    height, width = grid
+    if tokens.ndim != 3 or tokens.shape[1] != height * width or height < 1 or width < 1:
+        raise ValueError(
+            f"ToDo: tokens of shape {tuple(tokens.shape)} are not [b, h·w, c] "
+            f"for a grid of {height}×{width}"
+        )
+    small = pooled_grid(grid, factor)
+    if small == (height, width):
+        return tokens
+    whole, (top, left) = int(factor), phase
+    if method == "nearest" and factor == whole:
+        # a strided view, where each cell has a token there: the rearrange makes the only copy
+        image = rearrange(tokens, "b (h w) c -> b h w c", h=height)[:, top::whole, left::whole]
+        if image.shape[1:3] == small:
+            return rearrange(image, "b h w c -> b (h w) c")
+    return pooling((height, width), factor, method, phase, tokens.device).take(tokens)
 
 
 def token_places(side: int, small: int, factor: float, method: str, place: int) -> list[int]:

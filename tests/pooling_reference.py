@@ -99,7 +99,7 @@ CHOOSING = ("nearest", "nearest-exact", "max")
 
 
 def pool(tokens: torch.Tensor, grid: tuple[int, int], factor: float, method: str) -> torch.Tensor:
-    """The same as `Pooling.take`, in float64."""
+    """The same as lib_todo.pool_tokens, in float64."""
     height, width = grid
     pooled = []
     for image in tokens.detach().double().tolist():

@@ -27,7 +27,7 @@ from benchmarks.models.checkpoint import GUIDANCE
 from lib_todo.hosts.comfyui.schedule import step_begun, step_of
 from lib_todo.phase import phase_order
 from lib_todo.plan import PIXELS_PER_LATENT, layer_factor
-from lib_todo.pooling import pooling
+from lib_todo.pooling import pool_tokens
 
 TIMESTEPS = (0, 50, 150, 300, 450, 600, 700, 850, 999)
 # the spread of the data that the linear denoiser is for: by it, the paper's errors are those that
@@ -99,8 +99,7 @@ def _pooled(preset: str, phase: int) -> Iterator[None]:
     def pool(module: Any, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
         factor = layer_factor(grid[0], largest, settings)
         order = phase_order(factor)
-        place, device = order[phase % len(order)], args[0].device
-        pooled = pooling(grid[0], factor, settings.method, place, device).take(args[0])
+        pooled = pool_tokens(args[0], grid[0], factor, settings.method, order[phase % len(order)])
         return args, {**kwargs, "encoder_hidden_states": pooled}
 
     handles = []

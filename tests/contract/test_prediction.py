@@ -32,6 +32,11 @@ SD15 = {"attention_resolutions": [4, 2, 1], "channel_mult": [1, 2, 4, 4]}
 SDXL = {"attention_resolutions": [4, 2], "channel_mult": [1, 2, 4]}
 
 
+# the enlarged picture is cut from 1200 pixels to 1024
+HIRES = {"enable_hr": True, "hr_upscale_to_x": 1200, "hr_upscale_to_y": 1024}
+HIRES |= {"truncate_x": 22, "truncate_y": 0}
+
+
 @pytest.mark.parametrize("model", [None, object(), types.SimpleNamespace(joint_blocks=[])])
 def test_finds_none_in_other_models(model: Any) -> None:
     assert host.shape_of(processing(model, 2048, 2048).sd_model) == NOTHING_TO_POOL
@@ -51,7 +56,8 @@ def test_finds_the_unet_of_forge() -> None:
         ({}, {"threshold": 32, "start": 0.5, "end": 0.5}, Reason.OUTSIDE_WINDOW),
         # one may be pooled, or it is not known
         ({}, {"threshold": 32}, None),
-        ({"enable_hr": True}, {}, None),
+        (HIRES, {}, None),
+        (HIRES, {"passes": "first"}, Reason.OTHER_PASS),
         ({"refiner_checkpoint": "other"}, {}, None),
     ],
 )
@@ -59,13 +65,13 @@ def test_knows_that_nothing_will_be_pooled(
     given: dict[str, Any], settings: dict[str, Any], reason: Reason | None
 ) -> None:
     p = processing(unet(SD15), 512, 448, **given)
-    rows = result.left_alone(p, Settings(**settings))
-    if reason is None:
-        assert rows == []
-    else:
-        grids = [((56, 64), 5), ((28, 32), 5), ((14, 16), 5), ((7, 8), 1)]
-        assert [(grid, layers) for grid, layers, _ in rows] == grids
-        assert reason in {why for *_, why in rows}
+    found = result.left_alone(p, Settings(**settings))
+    assert reason in {why for rows in found.values() for *_, why in rows} if reason else not found
+    expected = {"first": [((56, 64), 5), ((28, 32), 5), ((14, 16), 5), ((7, 8), 1)]}
+    if given:
+        expected["hires"] = [((128, 128), 5), ((64, 64), 5), ((32, 32), 5), ((16, 16), 1)]
+    got = {name: [(grid, layers) for grid, layers, _ in rows] for name, rows in found.items()}
+    assert got == (expected if reason else {})
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,9 @@ from self_attention import pooled_by_hand
 from torch import nn
 from torch._dynamo.utils import counters
 
-from lib_todo import Settings, token_downsampling
+from lib_todo import Settings, pool_tokens, token_downsampling
 from lib_todo.cost.rates import measure
-from lib_todo.phase import FIXED, Phase, phase_order
-from lib_todo.pooling import Pooling
+from lib_todo.phase import Phase, phase_order
 from lib_todo.settings import METHODS
 
 pytestmark = [
@@ -101,9 +100,8 @@ def picker(factor: int, phase: Phase) -> Callable[[torch.Tensor], torch.Tensor |
 @pytest.mark.parametrize("factor", [2, 3, 1.5, 2.7])
 def test_pooling_as_on_the_cpu(dtype: torch.dtype, method: str, factor: float) -> None:
     tokens = torch.randn(2, 15 * 11, 8).to(dtype)
-    like = (15, 11), factor, method, FIXED
-    got = Pooling(*like, torch.device("cuda")).take(tokens.cuda())
-    expected = Pooling(*like, torch.device("cpu")).take(tokens.float()).to(dtype)
+    got = pool_tokens(tokens.cuda(), (15, 11), factor, method)
+    expected = pool_tokens(tokens.float(), (15, 11), factor, method).to(dtype)
     torch.testing.assert_close(got.cpu(), expected)
 
 

@@ -123,8 +123,9 @@ def before_sampling(p: Any) -> None:
         vars(p).pop("sample", None)
         vars(p).update(others)
         # inside another one's sampling it always has pooling of its own, which masks the other's
-        nothing = [] if active.entered_run() else result.left_alone(p, settings)
-        report.leave_alone("first", nothing)
+        nothing = {} if active.entered_run() else result.left_alone(p, settings)
+        for name, levels in nothing.items():
+            report.leave_alone(name, levels)
         with sampling(p, generation, intercepts=not nothing):
             report.position.sampler = host.chosen(p, host.pass_of(p), "sampler_name")
             if (settings.start, settings.end) != (0, 1):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import itertools
 import os
 import types
@@ -38,6 +40,14 @@ def add_axes() -> None:
 def _axis(xyz_grid: Any, field: Field) -> Any:
     label = PREFIX + field.name.replace("_", " ")
     choices = ["True", "False"] if field.kind is bool else list(field.choices)
+    kind: Any = field.read
+    more: dict[str, Any] = {"choices": lambda: choices}
+    if not choices:
+        # by these types the plot reads ranges, too
+        kind, more = field.kind, {}
+        if "prepare" in inspect.signature(xyz_grid.AxisOption).parameters:
+            # SD.Next's plot and those before 1.7 do not prepare values
+            more["prepare"] = functools.partial(_prepare, xyz_grid, field)
 
     def apply(p: Any, value: Any, values: Any) -> None:
         # a new dict, since cells are shallow copies of one p
@@ -53,9 +63,21 @@ def _axis(xyz_grid: Any, field: Field) -> Any:
             raise SettingsRefused(SettingsError(label, "", "given at least one value"))
         setattr(p, AXES, {**getattr(p, AXES, {}), field.name: values})
 
-    more = {"choices": lambda: choices} if choices else {}
-    # not int or float, whose conversion the plot does itself and ends in an error without a name
-    return xyz_grid.AxisOption(label, field.read, apply, format_value, confirm=confirm, **more)
+    return xyz_grid.AxisOption(label, kind, apply, format_value, confirm=confirm, **more)
+
+
+def _prepare(xyz_grid: Any, field: Field, text: str) -> list[str]:
+    """What was typed, split as the plot would; refused is what is neither a number nor a range.
+
+    Otherwise the plot would only say that a conversion failed, and the API answer with status 500.
+    """
+    values = [field.read(part) for part in xyz_grid.csv_string_to_list_strip(text)]
+    for value in values:
+        # 1-4, 1-4 (+1) and 1-4 [4] are ranges
+        if isinstance(value, str) and value and "-" not in value[1:]:
+            raise SettingsRefused(SettingsError(field.name, value, field.allowed))
+    # int("8.0"), the plot's own conversion, would fail
+    return [str(value).removesuffix(".0") for value in values]
 
 
 def _check_cells(p: Any) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...downsampling import token_downsampling
-from ...plan import Grid, decide, latent_grid, pass_wanted, pooled_grid
+from ...plan import PIXELS_PER_LATENT, Grid, decide, latent_grid, pass_wanted, pooled_grid
 from ...reasons import Reason
 from ...report import Report
 from ...settings import Settings
@@ -184,22 +184,30 @@ def series_of(p: Any) -> Series | None:
     return next((one for one in _latest if one.shared is p.extra_generation_params), None)
 
 
-def left_alone(p: Any, settings: Settings) -> list[tuple[Grid, int, Any]]:
-    """The grids of `p`, their layers and why none is pooled; empty if one may be, or who knows.
+def left_alone(p: Any, settings: Settings) -> dict[str, list[tuple[Grid, int, Any]]]:
+    """By pass, the grids, their layers and why none is pooled; empty if one may be, or who knows.
 
     The sampler and the first quarter only ever pool less.
     """
     shape = host.shape_of(p.sd_model)
-    # a hires pass is larger, and a refiner's checkpoint has a shape of its own
-    more = (getattr(p, name, None) for name in ("enable_hr", "refiner_checkpoint"))
-    if not shape.levels or any(more):
-        return []
-    closed = None
-    if not pass_wanted("first", settings.passes):
-        closed = Reason.OTHER_PASS
-    elif settings.start == settings.end:
-        closed = Reason.OUTSIDE_WINDOW
-    latent = latent_grid(p.width, p.height)
-    grids = [pooled_grid(latent, downscale) for downscale in shape.levels]
-    reasons = [decide(grid, grids[0], settings)[1] or closed for grid in grids]
-    return list(zip(grids, shape.levels.values(), reasons)) if all(reasons) else []
+    # a refiner's checkpoint or that of hires fix has a shape of its own
+    others = (getattr(p, name, None) for name in ("refiner_checkpoint", "hr_checkpoint_name"))
+    if not shape.levels or any(others):
+        return {}
+    sizes = {} if getattr(p, "txt2img_upscale", False) else {"first": (p.width, p.height)}
+    if getattr(p, "enable_hr", False):
+        cut = p.truncate_x * PIXELS_PER_LATENT, p.truncate_y * PIXELS_PER_LATENT
+        sizes["hires"] = p.hr_upscale_to_x - cut[0], p.hr_upscale_to_y - cut[1]
+    found = {}
+    for name, size in sizes.items():
+        closed = None
+        if not pass_wanted(name, settings.passes):
+            closed = Reason.OTHER_PASS
+        elif settings.start == settings.end:
+            closed = Reason.OUTSIDE_WINDOW
+        grids = [pooled_grid(latent_grid(*size), downscale) for downscale in shape.levels]
+        reasons = [decide(grid, grids[0], settings)[1] or closed for grid in grids]
+        if not all(reasons):
+            return {}
+        found[name] = list(zip(grids, shape.levels.values(), reasons))
+    return found

@@ -35,6 +35,7 @@ CUSTOM = OURS | {"ToDo preset": "custom"}
             "3, 1, 0, automatic",
             [*(OURS | {"ToDo factor": text} for text in ("3", "1")), AUTOMATIC, AUTOMATIC],
         ),
+        ("factor", "2-4", [OURS | {"ToDo factor": text} for text in "234"]),
         ("deep scale", "0, 2", [CUSTOM | {"ToDo deep scale": text} for text in ("0", "2")]),
         ("method", "max, nearest", [CUSTOM | {"ToDo method": "max"}, OURS]),
         ("end", "1, 0.5, 0", [OURS, *(OURS | {"ToDo end": end} for end in ("0.5", "0"))]),

@@ -1,4 +1,4 @@
-"""Pooling against plain loops: grids, factors, methods, dtypes, layouts, phases; copies."""
+"""Pooling against plain loops: grids, factors, methods, dtypes, layouts, phases; copies; errors."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-from lib_todo import pooling
-from lib_todo.phase import FIXED, Phase, phase_order
+from lib_todo import SettingsError, pool_tokens, pooling
+from lib_todo.phase import phase_order
 from lib_todo.plan import Grid, pooled_grid
-from lib_todo.pooling import Pooling
 from lib_todo.settings import METHODS
 
 TOLERANCE = {torch.float32: 1e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2}
@@ -38,12 +37,6 @@ factors = (
 larger_grids = st.tuples(st.integers(1, 40), st.integers(1, 40))
 whole = st.integers(1, 8)
 quarters = st.integers(4, 31).map(lambda n: n / 4)
-
-
-def pool(
-    tokens: torch.Tensor, grid: Grid, factor: float, method: str, phase: Phase = FIXED
-) -> torch.Tensor:
-    return Pooling(grid, factor, method, phase, tokens.device).take(tokens)
 
 
 def random_tokens(grid: Grid) -> torch.Tensor:
@@ -75,7 +68,7 @@ def test_equals_the_loops(
 ) -> None:
     tokens = laid_out(random_tokens(grid).to(dtype), layout)
     before = tokens.clone()
-    pooled = pool(tokens, grid, factor, method)
+    pooled = pool_tokens(tokens, grid, factor, method)
     wanted = reference.pool(tokens, grid, factor, method)
     assert (pooled.dtype, pooled.shape) == (dtype, wanted.shape)
     if method in reference.CHOOSING:
@@ -84,6 +77,9 @@ def test_equals_the_loops(
         close = {"rtol": TOLERANCE[dtype], "atol": TOLERANCE[dtype]}
         torch.testing.assert_close(pooled.double(), wanted, **close)
     assert torch.equal(tokens, before)
+    # the same tensor where the grid does not get smaller
+    small = [reference.small_side(side, factor) for side in grid]
+    assert (pooled is tokens) is (small == list(grid))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
@@ -92,10 +88,10 @@ def test_where_adaptive_pooling_is_wrong_the_processor_does_it(
     method: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tokens = random_tokens((7, 5)).to(dtype).requires_grad_()
-    expected = pool(tokens.float(), (7, 5), 1.5, method).to(dtype)
+    expected = pool_tokens(tokens.float(), (7, 5), 1.5, method).to(dtype)
     assert {"mps"} == pooling.WITHOUT_ADAPTIVE_POOLING
     monkeypatch.setattr(pooling, "WITHOUT_ADAPTIVE_POOLING", {"cpu"})
-    got = pool(tokens, (7, 5), 1.5, method)
+    got = pool_tokens(tokens, (7, 5), 1.5, method)
     assert torch.equal(got, expected) and got.dtype is dtype
     got.sum().backward()
     assert tokens.grad is not None
@@ -126,17 +122,19 @@ class Allocations(TorchDispatchMode):
 @pytest.mark.parametrize("grid", [(6, 8), (7, 5)])
 def test_one_copy_of_what_is_left(grid: Grid, method: str, layout: str) -> None:
     tokens = laid_out(random_tokens(grid), layout)
-    how = Pooling(grid, 2, method, FIXED, tokens.device)
     with Allocations() as allocations:
-        pooled = how.take(tokens)
+        pooled = pool_tokens(tokens, grid, 2, method)
     assert allocations.found == [pooled.numel() * 4]
     assert pooled.is_contiguous()
+    # without words it is the paper's lattice
+    plain = pool_tokens(tokens, grid, 2.0)
+    assert torch.equal(plain, pool_tokens(tokens, grid, 2, "nearest", (0, 0)))
 
 
 def taken(grid: Grid, factor: float, method: str, phase: tuple[int, int]) -> list[int]:
     """Which tokens of a grid are left."""
     numbered = torch.arange(math.prod(grid)).reshape(1, -1, 1)
-    return pool(numbered, grid, factor, method, phase).flatten().tolist()
+    return pool_tokens(numbered, grid, factor, method, phase).flatten().tolist()
 
 
 @given(grid=larger_grids, factor=whole | quarters)
@@ -168,6 +166,53 @@ def test_a_round_takes_each_token_of_a_whole_grid_once(
     assert sorted(seen) == list(range(math.prod(grid)))
 
 
+NUMBERS = [0, 0.0, 0.999, -2, math.nan, math.inf, -math.inf, True, "2", None, [2], 1j]
+ANY = "one of nearest, nearest-exact, average, max, bilinear"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "other", "allowed"),
+    [
+        *[("factor", factor, {}, "a finite number of at least 1") for factor in NUMBERS],
+        *[("method", method, {}, ANY) for method in ("", "Nearest", "bicubic", None, 1)],
+        *[("phase", phase, {}, "from 0 to 1 for nearest by 2") for phase in ((2, 0), (0, -1))],
+        ("phase", (0, 3), {"method": "nearest-exact", "factor": 2.5}, "to 2 for nearest-exact by"),
+        ("phase", (0, 1), {"factor": 1}, "from 0 to 0"),
+        *[
+            ("phase", (1, 0), {"method": method, "factor": 4}, f"from 0 to 0 for {method} by 4")
+            for method in ("average", "max", "bilinear")
+        ],
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(
+    field: str, value: Any, other: dict[str, Any], allowed: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        pool_tokens(random_tokens((4, 4)), (4, 4), **{"factor": 2, **other, field: value})
+    assert (caught.value.field, caught.value.value) == (field, value)
+    assert str(caught.value).startswith(f"ToDo: {field} = {value!r} ")
+    assert allowed in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("shape", "grid"),
+    [
+        ((2, 15, 3), (4, 4)),
+        ((2, 16), (4, 4)),
+        ((2, 4, 4, 3), (4, 4)),
+        ((2, 16, 3), (-4, -4)),
+        ((2, 0, 3), (0, 4)),
+        ((2, 0, 3), (4, 0)),
+    ],
+)
+@pytest.mark.parametrize("factor", [1, 2])
+def test_tokens_that_are_not_of_the_grid(shape: tuple[int, ...], grid: Grid, factor: float) -> None:
+    with pytest.raises(ValueError, match=r"not \[b, h·w, c\]") as caught:
+        pool_tokens(torch.zeros(shape), grid, factor)
+    assert str(shape) in str(caught.value)
+    assert f"{grid[0]}×{grid[1]}" in str(caught.value)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_an_empty_batch(method: str) -> None:
-    assert pool(torch.zeros(0, 20, 3), (4, 5), 2, method).shape == (0, 6, 3)
+    assert pool_tokens(torch.zeros(0, 20, 3), (4, 5), 2, method).shape == (0, 6, 3)
