@@ -20,7 +20,6 @@ from modules import scripts
 
 NAME = "sd_webui_todo"
 FOLDER = Path(__file__).resolve().parents[1]
-OLDEST_HOST = "AUTOMATIC1111's WebUI 1.6.0"
 
 
 def load_library() -> None:
@@ -53,7 +52,7 @@ def why_not(error: Exception) -> str:
     else:
         traceback.print_exception(error)
     if lacks in ("modules", "gradio", "fastapi", "pydantic"):
-        advice = f". The oldest host that has all it needs is {OLDEST_HOST}"
+        advice = ". The oldest host that has all it needs is AUTOMATIC1111's WebUI 1.6.0"
     elif lacks == NAME:
         advice = f". Update or reinstall the extension in {FOLDER}, then restart the WebUI"
     elif isinstance(error, ModuleNotFoundError):

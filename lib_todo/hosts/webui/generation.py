@@ -74,10 +74,7 @@ class Generation:
 
 
 def begin(p: Any, args: Sequence[Any]) -> None:
-    """Read and check the settings of `p`, in the host's `process` callback; may be called again.
-
-    `args` are the values of the script's controls.
-    """
+    """Read and check the values of the controls (the host's `process`); may be called again."""
     if is_copy(p):
         return
     # an earlier generation's, such as a plot's cell, which shares the infotext
@@ -102,8 +99,7 @@ def generation_of(p: Any) -> Generation | None:
 def is_copy(p: Any) -> bool:
     """Whether `p` is a copy in the middle of a generation (ADetailer), whose infotext it shares."""
     generation = getattr(p, GENERATION, None)
-    owner = generation.owner() if generation is not None else None
-    return owner is not None and owner is not p
+    return generation is not None and generation.owner() is not None and not generation_of(p)
 
 
 def before_sampling(p: Any) -> None:

@@ -12,9 +12,6 @@ from typing import Any
 from . import generation as generations
 from . import host, request, result
 
-# what the host calls its scripts of the Control tab
-CONTROL = "control"
-
 
 def show_in_control(title: str) -> None:
     """Have the Control tab show our script, too (when it is loaded, before the page is built).
@@ -73,10 +70,10 @@ def finish(p: Any, processed: Any) -> None:
     comments either, but the image's text, which it makes anew after this.
     """
     generation = generations.generation_of(p)
-    if generation is not None and generation.series.lines and host.show_line():
-        lines = generation.series.lines
+    lines = generation.series.lines if generation is not None and host.show_line() else []
+    if lines:
         processed.comments += "".join(f"{line}\n" for line in lines)
-        if getattr(p.scripts, "name", None) == CONTROL:
+        if getattr(p.scripts, "name", None) == "control":
             p.extra_generation_params[result.REPORT_KEY] = result.Written("; ".join(lines))
     # of its own, since the host would write the report to later texts, too
     processed.extra_generation_params = dict(processed.extra_generation_params)
