@@ -23,13 +23,16 @@ class AxisOption:
     apply: Any
     format_value: Any = None
     confirm: Any = None
+    prepare: Any = None
     choices: Callable[[], list[str]] | None = None
 
 
 @pytest.fixture
 def plot() -> Any:
     return types.SimpleNamespace(
-        AxisOption=AxisOption, axis_options=[AxisOption("Seed", int, None)]
+        AxisOption=AxisOption,
+        axis_options=[AxisOption("Seed", int, None)],
+        csv_string_to_list_strip=lambda text: [part.strip() for part in text.split(",")],
     )
 
 
@@ -87,24 +90,20 @@ def test_labels_name_the_values(plots: Any, plot: Any) -> None:
     ]
 
 
-def test_what_is_typed_is_read_by_name_and_refused_by_name(plots: Any, plot: Any) -> None:
+def test_what_is_typed_is_read_as_the_plot_does_and_refused_by_name(plots: Any, plot: Any) -> None:
     axes = Plot(plots, plot).axes
-    for name, typed, read in (
-        ("factor", ["Automatic", "2.0", "2.5"], [0, 2, 2.5]),
-        # the plot reads what it offers; anything else is left to the check
-        ("enabled", [*axes["enabled"].choices(), "TRUE ", "maybe"], [True, False, True, "maybe"]),
-        ("threshold", ["8.0", "1-9", ""], [8, "1-9", ""]),
-        ("preset", ["fast"], ["fast"]),
-    ):
-        assert [axes[name].type(text) for text in typed] == read
-        # what SD.Next writes into its log
-        assert axes[name].type.__name__
+    assert axes["threshold"].prepare("8.0, 16 , 1-9 (+2)") == ["8", "16", "1-9 (+2)"]
+    assert axes["factor"].prepare("Automatic, 2.0, 2.5,") == ["0", "2", "2.5", ""]
+    with pytest.raises(plots.SettingsRefused, match=r"threshold = 'wide' .*a whole number"):
+        axes["threshold"].prepare("8, wide")
+    # what the plot offers; anything else is left to the check
+    typed = [*axes["enabled"].choices(), "TRUE ", "maybe"]
+    assert [axes["enabled"].type(text) for text in typed] == [True, False, True, "maybe"]
+    assert axes["preset"].type("fast") == "fast"
     assert axes["method"].choices() == list(METHODS)
-    for typed in ("wide", "1-9", ""):
-        with pytest.raises(plots.SettingsRefused) as refused:
-            Plot(plots, plot).labels(threshold=[8.0, typed])
-        assert f"threshold = {typed!r} is not allowed" in refused.value.detail
-        assert "a whole number from 1 to 512" in refused.value.detail
+    assert axes["preset"].prepare is axes["method"].prepare is None
+    # what SD.Next writes into its log
+    assert all(axis.type.__name__ for axis in axes.values())
 
 
 @pytest.mark.parametrize(
