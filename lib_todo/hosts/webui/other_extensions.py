@@ -23,8 +23,7 @@ def register() -> None:
 def older_extension(layer: Any) -> Reason | None:
     """sd-webui-token-downsampling's hook would discard our context, even where it does not pool.
 
-    It counts the U-Net's calls and stops after `disable_after` of them, which is usually before the
-    hires pass.
+    It stops after `disable_after` calls of the U-Net, usually before the hires pass.
     """
     info = layer._todo_info
     if not isinstance(info, dict) or not info.get("hooks"):

@@ -7,7 +7,6 @@ import inspect
 import itertools
 import os
 import types
-from collections.abc import Sequence
 from typing import Any
 
 from ...settings import FIELDS, PRESET, Field, SettingsError
@@ -20,11 +19,10 @@ AXES = "todo_axes"
 
 
 def add_axes() -> None:
-    """Add our axes to the plot's. It may be called again.
+    """Add our axes to the plot's: when our script is loaded, and again at `on_before_ui`.
 
-    It is called when our script is loaded, since with --nowebui the plot is built before
-    `on_before_ui`, and again at `on_before_ui`, since the plot's script may be loaded after ours.
-    That script is found by its file's name, as the name of its module changed around 1.9.
+    With --nowebui the plot is built before that; else its script may be loaded after ours. It is
+    found by its file's name, as the name of its module changed around 1.9.
     """
     from modules import scripts
 
@@ -88,7 +86,7 @@ def _check_cells(p: Any) -> None:
     """
     axes: dict[str, list[Any]] = vars(p).pop(AXES, {})
     # the values of our controls in the tab or in the request
-    asked: Sequence[Any] = [False]
+    asked: Any = [False]
     for script in getattr(getattr(p, "scripts", None), "alwayson_scripts", ()):
         if script.title() == "ToDo":
             asked = p.script_args[script.args_from : script.args_to]

@@ -93,9 +93,8 @@ def to_infotext(settings: Settings) -> dict[str, str]:
 def from_infotext(params: Mapping[str, Any]) -> dict[str, Any]:
     """The values of all fields that pasting `params` should set.
 
-    Without `ToDo factor` and `ToDo preset` that is only `enabled`, false. Otherwise, fields that
-    the text leaves out get their preset's values or their defaults. We always write the preset, so
-    a text without it is the older extension's (OLDER_PRESET).
+    Without `ToDo factor` and `ToDo preset` that is only `enabled`, false. What the text leaves out
+    has the preset's value, or its default. A text without a preset is the older extension's.
 
     Raises:
         SettingsError: a value that cannot be read or is not allowed; it names the infotext's key.

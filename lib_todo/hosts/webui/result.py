@@ -57,9 +57,7 @@ def write(p: Any, texts: Mapping[str, str]) -> None:
 def used(done: Report, since: int) -> str:
     """The keys of an image's pooled layers, before and after: `4096 → 1024 and 1024 → 256`.
 
-    Args:
-        done: what was pooled, in this image and maybe in earlier ones.
-        since: the samplings of this image have higher numbers.
+    `done` may tell of earlier images, too: this one's samplings have numbers above `since`.
     """
     # where steps are not known, neither are the samplings
     pairs = {
@@ -135,23 +133,22 @@ class Series:
         self.lines: list[str] = []
         self._first: Callable[[], Any] | None = None
         self._summaries: dict[tuple[Settings, str], Summary] = {}
+        self._sampled: list[Summary] = []
 
     def summary(self, p: Any, settings: Settings) -> Summary:
         """The summary of `p` and of earlier generations like it."""
         checkpoint = str(getattr(host.checkpoint_info(p), "name_for_extra", ""))
         return self._summaries.setdefault((settings, checkpoint), Summary(settings, checkpoint))
 
-    def _sampled(self) -> list[Summary]:
-        return [summary for summary in self._summaries.values() if summary.sizes]
-
     def update(self) -> None:
         """Report on what was done up to now: a line for each summary, and how they differ."""
+        self._sampled = [summary for summary in self._summaries.values() if summary.sizes]
         texts = [
             to_infotext(summary.settings) | {"ToDo checkpoint": summary.checkpoint}
-            for summary in self._sampled()
+            for summary in self._sampled
         ]
         self.lines = []
-        for summary, own in zip(self._sampled(), texts):
+        for summary, own in zip(self._sampled, texts):
             differs = [
                 f"{key.removeprefix('ToDo ')} {text}"
                 for key, text in own.items()
@@ -166,7 +163,7 @@ class Series:
         The info is that of the processing object as well, from which scripts that combine results
         (SD upscale, Loopback) build theirs.
         """
-        data = InfoData(generations=[summary.data() for summary in self._sampled()])
+        data = InfoData(generations=[summary.data() for summary in self._sampled])
         info = {REPORT_KEY: InfoText("\n".join(self.lines)), JSON_KEY: data}
         processed.extra_generation_params.update(info)
         # img2img's Batch tab shows the comments of its first result
@@ -198,13 +195,9 @@ def left_alone(p: Any, settings: Settings) -> dict[str, list[tuple[Grid, int, An
     if getattr(p, "enable_hr", False):
         cut = p.truncate_x * PIXELS_PER_LATENT, p.truncate_y * PIXELS_PER_LATENT
         sizes["hires"] = p.hr_upscale_to_x - cut[0], p.hr_upscale_to_y - cut[1]
-    found = {}
+    found, no_step = {}, Reason.OUTSIDE_WINDOW if settings.start == settings.end else None
     for name, size in sizes.items():
-        closed = None
-        if not pass_wanted(name, settings.passes):
-            closed = Reason.OTHER_PASS
-        elif settings.start == settings.end:
-            closed = Reason.OUTSIDE_WINDOW
+        closed = no_step if pass_wanted(name, settings.passes) else Reason.OTHER_PASS
         grids = [pooled_grid(latent_grid(*size), downscale) for downscale in shape.levels]
         reasons = [decide(grid, grids[0], settings)[1] or closed for grid in grids]
         if not all(reasons):
