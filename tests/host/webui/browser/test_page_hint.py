@@ -61,6 +61,9 @@ def test_both_passes_of_hires_fix_and_its_hint(hires: Tab, host: Host) -> None:
     hires.set(passes="hires")
     hires.hint_with("768×1024: 96×128 → 48×64", lines=3)
     hires.switch("hr", False)
+    # the picture's own size comes before the passes, as in the line
+    hires.hint_with("384×512: nothing changes, and nothing is lost. A larger image", lines=1)
+    hires.set(width=1024, height=1024)
     assert "→" not in hires.hint_with("Set Passes to both", lines=1)
 
 
