@@ -20,7 +20,7 @@ from ...cost.architectures import NOTHING_TO_POOL
 from ...cost.rates import Rates
 from ...cost.speedup import Pass, Stages, in_words
 from ...cost.unet import pooled_levels
-from ...plan import PIXELS_PER_LATENT, latent_grid, pass_wanted, pooled_grid
+from ...plan import PIXELS_PER_LATENT, latent_grid, pooled_grid
 from ...reasons import Reason
 from ...samplers import FROM_NOISE, rule_for
 from ...settings import PRESET, Settings, SettingsError
@@ -210,8 +210,6 @@ def _presets(part: Part, threshold: int, machines: Sequence[Rates]) -> str:
 
 def _remedy(part: Part, settings: Settings) -> str:
     """What to change so that something is pooled, in the words of the line."""
-    if not pass_wanted(part.name, settings.passes):
-        return REMEDIES[Reason.OTHER_PASS]
     grids = [pooled_grid(part.latent, downscale) for downscale in part.shape.levels]
     reasons = {rule.decide(grid, grids[0])[1] for rule in part.rules(settings) for grid in grids}
     return next(REMEDIES[reason] for reason in Reason if reason in reasons)

@@ -208,8 +208,6 @@ def test_nothing_to_gain_is_told_with_what_would_help_as_the_line_does() -> None
         ({"threshold": 512}, Reason.BELOW_THRESHOLD),
     ):
         assert hint(1024, 1024, **values) == [f"1024×1024: {nothing}. {REMEDIES[reason]}"]
-    # whatever its size
-    assert hint(512, 384, passes="hires")[0].endswith(REMEDIES[Reason.OTHER_PASS])
     # of what ToDo would do
     assert hint(1024, 1024, enabled=False) == hint(1024, 1024)
     first, hires = hint(512, 512, Hires(enabled=True, scale=2), passes="first")
