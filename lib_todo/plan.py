@@ -17,9 +17,6 @@ Decision = tuple[float, "Reason | None"]
 # Stable Diffusion's autoencoder turns 8 × 8 pixels into one latent
 PIXELS_PER_LATENT = 8
 MAX_FACTOR = 8
-# the share of each pass's steps at its start that decide what the picture shows. They have the
-# paper's factors; without that, one seed in eight showed something else (docs/lattice.md)
-LEAD_IN = 0.25
 
 
 def scaled_factor(tokens: int, threshold: int, scale: float) -> int:

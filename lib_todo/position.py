@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -59,14 +58,14 @@ class Position:
         samplings: the numbers of the samplings, each drawn once, also by several threads.
     """
 
-    def __init__(self, samplings: Iterator[int] | None = None) -> None:
+    def __init__(self, samplings: Iterator[int]) -> None:
         self.pass_name = "first"
         self.step = 0
         self.evaluation = 0
         self.sampler: str | None = None
         self.sigmas: tuple[float, ...] = ()
         self.moment: Moment | None = None
-        self._samplings = samplings or itertools.count(1)
+        self._samplings = samplings
 
     def expect_sampling(self) -> None:
         """Say that the next evaluation begins a new sampling, of which nothing is known yet."""

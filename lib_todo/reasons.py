@@ -29,7 +29,7 @@ class Reason(enum.Enum):
     OUTSIDE_WINDOW = "outside the steps from Start to End"
     OTHER_GENERATION = "called outside the sampler's own steps"
     SAMPLER = "with the paper's factor of 1, as this sampler or so few steps require"
-    LEAD_IN = "with the paper's factor of 1, which the first quarter of the steps uses"
+    LEAD_IN = "with the paper's factor of 1, which the first steps of a pass have"
     FACTOR_ONE = "with a factor of 1 (chosen, or automatic near the threshold)"
     BELOW_THRESHOLD = "below the threshold"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .phase import FIXED, Phase, PhaseCounter
-from .plan import LEAD_IN, Decision, Grid, decide, in_window, pass_wanted
+from .plan import Decision, Grid, decide, in_window, pass_wanted
 from .position import Moment
 from .reasons import Reason
 from .report import Report
@@ -38,7 +38,7 @@ class Rule:
         self.careful = None
         if step >= self.sampler.careful_from:
             self.careful = Reason.SAMPLER
-        elif moment.counts_steps and done is not None and done < LEAD_IN:
+        elif moment.counts_steps and done is not None and done < self.sampler.lead_in:
             self.careful = Reason.LEAD_IN
         # whether this step may have another phase than the one before
         self.moves = settings.moves and step < self.sampler.rest_from

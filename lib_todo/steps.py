@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,11 +19,11 @@ class Steps:
     the numbers `samplings`.
     """
 
-    def __init__(self, samplings: Iterator[int] | None = None) -> None:
+    def __init__(self, samplings: Iterator[int]) -> None:
         self.sampling = 0
         self.step = 0
         self.schedule: Schedule | None = None
-        self._samplings = samplings or itertools.count(1)
+        self._samplings = samplings
         self._first = 0.0
         self._last: float | None = None
         # places in the schedule: of the sampling's first call, and of the last one

@@ -12,9 +12,7 @@ REMEDIES = dict.fromkeys(UNEXPECTED, "Switch that off to use ToDo") | {
     Reason.BELOW_THRESHOLD: "A larger image or a lower threshold would be pooled",
     Reason.FACTOR_ONE: "A larger image or a factor of 2 would be pooled",
     Reason.LEAD_IN: "More steps, a larger image or a factor of 2 would be pooled",
-    Reason.SAMPLER: (
-        "More steps, another sampler, a larger image or a factor of 2 would be pooled"
-    ),
+    Reason.SAMPLER: "More steps, another sampler or a factor of 2 would be pooled",
     Reason.OUTSIDE_WINDOW: "Set Start lower or End higher",
     Reason.OTHER_PASS: "Set Passes to both",
     Reason.OTHER_PROCESSOR: (
@@ -90,6 +88,8 @@ def steps_in_words(steps: Iterable[int], total: int) -> str:
     ]
     if first == -(-total // 4):
         words[0] = "the first quarter"
+    elif first == -(-2 * total // 3):
+        words[0] = "the first two thirds"
     return " and ".join(words)
 
 

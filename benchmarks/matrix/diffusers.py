@@ -62,7 +62,7 @@ class Diffusers:
         self.pipe.scheduler = self._scheduler(cell)
         self.pipe.scheduler.set_timesteps(cell.steps)
         timesteps, _ = self.pipe.get_timesteps(cell.steps, cell.strength, "cpu")
-        clock = Steps()
+        clock = Steps(itertools.count(1))
         clock.expect_sampling(Schedule(self.pipe.scheduler))
         moment = clock.see(float(timesteps[0]))
         steps = len(list(itertools.groupby(timesteps.tolist())))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from benchmarks.matrix.cell import Cell, Host
 from benchmarks.matrix.picture import PAPER, settings_of
-from lib_todo.plan import LEAD_IN, with_papers_factors
+from lib_todo.plan import with_papers_factors
 from lib_todo.samplers import SamplerRule
 
 # for each step: the preset whose factors hold, and the phase
@@ -19,7 +19,7 @@ def treatment(preset: str, rule: SamplerRule, steps: int) -> Treatment:
     has_papers = with_papers_factors(settings) == settings
 
     def of_step(step: int) -> tuple[str, int]:
-        careful = has_papers or step < LEAD_IN * steps or step >= rule.careful_from
+        careful = has_papers or step < rule.lead_in * steps or step >= rule.careful_from
         moves = preset != PAPER and step < rule.rest_from
         return PAPER if careful else preset, step // rule.hold if moves else 0
 

@@ -17,9 +17,10 @@ from lib_todo.hosts.comfyui.sampling import Sampling
 @pytest.mark.parametrize(
     ("sampler", "start", "end", "said"),
     [
-        ("euler", 0, 1, "{own} times as fast, in the first quarter {papers}"),
+        ("euler", 0, 1, "{own} times as fast, by the paper's factors {papers}"),
         ("euler", 0, 0.25, "{papers} times as fast"),
-        ("euler", 0.25, 1, "{own} times as fast"),
+        # in the last step, too
+        ("euler", 0.25, 1, "{own} times as fast, by the paper's factors {papers}"),
         # to LMS, balanced has the paper's factors
         ("lms", 0, 1, "{papers} times as fast"),
     ],

@@ -165,6 +165,7 @@ def test_what_is_other_in_the_first_quarter(
         (range(5), 20, "the first quarter"),
         (range(6), 21, "the first quarter"),
         (range(1), 2, "the first quarter"),
+        (range(14), 20, "the first two thirds"),
         (range(3), 20, "the first 3 steps"),
         (range(1), 20, "the first step"),
         (range(19, 20), 20, "the last step"),

@@ -10,7 +10,7 @@ import torch
 from ...cost.architectures import UNetShape
 from ...cost.rates import Machine, Rates
 from ...cost.speedup import Pass, in_words
-from ...plan import LEAD_IN, PIXELS_PER_LATENT
+from ...plan import PIXELS_PER_LATENT
 from ...wording import layers_and_steps
 from .sampling import Sampling
 
@@ -22,7 +22,7 @@ def texts(sampling: Sampling, shape: UNetShape | None) -> tuple[str, str]:
 
     The line has the keys and layers that were pooled, or why none was. The text has short lines,
     since a node is narrow and breaks words anywhere. Both end with how much faster a pooled step is
-    by the cost model, and one of the first quarter where that differs.
+    by the cost model, and one of the first steps where that differs.
     """
     report, latent = sampling.report, sampling.latent or (0, 0)
     width, height = (side * PIXELS_PER_LATENT for side in reversed(latent))
@@ -38,8 +38,8 @@ def texts(sampling: Sampling, shape: UNetShape | None) -> tuple[str, str]:
             times.append(in_words(whole.gain({stage: 1.0}, candidates())))
     if times:
         told = f"expected: {times[-1]} times as fast"
-        if times[0] != times[-1] and sampling.settings.start < LEAD_IN:
-            told += f", in the first quarter {times[0]}"
+        if times[0] != times[-1]:
+            told += f", by the paper's factors {times[0]}"
         line, short = f"{line}; {told}", f"{short};\n{told}"
     return line, short.replace(", ", ",\n")
 

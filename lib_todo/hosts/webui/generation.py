@@ -36,6 +36,8 @@ class Generation:
         self.entered = contextlib.ExitStack()
         # by pass: the size in pixels, as seen from the latent
         self.seen: dict[str, host.Size] = {}
+        # of the present pass, see SamplerRule
+        self.lead_in = 0.0
         # in the present pass: the noise level of the last call, and how many calls were at the
         # level of the one before; None where such calls are steps of their own
         self._level: float | None = None
@@ -67,6 +69,7 @@ class Generation:
         position.sigmas = host.levels_of(p, whole, steps)
         height, width = params.x.shape[-2:]
         self.seen[pass_name] = width * PIXELS_PER_LATENT, height * PIXELS_PER_LATENT
+        self.lead_in = rule_for(position.sampler, True, position.sigmas).lead_in
         rule = rule_for(position.sampler, reported=True)
         # not where a step takes several calls, or a sampler has a rule of its own (PLMS)
         compares = denoiser.total_steps == denoiser.steps and rule.hold == 1 and rule.rest_from > 0
@@ -163,9 +166,9 @@ def on_denoiser_call(params: Any) -> None:
     if denoiser is None:
         return
     ours = generation if denoiser.p is p else None
-    pass_name, settings = host.pass_of(denoiser.p), ours.settings if ours else None
+    pass_name = host.pass_of(denoiser.p)
     # every generation's steps: those without ToDo are what others are compared with
-    step_times.evaluation(denoiser, params, pass_name, settings)
+    step_times.evaluation(denoiser, params, pass_name, ours)
     if ours is not None:
         ours.evaluation(params, denoiser, pass_name)
     elif generation is not None:

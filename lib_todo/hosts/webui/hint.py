@@ -178,9 +178,7 @@ def _gain(part: Part, stages: Stages, settings: Settings, machines: Sequence[Rat
     whole, step = (in_words(part.gain(held, machines)) for held in (stages, {own: 1.0}))
     told += f"{whole} times as fast"
     if step != whole:
-        is_whole = (settings.start, settings.end) == (0, 1)
-        when = "after the first quarter" if is_whole else "from Start to End"
-        told += f", a step {when} {step} times"
+        told += f", {step} times in steps with these factors"
     if len(machines) == 1:
         working, launching = part.seconds(own, machines[0])
         if launching > working:
@@ -249,7 +247,7 @@ def _levels(
             sigmas = host.levels_of(p, whole, steps)
     if steps and not sigmas and rule_for(sampler, reported=True).careful_from:
         # no step leaps, and only the last one closes; a real schedule may close one or two earlier
-        first = FROM_NOISE if from_noise and not scheduler else 1.0
+        first = FROM_NOISE if from_noise else 1.0
         sigmas = (*(first / 2**step for step in range(steps)), 0.0)
     return sigmas
 

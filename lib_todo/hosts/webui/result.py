@@ -184,7 +184,7 @@ def series_of(p: Any) -> Series | None:
 def left_alone(p: Any, settings: Settings) -> dict[str, list[tuple[Grid, int, Any]]]:
     """By pass, the grids, their layers and why none is pooled; empty if one may be, or who knows.
 
-    The sampler and the first quarter only ever pool less.
+    The sampler and the lead-in only ever pool less.
     """
     shape = host.shape_of(p.sd_model)
     # a refiner's checkpoint or that of hires fix has a shape of its own

@@ -14,7 +14,7 @@ from collections import defaultdict
 from typing import Any
 
 from ...cost.rates import read, write
-from ...plan import LEAD_IN, Grid
+from ...plan import Grid
 from ...settings import Settings
 from . import host
 
@@ -49,8 +49,8 @@ class Timing:
 latest: dict[str, Timing] = {}
 
 
-def evaluation(denoiser: Any, params: Any, pass_name: str, settings: Settings | None) -> None:
-    """Note that the denoiser is about to be called; `settings` are None where ToDo is off.
+def evaluation(denoiser: Any, params: Any, pass_name: str, generation: Any) -> None:
+    """Note that the denoiser is about to be called; `generation` is None where ToDo is off.
 
     All but the time is left to the first and the last step of a pass: each call pays for this.
     """
@@ -76,7 +76,9 @@ def evaluation(denoiser: Any, params: Any, pass_name: str, settings: Settings | 
         if not (key.startswith("ToDo ") or callable(value))
     )
     timing.kind += hashlib.sha256(repr(others).encode()).hexdigest()[:16]
-    seconds = _seconds(timing.times, total, settings)
+    settings = generation.settings if generation else None
+    bounds = [generation.lead_in, settings.start, settings.end] if settings else []
+    seconds = _seconds(timing.times, total, bounds)
     if seconds is not None:
         timing.seconds = in_step * seconds
         _keep(timing.kind, str(settings), timing.seconds)
@@ -89,12 +91,11 @@ def _length(condition: Any) -> int | None:
     return None if tokens is None else tokens.shape[1]
 
 
-def _seconds(times: list[float], total: int, settings: Settings | None) -> float | None:
+def _seconds(times: list[float], total: int, bounds: list[float]) -> float | None:
     """Mean of the medians of stages that pool alike, by their evaluations; the first is left out.
 
     None with nothing left, or where those of a stage take unequal times.
     """
-    bounds = [LEAD_IN, *((settings.start, settings.end) if settings else ())]
     stages: dict[int, list[float]] = defaultdict(list)
     # the first one warms up
     for number, (begin, end) in enumerate(itertools.pairwise(times[1:]), 1):

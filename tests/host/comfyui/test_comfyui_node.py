@@ -45,13 +45,13 @@ def test_it_is_described_and_its_help_page_names_every_input(comfyui: ComfyHost,
         assert given == "model" or f"| {options['display_name']} |" in page.text
 
 
-def test_a_line_for_each_sampling_that_names_the_first_quarter(comfyui: ComfyHost) -> None:
+def test_a_line_for_each_sampling_that_names_the_papers_factors(comfyui: ComfyHost) -> None:
     first, second = comfyui.said(hires(TODO))
     assert "(128×128): nothing was pooled: no layer is above the threshold" in first
     assert "(256×256): 1024 → 256 keys in 3 of 10 self-attention layers" in second
-    # by the preset's factors in most steps, by the paper's in the first quarter
+    # by the preset's factors in most steps, by the paper's in the first ones
     *_, said = comfyui.said(hires(("ToDo", {"threshold": 16}), scale=3.0))
-    assert "times as fast, in the first quarter" in said
+    assert "times as fast, by the paper's factors" in said
 
 
 def test_a_model_of_another_kind_passes_through_and_it_says_so(comfyui: ComfyHost) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from benchmarks.running.timing import ratio
 from lib_todo.cost.architectures import SHAPES, UNetShape
 from lib_todo.cost.rates import Rates, typical
 from lib_todo.cost.speedup import Pass, Range, in_words
-from lib_todo.plan import LEAD_IN, with_papers_factors
+from lib_todo.plan import with_papers_factors
 from lib_todo.position import Position
 from lib_todo.rule import Rule
 from lib_todo.settings import PRESETS, Settings
@@ -122,14 +123,14 @@ def test_a_measured_machine_gives_one_figure_by_the_nearest_head_width() -> None
 @pytest.mark.parametrize(
     ("values", "steps", "shares"),
     [
-        ({}, 0, [LEAD_IN, 1 - LEAD_IN]),
+        ({}, 0, [0.25, 0.75]),
         ({"preset": "paper"}, 0, [1]),
         ({"preset": "paper", "start": 0.5}, 0, [0.5]),
         # whole steps, of which the last one ends the schedule
         ({"start": 0.9}, 20, [1 / 20, 1 / 20]),
         ({"start": 0.9}, 8, []),
         # after the first quarter only
-        ({"threshold": 50}, 0, [1 - LEAD_IN]),
+        ({"threshold": 50}, 0, [0.75]),
     ],
 )
 def test_the_share_of_a_stage(values: dict[str, Any], steps: int, shares: list[float]) -> None:
@@ -143,9 +144,9 @@ def test_a_pass_by_its_stages() -> None:
     """The lead-in with the paper's factors, then the settings' own, each by its share."""
     settings, whole = Settings(), Pass(SD15, (1024, 1024), "Euler")
     found = whole.stages(settings)
-    assert found == {with_papers_factors(settings): LEAD_IN, settings: 1 - LEAD_IN}
+    assert found == {with_papers_factors(settings): 0.25, settings: 0.75}
     gains = [of_step(SD15, 1024, stage, [rates()])[0] for stage in found]
-    expected = 1 / (LEAD_IN / gains[0] + (1 - LEAD_IN) / gains[1])
+    expected = 1 / (0.25 / gains[0] + 0.75 / gains[1])
     assert whole.gain(found, [rates()])[0] == pytest.approx(expected)
 
 
@@ -176,7 +177,7 @@ def test_steps_are_counted_by_the_rule_of_a_generation(
         number / steps for number in (careful, steps - careful) if number
     ]
     # the same steps as a host reports them
-    position, pooled = Position(), set()
+    position, pooled = Position(itertools.count(1)), set()
     position.sampler, position.sigmas = sampler, sigmas
     for step in range(steps):
         position.advance(step, steps)

@@ -72,10 +72,10 @@ def test_a_measured_machine_has_one_figure_and_what_was_seen_goes_before_it(
 
 def test_a_part_of_the_steps_is_named_as_what_it_is() -> None:
     """At 640 the paper's factors pool nothing; a window is only named where there is one."""
-    assert "a step after the first quarter" in hint(640, 640)[0]
-    assert "a step after the first quarter" in hint(512, 512, **PRESETS["fast"])[0]
-    assert "a step from Start to End" in hint(1024, 1024, end=0.5)[0]
-    assert "a step" not in hint(1024, 1024, **PRESETS["paper"])[0]
+    assert "times in steps with these factors" in hint(640, 640)[0]
+    assert "times in steps with these factors" in hint(512, 512, **PRESETS["fast"])[0]
+    assert "times in steps with these factors" in hint(1024, 1024, end=0.5)[0]
+    assert "in steps" not in hint(1024, 1024, **PRESETS["paper"])[0]
 
 
 def test_each_checkpoint_is_told_by_its_own_layers() -> None:
@@ -161,8 +161,8 @@ def test_a_leap_at_the_end_of_the_schedule_is_promised_as_it_will_be_run(
             steps.append(round(20 * share))
         return steps
 
-    # the first quarter, and the step that ends the schedule with the one before
-    assert careful(steps=20) == careful(steps=20, scheduler="Karras") == [7]
+    # the first quarter, from noise two thirds, and the two last steps
+    assert (careful(steps=20, scheduler="Karras"), careful(steps=20)) == ([7], [16])
     # three steps before the leap, and the leap, which is the last but one
     assert careful(steps=20, scheduler="Uniform") == [10]
     assert careful(steps=20, scheduler="Uniform", strength=0.6) == [10]
@@ -179,7 +179,7 @@ def test_a_leap_at_the_end_of_the_schedule_is_promised_as_it_will_be_run(
     assert careful(steps=12) == [20]
     assert careful(steps=12, strength=0.6) == [8]
     # another extension's schedule, which wants more of a generation
-    assert careful(steps=20, scheduler="Unheard of") == [7]
+    assert careful(steps=20, scheduler="Unheard of") == [16]
 
 
 def test_a_checkpoint_that_is_not_known_is_no_promise() -> None:

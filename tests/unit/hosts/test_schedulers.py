@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import types
 from typing import Any
 
@@ -40,7 +41,7 @@ def test_the_noise_levels_of_a_sampling(kind: Any, places: int, begun: int) -> N
         pytest.importorskip("torchsde")
     scheduler = kind()
     scheduler.set_timesteps(10)
-    clock = Steps()
+    clock = Steps(itertools.count(1))
     clock.expect_sampling(Schedule(scheduler))
     moment = clock.see(clock.schedule.places[begun * places])
     timesteps = [clock.schedule.places[step * places] for step in range(begun, 10)]
@@ -50,7 +51,7 @@ def test_the_noise_levels_of_a_sampling(kind: Any, places: int, begun: int) -> N
 
 
 def test_of_inversion_and_of_others_schedulers_no_noise_levels_are_known() -> None:
-    scheduler, clock = DDIMScheduler(), Steps()
+    scheduler, clock = DDIMScheduler(), Steps(itertools.count(1))
     scheduler.set_timesteps(10)
     clock.expect_sampling(Schedule(scheduler))
     for timestep in reversed(clock.schedule.places):

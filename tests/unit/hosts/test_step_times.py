@@ -39,7 +39,8 @@ class Picture:
     def run(self, settings: Settings | None, steps: list[float], stop: Any = None) -> Picture:
         self.steps = -(-len(steps) // self.planned)
         for self.step, seconds in enumerate(steps[:stop]):
-            step_times.evaluation(self, self, "first", settings)
+            ours = settings and types.SimpleNamespace(settings=settings, lead_in=0.25)
+            step_times.evaluation(self, self, "first", ours)
             NOW[0] += seconds
         return self
 
@@ -138,8 +139,9 @@ def test_a_pass_that_goes_on_otherwise_is_not_told(what: str) -> None:
     elif what == "size":
         # a tile's seam
         p.x = torch.empty(2, 4, 64, 64)
+    ours = types.SimpleNamespace(settings=SETTINGS, lead_in=0.25)
     for p.step in range(10, 20):
-        step_times.evaluation(p, p, "first", SETTINGS)
+        step_times.evaluation(p, p, "first", ours)
         NOW[0] += 1.0
     assert told(p) == (1 if what == "the same" else None, None)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lib_todo import Settings
 from lib_todo.phase import FIXED, PhaseCounter
-from lib_todo.plan import LEAD_IN, Grid, layer_factor, with_papers_factors
+from lib_todo.plan import Grid, layer_factor, with_papers_factors
 from lib_todo.position import Moment
 from lib_todo.reasons import Reason
 from lib_todo.report import Report
@@ -100,7 +100,7 @@ def test_by_the_name_alone(sampler: str | None, reported: bool, rule: SamplerRul
         ("euler", tuple(level / 2 for level in (9.5, *BETA)), SamplerRule(careful_from=6)),
         # few steps from noise, and more
         ("euler", tuple(14.6 * 0.7**step for step in range(13)), CAREFUL),
-        ("euler", tuple(14.6 * 0.7**step for step in range(14)), SamplerRule()),
+        ("euler", tuple(14.6 * 0.7**step for step in range(14)), SamplerRule(lead_in=2 / 3)),
         # a part of a schedule has no closing step, and one that rises makes noise
         ("euler", NORMAL[:6], SamplerRule()),
         ("euler", NORMAL[::-1], CAREFUL),
@@ -238,8 +238,8 @@ def test_numbers_asked_for_stay(
     ("fraction", "told", "first"),
     [
         (0.0, True, True),
-        (LEAD_IN - 0.01, True, True),
-        (LEAD_IN, True, False),
+        (0.24, True, True),
+        (0.25, True, False),
         (None, True, False),
         # by the model's own timesteps alone, a lone call would always be a first one
         (0.0, False, False),
@@ -248,6 +248,15 @@ def test_numbers_asked_for_stay(
 def test_an_evaluation_of_the_lead_in(fraction: float | None, told: bool, first: bool) -> None:
     moment = Moment(sampler="Euler", fraction=fraction, reported=told, step=0)
     assert Rule(Settings(), moment).careful is (Reason.LEAD_IN if first else None)
+
+
+@pytest.mark.parametrize(("first", "ends"), [(4.9, 5), (5.0, 14), (14.6, 14)])
+def test_from_noise_the_lead_in_is_two_thirds(first: float, ends: int) -> None:
+    sigmas = (*(first * 0.8**step for step in range(20)), 0.0)
+    moment = Moment(sampler="Euler", reported=True, sigmas=sigmas)
+    rules = [Rule(Settings(), moment._replace(step=n, fraction=n / 20)) for n in range(20)]
+    careful = [step for step, rule in enumerate(rules) if rule.careful is Reason.LEAD_IN]
+    assert careful == list(range(ends))
 
 
 def test_what_the_papers_factors_leave_alone_is_their_doing() -> None:
