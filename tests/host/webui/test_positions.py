@@ -107,7 +107,7 @@ def test_a_multistep_samplers_phase_rests_where_the_noise_level_leaps(
 
 
 @every_kind
-@pytest.mark.parametrize(("scheduler", "careful"), [("Uniform", 10), ("Karras", 7)])
+@pytest.mark.parametrize(("scheduler", "careful"), [("Uniform", 19), ("Karras", 16)])
 def test_the_hint_counts_the_papers_steps_as_the_report_does(
     host: Host, scheduler: str, careful: int
 ) -> None:
