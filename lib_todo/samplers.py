@@ -139,7 +139,8 @@ def _by_schedule(order: int, sigmas: Sequence[float], noisy: bool) -> tuple[floa
     few = steps <= (FEW_WITH_NOISE if noisy and order > 2 else FEW * order)
     leaps_much = order > 1 and leap_of(sigmas, LEAP_OF_HIGHER) < math.inf
     ends_high = sigmas[-1] < NOTHING and sigmas[-2] >= HIGH
-    if ends_high or ((few or order > 2) and leaps_much):
+    few_from_noise = steps <= FEW_WITH_NOISE and sigmas[0] >= FROM_NOISE
+    if ends_high or (leaps_much and (few or few_from_noise or order > 2)):
         return papers
     if few:
         return careful if order == 2 and not noisy else papers

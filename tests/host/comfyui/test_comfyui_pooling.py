@@ -93,12 +93,12 @@ def test_evaluations_of_a_step_share_phase_factor_and_window(comfyui: ComfyHost)
 def test_a_multistep_samplers_phase_rests_where_the_noise_level_leaps(
     comfyui: ComfyHost, sampler: str, scheduler: str, rests: bool
 ) -> None:
-    """Of ten steps, normal's last but one is the leap."""
-    graph = text2image(TODO, sampler_name=sampler, scheduler=scheduler, steps=10)
+    """Of twenty steps, normal's last but one is the leap."""
+    graph = text2image(TODO, sampler_name=sampler, scheduler=scheduler, steps=20)
     said = comfyui.said(graph)
     taken = phases(comfyui.record())
-    assert len(taken) == 10
-    assert (len(set(taken[:7])), len(set(taken[6:]))) == (4, 1 if rests else 4)
+    assert len(taken) == 20
+    assert (len(set(taken[:15])), len(set(taken[15:]))) == (4, 1 if rests else 4)
     assert any(f"phase held in the last steps for {sampler}" in line for line in said) is rests
 
 

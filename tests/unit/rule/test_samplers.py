@@ -97,6 +97,8 @@ def test_by_the_name_alone(sampler: str | None, reported: bool, rule: SamplerRul
         ("dpm_adaptive", KARRAS, PAPERS),
         # three steps that take most of the noise, after five others, and after six
         ("euler", BETA, CAREFUL),
+        # few from noise before a leap, where no phases are averaged over
+        ("dpmpp_2m", BETA, PAPERS),
         ("euler", tuple(level / 2 for level in (9.5, *BETA)), SamplerRule(careful_from=6)),
         # few steps from noise, and more
         ("euler", tuple(14.6 * 0.7**step for step in range(13)), CAREFUL),
