@@ -87,7 +87,11 @@ def test_by_the_name_alone(sampler: str | None, reported: bool, rule: SamplerRul
         ("hyperion", SIMPLE, PAPERS),
         (None, NORMAL, PAPERS),
         # with enough steps a higher order moves where the schedule does not leap
-        ("lms", SMOOTH, SamplerRule(careful_from=26)),
+        ("ipndm", SMOOTH, SamplerRule(careful_from=26)),
+        # but not LMS, by the names of three hosts
+        ("lms", SMOOTH, PAPERS),
+        ("LMS Karras", SMOOTH, PAPERS),
+        ("LMSDiscreteScheduler", SMOOTH, PAPERS),
         ("hyperion", SMOOTH, SamplerRule(careful_from=26)),
         # a single step to 0 decides
         ("euler", LINEAR_QUADRATIC, PAPERS),
