@@ -146,3 +146,10 @@ def test_batches_of_one_step_are_told_apart_by_entering_again() -> None:
             report.progress(0, 1)
             run(model, image(4, 4), text())
     assert report.steps == (3, 3)
+
+
+def test_layers_that_will_be_left_alone_have_their_grids_keys() -> None:
+    report = Report()
+    report.leave_alone("first", [((3, 5), 2, Reason.BELOW_THRESHOLD)])
+    (row,) = report.to_list()
+    assert (row["keys_before"], row["keys_after"], row["layers"], row["calls"]) == (15, 15, 2, 0)
