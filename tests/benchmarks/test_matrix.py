@@ -13,6 +13,8 @@ import requests
 import torch
 from PIL import Image
 
+pytest.importorskip("matplotlib", reason="needs requirements/bench.txt")
+
 from benchmarks.matrix import webui
 from benchmarks.matrix.__main__ import parse, wanted
 from benchmarks.matrix.cell import Cell

@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import gradio
-import gradio_client
 import pytest
 from PIL import Image
 
+pytest.importorskip("gradio", reason="needs requirements/demo.txt")
+pytest.importorskip("gradio_client", reason="needs requirements/demo.txt")
 pytest.importorskip("rich", reason="needs requirements/demo.txt")
+
+import gradio
+import gradio_client
 
 from demo.app import __main__ as app
 from demo.app.page import METHODS, SINGLE, Cancellation, CancelledError, build_page, generate

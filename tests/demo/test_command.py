@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 pytest.importorskip("rich", reason="needs requirements/demo.txt")
+pytest.importorskip("matplotlib", reason="needs requirements/demo.txt")
 
 from demo import options
 from demo.__main__ import main
