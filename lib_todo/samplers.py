@@ -73,9 +73,8 @@ CFG_PP = ("cfg_pp", "cfg++")
 # that many steps for each order are too few to average over
 FEW = 3
 FEW_WITH_NOISE = 12
-# from this level on (a denoising strength of about 0.8), two thirds of the steps
-# make up the picture, and more of few: in eight, Euler with `balanced` erred 1.8 times as much as
-# the paper's
+# from this level on (a denoising strength of about 0.8), two thirds of the steps make up the
+# picture, and more of few: in eight, Euler with `balanced` erred 1.8 times as much as the paper's
 FROM_NOISE, LEAD_IN_FROM_NOISE = 5.0, 2 / 3
 # with fewer steps than that before so many that each take most of the noise away, too few average:
 # with A1111's Beta in eight steps, Euler with `fast` erred 3 times as much as with the paper's
@@ -111,8 +110,7 @@ def rule_for(
         few = named.hold > 1 and 0 < len(sigmas) - 1 <= FEW * named.hold
         return _PAPERS if few else named
     if "lms" in name:
-        # it extrapolates to 0 from four evaluations at low levels, and from what changed in them:
-        # A1111's, with the phase moving, erred 5 to 30 times as much in twenty steps
+        # its last step extrapolates to 0, and what changed from one evaluation to the next with it
         return _PAPERS
     order = order_of(name)
     # each timestep of a step counts, and reported steps are whole ones
@@ -125,11 +123,10 @@ def rule_for(
         return _PAPERS if order == HIGHEST else SamplerRule(hold)
     noisy = name.endswith(ADD_NOISE_END) or any(part in name for part in ADD_NOISE)
     careful_from, rest_from = _by_schedule(order or HIGHEST, sigmas, noisy)
-    from_noise = sigmas[0] >= FROM_NOISE
-    few = (noisy or from_noise) and len(sigmas) - 1 <= FEW_WITH_NOISE
-    if few or any(part in name for part in CFG_PP):
+    if any(part in name for part in CFG_PP):
         careful_from = 0
-    lead_in = LEAD_IN_FROM_NOISE if from_noise and careful_from else named.lead_in
+    is_longer = sigmas[0] >= FROM_NOISE and careful_from > 0
+    lead_in = LEAD_IN_FROM_NOISE if is_longer else named.lead_in
     return SamplerRule(hold, careful_from * hold, rest_from * hold, lead_in)
 
 
@@ -143,16 +140,22 @@ def _by_schedule(order: int, sigmas: Sequence[float], noisy: bool) -> tuple[floa
     few = steps <= (FEW_WITH_NOISE if noisy and order > 2 else FEW * order)
     leaps_much = order > 1 and leap_of(sigmas, LEAP_OF_HIGHER) < math.inf
     ends_high = sigmas[-1] < NOTHING and sigmas[-2] >= HIGH
-    few_from_noise = steps <= FEW_WITH_NOISE and sigmas[0] >= FROM_NOISE
-    if ends_high or (leaps_much and (few or few_from_noise or order > 2)):
+    short, from_noise = steps <= FEW_WITH_NOISE, sigmas[0] >= FROM_NOISE
+    if ends_high or (leaps_much and (few or order > 2 or (short and from_noise))):
         return papers
     if few:
         return careful if order == 2 and not noisy else papers
     leap = leap_of(sigmas, LEAP) if order == 2 else math.inf
     rest_from, closing = max(0, leap - BEFORE_LEAP), closing_step(sigmas)
-    if closing < BEFORE_CLOSING and steps - closing >= CLOSING:
+    closes_soon = closing < BEFORE_CLOSING and steps - closing >= CLOSING
+    if closes_soon or (short and (noisy or from_noise)):
         return 0, rest_from
     return min(max(0, closing + 1 - order), rest_from), rest_from
+
+
+def even_levels(steps: int, first: float = 1.0) -> tuple[float, ...]:
+    """Levels for which the rule has the least reason to be careful: no step leaps, one closes."""
+    return (*(first / 2**step for step in range(steps)), 0.0)
 
 
 def closing_step(sigmas: Sequence[float]) -> float:

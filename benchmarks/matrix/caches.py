@@ -178,7 +178,8 @@ def main() -> None:
     torch.set_num_threads(1)
     store = Store(args.out / "results.json")
     store.set_conditions(PART, **{**conditions(), "side": NATIVE})
-    sys.path.append(str(args.spectrum))
+    if args.spectrum:
+        sys.path.append(str(args.spectrum))
     caches = [name for name in CACHES if args.spectrum or "Spectrum" not in name]
     with torch.inference_mode():
         measure(ComfyUI(args.comfyui), store, args.seeds, caches)

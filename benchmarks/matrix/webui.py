@@ -17,7 +17,7 @@ from benchmarks.matrix.picture import SIDE, enlarged
 from benchmarks.models.checkpoint import GUIDANCE, prompt_of
 from demo.convert import NAME
 from lib_todo import Settings
-from lib_todo.samplers import SamplerRule, rule_for
+from lib_todo.samplers import SamplerRule, even_levels, rule_for
 
 AUTOMATIC = "Automatic"
 # they go by timesteps of their own, whatever schedule is chosen
@@ -56,9 +56,7 @@ class WebUI:
         The host does not tell its noise levels. By even ones the paper's factors and phase hold in
         fewer steps than by any others.
         """
-        sigmas = (*(0.5**step for step in range(cell.steps)), 0.0)
-        if cell.sampler in NO_SCHEDULE:
-            sigmas = ()
+        sigmas = () if cell.sampler in NO_SCHEDULE else even_levels(cell.steps)
         return rule_for(cell.sampler, reported=True, sigmas=sigmas), cell.steps
 
     def sample(self, cell: Cell, seed: int, settings: Settings | None) -> torch.Tensor:

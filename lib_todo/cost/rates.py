@@ -174,10 +174,7 @@ def default_file() -> Path:
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """A device in a precision, the `file` that keeps its rates, and the attention used on it.
-
-    `attention` is the name of `attend`.
-    """
+    """A device in a precision; `attention` is the name of `attend`, and `file` keeps the rates."""
 
     device: torch.device
     dtype: torch.dtype

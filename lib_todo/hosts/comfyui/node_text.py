@@ -34,8 +34,9 @@ def texts(sampling: Sampling, shape: UNetShape | None) -> tuple[str, str]:
     short, times = f"{size}: {layers_and_steps(counts)}", []
     if shape is not None:
         whole = Pass(shape, (width, height), report.position.sampler, sampling.sigmas)
+        machines = candidates()
         for stage in whole.stages(sampling.settings):
-            times.append(in_words(whole.gain({stage: 1.0}, candidates())))
+            times.append(in_words(whole.gain({stage: 1.0}, machines)))
     if times:
         told = f"expected: {times[-1]} times as fast"
         if times[0] != times[-1]:

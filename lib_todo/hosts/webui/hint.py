@@ -22,7 +22,7 @@ from ...cost.speedup import Pass, Stages, in_words
 from ...cost.unet import pooled_levels
 from ...plan import PIXELS_PER_LATENT, latent_grid, pooled_grid
 from ...reasons import Reason
-from ...samplers import FROM_NOISE, rule_for
+from ...samplers import FROM_NOISE, even_levels, rule_for
 from ...settings import PRESET, Settings, SettingsError
 from ...wording import REMEDIES
 from . import host, request, step_times
@@ -220,8 +220,8 @@ def _levels(
 
     It has none before the checkpoint is loaded (`model` is None), with samplers that go by
     timesteps of their own, and where the page names no schedule (before 1.9, SD.Next). Then they
-    are those for which the rule has the least reason to be careful. Empty where the number of steps
-    is not known, or the sampler may take the paper's factors whatever its schedule is.
+    are `even_levels`; empty where the number of steps is not known, or the sampler may take the
+    paper's factors whatever its schedule is.
     """
     # all that the host's methods read of a generation and write to it
     p = types.SimpleNamespace(
@@ -246,9 +246,7 @@ def _levels(
             p.sampler = sd_samplers.create_sampler(sampler, model)
             sigmas = host.levels_of(p, whole, steps)
     if steps and not sigmas and rule_for(sampler, reported=True).careful_from:
-        # no step leaps, and only the last one closes; a real schedule may close one or two earlier
-        first = FROM_NOISE if from_noise else 1.0
-        sigmas = (*(first / 2**step for step in range(steps)), 0.0)
+        sigmas = even_levels(steps, FROM_NOISE if from_noise else 1.0)
     return sigmas
 
 

@@ -195,7 +195,8 @@ def left_alone(p: Any, settings: Settings) -> dict[str, list[tuple[Grid, int, An
     if getattr(p, "enable_hr", False):
         cut = p.truncate_x * PIXELS_PER_LATENT, p.truncate_y * PIXELS_PER_LATENT
         sizes["hires"] = p.hr_upscale_to_x - cut[0], p.hr_upscale_to_y - cut[1]
-    found, no_step = {}, Reason.OUTSIDE_WINDOW if settings.start == settings.end else None
+    no_step = Reason.OUTSIDE_WINDOW if settings.start == settings.end else None
+    found = {}
     for name, size in sizes.items():
         closed = no_step if pass_wanted(name, settings.passes) else Reason.OTHER_PASS
         grids = [pooled_grid(latent_grid(*size), downscale) for downscale in shape.levels]

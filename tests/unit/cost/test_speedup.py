@@ -19,6 +19,7 @@ from lib_todo.cost.speedup import Pass, Range, in_words
 from lib_todo.plan import with_papers_factors
 from lib_todo.position import Position
 from lib_todo.rule import Rule
+from lib_todo.samplers import even_levels
 from lib_todo.settings import PRESETS, Settings
 
 SD15, SDXL = SHAPES["SD 1.x"], SHAPES["SDXL"]
@@ -34,10 +35,6 @@ def rates(attention: float = 1e11, launch: float = 0) -> Rates:
 def of_step(shape: UNetShape, side: int, settings: Settings, *more: Any, images: int = 1) -> Range:
     """How many times as fast a step is, as a pass of nothing else."""
     return Pass(shape, (side, side), images=images).gain({settings: 1.0}, *more)
-
-
-def even_levels(steps: int) -> tuple[float, ...]:
-    return (*(0.5**step for step in range(steps)), 0.0) if steps else ()
 
 
 def measured() -> Iterator[Any]:
@@ -135,7 +132,7 @@ def test_a_measured_machine_gives_one_figure_by_the_nearest_head_width() -> None
 )
 def test_the_share_of_a_stage(values: dict[str, Any], steps: int, shares: list[float]) -> None:
     side = 480 if "threshold" in values else 1024
-    whole = Pass(SD15, (side, side), "Euler", even_levels(steps))
+    whole = Pass(SD15, (side, side), "Euler", even_levels(steps) if steps else ())
     found = whole.stages(Settings.from_mapping(values))
     assert list(found.values()) == [pytest.approx(share) for share in shares]
 

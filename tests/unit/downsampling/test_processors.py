@@ -24,8 +24,7 @@ from self_attention import keys_computed, self_attentions
 from settings_of import paper
 
 from lib_todo import Report, token_downsampling
-from lib_todo.phase import FIXED
-from lib_todo.pooling import Pooling
+from lib_todo.pooling import pool_tokens
 from lib_todo.reasons import Reason
 
 SETTINGS = paper(factor=2, deep_factor=2, threshold=2)
@@ -180,8 +179,8 @@ def test_stable_video_diffusion(frames: int) -> None:
 
     def pool(_: Any, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
         tokens = args[0]
-        how = Pooling(grids[tokens.shape[1]], 2, "nearest", FIXED, tokens.device)
-        return args, {**kwargs, "encoder_hidden_states": how.take(tokens)}
+        pooled = pool_tokens(tokens, grids[tokens.shape[1]], 2)
+        return args, {**kwargs, "encoder_hidden_states": pooled}
 
     for layer in spatial:
         layer.register_forward_pre_hook(pool, with_kwargs=True)
