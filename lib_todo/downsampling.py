@@ -36,6 +36,7 @@ class token_downsampling(Run):  # noqa: N801  a context manager, named as one is
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._entries: list[object] = []
+        self._meets = True
         self._owner: Callable[[], Any] = lambda: None
 
     def __enter__(self) -> Report:
@@ -47,7 +48,7 @@ class token_downsampling(Run):  # noqa: N801  a context manager, named as one is
         self._owner = weakref.ref(caller())
         self.forget()
         self.report.enter()
-        if self.enabled:
+        if self.enabled and self._meets:
             calls.install(self)
         # last: nothing after it may fail
         self._entries.append(active.enter(self))
@@ -55,8 +56,15 @@ class token_downsampling(Run):  # noqa: N801  a context manager, named as one is
 
     def __exit__(self, *exc_info: object) -> None:
         active.leave(self._entries.pop())
-        if self.enabled:
+        if self.enabled and self._meets:
             calls.uninstall(self)
+
+    def meet(self, meets: bool) -> None:
+        """Say whether calls are intercepted: a host knows the steps in which none is pooled."""
+        if meets != self._meets:
+            self._meets = meets
+            for _ in self._entries if self.enabled else ():
+                (calls.install if meets else calls.uninstall)(self)
 
 
 class bind(Run):  # noqa: N801  named as it is used

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import weakref
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
-
-import torch
 
 from ..counts import Key
 from ..interception import calls, graphs
@@ -33,7 +30,6 @@ class ModelCall:
 
     Attributes:
         graph: where the model or a part of it runs as a graph of torch.compile.
-        left_alone: where nothing is pooled, the transformers called and the shapes that they got.
         noted: the numbers of layers by what happened to them. They are counted when the call ends,
             together: a dozen transformers have two or three different fates.
     """
@@ -45,7 +41,6 @@ class ModelCall:
         # the largest grid with self-attention so far: that of the first level
         self.largest: Grid = (0, 0)
         self.graph: ModelGraph | None = None
-        self.left_alone: list[tuple[Any, torch.Size]] | None = None
         self.noted: defaultdict[Key, list[int]] = defaultdict(list)
 
     def cut(self, transformer: Any, shape: Any, device: Any, family: Any) -> Cut | None:
@@ -89,16 +84,6 @@ class ModelCall:
             for numbers in self.noted.values():
                 numbers.clear()
 
-    def _note_left_alone(self, called: list[tuple[Any, torch.Size]]) -> None:
-        """Note the layers of the transformers `called`, mostly as in the call before."""
-        why, before = (self.rule.closed, self.rule.careful), self.lane.left_alone
-        if before[0] == why and [(it(), shape) for it, shape in before[1]] == called:
-            self.noted.update(before[2])
-            return
-        for transformer, shape in called:
-            self.cut(transformer, shape, None, None)
-        self.lane.left_alone = why, [(weakref.ref(it), shape) for it, shape in called], self.noted
-
     def _count(self) -> None:
         report, moment, asked = self.run.report, self.rule.moment, self.rule.asked
         for (grid, before, after, reason), numbers in self.noted.items():
@@ -112,8 +97,6 @@ class ModelCall:
 
     def end(self, ended: bool) -> None:
         """Count what was noted; `ended`: the model's call was not broken off."""
-        if self.left_alone:
-            self._note_left_alone(self.left_alone)
         if self.graph and ended:
             self.graph.note()
         self._count()

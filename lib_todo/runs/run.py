@@ -32,9 +32,6 @@ class Lane:
         self.called: set[int] = set()
         self.before: set[int] = set()
         self.reported_evaluation = 0
-        # of the last call in which nothing was pooled: why, the transformers called with the shapes
-        # that they got, and what became of their layers
-        self.left_alone: tuple[Any, list[Any], dict[Any, list[int]]] = None, [], {}
         self._layers: weakref.WeakKeyDictionary[Any, Layers] = weakref.WeakKeyDictionary()
         self._compiled: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
         self._transformers: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
@@ -114,8 +111,6 @@ class Run:
         if in_graph or lane.is_compiled(model):
             transformers = lane.transformers(model)
             call.graph = model_graph.ModelGraph(call, transformers, model, latent)
-        elif call.rule.closed:
-            call.left_alone = []
         return call
 
     def loose_call(self, transformer: Any) -> ModelCall:

@@ -58,20 +58,22 @@ def test_finds_the_unet_of_forge() -> None:
         ({}, {"threshold": 32}, None),
         (HIRES, {}, None),
         (HIRES, {"passes": "first"}, Reason.OTHER_PASS),
+        (HIRES | {"hr_checkpoint_name": "other"}, {"passes": "first"}, None),
         ({"refiner_checkpoint": "other"}, {}, None),
     ],
 )
 def test_knows_that_nothing_will_be_pooled(
     given: dict[str, Any], settings: dict[str, Any], reason: Reason | None
 ) -> None:
-    p = processing(unet(SD15), 512, 448, **given)
-    found = result.left_alone(p, Settings(**settings))
-    assert reason in {why for rows in found.values() for *_, why in rows} if reason else not found
-    expected = {"first": [((56, 64), 5), ((28, 32), 5), ((14, 16), 5), ((7, 8), 1)]}
-    if given:
-        expected["hires"] = [((128, 128), 5), ((64, 64), 5), ((32, 32), 5), ((16, 16), 1)]
-    got = {name: [(grid, layers) for grid, layers, _ in rows] for name, rows in found.items()}
-    assert got == (expected if reason else {})
+    p, asked = processing(unet(SD15), 512, 448, **given), Settings(**settings)
+    assert result.may_pool(p, asked) == (reason is None)
+    sizes = {"first": (512, 448), "hires": (1024, 1024)} if reason else {}
+    found = {name: result.levels(p, name, size, asked) for name, size in sizes.items()}
+    for name, rows in found.items():
+        height, width = {"first": (56, 64), "hires": (128, 128)}[name]
+        grids = [((height >> level, width >> level), n) for level, n in enumerate((5, 5, 5, 1))]
+        assert [row[:2] for row in rows] == grids
+    assert not found or reason in {why for rows in found.values() for *_, why in rows}
 
 
 @pytest.mark.parametrize(

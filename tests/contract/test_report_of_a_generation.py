@@ -48,7 +48,8 @@ def test_both_passes_count_and_each_can_be_chosen(lifecycle: Any, model: Any) ->
         for name, keys in (("first", 256), ("hires", 1024)):
             is_chosen = passes in ("both", name)
             pooled = (keys, keys // 4, None) if is_chosen else (keys, keys, "other_pass")
-            assert calls(found[name]) == {pooled: 4}
+            # a pass in which nothing can be pooled is known before it, and none of its calls is met
+            assert calls(found[name])[pooled] == 4 * is_chosen
             assert found[name]["steps"] == {"pooled": 4 * is_chosen, "seen": 4, "asked": 4}
         assert "128×128" in processed.comments
         assert "256×256" in processed.comments

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
 
-from ...interception import active
-from ...plan import PIXELS_PER_LATENT
+from ...plan import PIXELS_PER_LATENT, in_window
+from ...reasons import Reason
 from ...samplers import rule_for
 from ...settings import Settings, SettingsError
 from . import host, request, result, step_times
@@ -38,6 +38,13 @@ class Generation:
         self.seen: dict[str, host.Size] = {}
         # of the present pass, see SamplerRule
         self.lead_in = 0.0
+        # of the present pass, as far as they are known, whether a layer may be pooled in it, and
+        # whether its calls are met
+        self._levels: list[result.Level] = []
+        self._can_pool = True
+        self._meets: bool | None = None
+        # the steps passed that were not reported yet, as `Report.progress` takes them
+        self._passed: list[tuple[int, int, str, int]] = []
         # in the present pass: the noise level of the last call, and how many calls were at the
         # level of the one before; None where such calls are steps of their own
         self._level: float | None = None
@@ -59,8 +66,26 @@ class Generation:
             level = float(params.sigma.max())
             self._repeated += level == self._level
             self._level = level
-        done = int(denoiser.step) - self._repeated
-        self.report.progress(done, denoiser.total_steps, pass_name, denoiser.steps)
+        done, total = int(denoiser.step) - self._repeated, denoiser.total_steps
+        self._passed.append((done, total, pass_name, denoiser.steps))
+        settings, levels = self.settings, self._levels
+        is_open = in_window(min(done, total - 1) / total, settings.start, settings.end)
+        # a call in which nothing will be pooled need not be met
+        meets = self._can_pool and (is_open or not levels)
+        if meets != self._meets:
+            self._meets = meets
+            self.summary.meet(meets)
+            if not meets:
+                closed = [(grid, n, why or Reason.OUTSIDE_WINDOW) for grid, n, why in levels]
+                self.report.leave_alone(pass_name, closed)
+        if meets:
+            self.tell_steps()
+
+    def tell_steps(self) -> None:
+        """Report the steps passed; between calls that are met, nobody asks for them."""
+        for step in self._passed:
+            self.report.progress(*step)
+        self._passed.clear()
 
     def _begin_pass(self, params: Any, denoiser: Any, pass_name: str) -> None:
         p, position = denoiser.p, self.report.position
@@ -69,6 +94,9 @@ class Generation:
         position.sigmas = host.levels_of(p, whole, steps)
         height, width = params.x.shape[-2:]
         self.seen[pass_name] = width * PIXELS_PER_LATENT, height * PIXELS_PER_LATENT
+        self._levels = result.levels(p, pass_name, self.seen[pass_name], self.settings)
+        self._can_pool = result.can_pool(self._levels)
+        self._meets = None
         self.lead_in = rule_for(position.sampler, True, position.sigmas).lead_in
         rule = rule_for(position.sampler, reported=True)
         # not where a step takes several calls, or a sampler has a rule of its own (PLMS)
@@ -121,11 +149,7 @@ def before_sampling(p: Any) -> None:
     def sample(*args: Any, **kwargs: Any) -> Any:
         vars(p).pop("sample", None)
         vars(p).update(others)
-        # inside another one's sampling it always has pooling of its own, which masks the other's
-        nothing = {} if active.entered_run() else result.left_alone(p, settings)
-        for name, levels in nothing.items():
-            report.leave_alone(name, levels)
-        with sampling(p, generation, intercepts=not nothing):
+        with sampling(p, generation, meets=result.may_pool(p, settings)):
             report.position.sampler = host.chosen(p, host.pass_of(p), "sampler_name")
             if (settings.start, settings.end) != (0, 1):
                 # a script may call the model before sampling (img2img alternative test), in no
@@ -139,16 +163,18 @@ def before_sampling(p: Any) -> None:
 
 
 @contextlib.contextmanager
-def sampling(p: Any, generation: Generation, intercepts: bool = True) -> Iterator[None]:
-    """Have pooling on until the sampling ends in whatever way; without `intercepts`, count only."""
+def sampling(p: Any, generation: Generation, meets: bool = True) -> Iterator[None]:
+    """Have pooling on until the sampling ends; `meets`: calls are met from its beginning."""
     generation.summary.expect_model(p.sd_model)
+    generation.summary.meet(meets)
     generation.since = next(generation.report.samplings)
     outer = running.get()
     running.set(generation)
     try:
-        with generation.summary if intercepts else contextlib.nullcontext():
+        with generation.summary:
             yield
     finally:
+        generation.tell_steps()
         running.set(outer)
 
 

@@ -28,6 +28,10 @@ REPORT_KEY = "ToDo report"
 JSON_KEY = "ToDo report JSON"
 
 
+# a grid, its self-attention layers, and why they are not pooled (None: they may be)
+Level = tuple[Grid, int, "Reason | None"]
+
+
 class Written(str):
     """Marks a value that we wrote; the older extension writes a `ToDo factor` of its own."""
 
@@ -181,27 +185,34 @@ def series_of(p: Any) -> Series | None:
     return next((one for one in _latest if one.shared is p.extra_generation_params), None)
 
 
-def left_alone(p: Any, settings: Settings) -> dict[str, list[tuple[Grid, int, Any]]]:
-    """By pass, the grids, their layers and why none is pooled; empty if one may be, or who knows.
+def levels(p: Any, pass_name: str, size: host.Size, settings: Settings) -> list[Level]:
+    """The levels of a pass at that size; none where they are not known.
 
     The sampler and the lead-in only ever pool less.
     """
-    shape = host.shape_of(p.sd_model)
-    # a refiner's checkpoint or that of hires fix has a shape of its own
-    others = (getattr(p, name, None) for name in ("refiner_checkpoint", "hr_checkpoint_name"))
-    if not shape.levels or any(others):
-        return {}
+    if getattr(p, "refiner_checkpoint", None):
+        # it takes over in the middle, and has levels of its own
+        return []
+    by_downscale = host.shape_of(p.sd_model).levels
+    closed = Reason.OUTSIDE_WINDOW if settings.start == settings.end else None
+    if not pass_wanted(pass_name, settings.passes):
+        closed = Reason.OTHER_PASS
+    grids = [pooled_grid(latent_grid(*size), downscale) for downscale in by_downscale]
+    reasons = [decide(grid, grids[0], settings)[1] or closed for grid in grids]
+    return list(zip(grids, by_downscale.values(), reasons))
+
+
+def can_pool(levels: list[Level]) -> bool:
+    """Whether a layer of these levels may be pooled."""
+    return not levels or any(reason is None for *_, reason in levels)
+
+
+def may_pool(p: Any, settings: Settings) -> bool:
+    """Whether a layer may be pooled in any pass, before it begins."""
     sizes = {} if getattr(p, "txt2img_upscale", False) else {"first": (p.width, p.height)}
     if getattr(p, "enable_hr", False):
         cut = p.truncate_x * PIXELS_PER_LATENT, p.truncate_y * PIXELS_PER_LATENT
         sizes["hires"] = p.hr_upscale_to_x - cut[0], p.hr_upscale_to_y - cut[1]
-    no_step = Reason.OUTSIDE_WINDOW if settings.start == settings.end else None
-    found = {}
-    for name, size in sizes.items():
-        closed = no_step if pass_wanted(name, settings.passes) else Reason.OTHER_PASS
-        grids = [pooled_grid(latent_grid(*size), downscale) for downscale in shape.levels]
-        reasons = [decide(grid, grids[0], settings)[1] or closed for grid in grids]
-        if not all(reasons):
-            return {}
-        found[name] = list(zip(grids, shape.levels.values(), reasons))
-    return found
+    known = [levels(p, name, size, settings) for name, size in sizes.items()]
+    # another checkpoint has levels of its own
+    return bool(getattr(p, "hr_checkpoint_name", None)) or any(map(can_pool, known))
