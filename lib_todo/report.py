@@ -11,10 +11,18 @@ from types import MappingProxyType
 from typing import Any
 
 from . import wording
-from .counts import Counts, PassCounts
+from .counts import Counts, Key, PassCounts
 from .plan import Grid
 from .position import Moment, Position, Step
 from .reasons import Reason
+
+
+class _Own(threading.local):
+    def __init__(self) -> None:
+        self.thread = threading.current_thread()
+
+
+_own = _Own()
 
 
 def caller() -> Any:
@@ -22,7 +30,7 @@ def caller() -> Any:
     # asked at every call of a model; asyncio.current_task would raise where no loop runs: slow
     loop = asyncio._get_running_loop()
     task = None if loop is None else asyncio.current_task(loop)
-    return threading.current_thread() if task is None else task
+    return _own.thread if task is None else task
 
 
 class Report(Counts):
@@ -130,32 +138,25 @@ class Report(Counts):
                 self._numbers[owner], self._drawn = numbers, numbers.stop
             return self._numbers[owner]
 
-    def count(
-        self,
-        layers: Sequence[int],
-        grid: Grid,
-        before: int,
-        after: int,
-        reason: Reason | None,
-        step: Step | None = None,
-    ) -> None:
-        """Count one call of each of the `layers`, by their `numbers`.
+    def count(self, noted: Mapping[Key, Sequence[int]], step: Step | None = None) -> None:
+        """Count one call of each of the layers noted.
 
         Args:
-            before, after: their keys without pooling, and those that they computed.
-            reason: why they were left alone; None: they were pooled.
+            noted: the layers' `numbers`, by what happened to them.
             step: the step that is shown; None where that is not known.
         """
-        # numbers of a traced call are tensors
-        key = (grid, int(before), int(after), reason)
         counts = self._pass(step[1]) if step is not None else self.pass_now
         with self._lock:
-            tally = counts.counted[key]
-            tally.layers.update(layers)
-            tally.calls += len(layers)
-            if step is not None:
-                tally.steps.add(step)
-                counts.seen.add(step)
+            for (grid, before, after, reason), layers in noted.items():
+                if not layers:
+                    continue
+                # numbers of a traced call are tensors
+                tally = counts.counted[grid, int(before), int(after), reason]
+                tally.layers.update(layers)
+                tally.calls += len(layers)
+                if step is not None:
+                    tally.steps.add(step)
+                    counts.seen.add(step)
 
     def expect_model(self) -> None:
         """Say that a model was loaded anew: its layers count as those of the one before."""

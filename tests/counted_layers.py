@@ -15,7 +15,7 @@ def count(report: Report, layers: range, *what: object, calls: int = 1) -> None:
     """Count the layers of these numbers `calls` times each in the step that the report was told."""
     moment = report.position.moment
     for _ in range(calls):
-        report.count(layers, *what, step=moment.shown_step if moment else None)
+        report.count({what: layers}, moment.shown_step if moment else None)
 
 
 def two_passes() -> Report:

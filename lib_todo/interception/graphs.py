@@ -62,7 +62,8 @@ def is_compiled(module: Any) -> bool:
     return "torch._dynamo" in sys.modules and (
         getattr(module, "_compiled_call_impl", None) is not None
         or hasattr(vars(module).get("forward"), "_torchdynamo_orig_callable")
-        or isinstance(module, tuple(wrapper_classes()))
+        # what `torch.compile(module)` returns
+        or "_orig_mod" in module._modules
     )
 
 

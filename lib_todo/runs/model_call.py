@@ -86,14 +86,12 @@ class ModelCall:
 
     def _count(self) -> None:
         report, moment, asked = self.run.report, self.rule.moment, self.rule.asked
-        for (grid, before, after, reason), numbers in self.noted.items():
-            if not numbers:
-                continue
-            report.count(numbers, grid, before, after, reason, moment.shown_step)
-            if (asked.start, asked.end) != (0, 1):
-                report.note_window(moment)
-            if reason is None:
-                self.rule.note_phase(report)
+        report.count(self.noted, moment.shown_step)
+        reasons = [reason for (*_, reason), numbers in self.noted.items() if numbers]
+        if reasons and (asked.start, asked.end) != (0, 1):
+            report.note_window(moment)
+        if None in reasons:
+            self.rule.note_phase(report)
 
     def end(self, ended: bool) -> None:
         """Count what was noted; `ended`: the model's call was not broken off."""

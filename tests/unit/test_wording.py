@@ -117,7 +117,7 @@ def test_the_steps_that_a_sampling_went_through(
     for step in steps:
         if asked:
             report.progress(step, asked)
-        report.count(range(10), *POOLED, step=(1, "first", step))
+        report.count({POOLED: range(10)}, (1, "first", step))
     assert report.line() == f"{OF_TEN}, {words}"
 
 

@@ -164,7 +164,5 @@ class ModelCall:
 
     def end(self) -> None:
         """Count what the layers did."""
-        for what, places in self._seen.items():
-            if places:
-                numbers, step = self._sampling.numbers(places), self._rule.moment.shown_step
-                self._sampling.report.count(numbers, *what, step)
+        noted = {what: self._sampling.numbers(places) for what, places in self._seen.items()}
+        self._sampling.report.count(noted, self._rule.moment.shown_step)

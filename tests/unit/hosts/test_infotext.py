@@ -165,7 +165,7 @@ def test_what_was_used_is_told_of_this_image_in_the_order_of_its_steps() -> None
 
     def count(step: int, pass_name: str, after: int, reason: Reason | None = None) -> None:
         report.progress(step, 2, pass_name)
-        report.count([0], (8, 8), 64, after, reason, report.position.moment.shown_step)
+        report.count({((8, 8), 64, after, reason): [0]}, report.position.moment.shown_step)
 
     count(0, "first", 4)
     assert used(report, 0) == "64 → 4"
@@ -178,5 +178,5 @@ def test_what_was_used_is_told_of_this_image_in_the_order_of_its_steps() -> None
     assert used(report, next(report.samplings)) == "as without ToDo"
     # where steps are not known, neither are the images
     loose = Report()
-    loose.count([0], (8, 4), 32, 8, None)
+    loose.count({((8, 4), 32, 8, None): [0]})
     assert used(loose, 1) == "32 → 8"
