@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -51,18 +52,30 @@ HALVING = ".0.op.weight", ".downsamplers.0.conv.weight"
 VECTOR = "label_emb.0.0.weight", "add_embedding.linear_1.weight"
 
 
+# by U-Net: to go through its modules takes milliseconds
+_known: weakref.WeakKeyDictionary[nn.Module, UNetShape] = weakref.WeakKeyDictionary()
+
+
 def shape_of_unet(unet: Any) -> UNetShape:
     """The shape of a U-Net built like ldm's, as in the WebUIs and ComfyUI, or of diffusers'."""
     # torch.compile wraps a whole model under other names
     unet = getattr(unet, "_orig_mod", unet)
-    sizes = {}
-    for name, layer in unet.named_modules() if isinstance(unet, nn.Module) else ():
+    if not isinstance(unet, nn.Module):
+        return NOTHING_TO_POOL
+    if unet not in _known:
+        _known[unet] = shape_of_weights(_sizes_of(unet))
+    return _known[unet]
+
+
+def _sizes_of(unet: nn.Module) -> dict[str, Sequence[int]]:
+    sizes: dict[str, Sequence[int]] = {}
+    for name, layer in unet.named_modules():
         own = vars(layer)
         for kind in ("features", "channels"):
             if {f"out_{kind}", f"in_{kind}"} <= own.keys():
                 # a quantized weight's own size would say something else
                 sizes[f"{name}.weight"] = own[f"out_{kind}"], own[f"in_{kind}"]
-    return shape_of_weights(sizes)
+    return sizes
 
 
 def shape_of_weights(sizes: Mapping[str, Sequence[int]]) -> UNetShape:

@@ -100,5 +100,6 @@ def test_reads_the_shape_of_the_loaded_checkpoint(
     sizes = {name: list(weight.shape) for name, weight in model.named_parameters()}
     assert shape_of_weights(sizes) == found
     # what SDXL adds to the time
+    model = unet(shape)
     model.label_emb = nn.Sequential(nn.Sequential(nn.Linear(12, 8), nn.SiLU(), nn.Linear(8, 8)))
     assert host.shape_of(processing(model, 512, 512).sd_model).vector_width == 12

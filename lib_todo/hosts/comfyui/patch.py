@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from ...cost.architectures import shape_of_unet
 from ...interception.graphs import is_tracing
 from ...settings import Settings
 from .sampling import ModelCall, Sampling, Taken
@@ -60,10 +61,13 @@ class SampleWrapper:
         # a sampler's name as on the page, such as "dpmpp_2m"
         name = getattr(getattr(sampler, "sampler_function", None), "__name__", "")
         name = name.removeprefix("sample_").removesuffix("_function")
-        sampling = Sampling(self.settings, whole, name or None, step_of(part[0], whole))
+        unet = getattr(executor.class_obj.model_patcher.model, "diffusion_model", None)
+        layers = shape_of_unet(unet).levels
+        sampling = Sampling(self.settings, whole, name or None, step_of(part[0], whole), layers)
         # these options are the sampling's own copy, and reach all of its threads
         executor.class_obj.model_options["transformer_options"][SAMPLING] = sampling
         result = executor(noise, x, sampler, sigmas, *args, **kw)
+        sampling.outlook.tell_steps()
         self.tell(sampling)
         return result
 
@@ -85,11 +89,13 @@ def call_with_patch(
     """
     options = dict(transformer_options or {})
     sampling: Sampling | None = options.get(SAMPLING)
-    if sampling is None:
+    call = None
+    if sampling is not None:
+        replaced = frozenset(options.get("patches_replace", {}).get("attn1", {}))
+        sigma = float(options["sigmas"].max())
+        call = sampling.begin_evaluation(sigma, tuple(x.shape[-2:]), replaced)
+    if call is None:
         return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
-    replaced = frozenset(options.get("patches_replace", {}).get("attn1", {}))
-    sigma = float(options["sigmas"].max())
-    call = sampling.begin_evaluation(sigma, tuple(x.shape[-2:]), replaced)
     options[EVALUATION] = call
     # last, so that it gets what the others return
     patches = options.get("patches", {})

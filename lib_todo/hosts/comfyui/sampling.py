@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Hashable, Sequence, Set
+from collections.abc import Hashable, Mapping, Sequence, Set
+from types import MappingProxyType
 from typing import Any
 
 import torch
 
 from ...counts import Key
+from ...outlook import Outlook, levels_of
 from ...phase import PhaseCounter
 from ...plan import Grid
 from ...pooling import Pooling, pooling
@@ -35,17 +37,26 @@ class Sampling:
     The model may be called from several threads at once, one for each GPU.
 
     Args:
-        sigmas: the levels of the whole schedule, see `whole_schedule`.
+        sigmas: the noise levels of the whole schedule, see `whole_schedule`.
         first: the step of the schedule that it begins with.
+        layers: of the U-Net, see `levels_of`.
     """
 
     def __init__(
-        self, settings: Settings, sigmas: tuple[float, ...], sampler: str | None, first: int = 0
+        self,
+        settings: Settings,
+        sigmas: tuple[float, ...],
+        sampler: str | None,
+        first: int = 0,
+        layers: Mapping[int, int] = MappingProxyType({}),
     ) -> None:
-        self.settings, self.sigmas = settings, sigmas
+        self.settings, self.sigmas, self._layers = settings, sigmas, layers
         self.report = Report()
         self.report.position.sampler, self.report.position.sigmas = sampler, sigmas
+        self.outlook = Outlook(self.report, settings)
         self._first = first
+        # of the last evaluation
+        self._step, self._size = 0, (0, 0)
         self._phases: dict[Grid, PhaseCounter] = {}
         # that of the last call
         self.rule: Rule | None = None
@@ -62,20 +73,27 @@ class Sampling:
         """The counter of the layers of that grid."""
         return self._phases.setdefault(grid, PhaseCounter(self._first))
 
-    def begin_evaluation(self, sigma: float, latent: Grid, replaced: Set[Hashable]) -> ModelCall:
+    def begin_evaluation(
+        self, sigma: float, latent: Grid, replaced: Set[Hashable]
+    ) -> ModelCall | None:
         """Note that the U-Net is called on a latent of that (height, width).
 
-        `replaced` are the places whose self-attention another node replaces in this call.
+        `replaced` are the places whose self-attention another node replaces in this call. None
+        where no layer can be pooled in it.
         """
         with self.lock:
             begun = step_begun()
             step = step_of(sigma if begun is None else begun, self.sigmas)
             # without a loop that tells: a sampler that adds noise evaluates a little above its
             # step's sigma, which is not an earlier step
-            step = max(step, self.report.position.step)
-            self.report.progress(step, max(1, len(self.sigmas) - 1))
-            moment = self.report.position.moment
+            self._step = max(step, self._step)
             self.latent = max(self.latent or latent, latent, key=math.prod)
+            if latent != self._size:
+                self._size = latent
+                self.outlook.begin(levels_of(self._layers, latent, self.settings))
+            if not self.outlook.may_pool(self._step, max(1, len(self.sigmas) - 1)):
+                return None
+            moment = self.report.position.moment
         return ModelCall(self, moment, replaced)
 
 

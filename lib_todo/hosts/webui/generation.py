@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
 
-from ...plan import PIXELS_PER_LATENT, in_window
-from ...reasons import Reason
+from ...outlook import Outlook
+from ...plan import PIXELS_PER_LATENT
 from ...samplers import rule_for
 from ...settings import Settings, SettingsError
 from . import host, request, result, step_times
@@ -30,6 +30,7 @@ class Generation:
         self.series = result.series_of(p) or result.Series(p.extra_generation_params)
         self.summary = self.series.summary(p, settings)
         self.report = self.summary.report
+        self.outlook = Outlook(self.report, settings)
         # a number before those of its samplings: the report may tell of earlier images too
         self.since = 0
         # what SD.Next leaves when a batch ends
@@ -38,13 +39,6 @@ class Generation:
         self.seen: dict[str, host.Size] = {}
         # of the present pass, see SamplerRule
         self.lead_in = 0.0
-        # of the present pass, as far as they are known, whether a layer may be pooled in it, and
-        # whether its calls are met
-        self._levels: list[result.Level] = []
-        self._can_pool = True
-        self._meets: bool | None = None
-        # the steps passed that were not reported yet, as `Report.progress` takes them
-        self._passed: list[tuple[int, int, str, int]] = []
         # in the present pass: the noise level of the last call, and how many calls were at the
         # level of the one before; None where such calls are steps of their own
         self._level: float | None = None
@@ -66,37 +60,17 @@ class Generation:
             level = float(params.sigma.max())
             self._repeated += level == self._level
             self._level = level
-        done, total = int(denoiser.step) - self._repeated, denoiser.total_steps
-        self._passed.append((done, total, pass_name, denoiser.steps))
-        settings, levels = self.settings, self._levels
-        is_open = in_window(min(done, total - 1) / total, settings.start, settings.end)
-        # a call in which nothing will be pooled need not be met
-        meets = self._can_pool and (is_open or not levels)
-        if meets != self._meets:
-            self._meets = meets
-            self.summary.meet(meets)
-            if not meets:
-                closed = [(grid, n, why or Reason.OUTSIDE_WINDOW) for grid, n, why in levels]
-                self.report.leave_alone(pass_name, closed)
-        if meets:
-            self.tell_steps()
-
-    def tell_steps(self) -> None:
-        """Report the steps passed; between calls that are met, nobody asks for them."""
-        for step in self._passed:
-            self.report.progress(*step)
-        self._passed.clear()
+        done = int(denoiser.step) - self._repeated
+        self.summary.meet(self.outlook.may_pool(done, denoiser.total_steps, denoiser.steps))
 
     def _begin_pass(self, params: Any, denoiser: Any, pass_name: str) -> None:
+        height, width = params.x.shape[-2:]
+        self.seen[pass_name] = size = width * PIXELS_PER_LATENT, height * PIXELS_PER_LATENT
         p, position = denoiser.p, self.report.position
+        self.outlook.begin(result.levels(p, pass_name, size, self.settings), pass_name)
         position.sampler = host.chosen(p, pass_name, "sampler_name")
         whole, steps = host.steps_of(p, from_noise=denoiser.init_latent is None)
         position.sigmas = host.levels_of(p, whole, steps)
-        height, width = params.x.shape[-2:]
-        self.seen[pass_name] = width * PIXELS_PER_LATENT, height * PIXELS_PER_LATENT
-        self._levels = result.levels(p, pass_name, self.seen[pass_name], self.settings)
-        self._can_pool = result.can_pool(self._levels)
-        self._meets = None
         self.lead_in = rule_for(position.sampler, True, position.sigmas).lead_in
         rule = rule_for(position.sampler, reported=True)
         # not where a step takes several calls, or a sampler has a rule of its own (PLMS)
@@ -174,7 +148,7 @@ def sampling(p: Any, generation: Generation, meets: bool = True) -> Iterator[Non
         with generation.summary:
             yield
     finally:
-        generation.tell_steps()
+        generation.outlook.tell_steps()
         running.set(outer)
 
 

@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...downsampling import token_downsampling
-from ...plan import PIXELS_PER_LATENT, Grid, decide, latent_grid, pass_wanted, pooled_grid
-from ...reasons import Reason
+from ...outlook import Level, can_pool, levels_of
+from ...plan import PIXELS_PER_LATENT, latent_grid
 from ...report import Report
 from ...settings import Settings
 from . import host
@@ -26,10 +26,6 @@ from .step_times import in_words
 USED_KEY = "ToDo used"
 REPORT_KEY = "ToDo report"
 JSON_KEY = "ToDo report JSON"
-
-
-# a grid, its self-attention layers, and why they are not pooled (None: they may be)
-Level = tuple[Grid, int, "Reason | None"]
 
 
 class Written(str):
@@ -186,25 +182,10 @@ def series_of(p: Any) -> Series | None:
 
 
 def levels(p: Any, pass_name: str, size: host.Size, settings: Settings) -> list[Level]:
-    """The levels of a pass at that size; none where they are not known.
-
-    The sampler and the lead-in only ever pool less.
-    """
-    if getattr(p, "refiner_checkpoint", None):
-        # it takes over in the middle, and has levels of its own
-        return []
-    by_downscale = host.shape_of(p.sd_model).levels
-    closed = Reason.OUTSIDE_WINDOW if settings.start == settings.end else None
-    if not pass_wanted(pass_name, settings.passes):
-        closed = Reason.OTHER_PASS
-    grids = [pooled_grid(latent_grid(*size), downscale) for downscale in by_downscale]
-    reasons = [decide(grid, grids[0], settings)[1] or closed for grid in grids]
-    return list(zip(grids, by_downscale.values(), reasons))
-
-
-def can_pool(levels: list[Level]) -> bool:
-    """Whether a layer of these levels may be pooled."""
-    return not levels or any(reason is None for *_, reason in levels)
+    """The levels of a pass at that size; none where they are not known."""
+    # a refiner takes over in the middle, and has levels of its own
+    layers = {} if getattr(p, "refiner_checkpoint", None) else host.shape_of(p.sd_model).levels
+    return levels_of(layers, latent_grid(*size), settings, pass_name)
 
 
 def may_pool(p: Any, settings: Settings) -> bool:
