@@ -36,7 +36,6 @@ class token_downsampling(Run):  # noqa: N801  a context manager, named as one is
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._entries: list[object] = []
-        self._meets = True
         self._owner: Callable[[], Any] = lambda: None
 
     def __enter__(self) -> Report:
@@ -48,7 +47,7 @@ class token_downsampling(Run):  # noqa: N801  a context manager, named as one is
         self._owner = weakref.ref(caller())
         self.forget()
         self.report.enter()
-        if self.enabled and self._meets:
+        if self.enabled:
             calls.install(self)
         # last: nothing after it may fail
         self._entries.append(active.enter(self))
@@ -56,15 +55,15 @@ class token_downsampling(Run):  # noqa: N801  a context manager, named as one is
 
     def __exit__(self, *exc_info: object) -> None:
         active.leave(self._entries.pop())
-        if self.enabled and self._meets:
+        if self.enabled:
             calls.uninstall(self)
 
-    def meet(self, meets: bool) -> None:
-        """Say whether calls are intercepted: a host knows the steps in which none is pooled."""
-        if meets != self._meets:
-            self._meets = meets
-            for _ in self._entries if self.enabled else ():
-                (calls.install if meets else calls.uninstall)(self)
+    def enable(self, enabled: bool) -> None:
+        """Pool from now on, or not: a host knows the steps in which nothing can be pooled."""
+        if enabled != self.enabled:
+            self.enabled = enabled
+            for _ in self._entries:
+                (calls.install if enabled else calls.uninstall)(self)
 
 
 class bind(Run):  # noqa: N801  named as it is used

@@ -1,7 +1,4 @@
-"""What is known of a pass before it is run: the steps in which no layer can be pooled.
-
-In those, a host need not have the model's calls met at all, so that they cost nothing.
-"""
+"""In which steps of a pass no layer can be pooled: a host has no call met in them."""
 
 from __future__ import annotations
 
@@ -11,32 +8,6 @@ from .plan import Grid, decide, in_window, pass_wanted, pooled_grid
 from .reasons import Reason
 from .report import Report
 from .settings import Settings
-
-# a grid, how many self-attention layers it has, and why they are not pooled (None: they may be)
-Level = tuple[Grid, int, "Reason | None"]
-
-
-def levels_of(
-    layers: Mapping[int, int], latent: Grid, settings: Settings, pass_name: str = "first"
-) -> list[Level]:
-    """The levels of a model in a pass; the sampler and the lead-in only ever pool less.
-
-    Args:
-        layers: how many self-attention layers it has at 1/n of the latent, by n; empty where that
-            is not known.
-        latent: its (height, width).
-    """
-    closed = Reason.OUTSIDE_WINDOW if settings.start == settings.end else None
-    if not pass_wanted(pass_name, settings.passes):
-        closed = Reason.OTHER_PASS
-    grids = [pooled_grid(latent, downscale) for downscale in layers]
-    reasons = [decide(grid, grids[0], settings)[1] or closed for grid in grids]
-    return list(zip(grids, layers.values(), reasons))
-
-
-def can_pool(levels: list[Level]) -> bool:
-    """Whether a layer of these levels may be pooled; so it may where they are not known."""
-    return not levels or any(reason is None for *_, reason in levels)
 
 
 class Outlook:
@@ -50,12 +21,23 @@ class Outlook:
         self._report, self._settings = report, settings
         # as `Report.progress` takes them: nobody asks for them while no call is met
         self._untold: list[tuple[int, int, str, int | None]] = []
-        self.begin([])
+        self.begin({}, (0, 0))
 
-    def begin(self, levels: list[Level], pass_name: str = "first") -> None:
-        """A pass begins with these levels, none where they are not known."""
+    def begin(self, layers: Mapping[int, int], latent: Grid, pass_name: str = "first") -> None:
+        """A pass begins. The sampler and the lead-in only ever pool less than is said of it here.
+
+        Args:
+            layers: how many self-attention layers the model has at 1/n of the latent, by n; empty
+                where that is not known.
+            latent: its (height, width).
+        """
         self.tell_steps()
-        self._levels, self._pass_name, self._can_pool = levels, pass_name, can_pool(levels)
+        settings, self._pass_name = self._settings, pass_name
+        closed = None if pass_wanted(pass_name, settings.passes) else Reason.OTHER_PASS
+        grids = [pooled_grid(latent, downscale) for downscale in layers]
+        reasons = [decide(grid, grids[0], settings)[1] or closed for grid in grids]
+        self._levels = list(zip(grids, layers.values(), reasons))
+        self._can_pool = not layers or None in reasons
         self._may: bool | None = None
 
     def may_pool(self, step: int, total: int, shown_steps: int | None = None) -> bool:

@@ -21,7 +21,6 @@ class Moment(NamedTuple):
         fraction: how much of the pass is done, from 0 to 1.
         shown_step: the step as the user counts it.
         sampler: its name, from a host or a scheduler.
-        foreign: whether the call belongs to another generation.
         reported: whether a host reported it. Else it follows from timesteps: those of a scheduler,
             or, without a `shown_step`, only those that the model was called with.
         sigmas: the noise levels of the sampler's schedule; empty where they are not known.
@@ -33,7 +32,6 @@ class Moment(NamedTuple):
     fraction: float | None = None
     shown_step: Step | None = None
     sampler: str | None = None
-    foreign: bool = False
     reported: bool = False
     sigmas: tuple[float, ...] = ()
 
@@ -105,7 +103,3 @@ class Position:
             sigmas=self.sigmas,
         )
         return shown
-
-    def pause(self) -> None:
-        """Say that another generation calls the model until the next `advance`."""
-        self.moment = (self.moment or Moment())._replace(foreign=True)

@@ -27,7 +27,6 @@ class Reason(enum.Enum):
     FORWARD_REPLACED = "whose forward was replaced by other code"
     OTHER_PASS = "in a pass that the setting Passes excludes"
     OUTSIDE_WINDOW = "outside the steps from Start to End"
-    OTHER_GENERATION = "called outside the sampler's own steps"
     SAMPLER = "with the paper's factor of 1, as this sampler or so few steps require"
     LEAD_IN = "with the paper's factor of 1, which the first steps of a pass have"
     FACTOR_ONE = "with a factor of 1 (chosen, or automatic near the threshold)"
@@ -39,6 +38,6 @@ class Reason(enum.Enum):
 
 # the rule itself: the layer would be pooled in a larger picture, or with other factors
 BY_RULE = frozenset({Reason.BELOW_THRESHOLD, Reason.FACTOR_ONE, Reason.LEAD_IN, Reason.SAMPLER})
-_ASKED_FOR = {Reason.OTHER_PASS, Reason.OUTSIDE_WINDOW, Reason.OTHER_GENERATION}
+_ASKED_FOR = {Reason.OTHER_PASS, Reason.OUTSIDE_WINDOW}
 # noted even where other layers were pooled, since no setting asked for them
 UNEXPECTED = frozenset(Reason) - BY_RULE - _ASKED_FOR

@@ -17,20 +17,12 @@ from .position import Moment, Position, Step
 from .reasons import Reason
 
 
-class _Own(threading.local):
-    def __init__(self) -> None:
-        self.thread = threading.current_thread()
-
-
-_own = _Own()
-
-
 def caller() -> Any:
     """The asyncio task that runs now, or the thread where there is no task."""
     # asked at every call of a model; asyncio.current_task would raise where no loop runs: slow
     loop = asyncio._get_running_loop()
     task = None if loop is None else asyncio.current_task(loop)
-    return _own.thread if task is None else task
+    return threading.current_thread() if task is None else task
 
 
 class Report(Counts):
@@ -118,11 +110,8 @@ class Report(Counts):
         return self._pass(self.position.pass_name)
 
     def _pass(self, name: str) -> PassCounts:
-        counts = self.passes.get(name)
-        if counts is None:
-            with self._lock:
-                counts = self.passes.setdefault(name, PassCounts(self._lock))
-        return counts
+        with self._lock:
+            return self.passes.get(name) or self.passes.setdefault(name, PassCounts(self._lock))
 
     def note_window(self, moment: Moment) -> None:
         """Note that start and end were applied at `moment` by an estimate, or not at all."""

@@ -44,9 +44,7 @@ class Rule:
         self.moves = settings.moves and step < self.sampler.rest_from
         # why no layer of any grid is pooled; None where layers may be
         self.closed = None
-        if moment.foreign:
-            self.closed = Reason.OTHER_GENERATION
-        elif not pass_wanted(moment.pass_name, settings.passes):
+        if not pass_wanted(moment.pass_name, settings.passes):
             self.closed = Reason.OTHER_PASS
         elif done is not None and not in_window(done, settings.start, settings.end):
             self.closed = Reason.OUTSIDE_WINDOW

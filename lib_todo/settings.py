@@ -239,15 +239,8 @@ BY_NAME = {field.name: field for field in FIELDS}
 
 # each preset is a bundle of ordinary settings. It leaves out the window, the passes, and the
 # threshold, which is the checkpoint's: 96 for SD 2.x at 768 pixels
-_MOVING: dict[str, Any] = {
-    "factor": 0.0,
-    "deep_factor": 0.0,
-    "scale": 1.0,
-    "deep_scale": 0.0,
-    "method": "nearest",
-    "phase": "moving",
-    "above": 1.0,
-}
+_MOVING: dict[str, Any] = {"factor": 0.0, "deep_factor": 0.0, "scale": 1.0, "deep_scale": 0.0}
+_MOVING |= {"method": "nearest", "phase": "moving", "above": 1.0}
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {**_MOVING, "phase": "fixed"},
     "close": _MOVING,

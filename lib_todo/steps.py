@@ -47,12 +47,9 @@ class Steps:
         position.pass_name = pass_name
         # read back from its device only where nothing else tells it
         value = self.schedule.number(timestep) if self.schedule else None
-        if value is None:
-            value = as_number(timestep)
-        if value is None:
+        if value is None and (value := as_number(timestep)) is None:
             return None
-        # a host that has not begun to count may have named the sampler
-        return self.see(value, pass_name, sampler or position.sampler)
+        return self.see(value, pass_name, sampler)
 
     def expect_sampling(self, schedule: Schedule | None = None) -> None:
         """Say that the next call begins a sampling, since a scheduler was set to new timesteps."""

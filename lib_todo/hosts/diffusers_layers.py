@@ -15,14 +15,10 @@ from ..reasons import Reason
 
 _ATTENTION = "diffusers.models.attention_processor"
 # by exact class: a subclass may do anything
-_PROCESSORS = {
-    "AttnProcessor",
-    "AttnProcessor2_0",
-    "SlicedAttnProcessor",
-    "XFormersAttnProcessor",
-    "AttnProcessorNPU",
-    "XLAFlashAttnProcessor2_0",
-}
+_PROCESSORS = (
+    "AttnProcessor AttnProcessor2_0 SlicedAttnProcessor XFormersAttnProcessor "
+    "AttnProcessorNPU XLAFlashAttnProcessor2_0"
+).split()
 # hooks of diffusers' registry that only move or cast weights
 _MOVING_HOOKS = {"GroupOffloadingHook", "LazyPrefetchGroupOffloadingHook", "LayerwiseCastingHook"}
 

@@ -78,8 +78,6 @@ class Run:
         self.enabled = settings.enabled
         self.report = Report(shared)
         self._lanes: weakref.WeakKeyDictionary[Any, Lane] = weakref.WeakKeyDictionary()
-        # the caller that asked last, and its lane
-        self._latest: tuple[weakref.ref[Any], Lane] | None = None
         self._lock = threading.Lock()
 
     def pass_now(self) -> str:
@@ -90,18 +88,14 @@ class Run:
         """Begin anew in every thread and task; calls that are under way go on."""
         with self._lock:
             self._lanes.clear()
-            self._latest = None
 
     def _lane(self) -> Lane:
         """What the thread or task that asks remembers."""
-        owner, latest = caller(), self._latest
-        if latest is not None and latest[0]() is owner:
-            return latest[1]
+        owner = caller()
         with self._lock:
             lane = self._lanes.get(owner)
             if lane is None:
                 lane = self._lanes[owner] = Lane(self.report.samplings)
-            self._latest = weakref.ref(owner), lane
         return lane
 
     def call(self, model: Any, timestep: Any, latent: Any, in_graph: bool) -> ModelCall:

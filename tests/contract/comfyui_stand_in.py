@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 
 import torch
 
@@ -19,6 +20,8 @@ class Patcher:
 
     def __init__(self) -> None:
         self.model_options = {"transformer_options": {}}
+        # what a guider has
+        self.model_patcher = SimpleNamespace(model=SimpleNamespace(diffusion_model=None))
         self.wrappers: dict[tuple[str, str], list] = {}
 
     def clone(self) -> Patcher:

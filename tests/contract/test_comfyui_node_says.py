@@ -34,30 +34,33 @@ def test_the_texts_expect_what_the_cost_model_says(
     sigmas = (2.9, 1.24, 0.52, 0.2, 0.0)
     sampling = Sampling(Settings(threshold=4, start=start, end=end), sigmas, sampler)
     call(sampling, sigmas[1 if start else 0], side=16)
+    assert "times as fast" not in texts(sampling)[0]
+    sampling.shape = shape
     whole = Pass(shape, (128, 128))
     own, papers = (
         in_words(whole.gain({Settings(threshold=4, **scales): 1.0}, rates))
         for scales in ({}, {"scale": 1, "deep_scale": 0})
     )
     assert own > papers
-    line, short = texts(sampling, shape)
+    line, short = texts(sampling)
     expected = f"expected: {said.format(own=own, papers=papers)}"
     assert line.endswith(f"; {expected}")
     assert short.endswith(f";\n{expected}".replace(", ", ",\n"))
-    assert "times as fast" not in texts(sampling, None)[0]
 
 
 def test_the_text_says_what_was_left_alone_and_why_nothing_was_pooled() -> None:
     left = Sampling(SETTINGS, SIGMAS, "euler")
     call(left)
     call(left, replaced=(("input", 1),))
-    line, short = texts(left, None)
+    line, short = texts(left)
     assert short.startswith("64×64: 1 of 1 self-attention layers,\nin ")
     assert "1 whose self-attention other code replaces" in short
     assert line.startswith("ToDo (64×64): 64 → 16 keys in 1 of 1")
     small = Sampling(Settings(threshold=8), SIGMAS, "euler")
-    call(small)
-    line, short = texts(small, SHAPES["SD 1.x"])
+    small.shape = SHAPES["SD 1.x"]
+    assert small.begin_evaluation(SIGMAS[0], (8, 8), frozenset()) is None
+    small.outlook.tell_steps()
+    line, short = texts(small)
     why = "nothing was pooled: no layer is above the threshold, the largest has 8×8 tokens"
     assert short.startswith(f"64×64: {why}")
     assert line.startswith(f"ToDo (64×64): {why}")

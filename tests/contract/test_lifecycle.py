@@ -98,7 +98,7 @@ def test_generation_inside_sampling_has_its_own_settings(lifecycle: Any, model: 
     assert off.comments == ""
     assert calls(report_of(on)) == {(256, 16, None): 1}
     data = report_of(processed)
-    assert calls(data) == {(256, 64, None): 4, (256, 256, "other_generation"): 1}
+    assert calls(data) == {(256, 64, None): 4}
     assert data["steps"] == {"pooled": 4, "seen": 4}
 
 

@@ -13,7 +13,6 @@ from torch import nn
 from lib_todo import Settings, wording
 from lib_todo.cost.architectures import NOTHING_TO_POOL, shape_of_weights
 from lib_todo.hosts.webui import host, result
-from lib_todo.reasons import Reason
 
 
 def unet(shape: dict[str, Any]) -> Any:
@@ -32,11 +31,6 @@ SD15 = {"attention_resolutions": [4, 2, 1], "channel_mult": [1, 2, 4, 4]}
 SDXL = {"attention_resolutions": [4, 2], "channel_mult": [1, 2, 4]}
 
 
-# the enlarged picture is cut from 1200 pixels to 1024
-HIRES = {"enable_hr": True, "hr_upscale_to_x": 1200, "hr_upscale_to_y": 1024}
-HIRES |= {"truncate_x": 22, "truncate_y": 0}
-
-
 @pytest.mark.parametrize("model", [None, object(), types.SimpleNamespace(joint_blocks=[])])
 def test_finds_none_in_other_models(model: Any) -> None:
     assert host.shape_of(processing(model, 2048, 2048).sd_model) == NOTHING_TO_POOL
@@ -46,34 +40,6 @@ def test_finds_the_unet_of_forge() -> None:
     patcher = types.SimpleNamespace(model=types.SimpleNamespace(diffusion_model=unet(SD15)))
     model = types.SimpleNamespace(forge_objects=types.SimpleNamespace(unet=patcher), model=None)
     assert host.shape_of(model).levels
-
-
-@pytest.mark.parametrize(
-    ("given", "settings", "reason"),
-    [
-        ({}, {}, Reason.BELOW_THRESHOLD),
-        ({}, {"threshold": 32, "passes": "hires"}, Reason.OTHER_PASS),
-        ({}, {"threshold": 32, "start": 0.5, "end": 0.5}, Reason.OUTSIDE_WINDOW),
-        # one may be pooled, or it is not known
-        ({}, {"threshold": 32}, None),
-        (HIRES, {}, None),
-        (HIRES, {"passes": "first"}, Reason.OTHER_PASS),
-        (HIRES | {"hr_checkpoint_name": "other"}, {"passes": "first"}, None),
-        ({"refiner_checkpoint": "other"}, {}, None),
-    ],
-)
-def test_knows_that_nothing_will_be_pooled(
-    given: dict[str, Any], settings: dict[str, Any], reason: Reason | None
-) -> None:
-    p, asked = processing(unet(SD15), 512, 448, **given), Settings(**settings)
-    assert result.may_pool(p, asked) == (reason is None)
-    sizes = {"first": (512, 448), "hires": (1024, 1024)} if reason else {}
-    found = {name: result.levels(p, name, size, asked) for name, size in sizes.items()}
-    for name, rows in found.items():
-        height, width = {"first": (56, 64), "hires": (128, 128)}[name]
-        grids = [((height >> level, width >> level), n) for level, n in enumerate((5, 5, 5, 1))]
-        assert [row[:2] for row in rows] == grids
-    assert not found or reason in {why for rows in found.values() for *_, why in rows}
 
 
 @pytest.mark.parametrize(

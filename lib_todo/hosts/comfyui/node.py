@@ -8,7 +8,6 @@ from typing import Any
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from comfy_api.latest import ComfyExtension, io
 
-from ...cost.architectures import shape_of_unet
 from ...settings import BY_NAME, FIELDS, PRESET, Field, Settings
 from ...wording import nothing_pooled
 from .node_text import NodeText
@@ -63,8 +62,7 @@ class ToDo(io.ComfyNode):
             why = "this model has no layers that ToDo can pool; SD 1.x, 2.x and SDXL have"
             NodeText(cls.hidden.unique_id).say(nothing_pooled(why), why)
             return io.NodeOutput(model)
-        text = NodeText(cls.hidden.unique_id, shape_of_unet(unet))
-        return io.NodeOutput(apply(model, settings, text))
+        return io.NodeOutput(apply(model, settings, NodeText(cls.hidden.unique_id)))
 
 
 class ToDoSettings(io.ComfyNode):

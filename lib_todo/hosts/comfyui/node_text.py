@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import torch
 
-from ...cost.architectures import UNetShape
 from ...cost.rates import Machine, Rates
 from ...cost.speedup import Pass, in_words
 from ...plan import PIXELS_PER_LATENT
@@ -17,7 +16,7 @@ from .sampling import Sampling
 log = logging.getLogger(__name__)
 
 
-def texts(sampling: Sampling, shape: UNetShape | None) -> tuple[str, str]:
+def texts(sampling: Sampling) -> tuple[str, str]:
     """The line for the console, and the text under the node.
 
     The line has the keys and layers that were pooled, or why none was. The text has short lines,
@@ -32,8 +31,8 @@ def texts(sampling: Sampling, shape: UNetShape | None) -> tuple[str, str]:
         return line, f"{size}: {report.line().removeprefix('ToDo: ')}"
     (counts,) = report.passes.values()
     short, times = f"{size}: {layers_and_steps(counts)}", []
-    if shape is not None:
-        whole = Pass(shape, (width, height), report.position.sampler, sampling.sigmas)
+    if sampling.shape.levels:
+        whole = Pass(sampling.shape, (width, height), report.position.sampler, sampling.sigmas)
         machines = candidates()
         for stage in whole.stages(sampling.settings):
             times.append(in_words(whole.gain({stage: 1.0}, machines)))
@@ -64,13 +63,13 @@ def candidates() -> Sequence[Rates]:
 class NodeText:
     """Writes a line on each sampling to the console, and a text on each of a run under the node."""
 
-    def __init__(self, node_id: str | None, shape: UNetShape | None = None) -> None:
-        self.node_id, self.shape = node_id, shape
+    def __init__(self, node_id: str | None) -> None:
+        self.node_id = node_id
         self._run: str | None = None
         self._texts: list[str] = []
 
     def __call__(self, sampling: Sampling) -> None:
-        self.say(*texts(sampling, self.shape))
+        self.say(*texts(sampling))
 
     def say(self, line: str, text: str) -> None:
         """Log the line; show the text, below those on earlier samplings of the same run."""

@@ -61,9 +61,8 @@ class SampleWrapper:
         # a sampler's name as on the page, such as "dpmpp_2m"
         name = getattr(getattr(sampler, "sampler_function", None), "__name__", "")
         name = name.removeprefix("sample_").removesuffix("_function")
-        unet = getattr(executor.class_obj.model_patcher.model, "diffusion_model", None)
-        layers = shape_of_unet(unet).levels
-        sampling = Sampling(self.settings, whole, name or None, step_of(part[0], whole), layers)
+        sampling = Sampling(self.settings, whole, name or None, step_of(part[0], whole))
+        sampling.shape = shape_of_unet(executor.class_obj.model_patcher.model.diffusion_model)
         # these options are the sampling's own copy, and reach all of its threads
         executor.class_obj.model_options["transformer_options"][SAMPLING] = sampling
         result = executor(noise, x, sampler, sigmas, *args, **kw)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Hashable, Mapping, Sequence, Set
-from types import MappingProxyType
+from collections.abc import Hashable, Sequence, Set
 from typing import Any
 
 import torch
 
+from ...cost.architectures import NOTHING_TO_POOL
 from ...counts import Key
-from ...outlook import Outlook, levels_of
+from ...outlook import Outlook
 from ...phase import PhaseCounter
 from ...plan import Grid
 from ...pooling import Pooling, pooling
@@ -39,18 +39,15 @@ class Sampling:
     Args:
         sigmas: the noise levels of the whole schedule, see `whole_schedule`.
         first: the step of the schedule that it begins with.
-        layers: of the U-Net, see `levels_of`.
     """
 
+    # the U-Net's
+    shape = NOTHING_TO_POOL
+
     def __init__(
-        self,
-        settings: Settings,
-        sigmas: tuple[float, ...],
-        sampler: str | None,
-        first: int = 0,
-        layers: Mapping[int, int] = MappingProxyType({}),
+        self, settings: Settings, sigmas: tuple[float, ...], sampler: str | None, first: int = 0
     ) -> None:
-        self.settings, self.sigmas, self._layers = settings, sigmas, layers
+        self.settings, self.sigmas = settings, sigmas
         self.report = Report()
         self.report.position.sampler, self.report.position.sigmas = sampler, sigmas
         self.outlook = Outlook(self.report, settings)
@@ -73,9 +70,7 @@ class Sampling:
         """The counter of the layers of that grid."""
         return self._phases.setdefault(grid, PhaseCounter(self._first))
 
-    def begin_evaluation(
-        self, sigma: float, latent: Grid, replaced: Set[Hashable]
-    ) -> ModelCall | None:
+    def begin_evaluation(self, sigma: float, latent: Grid, replaced: Set) -> ModelCall | None:
         """Note that the U-Net is called on a latent of that (height, width).
 
         `replaced` are the places whose self-attention another node replaces in this call. None
@@ -90,7 +85,7 @@ class Sampling:
             self.latent = max(self.latent or latent, latent, key=math.prod)
             if latent != self._size:
                 self._size = latent
-                self.outlook.begin(levels_of(self._layers, latent, self.settings))
+                self.outlook.begin(self.shape.levels, latent)
             if not self.outlook.may_pool(self._step, max(1, len(self.sigmas) - 1)):
                 return None
             moment = self.report.position.moment

@@ -61,13 +61,15 @@ class Generation:
             self._repeated += level == self._level
             self._level = level
         done = int(denoiser.step) - self._repeated
-        self.summary.meet(self.outlook.may_pool(done, denoiser.total_steps, denoiser.steps))
+        self.summary.enable(self.outlook.may_pool(done, denoiser.total_steps, denoiser.steps))
 
     def _begin_pass(self, params: Any, denoiser: Any, pass_name: str) -> None:
         height, width = params.x.shape[-2:]
-        self.seen[pass_name] = size = width * PIXELS_PER_LATENT, height * PIXELS_PER_LATENT
+        self.seen[pass_name] = width * PIXELS_PER_LATENT, height * PIXELS_PER_LATENT
         p, position = denoiser.p, self.report.position
-        self.outlook.begin(result.levels(p, pass_name, size, self.settings), pass_name)
+        # a refiner takes over in the middle, and has levels of its own
+        layers = {} if getattr(p, "refiner_checkpoint", None) else host.shape_of(p.sd_model).levels
+        self.outlook.begin(layers, (height, width), pass_name)
         position.sampler = host.chosen(p, pass_name, "sampler_name")
         whole, steps = host.steps_of(p, from_noise=denoiser.init_latent is None)
         position.sigmas = host.levels_of(p, whole, steps)
@@ -115,20 +117,15 @@ def before_sampling(p: Any) -> None:
     generation = generation_of(p)
     if generation is None:
         return
-    settings, report = generation.settings, generation.report
-    result.write(p, request.to_infotext(settings))
+    result.write(p, request.to_infotext(generation.settings))
     # what another extension put there, which comes back
     original, others = p.sample, {"sample": p.sample} if "sample" in vars(p) else {}
 
     def sample(*args: Any, **kwargs: Any) -> Any:
         vars(p).pop("sample", None)
         vars(p).update(others)
-        with sampling(p, generation, meets=result.may_pool(p, settings)):
-            report.position.sampler = host.chosen(p, host.pass_of(p), "sampler_name")
-            if (settings.start, settings.end) != (0, 1):
-                # a script may call the model before sampling (img2img alternative test), in no
-                # step; without a window such calls are pooled, by the sampler's rule
-                report.position.pause()
+        # what a script calls before the first step (img2img alternative test) is left alone
+        with sampling(p, generation, enabled=False):
             samples = original(*args, **kwargs)
         report_on(p, generation)
         return samples
@@ -137,10 +134,10 @@ def before_sampling(p: Any) -> None:
 
 
 @contextlib.contextmanager
-def sampling(p: Any, generation: Generation, meets: bool = True) -> Iterator[None]:
-    """Have pooling on until the sampling ends; `meets`: calls are met from its beginning."""
+def sampling(p: Any, generation: Generation, enabled: bool = True) -> Iterator[None]:
+    """Until the sampling ends, have pooling on, or to be enabled by its steps."""
     generation.summary.expect_model(p.sd_model)
-    generation.summary.meet(meets)
+    generation.summary.enable(enabled)
     generation.since = next(generation.report.samplings)
     outer = running.get()
     running.set(generation)
@@ -172,7 +169,8 @@ def on_denoiser_call(params: Any) -> None:
     if ours is not None:
         ours.evaluation(params, denoiser, pass_name)
     elif generation is not None:
-        generation.report.position.pause()
+        # another generation's call, such as of a copy of `p`
+        generation.summary.enable(False)
 
 
 def report_on(p: Any, generation: Generation) -> None:

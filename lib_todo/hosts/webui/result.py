@@ -14,8 +14,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...downsampling import token_downsampling
-from ...outlook import Level, can_pool, levels_of
-from ...plan import PIXELS_PER_LATENT, latent_grid
 from ...report import Report
 from ...settings import Settings
 from . import host
@@ -179,21 +177,3 @@ _latest: collections.deque[Series] = collections.deque(maxlen=4)
 def series_of(p: Any) -> Series | None:
     """The series that `p` continues, if there is one."""
     return next((one for one in _latest if one.shared is p.extra_generation_params), None)
-
-
-def levels(p: Any, pass_name: str, size: host.Size, settings: Settings) -> list[Level]:
-    """The levels of a pass at that size; none where they are not known."""
-    # a refiner takes over in the middle, and has levels of its own
-    layers = {} if getattr(p, "refiner_checkpoint", None) else host.shape_of(p.sd_model).levels
-    return levels_of(layers, latent_grid(*size), settings, pass_name)
-
-
-def may_pool(p: Any, settings: Settings) -> bool:
-    """Whether a layer may be pooled in any pass, before it begins."""
-    sizes = {} if getattr(p, "txt2img_upscale", False) else {"first": (p.width, p.height)}
-    if getattr(p, "enable_hr", False):
-        cut = p.truncate_x * PIXELS_PER_LATENT, p.truncate_y * PIXELS_PER_LATENT
-        sizes["hires"] = p.hr_upscale_to_x - cut[0], p.hr_upscale_to_y - cut[1]
-    known = [levels(p, name, size, settings) for name, size in sizes.items()]
-    # another checkpoint has levels of its own
-    return bool(getattr(p, "hr_checkpoint_name", None)) or any(map(can_pool, known))

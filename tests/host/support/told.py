@@ -21,7 +21,7 @@ Pooled = dict[tuple[int, int], int]
 # why a layer is left alone by the settings; any other reason is other code that uses it
 BY_SETTINGS = {
     *("below_threshold", "factor_one", "lead_in", "sampler"),
-    *("other_pass", "outside_window", "other_generation"),
+    *("other_pass", "outside_window"),
 }
 # calls by pass, grid and the number of keys that were computed
 Calls = Counter[tuple[str, tuple[int, int], int]]

@@ -10,19 +10,10 @@ import torch
 from ldm_models import image, run, run_unet, spatial_transformer, text, unet
 from settings_of import paper
 
-from lib_todo import Report, token_downsampling
+from lib_todo import token_downsampling
 from lib_todo.reasons import Reason
 
 MODEL = spatial_transformer(depth=2)
-
-
-def progress(report: Report, at: tuple | None) -> None:
-    """Report that step of a sampling; None: pause."""
-    if at is None:
-        report.progress(0, 4)
-        report.position.pause()
-    else:
-        report.progress(*at)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +30,6 @@ def progress(report: Report, at: tuple | None) -> None:
         ({"end": 0.9}, (40, 20), Reason.OUTSIDE_WINDOW),
         ({"passes": "hires"}, (0, 20), Reason.OTHER_PASS),
         ({"passes": "first"}, (0, 20, "hires"), Reason.OTHER_PASS),
-        ({}, None, Reason.OTHER_GENERATION),
         # on the other side of each edge it is pooled
         ({"threshold": 9}, (0, 1), None),
         ({"start": 0.5}, (10, 20), None),
@@ -50,13 +40,13 @@ def progress(report: Report, at: tuple | None) -> None:
     ],
 )
 def test_bitwise_the_same_and_told_why(
-    values: dict[str, Any], at: tuple | None, reason: Reason | None
+    values: dict[str, Any], at: tuple, reason: Reason | None
 ) -> None:
     """However often it is called: progress is never counted from calls."""
     x, context = image(10, 10), text()
     without = run(MODEL, x, context)
     with token_downsampling(paper(**{"factor": 2, "threshold": 2, **values})) as report:
-        progress(report, at)
+        report.progress(*at)
         inside = [run(MODEL, x, context) for _ in range(3)]
     assert [torch.equal(each, without) for each in inside] == [reason is not None] * 3
     left = {why: (len(t.layers), t.calls) for why, t in report.left_alone.items()}

@@ -137,20 +137,6 @@ def test_it_is_held_as_the_sampler_or_the_settings_want(
     assert report.passes["first"].held == told
 
 
-def test_a_host_may_name_the_sampler_before_it_counts(model: Any) -> None:
-    """As the WebUI does, where the img2img alternative test calls the model first."""
-    with token_downsampling(BY_TWO) as report, phases_taken(model) as seen:
-        report.position.sampler = "Euler"
-        for timestep in (300, 600, 900):
-            call(model, timestep)
-        for step in range(2):
-            report.progress(step, 2)
-            call(model, 900 - 100 * step)
-    # each timestep above the last one begins anew
-    assert seen == [ORDER[0]] * 3 + [*ORDER[:2]]
-    assert report.passes["first"].held == {}
-
-
 def test_a_forward_called_by_name_has_its_steps_by_the_time_embedding(model: Any) -> None:
     with token_downsampling(BY_TWO), phases_taken(model) as seen:
         DDIMScheduler().set_timesteps(10)

@@ -22,16 +22,14 @@ timesteps = st.lists(st.floats(0.01, 999), min_size=1, max_size=30, unique=True)
 def test_a_moment_as_it_was_told() -> None:
     position, evaluations = Position(itertools.count(1)), []
     assert position.moment is None
-    position.pause()
-    assert position.moment == Moment(foreign=True)
     position.sampler = "Euler a"
     position.advance(3, 12, "hires")
     assert position.moment == Moment("hires", 1, 3, 0.25, (1, "hires", 3), "Euler a", reported=True)
-    # everything told but a pause is an evaluation of its own
-    for tell in (position.pause, lambda: position.advance(4, 12), position.expect_sampling):
+    # everything told is an evaluation of its own
+    for tell in (lambda: position.advance(4, 12), position.expect_sampling):
         tell()
-        evaluations.append((position.evaluation, getattr(position.moment, "foreign", None)))
-    assert evaluations == [(1, True), (2, False), (3, None)]
+        evaluations.append((position.evaluation, position.moment is None))
+    assert evaluations == [(2, False), (3, True)]
 
 
 def test_a_new_pass_a_lower_step_and_an_expected_sampling_begin_anew() -> None:
