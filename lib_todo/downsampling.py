@@ -59,7 +59,7 @@ class token_downsampling(Run):  # noqa: N801  a context manager, named as one is
             calls.uninstall(self)
 
     def enable(self, enabled: bool) -> None:
-        """Pool from now on, or not: a host knows the steps in which nothing can be pooled."""
+        """Pool from now on, or not: a host knows the passes in which nothing can be pooled."""
         if enabled != self.enabled:
             self.enabled = enabled
             for _ in self._entries:

@@ -86,7 +86,8 @@ class Sampling:
             if latent != self._size:
                 self._size = latent
                 self.outlook.begin(self.shape.levels, latent)
-            if not self.outlook.may_pool(self._step, max(1, len(self.sigmas) - 1)):
+            self.outlook.step(self._step, max(1, len(self.sigmas) - 1))
+            if not self.outlook.can_pool:
                 return None
             moment = self.report.position.moment
         return ModelCall(self, moment, replaced)

@@ -61,7 +61,8 @@ class Generation:
             self._repeated += level == self._level
             self._level = level
         done = int(denoiser.step) - self._repeated
-        self.summary.enable(self.outlook.may_pool(done, denoiser.total_steps, denoiser.steps))
+        self.summary.enable(self.outlook.can_pool)
+        self.outlook.step(done, denoiser.total_steps, denoiser.steps)
 
     def _begin_pass(self, params: Any, denoiser: Any, pass_name: str) -> None:
         height, width = params.x.shape[-2:]
