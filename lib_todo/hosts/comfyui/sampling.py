@@ -73,19 +73,19 @@ class Sampling:
     def begin_evaluation(self, sigma: float, latent: Grid, replaced: Set) -> ModelCall | None:
         """Note that the U-Net is called on a latent of that (height, width).
 
-        `replaced` are the places whose self-attention another node replaces in this call. None
-        where no layer can be pooled in it.
+        `replaced` are where another node replaces self-attention. None where nothing can be pooled.
         """
         with self.lock:
-            begun = step_begun()
+            if latent != self._size:
+                self._size = latent
+                self.latent = max(self.latent or latent, latent, key=math.prod)
+                self.outlook.begin(self.shape.levels, latent)
+            # where nothing is pooled, it does not matter which step an intermediate level is of
+            begun = step_begun() if self.outlook.can_pool else None
             step = step_of(sigma if begun is None else begun, self.sigmas)
             # without a loop that tells: a sampler that adds noise evaluates a little above its
             # step's sigma, which is not an earlier step
             self._step = max(step, self._step)
-            self.latent = max(self.latent or latent, latent, key=math.prod)
-            if latent != self._size:
-                self._size = latent
-                self.outlook.begin(self.shape.levels, latent)
             self.outlook.step(self._step, max(1, len(self.sigmas) - 1))
             if not self.outlook.can_pool:
                 return None
