@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import threading
 from collections import defaultdict
 from collections.abc import Iterable
@@ -73,11 +72,6 @@ class Counts:
     def layers(self) -> int:
         """How many distinct self-attention layers were called."""
         return len(set().union(*(tally.layers for tally in self.tallies.values())))
-
-    @property
-    def largest_grid(self) -> Grid | None:
-        """The largest grid (height, width) of any self-attention layer called."""
-        return max((grid for grid, *_ in self.tallies), key=math.prod, default=None)
 
     def to_list(self) -> list[dict[str, Any]]:
         """Every count in types that JSON knows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 from .counts import Counts, PassCounts, Tally, summed
@@ -189,7 +190,7 @@ def _why_nothing(counts: Counts) -> str:
     if not told:
         return NO_LAYER
     if Reason.BELOW_THRESHOLD in told:
-        height, width = counts.largest_grid or (0, 0)
+        height, width = max((grid for grid, *_ in counts.tallies), key=math.prod)
         return f"no layer is above the threshold, the largest has {width}×{height} tokens"
     return ", ".join(f"{n} layer{'s' * (n > 1)} {reason.value}" for reason, n in told.items())
 

@@ -18,7 +18,8 @@ class UNetShape:
     Each level halves the grid of the one before it. `depths` are the transformer blocks behind
     every residual block of a level (0: no attention there), `middle_depth` those in the middle;
     `context_width` is the prompt's embedding width and `vector_width` that of the size and pooled
-    prompt embedding that SDXL adds to the time (0: none).
+    prompt embedding that SDXL adds to the time (0: none). `layers` is the number of self-attention
+    layers that were found; 0 where none was looked for.
     """
 
     channels: tuple[int, ...]
@@ -26,6 +27,12 @@ class UNetShape:
     middle_depth: int
     context_width: int
     vector_width: int = 0
+    layers: int = dataclasses.field(default=0, compare=False)
+
+    @property
+    def known_levels(self) -> dict[int, int]:
+        """`levels`; empty where the U-Net has others, such as a distilled one or one for videos."""
+        return self.levels if self.layers in (0, sum(self.levels.values())) else {}
 
     @property
     def levels(self) -> dict[int, int]:
@@ -63,19 +70,15 @@ def shape_of_unet(unet: Any) -> UNetShape:
     if not isinstance(unet, nn.Module):
         return NOTHING_TO_POOL
     if unet not in _known:
-        _known[unet] = shape_of_weights(_sizes_of(unet))
+        # a quantized weight's own size would say something else
+        sizes = {
+            f"{name}.weight": (own[f"out_{kind}"], own[f"in_{kind}"])
+            for name, layer in unet.named_modules()
+            for kind in ("features", "channels")
+            if {f"out_{kind}", f"in_{kind}"} <= (own := vars(layer)).keys()
+        }
+        _known[unet] = shape_of_weights(sizes)
     return _known[unet]
-
-
-def _sizes_of(unet: nn.Module) -> dict[str, Sequence[int]]:
-    sizes: dict[str, Sequence[int]] = {}
-    for name, layer in unet.named_modules():
-        own = vars(layer)
-        for kind in ("features", "channels"):
-            if {f"out_{kind}", f"in_{kind}"} <= own.keys():
-                # a quantized weight's own size would say something else
-                sizes[f"{name}.weight"] = own[f"out_{kind}"], own[f"in_{kind}"]
-    return sizes
 
 
 def shape_of_weights(sizes: Mapping[str, Sequence[int]]) -> UNetShape:
@@ -98,4 +101,5 @@ def shape_of_weights(sizes: Mapping[str, Sequence[int]]) -> UNetShape:
         middle_depth=depths[middle + transformer],
         context_width=contexts[0],
         vector_width=max(vectors, default=0),
+        layers=sum(depths.values()),
     )

@@ -17,7 +17,7 @@ BY_TWO = {"factor": 2, "deep_factor": 1}
 # what the API sends to pool the stand-in's layer
 ON = [{"threshold": 8, **BY_TWO}]
 # of two levels, of which only the shape is read
-UNET = ldm_models.unet(channel_mult=(1, 1), attention_resolutions=[1, 2])
+UNET = ldm_models.unet(channel_mult=(1, 1), attention_resolutions=[1, 2], num_res_blocks=2)
 
 
 @contextmanager

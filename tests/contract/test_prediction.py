@@ -18,7 +18,7 @@ from lib_todo.hosts.webui import host, result
 def unet(shape: dict[str, Any]) -> Any:
     """A narrow ldm U-Net of the wanted levels."""
     with torch.device("meta"):
-        return ldm_models.unet(**shape)
+        return ldm_models.unet(num_res_blocks=2, **shape)
 
 
 def processing(model: Any, width: int, height: int, **given: Any) -> Any:
@@ -65,7 +65,15 @@ def test_reads_the_shape_of_the_loaded_checkpoint(
     # the weights of a file tell the same
     sizes = {name: list(weight.shape) for name, weight in model.named_parameters()}
     assert shape_of_weights(sizes) == found
+    assert found.known_levels == found.levels
     # what SDXL adds to the time
     model = unet(shape)
     model.label_emb = nn.Sequential(nn.Sequential(nn.Linear(12, 8), nn.SiLU(), nn.Linear(8, 8)))
     assert host.shape_of(processing(model, 512, 512).sd_model).vector_width == 12
+
+
+def test_the_levels_of_a_unet_that_lacks_a_transformer_are_not_known() -> None:
+    model = unet(SD15)
+    model.output_blocks[-1][1] = nn.Identity()
+    found = host.shape_of(processing(model, 512, 512).sd_model)
+    assert (found.levels, found.known_levels) == ({1: 5, 2: 5, 4: 5, 8: 1}, {})

@@ -79,7 +79,7 @@ class Sampling:
             if latent != self._size:
                 self._size = latent
                 self.latent = max(self.latent or latent, latent, key=math.prod)
-                self.outlook.begin(self.shape.levels, latent)
+                self.outlook.begin(self.shape.known_levels, latent)
             # where nothing is pooled, it does not matter which step an intermediate level is of
             begun = step_begun() if self.outlook.can_pool else None
             step = step_of(sigma if begun is None else begun, self.sigmas)

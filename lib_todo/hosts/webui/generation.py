@@ -69,7 +69,8 @@ class Generation:
         self.seen[pass_name] = width * PIXELS_PER_LATENT, height * PIXELS_PER_LATENT
         p, position = denoiser.p, self.report.position
         # a refiner takes over in the middle, and has levels of its own
-        layers = {} if getattr(p, "refiner_checkpoint", None) else host.shape_of(p.sd_model).levels
+        is_refined = getattr(p, "refiner_checkpoint", None)
+        layers = {} if is_refined else host.shape_of(p.sd_model).known_levels
         self.outlook.begin(layers, (height, width), pass_name)
         position.sampler = host.chosen(p, pass_name, "sampler_name")
         whole, steps = host.steps_of(p, from_noise=denoiser.init_latent is None)

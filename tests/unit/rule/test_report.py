@@ -7,7 +7,7 @@ import json
 import weakref
 
 import pytest
-from counted_layers import BELOW, LARGE, POOLED, count, two_passes
+from counted_layers import BELOW, POOLED, count, two_passes
 from ldm_models import image, run, spatial_transformer, text
 from settings_of import paper
 
@@ -17,7 +17,7 @@ from lib_todo.reasons import Reason
 
 def test_layers_are_distinct_and_calls_are_not() -> None:
     report = Report()
-    assert (report.tallies, report.layers, report.largest_grid) == ({}, 0, None)
+    assert (report.tallies, report.layers) == ({}, 0)
     count(report, range(10), *POOLED, calls=3)
     count(report, range(10, 16), *BELOW, calls=2)
     tally = report.tallies[POOLED]
@@ -28,7 +28,7 @@ def test_layers_are_distinct_and_calls_are_not() -> None:
     assert {why: (len(t.layers), t.calls) for why, t in report.left_alone.items()} == {
         Reason.BELOW_THRESHOLD: (6, 12)
     }
-    assert (report.layers, report.largest_grid) == (16, LARGE)
+    assert report.layers == 16
     # no step was named
     assert report.steps == (0, 0)
 
