@@ -86,12 +86,15 @@ def rows(host: Host) -> Counter[Row]:
 
 
 def by_hand(plain: Counter[Row], pooling: Pooling) -> Counter[Row]:
-    """The same calls with the keys that `pooling` leaves of each grid in the context."""
+    """The same calls with the keys that `pooling` leaves of each grid in the context.
+
+    Calls before the first step of the first generation keep all of theirs.
+    """
     counted: Counter[Row] = Counter()
     for (*where, grid, queries, keys), calls in plain.items():
         grids, rest = divmod(keys, math.prod(grid))
         assert not rest
-        left = grids * pooling.keys(grid, largest=grid)
+        left = grids * pooling.keys(grid, largest=grid) if where[0] else keys
         counted[(*where, grid, queries, left)] += calls
     return counted
 
