@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from lib_todo import Settings, wording
-from lib_todo.cost.architectures import NOTHING_TO_POOL, shape_of_weights
+from lib_todo.cost.architectures import NOTHING_TO_POOL, UNetShape, shape_of_weights
 from lib_todo.hosts.webui import host, result
 
 
@@ -21,10 +21,9 @@ def unet(shape: dict[str, Any]) -> Any:
         return ldm_models.unet(num_res_blocks=2, **shape)
 
 
-def processing(model: Any, width: int, height: int, **given: Any) -> Any:
-    wrapped = types.SimpleNamespace(model=types.SimpleNamespace(diffusion_model=model))
-    asked = {"width": width, "height": height, "sampler_name": "Euler", **given}
-    return types.SimpleNamespace(sd_model=wrapped, **asked)
+def shape_of(model: Any) -> UNetShape:
+    wrapped = types.SimpleNamespace(diffusion_model=model)
+    return host.shape_of(types.SimpleNamespace(model=wrapped))
 
 
 SD15 = {"attention_resolutions": [4, 2, 1], "channel_mult": [1, 2, 4, 4]}
@@ -33,7 +32,7 @@ SDXL = {"attention_resolutions": [4, 2], "channel_mult": [1, 2, 4]}
 
 @pytest.mark.parametrize("model", [None, object(), types.SimpleNamespace(joint_blocks=[])])
 def test_finds_none_in_other_models(model: Any) -> None:
-    assert host.shape_of(processing(model, 2048, 2048).sd_model) == NOTHING_TO_POOL
+    assert shape_of(model) == NOTHING_TO_POOL
 
 
 def test_finds_the_unet_of_forge() -> None:
@@ -58,7 +57,7 @@ def test_reads_the_shape_of_the_loaded_checkpoint(
     shape: dict[str, Any], depths: tuple[int, ...]
 ) -> None:
     model = unet(shape)
-    found = host.shape_of(processing(model, 512, 512).sd_model)
+    found = shape_of(model)
     channels = tuple(32 * times for times in shape["channel_mult"])
     assert (found.channels, found.depths, found.middle_depth) == (channels, depths, 1)
     assert (found.context_width, found.vector_width) == (ldm_models.TEXT_WIDTH, 0)
@@ -69,11 +68,11 @@ def test_reads_the_shape_of_the_loaded_checkpoint(
     # what SDXL adds to the time
     model = unet(shape)
     model.label_emb = nn.Sequential(nn.Sequential(nn.Linear(12, 8), nn.SiLU(), nn.Linear(8, 8)))
-    assert host.shape_of(processing(model, 512, 512).sd_model).vector_width == 12
+    assert shape_of(model).vector_width == 12
 
 
 def test_the_levels_of_a_unet_that_lacks_a_transformer_are_not_known() -> None:
     model = unet(SD15)
     model.output_blocks[-1][1] = nn.Identity()
-    found = host.shape_of(processing(model, 512, 512).sd_model)
+    found = shape_of(model)
     assert (found.levels, found.known_levels) == ({1: 5, 2: 5, 4: 5, 8: 1}, {})

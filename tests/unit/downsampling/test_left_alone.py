@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import pytest
 import torch
-from ldm_models import image, run, run_unet, spatial_transformer, text, unet
+from ldm_models import image, run, spatial_transformer, text
 from settings_of import paper
 
 from lib_todo import token_downsampling
@@ -52,21 +51,3 @@ def test_bitwise_the_same_and_told_why(
     left = {why: (len(t.layers), t.calls) for why, t in report.left_alone.items()}
     assert left == ({reason: (2, 6)} if reason else {})
     assert {key: t.calls for key, t in report.pooled.items()} == ({} if reason else {(100, 25): 6})
-
-
-def test_what_the_call_before_left_alone_holds_only_for_the_same_call() -> None:
-    """Calls of two U-Nets at two sizes, counted together, and each in a run of its own."""
-    one, other = unet(), unet()
-    calls = [(one, 8), (one, 8), (one, 16), (other, 16), (other, 8), (one, 8)]
-    apart: Counter[Any] = Counter()
-    closed = paper(factor=2, threshold=2, start=0.5)
-    with token_downsampling(closed) as together:
-        for step, (model, side) in enumerate(calls):
-            together.progress(step, 20)
-            run_unet(model, side, side)
-            with token_downsampling(closed) as report:
-                report.progress(step, 20)
-                run_unet(model, side, side)
-            apart.update({key: tally.calls for key, tally in report.tallies.items()})
-    assert {key: tally.calls for key, tally in together.tallies.items()} == apart
-    assert together.layers == 2 * report.layers > 0

@@ -14,15 +14,14 @@ from lib_todo.outlook import Outlook
 from lib_todo.plan import decide, pooled_grid
 from lib_todo.reasons import Reason
 from lib_todo.rule import Rule
+from lib_todo.settings import BY_NAME, PRESETS
 
 bounds = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted)
 asked = st.builds(
-    lambda span, preset, **values: Settings.from_preset(
-        preset, start=span[0], end=span[1], **values
-    ),
+    lambda span, preset, **more: Settings.from_preset(preset, start=span[0], end=span[1], **more),
     st.just((0, 1)) | bounds,
-    st.sampled_from(("paper", "close", "balanced", "fast")),
-    passes=st.sampled_from(("both", "first", "hires")),
+    st.sampled_from(sorted(PRESETS)),
+    passes=st.sampled_from(BY_NAME["passes"].choices),
     threshold=st.integers(16, 96),
 )
 
