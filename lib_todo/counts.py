@@ -70,7 +70,7 @@ class Counts:
 
     @property
     def layers(self) -> int:
-        """How many distinct self-attention layers were called."""
+        """How many self-attention layers were called, or known before a pass."""
         return len(set().union(*(tally.layers for tally in self.tallies.values())))
 
     def to_list(self) -> list[dict[str, Any]]:

@@ -120,10 +120,9 @@ def _with_notes(told: str, notes: list[str]) -> str:
 
 def _keys(counts: PassCounts) -> tuple[str, list[str]]:
     """The keys before and after, the most first; and notes on the steps in which they differ."""
-    # layers that the rule left whole; a window, a pass or another extension is no such rule
-    wholes = summed(
-        (before, tally) for (_, before, _, why), tally in counts.tallies.items() if why in BY_RULE
-    )
+    # layers that the rule left whole, which a window or another extension is not, in calls met
+    met = ((key, tally) for key, tally in counts.tallies.items() if tally.calls)
+    wholes = summed((before, tally) for (_, before, _, why), tally in met if why in BY_RULE)
     afters: dict[int, dict[int, Tally]] = {}
     for (before, after), tally in sorted(counts.pooled.items(), reverse=True):
         afters.setdefault(before, {})[after] = tally

@@ -48,7 +48,7 @@ def uninstall(user: object) -> None:
 
 
 def undo_all() -> None:
-    """Restore every class at once, even during a generation, which goes on unpooled."""
+    """Restore every class at once, even in a pass of a generation, which goes on unpooled."""
     global _attention_is_met
     with active.lock:
         users.clear()

@@ -6,6 +6,7 @@ import copy
 from types import SimpleNamespace
 
 import torch
+from stand_in import UNET
 
 from lib_todo import Settings
 from lib_todo.hosts.comfyui import patch
@@ -21,7 +22,7 @@ class Patcher:
     def __init__(self) -> None:
         self.model_options = {"transformer_options": {}}
         # what a guider has
-        self.model_patcher = SimpleNamespace(model=SimpleNamespace(diffusion_model=None))
+        self.model_patcher = SimpleNamespace(model=SimpleNamespace(diffusion_model=UNET))
         self.wrappers: dict[tuple[str, str], list] = {}
 
     def clone(self) -> Patcher:

@@ -80,7 +80,7 @@ class Processing:
         # the noise level of each of the denoiser's calls; by default each has another one
         self.levels: Sequence[float] = ()
         self.enable_hr = self.is_hr_pass = self.is_api = False
-        self.hr_upscale_to_x = self.hr_upscale_to_y = self.truncate_x = self.truncate_y = 0
+        self.hr_upscale_to_x = self.hr_upscale_to_y = 0
         self.cfg_scale, self.batch_size = 7, 1
         self.extra_generation_params: dict[str, Any] = {}
         self.comments: dict[str, int] = {}

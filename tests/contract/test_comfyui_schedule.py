@@ -8,10 +8,13 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
+import ldm_models
 import pytest
 import torch
 from comfyui_stand_in import SETTINGS, SIGMAS, Patcher, call
 
+from lib_todo import Settings
+from lib_todo.cost.architectures import SHAPES
 from lib_todo.hosts.comfyui import patch
 from lib_todo.hosts.comfyui.sampling import Sampling
 from lib_todo.hosts.comfyui.schedule import step_begun, step_of
@@ -60,7 +63,14 @@ def sample_uncounted(model: Callable, sigmas: torch.Tensor, i: object = None) ->
 )
 def test_what_a_step_looks_ahead_at_belongs_to_it(sampler: Callable, steps: list[int]) -> None:
     sampling = Sampling(SETTINGS, SIGMAS, "heunpp2")
-    taken = sampler(lambda sigma: int(call(sampling, sigma)[0, 0, 0]), torch.tensor(SIGMAS))
+    sampling.shape = SHAPES["SD 1.x"]
+
+    def model(sigma: float) -> int:
+        # as of a tile, too small to pool
+        assert sampling.begin_evaluation(float(sigma), (4, 4), frozenset()) is None
+        return int(call(sampling, sigma)[0, 0, 0])
+
+    taken = sampler(model, torch.tensor(SIGMAS))
     assert taken == [PHASES[step] for step in steps]
 
 
@@ -132,3 +142,27 @@ def test_steps_one_at_a_time_go_on_and_tiles_share_them() -> None:
     assert sampled(wrapper, schedule) == PHASES[:10]
     assert sampled(wrapper, schedule[4:]) == PHASES[:6]
     assert told[-1].sigmas == pytest.approx(LONG[4:])
+
+
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_a_model_of_known_levels_gets_no_patch_at_its_trained_size(blocks: int) -> None:
+    """With other residual blocks than trained models have, it is not known where layers are."""
+    told, given = [], []
+    guider = Patcher()
+    model = ldm_models.unet(channel_mult=(1, 1), num_res_blocks=blocks)
+    guider.model_patcher.model.diffusion_model = model
+
+    def execute(noise, latent, sampler, sigmas):
+        options = guider.model_options["transformer_options"]
+        for level in sigmas[:-1]:
+            patch.call_with_patch(
+                lambda *args: given.append(args[5].get("patches")),
+                torch.zeros(1, 4, 64, 64),
+                *[None] * 4,
+                transformer_options=options | {"sigmas": level},
+            )
+
+    execute.class_obj = guider
+    patch.SampleWrapper(Settings(), told.append)(execute, None, None, None, torch.tensor(SIGMAS))
+    assert [patches is None for patches in given] == [blocks == 2] * 4
+    assert told[0].report.steps == (0, 4)

@@ -102,7 +102,14 @@ def test_generation_inside_sampling_has_its_own_settings(lifecycle: Any, model: 
     assert data["steps"] == {"pooled": 4, "seen": 4}
 
 
-def test_another_threads_denoiser_does_not_pause_ours(lifecycle: Any, model: Any) -> None:
+def test_what_is_called_before_the_first_step_is_left_alone(lifecycle: Any, model: Any) -> None:
+    """As by img2img alternative test, which turns the picture into noise."""
+    p = Processing(model, lifecycle)
+    p.sample = lambda: [model(16, 16), p._one_pass(p.width, p.height)]
+    assert calls(report_of(process_images_inner(p, *ON))) == {(256, 64, None): 4}
+
+
+def test_another_threads_denoiser_leaves_ours_on(lifecycle: Any, model: Any) -> None:
     """A generation beside ours, which the host runs in a thread of its own."""
 
     def beside(height: int, width: int) -> torch.Tensor:

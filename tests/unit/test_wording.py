@@ -178,6 +178,14 @@ def test_steps_in_words(steps: list[int], total: int, words: str) -> None:
     assert steps_in_words(steps, total) == words
 
 
+def test_layers_of_calls_that_were_not_met_were_not_left_whole() -> None:
+    """A larger picture's second sampling at the trained size beside it."""
+    report = report_of((range(6), *POOLED), (range(6, 12), SMALL, 4096, 484, None))
+    report.leave_alone("first", [(SMALL, 12, Reason.BELOW_THRESHOLD)])
+    words = "ToDo: 16384 → 4096, 4096 → 484 keys in 12 of 12 self-attention layers"
+    assert report.line() == words
+
+
 def test_a_layer_left_alone_for_several_reasons_is_counted_once() -> None:
     """The setting Passes, and in the first quarter the factor of 1."""
     report = Report()

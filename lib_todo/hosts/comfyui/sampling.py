@@ -80,8 +80,7 @@ class Sampling:
                 self._size = latent
                 self.latent = max(self.latent or latent, latent, key=math.prod)
                 self.outlook.begin(self.shape.known_levels, latent)
-            # where nothing is pooled, it does not matter which step an intermediate level is of
-            begun = step_begun() if self.outlook.can_pool else None
+            begun = step_begun()
             step = step_of(sigma if begun is None else begun, self.sigmas)
             # without a loop that tells: a sampler that adds noise evaluates a little above its
             # step's sigma, which is not an earlier step

@@ -54,7 +54,7 @@ class Generation:
         The SMEA samplers and others that extensions add look at one noise level two or three times.
         The host takes each such call for a step, so its count would end a window too early.
         """
-        if denoiser.step == 0 or pass_name not in self.seen:
+        if denoiser.step == 0 or pass_name != self.outlook.pass_name:
             self._begin_pass(params, denoiser, pass_name)
         if self._level is not None:
             level = float(params.sigma.max())
@@ -147,8 +147,8 @@ def sampling(p: Any, generation: Generation, enabled: bool = True) -> Iterator[N
         with generation.summary:
             yield
     finally:
-        generation.outlook.tell_steps()
         running.set(outer)
+        generation.outlook.tell_steps()
 
 
 def on_denoiser_call(params: Any) -> None:

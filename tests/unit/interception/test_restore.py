@@ -91,6 +91,15 @@ def test_raised_inside_a_layer_and_through_two_levels_of_nesting(where: str) -> 
     assert state() == before
 
 
+def test_switched_off_and_on_inside_as_often_as_it_was_entered() -> None:
+    before = state()
+    with (downsampling := token_downsampling(BY_TWO)), downsampling:
+        downsampling.enable(False)
+        assert (keys(), state()) == (DENSE, before)
+        downsampling.enable(True)
+        assert keys() == HALF
+
+
 def test_a_class_that_cannot_be_changed_leaves_the_others_as_they_were(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

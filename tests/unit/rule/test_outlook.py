@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lib_todo import Report, Settings
 from lib_todo.cost.architectures import SHAPES
 from lib_todo.outlook import Outlook
-from lib_todo.plan import decide, pooled_grid
+from lib_todo.plan import decide, pooled_grid, with_papers_factors
 from lib_todo.reasons import Reason
 from lib_todo.rule import Rule
 from lib_todo.settings import BY_NAME, PRESETS
@@ -23,6 +23,10 @@ asked = st.builds(
     st.sampled_from(sorted(PRESETS)),
     passes=st.sampled_from(BY_NAME["passes"].choices),
     threshold=st.integers(16, 96),
+    factor=st.sampled_from((0, 1, 3)),
+    # one below the paper's is raised to it by some samplers and in the lead-in
+    scale=st.sampled_from((0.3, 1, 1.5, 4)),
+    deep_scale=st.sampled_from((0, 0.3, 1, 2)),
 )
 
 
@@ -32,16 +36,24 @@ asked = st.builds(
     latent=st.tuples(st.integers(8, 300), st.integers(8, 300)),
     total=st.integers(1, 12),
     pass_name=st.sampled_from(("first", "hires")),
+    sampler=st.sampled_from((None, "Euler", "LMS")),
 )
 def test_no_pass_that_pools_is_passed_over_and_each_step_is_reported(
-    settings: Settings, layers: dict[int, int], latent: tuple, total: int, pass_name: str
+    settings: Settings,
+    layers: dict[int, int],
+    latent: tuple,
+    total: int,
+    pass_name: str,
+    sampler: str | None,
 ) -> None:
     report, told = Report(), Report()
+    report.position.sampler = told.position.sampler = sampler
     outlook = Outlook(report, settings)
     outlook.begin(layers, latent, pass_name)
     grids = [pooled_grid(latent, downscale) for downscale in layers]
     # in vain are only passes whose steps the sampler's rule or the window leaves alone
-    could = any(decide(grid, grids[0], settings)[1] is None for grid in grids)
+    rules = settings, with_papers_factors(settings)
+    could = any(decide(grid, grids[0], rule)[1] is None for grid in grids for rule in rules)
     closed = settings.start == settings.end or settings.passes not in ("both", pass_name)
     assert outlook.can_pool == (not layers or (could and not closed))
     for step in range(total + 1):
@@ -79,3 +91,12 @@ def test_why_no_call_is_met_is_told(values: dict[str, Any], pass_name: str, reas
     # the next pass is another matter
     outlook.begin({}, (64, 64))
     assert outlook.can_pool
+
+
+def test_an_impossible_step_is_refused_once() -> None:
+    outlook = Outlook(report := Report(), Settings())
+    outlook.begin({}, (64, 64))
+    with pytest.raises(ValueError, match="step"):
+        outlook.step(-1, 4)
+    outlook.step(0, 4)
+    assert report.position.moment.step == 0
