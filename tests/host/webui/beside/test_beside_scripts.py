@@ -210,7 +210,7 @@ def test_each_lines_text_names_its_own_keys(scripted: Host) -> None:
 def test_the_inversion_of_the_alternative_test_is_in_no_step(
     scripted: Host, window: dict[str, float]
 ) -> None:
-    """Four calls of the U-Net before the sampler's four: with a window they are left alone."""
+    """Four calls of the U-Net come before the sampler's four; the window counts without them."""
     answer = CASES[ALTERNATIVE].make(scripted, todo(**MOVING, **window))
     grids = report_of(answer)["grids"]
     assert sum(grid["calls"] for grid in grids if grid["reason"] is None) == 5 * 2
