@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -64,16 +65,18 @@ def whole(rows: Found) -> str:
 
 def above(rows: Found) -> str:
     """The list of cells whose error is above the paper's, the worst first."""
-    found = []
-    for (host, sampler, schedule), row in rows.items():
-        for column, (errors, papers) in row.items():
+    # presets of the same factors and phases share a line
+    found: dict[tuple[float, str, ...], list[str]] = {}
+    for row, row_of in rows.items():
+        for (preset, steps, strength), (errors, papers) in row_of.items():
             ratio = sum(errors) / sum(papers)
             if round(ratio, 2) > 1:
-                line = [host, sampler, schedule, _head(column)]
-                found.append((ratio, [*line, _ratio((errors, papers)), str(len(errors))]))
-    head = ["host", "sampler", "schedule", "preset", "error over the paper's", "seeds"]
-    lines = [line for _, line in sorted(found, key=lambda item: -item[0])]
-    return table(head, lines) if lines else "No cell is above 1.00."
+                seeds = f"{sum(map(operator.gt, errors, papers))} of {len(errors)}"
+                line = *row, steps, strength, _ratio((errors, papers)), seeds
+                found.setdefault((ratio, *line), []).append(preset)
+    head = "host|sampler|schedule|steps|strength|error over the paper's|seeds above|presets"
+    lines = [[*line, ", ".join(presets)] for (_, *line), presets in sorted(found.items())[::-1]]
+    return table(head.split("|"), lines) if lines else "No cell is above 1.00."
 
 
 def summary(rows: Found) -> str:
@@ -136,11 +139,8 @@ def _draw(rows: dict[tuple[str, str], dict], path: Path) -> None:
 
 
 def _columns(rows: dict) -> Sequence[Column]:
-    return sorted(_of_all(rows), key=lambda it: (it[2], int(it[1]), PRESETS.index(it[0])))
-
-
-def _of_all(rows: dict) -> Iterator[Column]:
-    yield from dict.fromkeys(column for row in rows.values() for column in row)
+    found = {column for row in rows.values() for column in row}
+    return sorted(found, key=lambda it: (it[2], int(it[1]), PRESETS.index(it[0])))
 
 
 def _head(column: Column) -> str:

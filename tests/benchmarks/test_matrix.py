@@ -82,7 +82,7 @@ def test_the_table_the_list_and_the_map(bench: Bench, tmp_path: Path) -> None:
     found = ratios(bench.store, PART)
     table = whole(found)
     assert "| Stand-in | euler | simple | 1.00 (1.00 to 1.00) | 2.25 (2.25 to 2.25) |" in table
-    assert "balanced, 8 steps, 0.6 | 2.25 (2.25 to 2.25) | 2 |" in above(found)
+    assert "| 8 | 0.6 | 2.25 (2.25 to 2.25) | 2 of 2 | balanced |" in above(found)
     assert "close" not in above(found)
     assert "| Stand-in | balanced, 8 steps, 0.6 | 1 | 2.25 | 2.25 | 1 |" in summary(found)
     page = bench.store.path.with_suffix(".md")
