@@ -1,8 +1,9 @@
-"""What tests share: one torch thread, a fixed seed, Hypothesis' profiles, graphs made anew."""
+"""What tests share: a torch thread, a seed, Hypothesis' profiles, a U-Net, graphs made anew."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -21,6 +22,14 @@ torch.set_num_threads(1)
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="module")
+def unet() -> Any:
+    """diffusers' small one, which a file's tests share: each leaves it as it was."""
+    from diffusers_models import unet
+
+    return unet()
 
 
 @pytest.fixture

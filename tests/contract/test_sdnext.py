@@ -104,11 +104,6 @@ ON = {"threshold": 8, "factor": 2, "deep_factor": 1}
 FIRST, HIRES = (256, 64), (1024, 256)
 
 
-@pytest.fixture(scope="module")
-def unet() -> Any:
-    return models.unet()
-
-
 @pytest.fixture
 def sdnext(host: Any, monkeypatch: pytest.MonkeyPatch) -> Host:
     from lib_todo.hosts.webui import sdnext

@@ -9,7 +9,7 @@ import io
 import math
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from host import Host, images
@@ -76,13 +76,6 @@ class Pooling:
         """The whole number nearest to the ratio of an equal square's side to the threshold."""
         ratio = math.sqrt(math.prod(grid)) / self.threshold
         return min(8, max(1, int(scale * ratio + 0.5)))
-
-    def in_lead_in(self) -> Pooling:
-        """What holds in the first quarter: automatic factors no greater than the paper's."""
-        changes: dict[str, Any] = {} if self.deep_factor else {"deep_scale": 0}
-        if not self.factor:
-            changes["scale"] = min(self.scale, 1)
-        return replace(self, **changes)
 
     def keys(self, grid: Grid, largest: Grid) -> int:
         """How many keys a layer of this grid has left."""

@@ -37,12 +37,7 @@ OFF = paper(enabled=False)
 DENSE, HALF, QUARTER = 64, 16, 4
 
 
-@pytest.fixture(scope="module")
-def unet() -> Any:
-    return models.unet()
-
-
-# another one
+# another one than `unet`
 other = pytest.fixture(scope="module")(lambda: models.unet())
 
 
@@ -67,15 +62,11 @@ def keys(model: Any) -> int:
     return seen[0][1]
 
 
-def in_a_thread(work: Callable[[], Any]) -> Any:
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(work).result(60)
-
-
 def test_this_model_in_any_thread_and_no_other(unet: Any, other: Any) -> None:
     binding = bind(unet, BY_TWO)
     assert (keys(unet), keys(other)) == (HALF, DENSE)
-    assert in_a_thread(lambda: (keys(unet), keys(other))) == (HALF, DENSE)
+    with ThreadPoolExecutor(1) as pool:
+        assert list(pool.map(keys, (unet, other), timeout=60)) == [HALF, DENSE]
     assert binding.report.pooled[DENSE, HALF].calls == 6
     assert keys(copy.deepcopy(unet)) == DENSE
     for _ in range(2):

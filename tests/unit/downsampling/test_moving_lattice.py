@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,11 +24,6 @@ BY_TWO = Settings(factor=2, deep_factor=1, threshold=4)
 ORDER = list(phase_order(2))
 PASSES = ("first", "hires", "first")
 LDM = spatial_transformer()
-
-
-@pytest.fixture(scope="module")
-def model() -> Any:
-    return models.unet()
 
 
 @contextmanager
@@ -80,12 +74,12 @@ def test_attention_over_explicitly_picked_tokens(phase: Phase) -> None:
 
 @pytest.mark.parametrize("calls", [(2,), (1, 1), (1, 3), (3, 1)])
 def test_the_phase_moves_with_the_timesteps_and_not_with_the_calls(
-    model: Any, calls: tuple[int, ...]
+    unet: Any, calls: tuple[int, ...]
 ) -> None:
-    with token_downsampling(BY_TWO), phases_taken(model) as seen:
-        sampling(model, [900, 700, 500, 300, 100], calls)
+    with token_downsampling(BY_TWO), phases_taken(unet) as seen:
+        sampling(unet, [900, 700, 500, 300, 100], calls)
         # a scheduler that is set anew begins anew
-        sampling(model, [90, 70], calls)
+        sampling(unet, [90, 70], calls)
     assert seen == [phase for phase in [*ORDER, ORDER[0], *ORDER[:2]] for _ in calls]
 
 
@@ -100,17 +94,17 @@ def test_the_phase_moves_with_the_timesteps_and_not_with_the_calls(
     ],
 )
 def test_the_phase_moves_with_what_is_told_and_not_with_the_timesteps(
-    model: Any, told: list[tuple], every: int, expected: list[Phase]
+    unet: Any, told: list[tuple], every: int, expected: list[Phase]
 ) -> None:
     downsampling = token_downsampling(BY_TWO)
-    with phases_taken(model) as seen:
+    with phases_taken(unet) as seen:
         for _ in range(2):
             with downsampling as report:
                 report.position.sampler = "Euler"
                 for number, arguments in enumerate(told):
                     report.progress(*arguments)
                     for timestep in (900, 850) if number % every == 0 else ():
-                        call(model, timestep - number)
+                        call(unet, timestep - number)
     assert seen == [phase for phase in expected * 2 for _ in range(2)]
 
 
@@ -125,52 +119,32 @@ def test_the_phase_moves_with_what_is_told_and_not_with_the_timesteps(
     ],
 )
 def test_it_is_held_as_the_sampler_or_the_settings_want(
-    model: Any, scheduler: type | None, phase: str, hold: int, told: dict[str | None, int]
+    unet: Any, scheduler: type | None, phase: str, hold: int, told: dict[str | None, int]
 ) -> None:
     settings = Settings(factor=2, deep_factor=1, threshold=4, phase=phase)
-    with token_downsampling(settings) as report, phases_taken(model) as seen:
+    with token_downsampling(settings) as report, phases_taken(unet) as seen:
         if scheduler is not None:
             scheduler().set_timesteps(10)
         for timestep in range(900, 100, -100):
-            call(model, timestep)
+            call(unet, timestep)
     assert seen == [ORDER[step // hold % 4] if hold else ORDER[0] for step in range(8)]
     assert report.passes["first"].held == told
 
 
-def test_a_forward_called_by_name_has_its_steps_by_the_time_embedding(model: Any) -> None:
-    with token_downsampling(BY_TWO), phases_taken(model) as seen:
+def test_a_forward_called_by_name_has_its_steps_by_the_time_embedding(unet: Any) -> None:
+    with token_downsampling(BY_TWO), phases_taken(unet) as seen:
         DDIMScheduler().set_timesteps(10)
         for timestep in (900, 700, 500, 300):
             text = torch.randn(2, 5, models.TEXT_WIDTH)
-            model.forward(torch.randn(2, 4, SIDE, SIDE), timestep, text)
+            unet.forward(torch.randn(2, 4, SIDE, SIDE), timestep, text)
     assert seen == ORDER
 
 
-def test_a_nested_with_does_not_move_the_outer_ones_phase(model: Any) -> None:
-    with token_downsampling(BY_TWO), phases_taken(model) as seen:
-        sampling(model, [900, 700])
+def test_a_nested_with_does_not_move_the_outer_ones_phase(unet: Any) -> None:
+    with token_downsampling(BY_TWO), phases_taken(unet) as seen:
+        sampling(unet, [900, 700])
         with token_downsampling(BY_TWO):
-            sampling(model, [999, 888, 777])
+            sampling(unet, [999, 888, 777])
         for timestep in (500, 300):
-            call(model, timestep)
+            call(unet, timestep)
     assert seen == [*ORDER[:2], *ORDER[:3], *ORDER[2:]]
-
-
-def test_the_same_seed_twice_in_one_with_is_the_same_image(tmp_path: Path) -> None:
-    pipe = models.sd_pipeline(tmp_path)
-
-    def generate() -> torch.Tensor:
-        return pipe(
-            "a fox",
-            width=128,
-            height=128,
-            num_inference_steps=5,
-            generator=torch.Generator().manual_seed(3),
-            output_type="pt",
-        ).images
-
-    with token_downsampling(Settings(factor=2, threshold=8)):
-        first, second = generate(), generate()
-    assert torch.equal(first, second)
-    with token_downsampling(Settings(factor=2, threshold=8, phase="fixed")):
-        assert not torch.equal(generate(), first)

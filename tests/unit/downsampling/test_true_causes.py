@@ -28,11 +28,6 @@ ROOT = Path(__file__).resolve().parents[3]
 BY_TWO = paper(factor=2, threshold=4, deep_factor=1)
 
 
-@pytest.fixture(scope="module")
-def unet() -> Any:
-    return models.unet()
-
-
 def call(unet: Any, timestep: float = 500) -> None:
     with torch.inference_mode():
         unet(torch.randn(1, 4, 8, 8), timestep, torch.randn(1, 5, models.TEXT_WIDTH))

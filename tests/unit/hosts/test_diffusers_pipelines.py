@@ -21,7 +21,6 @@ from diffusers import (
     LCMScheduler,
     PNDMScheduler,
 )
-from diffusers.callbacks import PipelineCallback
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from self_attention import by_loops, keys_computed, pooled_by_hand, self_attentions
 from settings_of import paper
@@ -51,20 +50,14 @@ class Loop:
 WHOLE, POOLED = 192, 48
 
 
-@pytest.fixture(scope="module")
-def pipe(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return models.sd_pipeline(tmp_path_factory.mktemp("sd"))
-
-
-def generate(pipe: Any, callback: Any = None) -> torch.Tensor:
+def generate(pipe: Any) -> torch.Tensor:
     return pipe(
         "a fox on a beach",
         height=128,
         width=96,
         num_inference_steps=4,
         generator=torch.Generator().manual_seed(3),
-        output_type="pt" if callback is None else "latent",
-        callback_on_step_end=callback,
+        output_type="pt",
     ).images
 
 
@@ -81,11 +74,6 @@ def test_a_pipeline_needs_only_the_with(make: Any, downscale: int, tmp_path: Pat
 
 
 HALF = paper(factor=2, threshold=8, end=0.5)
-
-
-@pytest.fixture(scope="module")
-def unet() -> Any:
-    return models.unet()
 
 
 @pytest.mark.parametrize(
@@ -114,21 +102,6 @@ def test_a_call_after_a_broken_off_one_begins_anew(unet: Any) -> None:
         assert loop(stop_after=2) == [POOLED, POOLED, WHOLE]
         assert loop() == [POOLED, POOLED, WHOLE, WHOLE]
     assert report.steps == (4, 7)
-
-
-class Stop(PipelineCallback):
-    tensor_inputs: list[str] = []  # noqa: RUF012  read by the pipeline, never changed
-
-    def callback_fn(self, pipeline: Any, step_index: int, timestep: Any, kwargs: dict) -> dict:
-        pipeline._interrupt = step_index == 1
-        return kwargs
-
-
-def test_an_interrupted_call_counts_the_steps_that_ran(pipe: Any) -> None:
-    with token_downsampling(HALF) as report:
-        for _ in range(2):
-            generate(pipe, Stop())
-    assert report.steps == (4, 4)
 
 
 def test_rounds_of_free_init(unet: Any) -> None:

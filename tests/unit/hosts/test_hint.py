@@ -10,7 +10,7 @@ from unittest.mock import Mock
 
 import pytest
 import torch
-from hints import CPU, SD15, SDXL, hint, parts
+from hints import CPU, SD15, hint, parts
 
 from lib_todo.cost.rates import Rates
 from lib_todo.cost.speedup import Pass, in_words
@@ -76,18 +76,6 @@ def test_a_part_of_the_steps_is_named_as_what_it_is() -> None:
     assert "times in steps with these factors" in hint(512, 512, **PRESETS["fast"])[0]
     assert "times in steps with these factors" in hint(1024, 1024, end=0.5)[0]
     assert "in steps" not in hint(1024, 1024, **PRESETS["paper"])[0]
-
-
-def test_each_checkpoint_is_told_by_its_own_layers() -> None:
-    """The hires pass's is another one than the first pass's."""
-    first, hires = lines(
-        parts({"first": SD15, "hires": SDXL}, 1024, 1024, hires=Hires(enabled=True, scale=2)),
-        {"factor": 2, "deep_factor": 1},
-        CPU,
-    )[:2]
-    assert "128×128 → 64×64" in first
-    assert "128×128 → 64×64" in hires
-    assert "2048×2048" in hires
 
 
 @pytest.mark.parametrize("sampler", ["LMS", "LCM", "PLMS"])

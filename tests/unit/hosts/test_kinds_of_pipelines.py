@@ -160,14 +160,16 @@ def assert_moves_with_the_steps(phases: list[Any], kind: Kind) -> None:
 @pytest.mark.parametrize("make", KINDS, ids=lambda make: make.__name__)
 def test_by_kind(make: Callable[[Any], Kind], base: Any, phases: list[Any]) -> None:
     kind = make(base)
-    dense = kind()
+    dense, pooled = kind(), []
     with token_downsampling(BY_TWO) as report:
         for calls in (1, 2):
             phases.clear()
-            kind()
+            pooled.append(kind())
             assert report.steps == (calls * kind.steps,) * 2
             assert_moves_with_the_steps(phases, kind)
     assert "in all " in report.line()
     assert set(report.left_alone) == ({Reason.OTHER_PROCESSOR} if make is perturbed else set())
     assert (report.layers, list(report.passes)) == (kind.layers(), ["first"])
     assert torch.equal(kind(), dense)
+    # the same seed twice is the same picture
+    assert torch.equal(*pooled)

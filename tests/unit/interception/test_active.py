@@ -59,19 +59,6 @@ def test_left_in_any_order_or_twice(order: tuple[int, ...], wanted: tuple[Run | 
     assert tuple(found) == wanted
 
 
-def test_another_thread_has_its_own() -> None:
-    def work() -> tuple[Any, Any, object]:
-        before, entry = entered_run(), enter(SECOND)
-        return before, entered_run(), entry
-
-    first = enter(FIRST)
-    *seen, second = in_another_thread(work)
-    assert seen == [None, SECOND]
-    assert entered_run() is FIRST
-    for entry in (second, first):
-        leave(entry)
-
-
 def test_a_generator_that_goes_on_and_is_closed_in_another_thread() -> None:
     """Its entry belongs to the thread that it began in; the other is not concerned."""
 
