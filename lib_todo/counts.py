@@ -24,6 +24,8 @@ class Tally:
 
 # grid, keys before, keys after, and why it was left alone: None where it was pooled
 Key = tuple[Grid, int, int, "Reason | None"]
+# the numbers of layers called, by what happened to them
+Noted = defaultdict[Key, list[int]]
 T = TypeVar("T")
 
 
@@ -40,20 +42,20 @@ def summed(tallies: Iterable[tuple[T, Tally]]) -> dict[T, Tally]:
 class Counts:
     """The calls of one pass or of several, its `_parts`, by what happened to them."""
 
-    _lock: threading.RLock
+    lock: threading.RLock
     _parts: Iterable[PassCounts]
 
     @property
     def tallies(self) -> dict[Key, Tally]:
         """A copy of the tallies, since other threads may be counting."""
-        with self._lock:
+        with self.lock:
             return summed(row for part in self._parts for row in part.counted.items())
 
     @property
     def steps(self) -> tuple[int, int]:
         """Steps in which something was pooled, and all steps; (0, 0) without any progress."""
         pooled = set().union(*(tally.steps for tally in self.pooled.values()))
-        with self._lock:
+        with self.lock:
             return len(pooled), len(set().union(*(part.seen for part in self._parts)))
 
     @property
@@ -101,7 +103,7 @@ class PassCounts(Counts):
     """
 
     def __init__(self, lock: threading.RLock) -> None:
-        self._lock, self._parts = lock, (self,)
+        self.lock, self._parts = lock, (self,)
         self.counted: defaultdict[Key, Tally] = defaultdict(Tally)
         self.seen: set[Step] = set()
         self.asked: dict[int, int] = {}
@@ -110,7 +112,7 @@ class PassCounts(Counts):
 
     def to_dict(self) -> dict[str, Any]:
         """The whole pass in types that JSON knows."""
-        with self._lock:
+        with self.lock:
             pooled, seen = self.steps
             held = [{"sampler": sampler, "steps": steps} for sampler, steps in self.held.items()]
             return {

@@ -89,9 +89,11 @@ def in_window(fraction: float, start: float, end: float) -> bool:
     return start <= fraction < end or (fraction >= 1 and start < end == 1)
 
 
-def pass_wanted(pass_name: str, passes: str) -> bool:
-    """Whether the pass ("first" or "hires") is among the chosen `passes`."""
-    return passes in ("both", pass_name)
+def closed_pass(pass_name: str, settings: Settings) -> Reason | None:
+    """Why the pass ("first" or "hires") has no step in which layers are pooled; None: it has."""
+    if settings.passes not in ("both", pass_name):
+        return Reason.OTHER_PASS
+    return Reason.OUTSIDE_WINDOW if settings.start == settings.end else None
 
 
 def decide(

@@ -92,14 +92,6 @@ class Position:
         # one of the window
         counted = min(step, total - 1)
         shown = sampling, pass_name, counted * shown_steps // total
-        self.moment = Moment(
-            pass_name,
-            sampling,
-            step // evaluations,
-            counted / total,
-            shown,
-            self.sampler,
-            reported=True,
-            sigmas=self.sigmas,
-        )
+        place = pass_name, sampling, step // evaluations, counted / total, shown
+        self.moment = Moment(*place, self.sampler, reported=True, sigmas=self.sigmas)
         return shown

@@ -6,7 +6,7 @@ import enum
 
 
 class Reason(enum.Enum):
-    """One reason each; of a layer with several, the first here is told.
+    """One reason each; of a layer with several in its calls, the first here is told.
 
     The value is what the line says of the layers; the JSON report has the name in lower case.
     """

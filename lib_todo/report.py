@@ -40,7 +40,7 @@ class Report(Counts):
 
     def __init__(self, shared: bool = False) -> None:
         self._shared = shared
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         # the same counts by pass, "first" or "hires", in the order in which they began
         self.passes: dict[str, PassCounts] = {}
         self._parts = self.passes.values()
@@ -61,7 +61,7 @@ class Report(Counts):
 
     def enter(self) -> None:
         """Begin to report on this thread or task; its next evaluation begins a new sampling."""
-        with self._lock:
+        with self.lock:
             self._home = weakref.ref(caller())
             self._positions.clear()
             self._position.expect_sampling()
@@ -77,7 +77,7 @@ class Report(Counts):
         who = caller()
         if not self._shared and (self._home is None or self._home() is who):
             return self._position
-        with self._lock:
+        with self.lock:
             own = self._positions.get(who)
             if own is None:
                 own = self._positions[who] = Position(self.samplings)
@@ -100,7 +100,7 @@ class Report(Counts):
         """
         now = self.own_position().advance(step, total, pass_name, shown_steps)
         counts = self._pass(pass_name)
-        with self._lock:
+        with self.lock:
             counts.seen.add(now)
             counts.asked[now[0]] = shown_steps or total
 
@@ -110,8 +110,8 @@ class Report(Counts):
         return self._pass(self.position.pass_name)
 
     def _pass(self, name: str) -> PassCounts:
-        with self._lock:
-            return self.passes.get(name) or self.passes.setdefault(name, PassCounts(self._lock))
+        with self.lock:
+            return self.passes.get(name) or self.passes.setdefault(name, PassCounts(self.lock))
 
     def note_window(self, moment: Moment) -> None:
         """Note that start and end were applied at `moment` by an estimate, or not at all."""
@@ -121,7 +121,7 @@ class Report(Counts):
 
     def numbers(self, owner: Any, layers: int) -> range:
         """The numbers of `owner`'s self-attention layers, drawn when it is first seen."""
-        with self._lock:
+        with self.lock:
             if owner not in self._numbers:
                 numbers = range(self._drawn, self._drawn + layers)
                 self._numbers[owner], self._drawn = numbers, numbers.stop
@@ -135,7 +135,7 @@ class Report(Counts):
             step: the step that is shown; None where that is not known.
         """
         counts = self._pass(step[1]) if step is not None else self.pass_now
-        with self._lock:
+        with self.lock:
             for (grid, before, after, reason), layers in noted.items():
                 if not layers:
                     continue
@@ -149,14 +149,14 @@ class Report(Counts):
 
     def expect_model(self) -> None:
         """Say that a model was loaded anew: its layers count as those of the one before."""
-        with self._lock:
+        with self.lock:
             self._numbers.clear()
             self._drawn = 0
 
     def leave_alone(self, pass_name: str, levels: Iterable[tuple[Grid, int, Reason]]) -> None:
         """Note a model's layers, by grid, that will keep all their keys: no call of them is met."""
         drawn = 0
-        with self._lock:
+        with self.lock:
             for grid, layers, reason in levels:
                 keys = grid[0] * grid[1]
                 numbers = range(drawn, drawn := drawn + layers)
@@ -164,9 +164,11 @@ class Report(Counts):
 
     def line(self, heads: Mapping[str, str] = MappingProxyType({})) -> str:
         """One line for people. `heads`: by pass, what stands behind its name, such as a size."""
-        if not self.tallies and (self.compiled or self.missed_elsewhere):
-            return wording.nothing_pooled(wording.COMPILED if self.compiled else wording.ELSEWHERE)
-        return wording.line(self.passes, self.window, heads)
+        missing = wording.ELSEWHERE if self.missed_elsewhere else wording.NO_LAYER
+        if self.compiled:
+            missing = wording.COMPILED
+        with self.lock:
+            return wording.line(self.passes, self.window, heads, missing)
 
     def to_dict(self) -> dict[str, Any]:
         """The whole report in types that JSON knows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .phase import FIXED, Phase, PhaseCounter
-from .plan import Decision, Grid, decide, in_window, pass_wanted
+from .plan import Decision, Grid, closed_pass, decide, in_window
 from .position import Moment
 from .reasons import Reason
 from .report import Report
@@ -43,9 +43,10 @@ class Rule:
         # whether this step may have another phase than the one before
         self.moves = settings.moves and step < self.sampler.rest_from
         # why no layer of any grid is pooled; None where layers may be
-        self.closed = None
-        if not pass_wanted(moment.pass_name, settings.passes):
-            self.closed = Reason.OTHER_PASS
+        self.closed = closed_pass(moment.pass_name, settings)
+        if self.closed is not None:
+            # by no factors
+            self.careful = None
         elif done is not None and not in_window(done, settings.start, settings.end):
             self.closed = Reason.OUTSIDE_WINDOW
 
@@ -69,11 +70,12 @@ class Rule:
         moment, sampler = self.moment, self.sampler
         if not self.asked.moves:
             return
-        if moment.step is None:
-            report.pass_now.held[None] = 0
-        elif sampler.rest_from == 0:
-            report.pass_now.held[moment.sampler] = 0
-        elif moment.step >= sampler.rest_from:
-            report.pass_now.rested[moment.sampler] = None
-        elif sampler.hold != 1:
-            report.pass_now.held[moment.sampler] = sampler.hold
+        with report.lock:
+            if moment.step is None:
+                report.pass_now.held[None] = 0
+            elif sampler.rest_from == 0:
+                report.pass_now.held[moment.sampler] = 0
+            elif moment.step >= sampler.rest_from:
+                report.pass_now.rested[moment.sampler] = None
+            elif sampler.hold != 1:
+                report.pass_now.held[moment.sampler] = sampler.hold

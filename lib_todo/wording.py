@@ -43,24 +43,26 @@ WINDOWS = {
 }
 
 
-def line(passes: Mapping[str, PassCounts], window: str, heads: Mapping[str, str]) -> str:
-    """`Report.line` pass by pass; where nothing was pooled, it ends with what to change."""
+def line(
+    passes: Mapping[str, PassCounts], window: str, heads: Mapping[str, str], missing: str
+) -> str:
+    """`Report.line`; it ends with what to change. `missing` is said where no layer was seen."""
     notes = [WINDOWS[window]] if window else []
     if not any(counts.tallies for counts in passes.values()):
-        return nothing_pooled(_with_notes(NO_LAYER, notes))
+        return nothing_pooled(_with_notes(missing, notes))
     told = []
     for name, counts in passes.items():
         if counts.pooled:
             keys, other_steps = _keys(counts)
             text = f"{keys} keys in {layers_and_steps(counts, [*other_steps, *notes])}"
         else:
-            text = f"nothing was pooled: {_with_notes(_why_nothing(counts), notes)}"
+            text = f"nothing was pooled: {_with_notes(_why_nothing(counts) or missing, notes)}"
         head = f" ({heads[name]})" if heads.get(name) else ""
         told.append(f"{name} pass{head}: {text}")
     whole = f"ToDo: {'; '.join(told)}"
     if len(passes) == 1:
         whole = whole.replace(f": {name} pass", "", 1)
-    if any(counts.pooled for counts in passes.values()):
+    if any(counts.pooled or not counts.tallies for counts in passes.values()):
         return whole
     # what to change about the reason that is told first, where somebody can
     reasons = set[Reason]().union(*map(_reasons, passes.values()))
@@ -98,7 +100,7 @@ def layers_and_steps(counts: PassCounts, notes: Iterable[str] = ()) -> str:
     """In how many layers and in which steps something was pooled; in brackets `notes` and more."""
     pooled = set().union(*(tally.layers for tally in counts.pooled.values()))
     told = f"{len(pooled)} of {counts.layers} self-attention layers"
-    if counts.seen:
+    if _steps_met(counts):
         told += f", {_in_steps(counts)}"
     unexpected = [
         f"{len(tally.layers)} {reason.value}"
@@ -163,15 +165,23 @@ def _numbers(steps: Iterable[Step]) -> set[int]:
     return {shown for _, _, shown in steps}
 
 
+def _steps_met(counts: PassCounts) -> set[Step]:
+    """The steps of samplings of which a call was met: others were too small, such as a seam's."""
+    met = {sampling for tally in counts.tallies.values() for sampling, *_ in tally.steps}
+    return {step for step in counts.seen if step[0] in met}
+
+
 def _steps_of_a_sampling(counts: PassCounts) -> int:
     """How many steps a sampling has: as many as were asked for, or as many as were seen."""
-    return max([0, *counts.asked.values(), *(shown + 1 for _, _, shown in counts.seen)])
+    seen = _steps_met(counts)
+    asked = [counts.asked.get(sampling, 0) for sampling, *_ in seen]
+    return max([0, *asked, *(shown + 1 for *_, shown in seen)])
 
 
 def _in_steps(counts: PassCounts) -> str:
     """In which of a sampling's steps something was pooled."""
     pooled = _numbers(set().union(*(tally.steps for tally in counts.pooled.values())))
-    seen, total = _numbers(counts.seen), _steps_of_a_sampling(counts)
+    seen, total = _numbers(_steps_met(counts)), _steps_of_a_sampling(counts)
     begun, ended = min(seen) + 1, max(seen) + 1
     where = ""
     if (begun, ended) != (1, total):
@@ -186,8 +196,6 @@ def _in_steps(counts: PassCounts) -> str:
 
 def _why_nothing(counts: Counts) -> str:
     told = _reasons(counts)
-    if not told:
-        return NO_LAYER
     if Reason.BELOW_THRESHOLD in told:
         height, width = max((grid for grid, *_ in counts.tallies), key=math.prod)
         return f"no layer is above the threshold, the largest has {width}×{height} tokens"

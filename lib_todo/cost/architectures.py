@@ -42,6 +42,7 @@ class UNetShape:
         return {2**level: count for level, count in enumerate(layers) if count}
 
 
+OTHER_LEVELS = "not known for this U-Net, whose blocks are not those of SD 1.x, 2.x or SDXL"
 SHAPES: dict[str, UNetShape] = {
     "SD 1.x": UNetShape((320, 640, 1280, 1280), (1, 1, 1, 0), 1, context_width=768),
     "SD 2.x": UNetShape((320, 640, 1280, 1280), (1, 1, 1, 0), 1, context_width=1024),
@@ -57,7 +58,6 @@ DIFFUSERS = "down_blocks.", "mid_block", ".resnets.0.conv2.weight", ".attentions
 # what halves the grid, and what takes in SDXL's vector
 HALVING = ".0.op.weight", ".downsamplers.0.conv.weight"
 VECTOR = "label_emb.0.0.weight", "add_embedding.linear_1.weight"
-
 
 # by U-Net: to go through its modules takes milliseconds
 _known: weakref.WeakKeyDictionary[nn.Module, UNetShape] = weakref.WeakKeyDictionary()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import nn
 
-from ..counts import Key
+from ..counts import Noted
 from ..phase import PhaseCounter
 from ..pooling import Pooling
 from ..reasons import Reason
@@ -66,13 +65,7 @@ class Cut:
         noted: the numbers of layers called, by what happened to them; added to.
     """
 
-    def __init__(
-        self,
-        family: Family,
-        layers: Layers,
-        pooling: Pooling,
-        noted: defaultdict[Key, list[int]],
-    ) -> None:
+    def __init__(self, family: Family, layers: Layers, pooling: Pooling, noted: Noted) -> None:
         self.family, self.pooling = family, pooling
         self.layers, self.numbers, self._noted = layers, layers.numbers, noted
         # what nearly all become

@@ -29,7 +29,6 @@ AVAILABLE = hasattr(torch, "get_autocast_dtype")
 # the texts of poolings by which layers in graphs of single blocks were seen to take their tokens
 traced_layers: set[str] = set()
 
-
 # PyTorch 2.1 has one function for both kinds of tracing. Whether Dynamo is tracing the caller's
 # code is a constant in its graph
 _is_tracing = getattr(torch.compiler, "is_compiling", lambda: False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from ..counts import Key
+from ..counts import Noted
 from ..interception import calls, graphs
 from ..interception.active import here
 from ..interception.cut import Cut
@@ -41,7 +41,7 @@ class ModelCall:
         # the largest grid with self-attention so far: that of the first level
         self.largest: Grid = (0, 0)
         self.graph: ModelGraph | None = None
-        self.noted: defaultdict[Key, list[int]] = defaultdict(list)
+        self.noted: Noted = defaultdict(list)
 
     def cut(self, transformer: Any, shape: Any, device: Any, family: Any) -> Cut | None:
         """What the layers of a transformer take; None, and a note, where they take all tokens."""
@@ -88,7 +88,7 @@ class ModelCall:
         report, moment, asked = self.run.report, self.rule.moment, self.rule.asked
         report.count(self.noted, moment.shown_step)
         reasons = [reason for (*_, reason), numbers in self.noted.items() if numbers]
-        if reasons and (asked.start, asked.end) != (0, 1):
+        if reasons and 0 < asked.end - asked.start < 1:
             report.note_window(moment)
         if None in reasons:
             self.rule.note_phase(report)

@@ -59,7 +59,6 @@ def test_the_text_says_what_was_left_alone_and_why_nothing_was_pooled() -> None:
     small = Sampling(Settings(threshold=8), SIGMAS, "euler")
     small.shape = SHAPES["SD 1.x"]
     assert small.begin_evaluation(SIGMAS[0], (8, 8), frozenset()) is None
-    small.outlook.tell_steps()
     line, short = texts(small)
     why = "nothing was pooled: no layer is above the threshold, the largest has 8×8 tokens"
     assert short.startswith(f"64×64: {why}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import gc
 import sys
@@ -107,6 +108,78 @@ def test_what_is_called_before_the_first_step_is_left_alone(lifecycle: Any, mode
     p = Processing(model, lifecycle)
     p.sample = lambda: [model(16, 16), p._one_pass(p.width, p.height)]
     assert calls(report_of(process_images_inner(p, *ON))) == {(256, 64, None): 4}
+
+
+@pytest.mark.parametrize("sides", [(64, 128), (128, 64)])
+def test_a_sampler_that_looks_at_other_sizes_in_between(
+    lifecycle: Any, model: Any, sides: tuple[int, int]
+) -> None:
+    """As SMEA samplers do, at one level; the host counts each look as a step."""
+    p = Processing(model, lifecycle)
+
+    def sample() -> None:
+        denoiser = Denoiser(p, 4)
+        for denoiser.step in range(8):
+            side = sides[denoiser.step % 2]
+            lifecycle.on_denoiser_call(denoiser.params(4 - denoiser.step // 2, side, side))
+            model(side // 8, side // 8)
+
+    p.sample = sample
+    data = report_of(process_images_inner(p, *ON))
+    assert calls(data)[256, 64, None] == 4
+    assert calls(data)[64, 64, "below_threshold"] == 0
+    assert data["steps"] == {"pooled": 4, "seen": 4}
+
+
+@pytest.mark.parametrize("side", [64, 128])
+def test_a_sampler_that_does_not_count_its_looks_at_a_level(
+    lifecycle: Any, model: Any, side: int
+) -> None:
+    p = Processing(model, lifecycle)
+
+    def sample() -> None:
+        denoiser = Denoiser(p, 4)
+        for denoiser.step, level in ((0, 2), (1, 1), (1, 1), (1, 1)):
+            lifecycle.on_denoiser_call(denoiser.params(level, side, side))
+            model(side // 8, side // 8)
+
+    p.sample = sample
+    assert report_of(process_images_inner(p, *ON))["steps"]["seen"] == 2
+
+
+@pytest.mark.parametrize("fails", ["get_sigmas", "evaluation"])
+def test_other_code_that_fails_in_a_step_keeps_none_from_being_pooled(
+    lifecycle: Any, model: Any, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    """The host tells of an error in a callback, and goes on."""
+
+    def failing(*_: Any) -> Any:
+        raise ArithmeticError("on purpose")
+
+    def call(params: Any) -> None:
+        with contextlib.suppress(ArithmeticError):
+            lifecycle.on_denoiser_call(params)
+        monkeypatch.setattr(sampler, "get_sigmas", lambda p, steps: torch.zeros(5))
+
+    sampler = types.SimpleNamespace(get_sigmas=failing)
+    if fails == "evaluation":
+        monkeypatch.setattr(lifecycle.step_times, fails, failing)
+        sampler.get_sigmas = lambda p, steps: torch.zeros(5)
+    callbacks = {**vars(lifecycle), "on_denoiser_call": call}
+    p = Processing(model, types.SimpleNamespace(**callbacks), sampler=sampler)
+    pooled = calls(report_of(process_images_inner(p, *ON)))[256, 64, None]
+    assert pooled == (3 if fails == "get_sigmas" else 4)
+
+
+def test_a_copy_made_before_its_originals_sampling_has_its_own(lifecycle: Any, model: Any) -> None:
+    p = Processing(model, lifecycle)
+    lifecycle.begin(p, ON)
+    lifecycle.before_sampling(p)
+    inner = copy.copy(p)
+    process_images_inner(inner, *ON)
+    assert (p.samples, inner.samples) == (0, 1)
+    p.sample()
+    assert (p.samples, inner.samples) == (1, 1)
 
 
 def test_another_threads_denoiser_leaves_ours_on(lifecycle: Any, model: Any) -> None:

@@ -61,7 +61,7 @@ def test_both_passes_count_and_each_can_be_chosen(lifecycle: Any, model: Any) ->
 OTHER = Model(model=types.SimpleNamespace(diffusion_model=ldm_models.unet()))
 
 
-@pytest.mark.parametrize("given", [{}, {"refiner_checkpoint": "other"}, {"sd_model": OTHER}])
+@pytest.mark.parametrize("given", [{}, {"refiner_checkpoint_info": "other"}, {"sd_model": OTHER}])
 def test_nothing_pooled_says_why_and_what_would_help(
     lifecycle: Any, model: Any, given: dict[str, Any]
 ) -> None:

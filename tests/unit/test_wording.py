@@ -186,6 +186,27 @@ def test_layers_of_calls_that_were_not_met_were_not_left_whole() -> None:
     assert report.line() == words
 
 
+def test_the_steps_of_a_sampling_too_small_to_pool_are_no_steps_of_the_others() -> None:
+    """Such as a seam's, beside tiles."""
+    report = Report()
+    for steps, layers in ((4, range(10)), (7, range(0))):
+        report.position.expect_sampling()
+        for step in range(steps):
+            report.progress(step, steps)
+            count(report, layers, *POOLED)
+    assert report.line() == f"{OF_TEN}, in all 4 steps"
+    assert report.steps == (4, 11)
+
+
+def test_where_another_program_runs_instead_of_the_model_no_setting_is_a_remedy() -> None:
+    report = Report()
+    report.leave_alone("first", [(SMALL, 6, Reason.BELOW_THRESHOLD)])
+    report.progress(0, 4, "hires")
+    assert report.line().endswith(f"; hires pass: nothing was pooled: {NO_LAYER}")
+    report.compiled = True
+    assert report.line().endswith(f"; hires pass: nothing was pooled: {COMPILED}")
+
+
 def test_a_layer_left_alone_for_several_reasons_is_counted_once() -> None:
     """The setting Passes, and in the first quarter the factor of 1."""
     report = Report()

@@ -66,7 +66,6 @@ class SampleWrapper:
         # these options are the sampling's own copy, and reach all of its threads
         executor.class_obj.model_options["transformer_options"][SAMPLING] = sampling
         result = executor(noise, x, sampler, sigmas, *args, **kw)
-        sampling.outlook.tell_steps()
         self.tell(sampling)
         return result
 

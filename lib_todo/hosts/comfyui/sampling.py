@@ -52,8 +52,8 @@ class Sampling:
         self.report.position.sampler, self.report.position.sigmas = sampler, sigmas
         self.outlook = Outlook(self.report, settings)
         self._first = first
-        # of the last evaluation
-        self._step, self._size = 0, (0, 0)
+        # that of the last evaluation
+        self._step = 0
         self._phases: dict[Grid, PhaseCounter] = {}
         # that of the last call
         self.rule: Rule | None = None
@@ -76,8 +76,7 @@ class Sampling:
         `replaced` are where another node replaces self-attention. None where nothing can be pooled.
         """
         with self.lock:
-            if latent != self._size:
-                self._size = latent
+            if latent != self.outlook.now[1]:
                 self.latent = max(self.latent or latent, latent, key=math.prod)
                 self.outlook.begin(self.shape.known_levels, latent)
             begun = step_begun()
@@ -85,7 +84,7 @@ class Sampling:
             # without a loop that tells: a sampler that adds noise evaluates a little above its
             # step's sigma, which is not an earlier step
             self._step = max(step, self._step)
-            self.outlook.step(self._step, max(1, len(self.sigmas) - 1))
+            self.report.progress(self._step, max(1, len(self.sigmas) - 1))
             if not self.outlook.can_pool:
                 return None
             moment = self.report.position.moment

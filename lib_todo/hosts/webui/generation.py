@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from ...outlook import Outlook
-from ...plan import PIXELS_PER_LATENT
+from ...plan import PIXELS_PER_LATENT, Grid
 from ...samplers import rule_for
 from ...settings import Settings, SettingsError
 from . import host, request, result, step_times
@@ -33,16 +33,20 @@ class Generation:
         self.outlook = Outlook(self.report, settings)
         # a number before those of its samplings: the report may tell of earlier images too
         self.since = 0
+        # our `p.sample`
+        self.sample: Any = None
         # what SD.Next leaves when a batch ends
         self.entered = contextlib.ExitStack()
         # by pass: the size in pixels, as seen from the latent
         self.seen: dict[str, host.Size] = {}
         # of the present pass, see SamplerRule
         self.lead_in = 0.0
-        # in the present pass: the noise level of the last call, and how many calls were at the
-        # level of the one before; None where such calls are steps of their own
-        self._level: float | None = None
+        # in the present pass: the step and the noise level of the last call, and how many calls
+        # the host counted at the level of the one before; None where such calls are own steps
+        self._last: tuple[int, float] | None = None
         self._repeated = 0
+        # in the present pass: how many layers there are at 1/n of the latent; empty: not known
+        self._layers: dict[int, int] = {}
 
     def __deepcopy__(self, memo: Any) -> Generation:
         """Another extension may copy the processing object deeply: this stays its original's."""
@@ -54,24 +58,23 @@ class Generation:
         The SMEA samplers and others that extensions add look at one noise level two or three times.
         The host takes each such call for a step, so its count would end a window too early.
         """
-        if denoiser.step == 0 or pass_name != self.outlook.pass_name:
-            self._begin_pass(params, denoiser, pass_name)
-        if self._level is not None:
-            level = float(params.sigma.max())
-            self._repeated += level == self._level
-            self._level = level
-        done = int(denoiser.step) - self._repeated
+        latent = tuple(params.x.shape[-2:])
+        begins = denoiser.step == 0 or pass_name != self.outlook.now[0]
+        if begins:
+            self._begin_pass(denoiser, pass_name, latent)
+        # SMEA samplers look at other sizes in between
+        if begins or latent != self.outlook.now[1]:
+            self.outlook.begin(self._layers, latent, pass_name)
+        step = int(denoiser.step)
+        if self._last is not None:
+            last, self._last = self._last, (step, float(params.sigma.max()))
+            self._repeated += step > last[0] and self._last[1] == last[1]
         self.summary.enable(self.outlook.can_pool)
-        self.outlook.step(done, denoiser.total_steps, denoiser.steps)
+        self.report.progress(step - self._repeated, denoiser.total_steps, pass_name, denoiser.steps)
 
-    def _begin_pass(self, params: Any, denoiser: Any, pass_name: str) -> None:
-        height, width = params.x.shape[-2:]
-        self.seen[pass_name] = width * PIXELS_PER_LATENT, height * PIXELS_PER_LATENT
+    def _begin_pass(self, denoiser: Any, pass_name: str, latent: Grid) -> None:
+        self.seen[pass_name] = latent[1] * PIXELS_PER_LATENT, latent[0] * PIXELS_PER_LATENT
         p, position = denoiser.p, self.report.position
-        # a refiner takes over in the middle, and has levels of its own
-        is_refined = getattr(p, "refiner_checkpoint", None)
-        layers = {} if is_refined else host.shape_of(p.sd_model).known_levels
-        self.outlook.begin(layers, (height, width), pass_name)
         position.sampler = host.chosen(p, pass_name, "sampler_name")
         whole, steps = host.steps_of(p, from_noise=denoiser.init_latent is None)
         position.sigmas = host.levels_of(p, whole, steps)
@@ -79,12 +82,18 @@ class Generation:
         rule = rule_for(position.sampler, reported=True)
         # not where a step takes several calls, or a sampler has a rule of its own (PLMS)
         compares = denoiser.total_steps == denoiser.steps and rule.hold == 1 and rule.rest_from > 0
-        self._level, self._repeated = math.nan if compares else None, 0
+        self._last, self._repeated = (0, math.nan) if compares else None, 0
+        # a refiner takes over in the middle, and has levels of its own
+        is_refined = getattr(p, "refiner_checkpoint_info", None)
+        self._layers = {} if is_refined else host.shape_of(p.sd_model).known_levels
 
 
 def begin(p: Any, args: Sequence[Any]) -> None:
     """Read and check the values of the controls (the host's `process`); may be called again."""
     if is_copy(p):
+        if vars(p).get("sample") is getattr(p, GENERATION).sample:
+            # made before its original's sampling, which it would do instead of its own
+            del p.sample
         return
     # an earlier generation's, such as a plot's cell, which shares the infotext
     result.write(p, {})
@@ -112,7 +121,7 @@ def is_copy(p: Any) -> bool:
 
 
 def before_sampling(p: Any) -> None:
-    """Make the next `p.sample` run with pooling on (the host's `process_batch` callback).
+    """Let the steps of the next `p.sample` switch pooling on (the host's `process_batch`).
 
     Both passes of hires fix happen inside of it.
     """
@@ -132,7 +141,7 @@ def before_sampling(p: Any) -> None:
         report_on(p, generation)
         return samples
 
-    p.sample = sample
+    p.sample = generation.sample = sample
 
 
 @contextlib.contextmanager
@@ -148,7 +157,6 @@ def sampling(p: Any, generation: Generation, enabled: bool = True) -> Iterator[N
             yield
     finally:
         running.set(outer)
-        generation.outlook.tell_steps()
 
 
 def on_denoiser_call(params: Any) -> None:
@@ -166,13 +174,13 @@ def on_denoiser_call(params: Any) -> None:
         return
     ours = generation if denoiser.p is p else None
     pass_name = host.pass_of(denoiser.p)
-    # every generation's steps: those without ToDo are what others are compared with
-    step_times.evaluation(denoiser, params, pass_name, ours)
     if ours is not None:
         ours.evaluation(params, denoiser, pass_name)
     elif generation is not None:
         # another generation's call, such as of a copy of `p`
         generation.summary.enable(False)
+    # every generation's steps: those without ToDo are what others are compared with
+    step_times.evaluation(denoiser, params, pass_name, ours)
 
 
 def report_on(p: Any, generation: Generation) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import weakref
+from concurrent.futures import ThreadPoolExecutor, TimeoutError
 
 import pytest
 from counted_layers import BELOW, POOLED, count, two_passes
@@ -67,6 +68,16 @@ def test_layers_known_beforehand_are_the_models_own(known_first: bool) -> None:
     told = ("grid", "keys_before", "keys_after", "layers", "calls")
     rows = [[row[name] for name in told] for row in report.passes["hires"].to_list()]
     assert sorted(rows) == [[[3, 5], 15, 15, 1, 0], [[8, 8], 64, 64, 2, 0]]
+
+
+def test_the_line_waits_for_a_thread_that_counts() -> None:
+    report = two_passes()
+    with ThreadPoolExecutor(1) as pool:
+        with report.lock:
+            told = pool.submit(report.line)
+            with pytest.raises(TimeoutError):
+                told.result(0.05)
+        assert told.result(60) == report.line()
 
 
 def test_as_json() -> None:
