@@ -22,9 +22,8 @@ class Tally:
     steps: set[Step] = dataclasses.field(default_factory=set)
 
 
-# grid, keys before, keys after, and why it was left alone: None where it was pooled
+# grid, keys before, keys after, and why it was left alone (None: it was pooled); layers by that
 Key = tuple[Grid, int, int, "Reason | None"]
-# the numbers of layers called, by what happened to them
 Noted = defaultdict[Key, list[int]]
 T = TypeVar("T")
 

@@ -74,8 +74,9 @@ CFG_PP = ("cfg_pp", "cfg++")
 FEW = 3
 FEW_WITH_NOISE = 12
 # from this level on (a denoising strength of about 0.8), two thirds of the steps make up the
-# picture, and more of few: in eight, Euler with `balanced` erred 1.8 times as much as the paper's
-FROM_NOISE, LEAD_IN_FROM_NOISE = 5.0, 2 / 3
+# picture, and more of few: in eight, Euler with `balanced` erred 1.8 times as much as the paper's,
+# and with no more than two before the closing ones (beta in twenty) so did SA-Solver
+FROM_NOISE, LEAD_IN_FROM_NOISE, OWN = 5.0, 2 / 3, 3
 # with fewer steps than that before so many that each take most of the noise away, too few average:
 # with A1111's Beta in eight steps, Euler with `fast` erred 3 times as much as with the paper's
 BEFORE_CLOSING, CLOSING = 6, 3
@@ -125,8 +126,10 @@ def rule_for(
     careful_from, rest_from = _by_schedule(order or HIGHEST, sigmas, noisy)
     if any(part in name for part in CFG_PP):
         careful_from = 0
-    is_longer = sigmas[0] >= FROM_NOISE and careful_from > 0
-    lead_in = LEAD_IN_FROM_NOISE if is_longer else named.lead_in
+    from_noise = sigmas[0] >= FROM_NOISE
+    if from_noise and careful_from - LEAD_IN_FROM_NOISE * (len(sigmas) - 1) < OWN:
+        careful_from = 0
+    lead_in = LEAD_IN_FROM_NOISE if from_noise and careful_from else named.lead_in
     return SamplerRule(hold, careful_from * hold, rest_from * hold, lead_in)
 
 

@@ -33,8 +33,7 @@ class Generation:
         self.outlook = Outlook(self.report, settings)
         # a number before those of its samplings: the report may tell of earlier images too
         self.since = 0
-        # our `p.sample`
-        self.sample: Any = None
+        self.sample: Any = None  # our `p.sample`
         # what SD.Next leaves when a batch ends
         self.entered = contextlib.ExitStack()
         # by pass: the size in pixels, as seen from the latent

@@ -33,6 +33,12 @@ PAPERS = SamplerRule(careful_from=0, rest_from=0)
 CAREFUL = SamplerRule(careful_from=0)
 
 
+def closing_from(step: int) -> tuple[float, ...]:
+    """Twenty steps from noise, of which those from `step` on take most of it away."""
+    even = [14.6 * 0.9**number for number in range(step + 1)]
+    return (*even, *(even[-1] * 0.3**number for number in range(1, 20 - step)), 0.0)
+
+
 @pytest.mark.parametrize(
     ("sampler", "reported", "rule"),
     [
@@ -110,6 +116,9 @@ def test_by_the_name_alone(sampler: str | None, reported: bool, rule: SamplerRul
         # few steps from noise, and more
         ("euler", tuple(14.6 * 0.7**step for step in range(13)), CAREFUL),
         ("euler", tuple(14.6 * 0.7**step for step in range(14)), SamplerRule(lead_in=2 / 3)),
+        # few between the two thirds and the closing ones
+        ("euler", closing_from(16), CAREFUL),
+        ("euler", closing_from(17), SamplerRule(careful_from=17, lead_in=2 / 3)),
         # a part of a schedule has no closing step, and one that rises makes noise
         ("euler", NORMAL[:6], SamplerRule()),
         ("euler", NORMAL[::-1], CAREFUL),
