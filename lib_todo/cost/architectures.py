@@ -42,7 +42,6 @@ class UNetShape:
         return {2**level: count for level, count in enumerate(layers) if count}
 
 
-OTHER_LEVELS = "not known for this U-Net, whose blocks are not those of SD 1.x, 2.x or SDXL"
 SHAPES: dict[str, UNetShape] = {
     "SD 1.x": UNetShape((320, 640, 1280, 1280), (1, 1, 1, 0), 1, context_width=768),
     "SD 2.x": UNetShape((320, 640, 1280, 1280), (1, 1, 1, 0), 1, context_width=1024),

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from lib_todo import Settings, predict, wording
+from lib_todo import Settings, wording
 from lib_todo.cost.architectures import NOTHING_TO_POOL, UNetShape, shape_of_weights
 from lib_todo.hosts.webui import host, result
 
@@ -74,5 +74,3 @@ def test_the_levels_of_a_unet_that_lacks_a_transformer_are_not_known() -> None:
     model.output_blocks[-1][1] = nn.Identity()
     found = shape_of(model)
     assert (found.levels, found.known_levels) == ({1: 5, 2: 5, 4: 5, 8: 1}, {})
-    with pytest.raises(ValueError, match="is not known for this U-Net"):
-        predict(model, 1024, 1024)

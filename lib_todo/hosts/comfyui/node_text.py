@@ -31,7 +31,7 @@ def texts(sampling: Sampling) -> tuple[str, str]:
         return line, f"{size}: {report.line().removeprefix('ToDo: ')}"
     (counts,) = report.passes.values()
     short, times = f"{size}: {layers_and_steps(counts)}", []
-    if sampling.shape.known_levels:
+    if sampling.shape.levels:
         whole = Pass(sampling.shape, (width, height), report.position.sampler, sampling.sigmas)
         machines = candidates()
         for stage in whole.stages(sampling.settings):

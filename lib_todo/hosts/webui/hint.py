@@ -16,7 +16,7 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
-from ...cost.architectures import NOTHING_TO_POOL, OTHER_LEVELS
+from ...cost.architectures import NOTHING_TO_POOL
 from ...cost.rates import Rates
 from ...cost.speedup import Pass, Stages, in_words
 from ...cost.unet import pooled_levels
@@ -145,15 +145,12 @@ def lines(parts: list[Part], values: Mapping[str, Any], machines: Sequence[Rates
         return [f"This will be refused. {request.in_words(error)}"]
     found, compared = [], ""
     for part in parts:
-        shape = part.shape
-        if shape.known_levels != shape.levels:
-            told = OTHER_LEVELS
-        elif stages := part.stages(settings):
+        if stages := part.stages(settings):
             told = _gain(part, stages, settings, machines)
             compared = _presets(part, settings.threshold, machines)
-        elif shape.levels:
+        elif part.shape.levels:
             told = "nothing changes, and nothing is lost"
-        elif shape is UNKNOWN:
+        elif part.shape is UNKNOWN:
             told = "not known before the checkpoint is loaded"
         else:
             told = NO_LAYERS
@@ -161,7 +158,7 @@ def lines(parts: list[Part], values: Mapping[str, Any], machines: Sequence[Rates
         found.append(f"{head}{part.size[0]}×{part.size[1]}: {told}")
     if compared:
         found.append(compared)
-    elif shape.known_levels:
+    elif part.shape.levels:
         found[-1] += f". {_remedy(part, settings)}"
     return found
 
