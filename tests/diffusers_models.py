@@ -60,11 +60,6 @@ def unet(**changes: Any) -> UNet2DConditionModel:
     return randomised(UNet2DConditionModel(**{**options, **changes}))
 
 
-def unet_sd2(**changes: Any) -> UNet2DConditionModel:
-    """SD 2.x: linear projections around the transformer, heads by level."""
-    return unet(use_linear_projection=True, attention_head_dim=(2, 4), **changes)
-
-
 def unet_sdxl(**changes: Any) -> UNet2DConditionModel:
     """SDXL: none at the first level, deep transformers below, size and crop as conditions."""
     options = {
@@ -80,23 +75,23 @@ def unet_sdxl(**changes: Any) -> UNet2DConditionModel:
     return unet(**{**options, **changes})
 
 
-def video_unet(**changes: Any) -> UNetSpatioTemporalConditionModel:
+def video_unet() -> UNetSpatioTemporalConditionModel:
     """Stable Video Diffusion's anatomy."""
-    options = {
-        "sample_size": 16,
-        "in_channels": 4,
-        "out_channels": 4,
-        "block_out_channels": (32, 32),
-        "down_block_types": ("CrossAttnDownBlockSpatioTemporal",) * 2,
-        "up_block_types": ("CrossAttnUpBlockSpatioTemporal",) * 2,
-        "layers_per_block": 1,
-        "num_attention_heads": 2,
-        "cross_attention_dim": TEXT_WIDTH,
-        "addition_time_embed_dim": 8,
-        "projection_class_embeddings_input_dim": 24,
-        "num_frames": 4,
-    }
-    return randomised(UNetSpatioTemporalConditionModel(**{**options, **changes}))
+    model = UNetSpatioTemporalConditionModel(
+        sample_size=16,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(32, 32),
+        down_block_types=("CrossAttnDownBlockSpatioTemporal",) * 2,
+        up_block_types=("CrossAttnUpBlockSpatioTemporal",) * 2,
+        layers_per_block=1,
+        num_attention_heads=2,
+        cross_attention_dim=TEXT_WIDTH,
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=24,
+        num_frames=4,
+    )
+    return randomised(model)
 
 
 def motion_adapter() -> MotionAdapter:
@@ -209,13 +204,15 @@ def sdxl_pipeline(folder: Path) -> StableDiffusionXLPipeline:
     return pipe
 
 
-def run_unet(model: UNet2DConditionModel, height: int, width: int) -> torch.Tensor:
+def run_unet(
+    model: UNet2DConditionModel, height: int, width: int, timestep: float = 500, batch: int = 2
+) -> torch.Tensor:
     """One evaluation over a random latent of that size, always the same one."""
     generator = torch.Generator().manual_seed(1)
-    latent = torch.randn(2, 4, height, width, generator=generator)
-    text = torch.randn(2, 5, model.config.cross_attention_dim, generator=generator)
+    latent = torch.randn(batch, 4, height, width, generator=generator)
+    text = torch.randn(batch, 5, model.config.cross_attention_dim, generator=generator)
     conditions = {
-        "text_embeds": torch.randn(2, TEXT_WIDTH, generator=generator),
-        "time_ids": torch.ones(2, 6),
+        "text_embeds": torch.randn(batch, TEXT_WIDTH, generator=generator),
+        "time_ids": torch.ones(batch, 6),
     }
-    return model(latent, 500, text, added_cond_kwargs=conditions).sample
+    return model(latent, timestep, text, added_cond_kwargs=conditions).sample

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pooling_reference as reference
 import torch
@@ -22,19 +22,18 @@ def keys_computed(*models: nn.Module) -> Iterator[list[tuple[int, int]]]:
     """(queries, keys) of every self-attention call, counted at its projections, in order."""
     queries: list[int] = []
     seen: list[tuple[int, int]] = []
-    handles = []
-    for layer in [layer for model in models for layer in self_attentions(model)]:
-        handles += [
-            layer.to_q.register_forward_pre_hook(lambda _, x: queries.append(x[0].shape[1])),
-            layer.to_k.register_forward_pre_hook(
-                lambda _, x: seen.append((queries[-1], x[0].shape[1]))
-            ),
-        ]
-    try:
+
+    def see_queries(_: nn.Module, inputs: tuple) -> None:
+        queries.append(inputs[0].shape[1])
+
+    def see_keys(_: nn.Module, inputs: tuple) -> None:
+        seen.append((queries[-1], inputs[0].shape[1]))
+
+    with ExitStack() as hooks:
+        for layer in [layer for model in models for layer in self_attentions(model)]:
+            hooks.enter_context(layer.to_q.register_forward_pre_hook(see_queries))
+            hooks.enter_context(layer.to_k.register_forward_pre_hook(see_keys))
         yield seen
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @contextmanager
@@ -47,14 +46,10 @@ def pooled_by_hand(
         pooled = pool(args[0])
         return args, kwargs if pooled is None else {**kwargs, "encoder_hidden_states": pooled}
 
-    handles = [
-        layer.register_forward_pre_hook(hook, with_kwargs=True) for layer in self_attentions(model)
-    ]
-    try:
+    with ExitStack() as hooks:
+        for layer in self_attentions(model):
+            hooks.enter_context(layer.register_forward_pre_hook(hook, with_kwargs=True))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def by_loops(latent: tuple[int, int], downscale: int, factor: float, method: str = "nearest"):

@@ -110,22 +110,27 @@ def test_what_is_called_before_the_first_step_is_left_alone(lifecycle: Any, mode
     assert calls(report_of(process_images_inner(p, *ON))) == {(256, 64, None): 4}
 
 
+def report_of_calls(lifecycle: Any, model: Any, *calls: tuple[int, float, int]) -> dict[str, Any]:
+    """What is told of a sampler that calls the model so: the host's step, the level, the side."""
+    p = Processing(model, lifecycle)
+
+    def sample() -> None:
+        denoiser = Denoiser(p, 4)
+        for denoiser.step, level, side in calls:
+            lifecycle.on_denoiser_call(denoiser.params(level, side, side))
+            model(side // 8, side // 8)
+
+    p.sample = sample
+    return report_of(process_images_inner(p, *ON))
+
+
 @pytest.mark.parametrize("sides", [(64, 128), (128, 64)])
 def test_a_sampler_that_looks_at_other_sizes_in_between(
     lifecycle: Any, model: Any, sides: tuple[int, int]
 ) -> None:
     """As SMEA samplers do, at one level; the host counts each look as a step."""
-    p = Processing(model, lifecycle)
-
-    def sample() -> None:
-        denoiser = Denoiser(p, 4)
-        for denoiser.step in range(8):
-            side = sides[denoiser.step % 2]
-            lifecycle.on_denoiser_call(denoiser.params(4 - denoiser.step // 2, side, side))
-            model(side // 8, side // 8)
-
-    p.sample = sample
-    data = report_of(process_images_inner(p, *ON))
+    looks = [(step, 4 - step // 2, sides[step % 2]) for step in range(8)]
+    data = report_of_calls(lifecycle, model, *looks)
     assert calls(data)[256, 64, None] == 4
     assert calls(data)[64, 64, "below_threshold"] == 0
     assert data["steps"] == {"pooled": 4, "seen": 4}
@@ -135,16 +140,8 @@ def test_a_sampler_that_looks_at_other_sizes_in_between(
 def test_a_sampler_that_does_not_count_its_looks_at_a_level(
     lifecycle: Any, model: Any, side: int
 ) -> None:
-    p = Processing(model, lifecycle)
-
-    def sample() -> None:
-        denoiser = Denoiser(p, 4)
-        for denoiser.step, level in ((0, 2), (1, 1), (1, 1), (1, 1)):
-            lifecycle.on_denoiser_call(denoiser.params(level, side, side))
-            model(side // 8, side // 8)
-
-    p.sample = sample
-    assert report_of(process_images_inner(p, *ON))["steps"]["seen"] == 2
+    data = report_of_calls(lifecycle, model, (0, 2, side), *[(1, 1, side)] * 3)
+    assert data["steps"]["seen"] == 2
 
 
 @pytest.mark.parametrize("fails", ["get_sigmas", "evaluation"])

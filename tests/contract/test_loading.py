@@ -46,7 +46,9 @@ class ScriptHost:
 
     def load(self, *folders: Path) -> list[Any]:
         """Start, or reload the UI; returns the modules of the scripts."""
-        self._call("on_script_unloaded")
+        for kind, _, function in self.callbacks:
+            if kind == "on_script_unloaded":
+                function()
         self.callbacks.clear()
         self.scripts_data.clear()
         return [self._load_first(folder) for folder in folders]
@@ -75,11 +77,6 @@ class ScriptHost:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         return module
-
-    def _call(self, kind: str, *args: Any) -> None:
-        for registered, _, function in self.callbacks:
-            if registered == kind:
-                function(*args)
 
     def modules(self) -> Iterator[types.ModuleType]:
         """What the scripts find in place of the host's."""

@@ -42,12 +42,7 @@ def test_finds_the_unet_of_forge() -> None:
 
 
 def test_says_why_no_layer_was_called() -> None:
-    summary = result.Summary(Settings(), "")
-    for name in ("first", "hires"):
-        summary.report.progress(0, 4, name)
-    assert summary.line() == wording.nothing_pooled(wording.NO_LAYER)
-    summary.report.compiled = True
-    assert summary.line() == wording.nothing_pooled(wording.COMPILED)
+    assert result.Summary(Settings(), "").line() == wording.nothing_pooled(wording.NO_LAYER)
 
 
 @pytest.mark.parametrize(("shape", "depths"), [(SD15, (1, 1, 1, 0)), (SDXL, (0, 1, 1))])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import subprocess
 import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from markdown import PAGES, ROOT, Block, blocks
 pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 
 import diffusers_models as models
-import diffusers_stand_in
+from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
 
 from lib_todo import Report, Settings
 from lib_todo.hosts.webui.request import read_settings
@@ -24,6 +26,40 @@ from lib_todo.hosts.webui.request import read_settings
 WEBUI = "http://127.0.0.1:7860"
 API = types.SimpleNamespace(is_api=True)
 ALL = [block for page in PAGES for block in blocks(page)]
+# tiny models instead of those that a page loads by name, and two steps instead of fifty
+PIPELINES: dict[str, Callable[[Path], DiffusionPipeline]] = {
+    "DiffusionPipeline": models.sd_pipeline,
+    "AutoPipelineForText2Image": models.sd_pipeline,
+    "StableDiffusionPipeline": models.sd_pipeline,
+    "StableDiffusionXLPipeline": models.sdxl_pipeline,
+}
+STEPS = 2
+
+
+def install_pipelines(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Have pipelines come from here, stay on the CPU and take no more than STEPS steps.
+
+    `folder` holds the tokenizer's files.
+    """
+
+    def from_pretrained(cls: type, name: str, **_: Any) -> DiffusionPipeline:
+        if cls.__name__ not in PIPELINES:
+            raise LookupError(f"tests/docs has no small model for {cls.__name__} ({name})")
+        return PIPELINES[cls.__name__](folder)
+
+    monkeypatch.setattr(DiffusionPipeline, "from_pretrained", classmethod(from_pretrained))
+    monkeypatch.setattr(DiffusionPipeline, "to", lambda self, *_, **__: self)
+    for cls in (StableDiffusionPipeline, StableDiffusionXLPipeline):
+        monkeypatch.setattr(cls, "__call__", _with_few_steps(cls.__call__))
+
+
+def _with_few_steps(call: Callable) -> Callable:
+    @functools.wraps(call)
+    def few(self: Any, *args: Any, **options: Any) -> Any:
+        steps = min(STEPS, options.pop("num_inference_steps", STEPS))
+        return call(self, *args, num_inference_steps=steps, **options)
+
+    return few
 
 
 def run_python(block: Block, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -37,7 +73,7 @@ def run_python(block: Block, monkeypatch: pytest.MonkeyPatch, folder: Path) -> N
 
     monkeypatch.setattr(requests, "post", post)
     monkeypatch.chdir(folder)
-    diffusers_stand_in.install(monkeypatch, folder / "models")
+    install_pipelines(monkeypatch, folder / "models")
     names: dict[str, Any] = {"__name__": str(block)}
     if re.search(r"\bpipe\b", block.text) and not re.search(r"^pipe = ", block.text, re.MULTILINE):
         names["pipe"] = models.sd_pipeline(folder / "models")

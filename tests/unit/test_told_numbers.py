@@ -66,9 +66,9 @@ def sample(
                 def count(_: Any, args: Any, grid: Grid = grid, step: int = step) -> None:
                     seen[grid, step] = args[0].shape[1]
 
-                hook = level.transformer_blocks[0].attn1.to_k.register_forward_pre_hook(count)
-                level(image, context=[text()])
-                hook.remove()
+                keys = level.transformer_blocks[0].attn1.to_k
+                with keys.register_forward_pre_hook(count):
+                    level(image, context=[text()])
     return report, seen
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from counted_layers import BELOW, LARGE, POOLED, count, two_passes
+from counted_layers import BELOW, LARGE, POOLED, SMALL, count, two_passes
 
 from lib_todo import Report
 from lib_todo.hosts.webui.step_times import in_words
@@ -23,7 +23,6 @@ from lib_todo.wording import (
 TEN = (range(10), *POOLED)
 OF_TEN = "ToDo: 16384 → 4096 keys in 10 of 10 self-attention layers"
 NOTHING = "ToDo: nothing was pooled: "
-SMALL = (64, 64)
 
 
 def report_of(*counted: tuple[Any, ...]) -> Report:
@@ -43,6 +42,11 @@ def test_no_layer_was_called_or_in_another_thread() -> None:
     assert report.line() == NOTHING + NO_LAYER
     report.missed_elsewhere = True
     assert report.line() == NOTHING + ELSEWHERE
+    # also where the steps of two passes are known
+    report = Report()
+    for name in ("first", "hires"):
+        report.progress(0, 4, name)
+        assert report.line() == NOTHING + NO_LAYER
     report.compiled = True
     assert report.line() == NOTHING + COMPILED
     texts = {NO_LAYER, ELSEWHERE, COMPILED} | {reason.value for reason in Reason}
@@ -105,6 +109,8 @@ def test_which_keys_belong_to_the_first_quarter(batch: int) -> None:
     [
         (range(3), None, "in all 3 steps"),
         (range(1), 1, "in the only step"),
+        # a sampling that was stopped in its first quarter
+        (range(2), 8, "in all 2 steps from 1 to 2 of 8"),
         # a part of a schedule
         (range(2, 3), 4, "in its step 3 of 4"),
         (range(2, 4), 4, "in all 2 steps from 3 to 4 of 4"),
@@ -119,13 +125,6 @@ def test_the_steps_that_a_sampling_went_through(
             report.progress(step, asked)
         report.count({POOLED: range(10)}, (1, "first", step))
     assert report.line() == f"{OF_TEN}, {words}"
-
-
-def test_a_sampling_that_was_stopped() -> None:
-    report = Report()
-    sampled(report, 10, 40, range(10))
-    assert "16384 → 4096" in report.line()
-    assert report.line().endswith(", in all 10 steps from 1 to 10 of 40")
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,10 @@ def test_this_model_in_any_thread_and_no_other(unet: Any, other: Any) -> None:
 
 
 def test_bound_twice_the_last_one_counts(unet: Any) -> None:
-    first, _second = bind(unet, BY_TWO), bind(unet, BY_FOUR)
+    first = bind(unet, BY_TWO)
+    # also where nobody keeps its handle
+    bind(unet, BY_FOUR)
+    gc.collect()
     assert keys(unet) == QUARTER
     first.remove()
     assert keys(unet) == QUARTER
@@ -90,10 +93,9 @@ def test_bound_twice_the_last_one_counts(unet: Any) -> None:
 
 def test_another_model_called_inside_a_bound_ones_call(unet: Any, other: Any) -> None:
     found: list[int] = []
-    handle = unet.mid_block.register_forward_pre_hook(lambda *_: found.append(keys(other)))
-    with bind(unet, BY_TWO):
+    hook = unet.mid_block.register_forward_pre_hook(lambda *_: found.append(keys(other)))
+    with hook, bind(unet, BY_TWO):
         assert keys(unet) == HALF
-    handle.remove()
     assert found == [DENSE]
 
 
@@ -137,14 +139,6 @@ def test_a_bound_model_is_not_kept_and_its_end_ends_the_binding() -> None:
     assert ended() is None
     assert "__call__" not in vars(Attention)
     assert binding.report.pooled
-
-
-def test_a_handle_that_nobody_keeps_still_binds(unet: Any) -> None:
-    bind(unet, BY_TWO)
-    gc.collect()
-    assert keys(unet) == HALF
-    bind(unet, OFF).remove()
-    assert keys(unet) == DENSE
 
 
 def test_each_thread_has_its_own_steps(unet: Any) -> None:

@@ -27,7 +27,7 @@ from lib_todo.settings import METHODS
 
 UNETS = {
     "SD 1.x": (models.unet(), 1),
-    "SD 2.x": (models.unet_sd2(), 1),
+    "SD 2.x": (models.unet(use_linear_projection=True, attention_head_dim=(2, 4)), 1),
     "SDXL": (models.unet_sdxl(), 2),
 }
 

@@ -49,10 +49,9 @@ def test_the_size_goes_up_and_down_and_models_change_in_one_with() -> None:
         with downsampling as report:
             for number, side in ((0, 16), (0, 32), (0, 16), (0, 8), (1, 32), (0, 16)):
                 assert [evaluate(MODELS[number], side) for _ in range(2)] == [WANTED[side]] * 2
-            handle = MODELS[0].middle_block.register_forward_pre_hook(fail)
-            with pytest.raises(RuntimeError):
+            hook = MODELS[0].middle_block.register_forward_pre_hook(fail)
+            with hook, pytest.raises(RuntimeError):
                 evaluate(MODELS[0], 32)
-            handle.remove()
             assert evaluate(MODELS[0], 16) == WANTED[16]
             assert evaluate(MODELS[1], 32) == WANTED[32]
     assert report.layers == 20

@@ -36,20 +36,11 @@ def phases_taken(model: Any) -> Iterator[list[Phase]]:
         index = int((whole == first).all(-1).nonzero()[0])
         seen.append(divmod(index, SIDE))
 
-    handles = [
+    with (
         layer.to_q.register_forward_pre_hook(lambda _, inputs: tokens.append(inputs[0][0])),
         layer.to_k.register_forward_pre_hook(read),
-    ]
-    try:
+    ):
         yield seen
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def call(model: Any, timestep: float, batch: int = 2) -> None:
-    latent = torch.randn(batch, 4, SIDE, SIDE)
-    model(latent, timestep, torch.randn(batch, 5, models.TEXT_WIDTH))
 
 
 def sampling(model: Any, timesteps: list[float], calls: tuple[int, ...] = (2,)) -> None:
@@ -57,7 +48,7 @@ def sampling(model: Any, timesteps: list[float], calls: tuple[int, ...] = (2,)) 
     DDIMScheduler().set_timesteps(10)
     for timestep in timesteps:
         for batch in calls:
-            call(model, timestep, batch)
+            models.run_unet(model, SIDE, SIDE, timestep, batch)
 
 
 @pytest.mark.parametrize("phase", ORDER)
@@ -104,7 +95,7 @@ def test_the_phase_moves_with_what_is_told_and_not_with_the_timesteps(
                 for number, arguments in enumerate(told):
                     report.progress(*arguments)
                     for timestep in (900, 850) if number % every == 0 else ():
-                        call(unet, timestep - number)
+                        models.run_unet(unet, SIDE, SIDE, timestep - number)
     assert seen == [phase for phase in expected * 2 for _ in range(2)]
 
 
@@ -126,7 +117,7 @@ def test_it_is_held_as_the_sampler_or_the_settings_want(
         if scheduler is not None:
             scheduler().set_timesteps(10)
         for timestep in range(900, 100, -100):
-            call(unet, timestep)
+            models.run_unet(unet, SIDE, SIDE, timestep)
     assert seen == [ORDER[step // hold % 4] if hold else ORDER[0] for step in range(8)]
     assert report.passes["first"].held == told
 
@@ -146,5 +137,5 @@ def test_a_nested_with_does_not_move_the_outer_ones_phase(unet: Any) -> None:
         with token_downsampling(BY_TWO):
             sampling(unet, [999, 888, 777])
         for timestep in (500, 300):
-            call(unet, timestep)
+            models.run_unet(unet, SIDE, SIDE, timestep)
     assert seen == [*ORDER[:2], *ORDER[:3], *ORDER[2:]]

@@ -17,6 +17,7 @@ pytest.importorskip("diffusers", reason="needs requirements/demo.txt")
 
 import diffusers_models as models
 from diffusers import DDIMScheduler
+from diffusers_models import run_unet
 from ldm_models import image, run, spatial_transformer, text
 from self_attention import keys_computed
 from settings_of import paper
@@ -29,17 +30,12 @@ ROOT = Path(__file__).resolve().parents[3]
 BY_TWO = paper(factor=2, threshold=4, deep_factor=1)
 
 
-def call(unet: Any, timestep: float = 500) -> None:
-    with torch.inference_mode():
-        unet(torch.randn(1, 4, 8, 8), timestep, torch.randn(1, 5, models.TEXT_WIDTH))
-
-
 def test_a_plain_executor_is_named_as_the_cause_and_to_thread_takes_it_along(unet: Any) -> None:
     async def handle(executor: ThreadPoolExecutor) -> str:
         with token_downsampling(BY_TWO) as report:
-            await asyncio.get_running_loop().run_in_executor(executor, call, unet)
+            await asyncio.get_running_loop().run_in_executor(executor, run_unet, unet, 8, 8)
             line = report.line()
-            await asyncio.to_thread(call, unet)
+            await asyncio.to_thread(run_unet, unet, 8, 8)
         assert report.pooled[64, 16].calls == 3
         return line
 
@@ -53,7 +49,7 @@ def test_a_plain_executor_is_named_as_the_cause_and_to_thread_takes_it_along(une
 def test_what_others_called_for_themselves_is_no_cause(own: Callable[[Any], Any]) -> None:
     def elsewhere(other: Any) -> None:
         with own(other):
-            call(other)
+            run_unet(other, 8, 8)
 
     with token_downsampling(BY_TWO) as report, ThreadPoolExecutor(1) as executor:
         executor.submit(elsewhere, models.unet()).result(60)
@@ -62,8 +58,8 @@ def test_what_others_called_for_themselves_is_no_cause(own: Callable[[Any], Any]
 
 def test_a_call_elsewhere_is_not_told_where_something_was_pooled_here(unet: Any) -> None:
     with token_downsampling(BY_TWO) as report, ThreadPoolExecutor(1) as executor:
-        executor.submit(call, unet).result(60)
-        call(unet)
+        executor.submit(run_unet, unet, 8, 8).result(60)
+        run_unet(unet, 8, 8)
     assert report.line().startswith("ToDo: 64 → 16 keys in 3 of 7")
 
 
@@ -83,7 +79,7 @@ def test_a_window_without_known_steps(
 ) -> None:
     with token_downsampling(paper(factor=2, threshold=4, **values)) as report:
         for timestep in timesteps:
-            call(unet, timestep)
+            run_unet(unet, 8, 8, timestep)
     assert report.window == window
     assert WINDOWS.get(window, Reason.OUTSIDE_WINDOW.value) in report.line()
 
@@ -97,7 +93,7 @@ def test_a_window_with_known_steps_needs_no_words(unet: Any, tell: str) -> None:
         for step, timestep in enumerate((750, 500, 250, 0)):
             if tell == "host":
                 report.progress(step, 4)
-            call(unet, timestep)
+            run_unet(unet, 8, 8, timestep)
     assert (report.window, report.steps) == ("", (2, 4))
 
 

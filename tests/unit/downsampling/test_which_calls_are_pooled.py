@@ -37,9 +37,8 @@ class Given:
         hook = self.layer.register_forward_pre_hook(
             lambda _, *passed: self.seen.append(passed), with_kwargs=True
         )
-        with token_downsampling(settings) as self.report:
+        with hook, token_downsampling(settings) as self.report:
             self.model(image(*GRID), context=[None])
-        hook.remove()
         del block._forward
         assert len(answers) == 1
         return answers[0]

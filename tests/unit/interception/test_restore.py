@@ -77,10 +77,9 @@ def test_raised_inside_a_layer_and_through_two_levels_of_nesting(where: str) -> 
     before = state()
     block = MODEL.transformer_blocks[0]
     with pytest.raises(Interrupted), token_downsampling(BY_TWO) as report:
-        handle = getattr(block, where).register_forward_pre_hook(fail)
-        with pytest.raises(Interrupted):
+        layer = getattr(block, where)
+        with layer.register_forward_pre_hook(fail), pytest.raises(Interrupted):
             run(MODEL, image(8, 8), text())
-        handle.remove()
         # the grid of the broken call is forgotten: outside of a transformer nothing is pooled
         x = torch.randn(2, 64, 32)
         assert torch.equal(block.attn1(x), block.attn1.forward(x))
@@ -133,11 +132,10 @@ def test_undo_all_in_the_middle_and_when_nothing_is_on() -> None:
         assert state() == before
         assert keys() == DENSE
     # even in the middle of a layer
-    handle = MODEL.transformer_blocks[0].attn1.register_forward_pre_hook(lambda *_: undo_all())
-    with token_downsampling(BY_TWO):
+    layer = MODEL.transformer_blocks[0].attn1
+    with layer.register_forward_pre_hook(lambda *_: undo_all()), token_downsampling(BY_TWO):
         assert keys() == HALF
         assert keys() == DENSE
-    handle.remove()
 
 
 def counting(original: Callable) -> tuple[Callable, list[object]]:

@@ -86,28 +86,19 @@ def test_evaluations_of_one_step_share_it(steps: int, each: int, missing: bool) 
         assert moment.shown_step == (1, "first", call * steps // total)
 
 
-@given(values=timesteps, times=st.integers(1, 3))
-def test_steps_by_timesteps(values: list[float], times: int) -> None:
-    clock = Steps(itertools.count(1))
-    for step, value in enumerate(values):
-        for _ in range(times):
-            moment = clock.see(value)
-            assert (moment.sampling, moment.step) == (1, step)
-            assert moment.fraction == pytest.approx(1 - value / values[0])
-
-
-@given(first=timesteps, second=timesteps)
-def test_a_higher_timestep_or_an_expected_sampling_begins_anew(
-    first: list[float], second: list[float]
+@given(first=timesteps, second=timesteps, times=st.integers(1, 3))
+def test_steps_by_timesteps_which_a_higher_one_or_an_expected_sampling_begins_anew(
+    first: list[float], second: list[float], times: int
 ) -> None:
     clock = Steps(itertools.count(1))
-    for value in first:
-        clock.see(value)
-    if second[0] <= first[-1]:
-        clock.expect_sampling()
-    for step, value in enumerate(second):
-        clock.see(value)
-        assert (clock.sampling, clock.step) == (2, step)
+    for sampling, values in enumerate((first, second), start=1):
+        if sampling == 2 and second[0] <= first[-1]:
+            clock.expect_sampling()
+        for step, value in enumerate(values):
+            for _ in range(times):
+                moment = clock.see(value)
+                assert (moment.sampling, moment.step) == (sampling, step)
+                assert moment.fraction == pytest.approx(1 - value / values[0])
 
 
 def test_no_fraction_is_known_at_the_timestep_0() -> None:

@@ -108,11 +108,10 @@ def test_no_module_is_kept_alive(breaks_off: bool) -> None:
     with downsampling as report:
         if breaks_off:
             feed_forward = model.transformer_blocks[0].ff
-            handle = feed_forward.register_forward_pre_hook(lambda *_: 1 / 0)
-            with pytest.raises(ZeroDivisionError):
+            hook = feed_forward.register_forward_pre_hook(lambda *_: 1 / 0)
+            with hook, pytest.raises(ZeroDivisionError):
                 run(model, image(4, 4), text())
-            handle.remove()
-            del feed_forward, handle
+            del feed_forward, hook
         else:
             run(model, image(4, 4), text())
         dead = [weakref.ref(module) for module in model.modules()]
