@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from lib_todo import Settings, SettingsError
-from lib_todo.plan import layer_factor
+from lib_todo.plan import layer_factor, pooled_grid
 from lib_todo.settings import BY_NAME, FIELDS, METHODS, PRESET, PRESETS
 
 # by field: the default, the bounds or choices, and what a message must say is allowed
@@ -162,6 +162,8 @@ def test_a_presets_threshold_goes_with_the_models_own_grid(name: str, side: int)
     """So the rule does for a grid of `side` tokens what it does for one of 64."""
     here, there = Settings.from_preset(name, threshold=side), Settings.from_preset(name)
     for ratio in (0.5, 1, 1.5, 2, 4):
-        mine, theirs = (2 * [round(grid * ratio)] for grid in (side, 64))
-        factor = layer_factor(tuple(mine), tuple(mine), here)
-        assert factor == layer_factor(tuple(theirs), tuple(theirs), there)
+        mine, theirs = (2 * (round(grid * ratio),) for grid in (side, 64))
+        for level in (1, 2):
+            grids = pooled_grid(mine, level), pooled_grid(theirs, level)
+            factors = layer_factor(grids[0], mine, here), layer_factor(grids[1], theirs, there)
+            assert factors[0] == factors[1]
