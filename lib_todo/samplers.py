@@ -75,8 +75,8 @@ FEW = 3
 FEW_WITH_NOISE = 12
 # from this level on (a denoising strength of about 0.8), two thirds of the steps make up the
 # picture, and more of few: in eight, Euler with `balanced` erred 1.8 times as much as the paper's,
-# and with no more than two before the closing ones (beta in twenty) so did SA-Solver
-FROM_NOISE, LEAD_IN_FROM_NOISE, OWN = 5.0, 2 / 3, 3
+# and with no more than three before the closing ones (beta in twenty) SA-Solver, and Euler 6 times
+FROM_NOISE, LEAD_IN_FROM_NOISE, OWN = 5.0, 2 / 3, 4
 # with fewer steps than that before so many that each take most of the noise away, too few average:
 # with A1111's Beta in eight steps, Euler with `fast` erred 3 times as much as with the paper's
 BEFORE_CLOSING, CLOSING = 6, 3

@@ -117,8 +117,8 @@ def test_by_the_name_alone(sampler: str | None, reported: bool, rule: SamplerRul
         ("euler", tuple(14.6 * 0.7**step for step in range(13)), CAREFUL),
         ("euler", tuple(14.6 * 0.7**step for step in range(14)), SamplerRule(lead_in=2 / 3)),
         # few between the two thirds and the closing ones
-        ("euler", closing_from(16), CAREFUL),
-        ("euler", closing_from(17), SamplerRule(careful_from=17, lead_in=2 / 3)),
+        ("euler", closing_from(17), CAREFUL),
+        ("euler", closing_from(18), SamplerRule(careful_from=18, lead_in=2 / 3)),
         # a part of a schedule has no closing step, and one that rises makes noise
         ("euler", NORMAL[:6], SamplerRule()),
         ("euler", NORMAL[::-1], CAREFUL),
