@@ -86,7 +86,8 @@ LEAP, BEFORE_LEAP = 2.0, 3
 LEAP_OF_HIGHER = 1.65
 # a step that leaves less than this of the noise makes the picture nearly alone
 LEFT = 0.4
-# from this level on a single step to 0 decides what the picture shows
+# from this level on a single step to 0 decides what the picture shows, and two thirds of the steps
+# from noise were too few (A1111's Beta: DPM2 a with `fast` erred 1.4 to 9.8 times the paper's)
 HIGH = 1.0
 # below it no noise is seen: some schedules end there instead of at 0
 NOTHING = 0.01
@@ -127,7 +128,8 @@ def rule_for(
     if any(part in name for part in CFG_PP):
         careful_from = 0
     from_noise = sigmas[0] >= FROM_NOISE
-    if from_noise and careful_from - LEAD_IN_FROM_NOISE * (len(sigmas) - 1) < OWN:
+    begin = LEAD_IN_FROM_NOISE * (len(sigmas) - 1)
+    if from_noise and (careful_from - begin < OWN or sigmas[math.ceil(begin)] >= HIGH):
         careful_from = 0
     lead_in = LEAD_IN_FROM_NOISE if from_noise and careful_from else named.lead_in
     return SamplerRule(hold, careful_from * hold, rest_from * hold, lead_in)

@@ -33,9 +33,9 @@ PAPERS = SamplerRule(careful_from=0, rest_from=0)
 CAREFUL = SamplerRule(careful_from=0)
 
 
-def closing_from(step: int) -> tuple[float, ...]:
+def closing_from(step: int, ratio: float = 0.9) -> tuple[float, ...]:
     """Twenty steps from noise, of which those from `step` on take most of it away."""
-    even = [14.6 * 0.9**number for number in range(step + 1)]
+    even = [14.6 * ratio**number for number in range(step + 1)]
     return (*even, *(even[-1] * 0.3**number for number in range(1, 20 - step)), 0.0)
 
 
@@ -116,9 +116,10 @@ def test_by_the_name_alone(sampler: str | None, reported: bool, rule: SamplerRul
         # few steps from noise, and more
         ("euler", tuple(14.6 * 0.7**step for step in range(13)), CAREFUL),
         ("euler", tuple(14.6 * 0.7**step for step in range(14)), SamplerRule(lead_in=2 / 3)),
-        # few between the two thirds and the closing ones
-        ("euler", closing_from(17), CAREFUL),
-        ("euler", closing_from(18), SamplerRule(careful_from=18, lead_in=2 / 3)),
+        # a high level after two thirds, and few steps between these and the closing ones
+        ("euler", closing_from(18), CAREFUL),
+        ("euler", closing_from(18, 0.7), SamplerRule(careful_from=18, lead_in=2 / 3)),
+        ("euler", closing_from(17, 0.7), CAREFUL),
         # a part of a schedule has no closing step, and one that rises makes noise
         ("euler", NORMAL[:6], SamplerRule()),
         ("euler", NORMAL[::-1], CAREFUL),
