@@ -22,8 +22,9 @@ class Tally:
     steps: set[Step] = dataclasses.field(default_factory=set)
 
 
-# grid, keys before, keys after, and why it was left alone (None: it was pooled); layers by that
+# grid, keys before, keys after, and why it was left alone: None where it was pooled
 Key = tuple[Grid, int, int, "Reason | None"]
+# the numbers of layers by what happened to them
 Noted = defaultdict[Key, list[int]]
 T = TypeVar("T")
 

@@ -16,13 +16,12 @@ class Outlook:
         report: gets the layers that no call will be met of.
 
     Attributes:
-        now: the pass, and the latent's (height, width); empty before the first.
+        pass_name, latent: of the present pass, and the latent's (height, width).
     """
 
     def __init__(self, report: Report, settings: Settings) -> None:
         self._report, self._settings = report, settings
-        self.now: tuple[str, Grid] = "", (0, 0)
-        self.can_pool = True
+        self.pass_name, self.latent, self.can_pool = "", (0, 0), True
 
     def begin(self, layers: Mapping[int, int], latent: Grid, pass_name: str = "first") -> None:
         """A pass begins, or goes on with a latent of another size.
@@ -32,7 +31,7 @@ class Outlook:
         Args:
             layers: how many self-attention layers are at 1/n of the latent, by n; empty: unknown.
         """
-        self.now = pass_name, latent
+        self.pass_name, self.latent = pass_name, latent
         settings, papers = self._settings, with_papers_factors(self._settings)
         closed = closed_pass(pass_name, settings)
         grids = [pooled_grid(latent, downscale) for downscale in layers]

@@ -45,7 +45,7 @@ class Rule:
         # why no layer of any grid is pooled; None where layers may be
         self.closed = closed_pass(moment.pass_name, settings)
         if self.closed is not None:
-            # by no factors
+            # whatever the factors are
             self.careful = None
         elif done is not None and not in_window(done, settings.start, settings.end):
             self.closed = Reason.OUTSIDE_WINDOW

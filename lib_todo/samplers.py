@@ -127,11 +127,8 @@ def rule_for(
     careful_from, rest_from = _by_schedule(order or HIGHEST, sigmas, noisy)
     if any(part in name for part in CFG_PP):
         careful_from = 0
-    from_noise = sigmas[0] >= FROM_NOISE
-    begin = LEAD_IN_FROM_NOISE * (len(sigmas) - 1)
-    if from_noise and (careful_from - begin < OWN or sigmas[math.ceil(begin)] >= HIGH):
-        careful_from = 0
-    lead_in = LEAD_IN_FROM_NOISE if from_noise and careful_from else named.lead_in
+    is_longer = sigmas[0] >= FROM_NOISE and careful_from > 0
+    lead_in = LEAD_IN_FROM_NOISE if is_longer else named.lead_in
     return SamplerRule(hold, careful_from * hold, rest_from * hold, lead_in)
 
 
@@ -153,9 +150,12 @@ def _by_schedule(order: int, sigmas: Sequence[float], noisy: bool) -> tuple[floa
     leap = leap_of(sigmas, LEAP) if order == 2 else math.inf
     rest_from, closing = max(0, leap - BEFORE_LEAP), closing_step(sigmas)
     closes_soon = closing < BEFORE_CLOSING and steps - closing >= CLOSING
-    if closes_soon or (short and (noisy or from_noise)):
+    careful_from = min(max(0, closing + 1 - order), rest_from)
+    begin = LEAD_IN_FROM_NOISE * steps
+    begins_late = careful_from - begin < OWN or sigmas[math.ceil(begin)] >= HIGH
+    if closes_soon or (short and noisy) or (from_noise and (short or begins_late)):
         return 0, rest_from
-    return min(max(0, closing + 1 - order), rest_from), rest_from
+    return careful_from, rest_from
 
 
 def even_levels(steps: int, first: float = 1.0) -> tuple[float, ...]:

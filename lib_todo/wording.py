@@ -100,8 +100,8 @@ def layers_and_steps(counts: PassCounts, notes: Iterable[str] = ()) -> str:
     """In how many layers and in which steps something was pooled; in brackets `notes` and more."""
     pooled = set().union(*(tally.layers for tally in counts.pooled.values()))
     told = f"{len(pooled)} of {counts.layers} self-attention layers"
-    if _steps_met(counts):
-        told += f", {_in_steps(counts)}"
+    if met := _steps_met(counts):
+        told += f", {_in_steps(counts, met)}"
     unexpected = [
         f"{len(tally.layers)} {reason.value}"
         for reason, tally in counts.left_alone.items()
@@ -128,7 +128,7 @@ def _keys(counts: PassCounts) -> tuple[str, list[str]]:
     afters: dict[int, dict[int, Tally]] = {}
     for (before, after), tally in sorted(counts.pooled.items(), reverse=True):
         afters.setdefault(before, {})[after] = tally
-    told = []
+    told, total = [], _steps_of_a_sampling(counts, _steps_met(counts))
     # by steps: what became of the levels there that did otherwise than in most steps
     others: dict[str, list[str]] = {}
     for before, tallies in afters.items():
@@ -147,7 +147,7 @@ def _keys(counts: PassCounts) -> tuple[str, list[str]]:
         told.append(f"{before} → {main}")
         for after in found:
             if after != main:
-                steps = steps_in_words(found[after], _steps_of_a_sampling(counts))
+                steps = steps_in_words(found[after], total)
                 level = f"all {before}" if after == before else f"{before} → {after}"
                 others.setdefault(steps, []).append(level)
     notes = []
@@ -171,17 +171,16 @@ def _steps_met(counts: PassCounts) -> set[Step]:
     return {step for step in counts.seen if step[0] in met}
 
 
-def _steps_of_a_sampling(counts: PassCounts) -> int:
+def _steps_of_a_sampling(counts: PassCounts, met: set[Step]) -> int:
     """How many steps a sampling has: as many as were asked for, or as many as were seen."""
-    seen = _steps_met(counts)
-    asked = [counts.asked.get(sampling, 0) for sampling, *_ in seen]
-    return max([0, *asked, *(shown + 1 for *_, shown in seen)])
+    asked = [counts.asked.get(sampling, 0) for sampling, *_ in met]
+    return max([0, *asked, *(shown + 1 for *_, shown in met)])
 
 
-def _in_steps(counts: PassCounts) -> str:
+def _in_steps(counts: PassCounts, met: set[Step]) -> str:
     """In which of a sampling's steps something was pooled."""
     pooled = _numbers(set().union(*(tally.steps for tally in counts.pooled.values())))
-    seen, total = _numbers(_steps_met(counts)), _steps_of_a_sampling(counts)
+    seen, total = _numbers(met), _steps_of_a_sampling(counts, met)
     begun, ended = min(seen) + 1, max(seen) + 1
     where = ""
     if (begun, ended) != (1, total):

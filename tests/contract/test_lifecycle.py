@@ -1,4 +1,4 @@
-"""A generation's lifecycle in a stand-in of the host: settings, scope, nesting, steps, refusals."""
+"""A generation's lifecycle in a stand-in of the host: settings, scope, nesting, refusals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import ldm_models
 import pytest
 import torch
 from ldm.modules import attention
-from stand_in import BY_TWO, ON, Denoiser, Model, Processing, calls, process_images_inner, report_of
+from stand_in import ON, Denoiser, Model, Processing, calls, process_images_inner, report_of
 
 from lib_todo.interception import active
 
@@ -108,40 +108,6 @@ def test_what_is_called_before_the_first_step_is_left_alone(lifecycle: Any, mode
     p = Processing(model, lifecycle)
     p.sample = lambda: [model(16, 16), p._one_pass(p.width, p.height)]
     assert calls(report_of(process_images_inner(p, *ON))) == {(256, 64, None): 4}
-
-
-def report_of_calls(lifecycle: Any, model: Any, *calls: tuple[int, float, int]) -> dict[str, Any]:
-    """What is told of a sampler that calls the model so: the host's step, the level, the side."""
-    p = Processing(model, lifecycle)
-
-    def sample() -> None:
-        denoiser = Denoiser(p, 4)
-        for denoiser.step, level, side in calls:
-            lifecycle.on_denoiser_call(denoiser.params(level, side, side))
-            model(side // 8, side // 8)
-
-    p.sample = sample
-    return report_of(process_images_inner(p, *ON))
-
-
-@pytest.mark.parametrize("sides", [(64, 128), (128, 64)])
-def test_a_sampler_that_looks_at_other_sizes_in_between(
-    lifecycle: Any, model: Any, sides: tuple[int, int]
-) -> None:
-    """As SMEA samplers do, at one level; the host counts each look as a step."""
-    looks = [(step, 4 - step // 2, sides[step % 2]) for step in range(8)]
-    data = report_of_calls(lifecycle, model, *looks)
-    assert calls(data)[256, 64, None] == 4
-    assert calls(data)[64, 64, "below_threshold"] == 0
-    assert data["steps"] == {"pooled": 4, "seen": 4}
-
-
-@pytest.mark.parametrize("side", [64, 128])
-def test_a_sampler_that_does_not_count_its_looks_at_a_level(
-    lifecycle: Any, model: Any, side: int
-) -> None:
-    data = report_of_calls(lifecycle, model, (0, 2, side), *[(1, 1, side)] * 3)
-    assert data["steps"]["seen"] == 2
 
 
 @pytest.mark.parametrize("fails", ["get_sigmas", "evaluation"])
@@ -282,43 +248,6 @@ def test_bad_value_in_a_page_that_loses_errors(
         (told,) = p.comments
         assert told.startswith("ToDo: factor = 99 is not allowed")
         assert "init" not in vars(p)
-
-
-@pytest.mark.parametrize(
-    ("sampler", "levels", "window", "pooled", "steps"),
-    [
-        # it calls the denoiser three times in its first steps, which the host cannot know
-        *[
-            ("Euler SMEA Dy", (14, 14, 14, 13, 13, 13, 12, 11), window, pooled, steps)
-            for window, pooled, steps in (
-                *(({}, 8, 4), ({"end": 0.5}, 6, 2), ({"start": 0.5}, 2, 2)),
-                ({"start": 0.25}, 5, 3),
-            )
-        ],
-        # PLMS looks at its second level twice, and has a rule of its own that counts on that
-        ("PLMS", (14, 13, 13, 12, 11), {"end": 0.5}, 2, 2),
-    ],
-)
-def test_window_and_steps_go_by_the_noise_level(
-    lifecycle: Any,
-    model: Any,
-    sampler: str,
-    levels: tuple[float, ...],
-    window: dict[str, float],
-    pooled: int,
-    steps: int,
-) -> None:
-    p = Processing(model, lifecycle, sampler_name=sampler, levels=levels)
-    data = report_of(process_images_inner(p, {"threshold": 8, **BY_TWO, **window}))
-    assert calls(data)[256, 64, None] == pooled
-    assert data["steps"] == {"pooled": steps, "seen": 4}
-
-
-def test_each_pass_and_batch_counts_anew(lifecycle: Any, model: Any) -> None:
-    """The last level of one is the first of the next here."""
-    p = Processing(model, lifecycle, n_iter=2, steps=3, levels=(14, 13, 14))
-    data = report_of(process_images_inner(p, {"threshold": 8, **BY_TWO, "end": 0.5}))
-    assert (calls(data)[256, 64, None], data["steps"]) == (4, {"pooled": 4, "seen": 6})
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a generation and a series of them report: the line, the infotext and the JSON."""
+"""What a generation and a series of them report: the line, the infotext, the JSON, the steps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import ldm_models
 import pytest
 import torch
-from stand_in import BY_TWO, ON, Model, Processing, calls, process_images_inner, report_of
+from stand_in import BY_TWO, ON, Denoiser, Model, Processing, calls, process_images_inner, report_of
 from told import sizes
 
 from lib_todo.reasons import Reason
@@ -169,3 +169,74 @@ def test_a_pass_that_was_not_reached_is_not_told_of(lifecycle: Any, model: Any) 
     data = report_of(process_images_inner(p, *ON))
     assert sizes(data) == {"first": [(128, 128)]}
     assert calls(data) == {(256, 64, None): 4}
+
+
+def report_of_calls(lifecycle: Any, model: Any, *calls: tuple[int, float, int]) -> dict[str, Any]:
+    """What is told of a sampler that calls the model so: the host's step, the level, the side."""
+    p = Processing(model, lifecycle)
+
+    def sample() -> None:
+        denoiser = Denoiser(p, 4)
+        for denoiser.step, level, side in calls:
+            lifecycle.on_denoiser_call(denoiser.params(level, side, side))
+            model(side // 8, side // 8)
+
+    p.sample = sample
+    return report_of(process_images_inner(p, *ON))
+
+
+@pytest.mark.parametrize("sides", [(64, 128), (128, 64)])
+def test_a_sampler_that_looks_at_other_sizes_in_between(
+    lifecycle: Any, model: Any, sides: tuple[int, int]
+) -> None:
+    """As SMEA samplers do, at one level; the host counts each look as a step."""
+    looks = [(step, 4 - step // 2, sides[step % 2]) for step in range(8)]
+    data = report_of_calls(lifecycle, model, *looks)
+    assert calls(data)[256, 64, None] == 4
+    assert calls(data)[64, 64, "below_threshold"] == 0
+    assert data["steps"] == {"pooled": 4, "seen": 4}
+
+
+@pytest.mark.parametrize("side", [64, 128])
+def test_a_sampler_that_does_not_count_its_looks_at_a_level(
+    lifecycle: Any, model: Any, side: int
+) -> None:
+    data = report_of_calls(lifecycle, model, (0, 2, side), *[(1, 1, side)] * 3)
+    assert data["steps"]["seen"] == 2
+
+
+@pytest.mark.parametrize(
+    ("sampler", "levels", "window", "pooled", "steps"),
+    [
+        # it calls the denoiser three times in its first steps, which the host cannot know
+        *[
+            ("Euler SMEA Dy", (14, 14, 14, 13, 13, 13, 12, 11), window, pooled, steps)
+            for window, pooled, steps in (
+                *(({}, 8, 4), ({"end": 0.5}, 6, 2), ({"start": 0.5}, 2, 2)),
+                ({"start": 0.25}, 5, 3),
+            )
+        ],
+        # PLMS looks at its second level twice, and has a rule of its own that counts on that
+        ("PLMS", (14, 13, 13, 12, 11), {"end": 0.5}, 2, 2),
+    ],
+)
+def test_window_and_steps_go_by_the_noise_level(
+    lifecycle: Any,
+    model: Any,
+    sampler: str,
+    levels: tuple[float, ...],
+    window: dict[str, float],
+    pooled: int,
+    steps: int,
+) -> None:
+    p = Processing(model, lifecycle, sampler_name=sampler, levels=levels)
+    data = report_of(process_images_inner(p, {"threshold": 8, **BY_TWO, **window}))
+    assert calls(data)[256, 64, None] == pooled
+    assert data["steps"] == {"pooled": steps, "seen": 4}
+
+
+def test_each_pass_and_batch_counts_anew(lifecycle: Any, model: Any) -> None:
+    """The last level of one is the first of the next here."""
+    p = Processing(model, lifecycle, n_iter=2, steps=3, levels=(14, 13, 14))
+    data = report_of(process_images_inner(p, {"threshold": 8, **BY_TWO, "end": 0.5}))
+    assert (calls(data)[256, 64, None], data["steps"]) == (4, {"pooled": 4, "seen": 6})

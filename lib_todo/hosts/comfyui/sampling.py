@@ -76,7 +76,7 @@ class Sampling:
         `replaced` are where another node replaces self-attention. None where nothing can be pooled.
         """
         with self.lock:
-            if latent != self.outlook.now[1]:
+            if latent != self.outlook.latent:
                 self.latent = max(self.latent or latent, latent, key=math.prod)
                 self.outlook.begin(self.shape.known_levels, latent)
             begun = step_begun()

@@ -58,11 +58,11 @@ class Generation:
         The host takes each such call for a step, so its count would end a window too early.
         """
         latent = tuple(params.x.shape[-2:])
-        begins = denoiser.step == 0 or pass_name != self.outlook.now[0]
+        begins = denoiser.step == 0 or pass_name != self.outlook.pass_name
         if begins:
             self._begin_pass(denoiser, pass_name, latent)
         # SMEA samplers look at other sizes in between
-        if begins or latent != self.outlook.now[1]:
+        if begins or latent != self.outlook.latent:
             self.outlook.begin(self._layers, latent, pass_name)
         step = int(denoiser.step)
         if self._last is not None:
